@@ -1,0 +1,3 @@
+"""Cross-backend training-trace verifier."""
+
+__version__ = "0.1.0"

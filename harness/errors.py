@@ -1,0 +1,33 @@
+"""The errors a user can cause. Each carries one line: where, what was found, what was expected, what to do."""
+
+
+class HarnessError(Exception):
+    """Base of every error that reaches the user as one line and never as a traceback."""
+
+
+class SpecError(HarnessError):
+    """A network, layer or training configuration that makes no sense."""
+
+
+class RuleError(HarnessError):
+    """A layer, loss or optimizer lacks a rule, or has one twice."""
+
+
+class DataError(HarnessError):
+    """A data file is absent, damaged or not what its digest says."""
+
+
+class TraceError(HarnessError):
+    """A trace or manifest cannot be read."""
+
+
+class EmitError(HarnessError):
+    """An emitted program does not parse, verify or compile."""
+
+
+class ContractError(HarnessError):
+    """An environment variable or argument of a pipeline is not what the contract allows."""
+
+
+class BackendError(HarnessError):
+    """A backend is unknown, absent or misconfigured."""

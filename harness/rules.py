@@ -1,0 +1,74 @@
+"""The rule tables: which function gives a layer, loss or optimizer its meaning on each side.
+
+A rule is registered beside the facts it belongs to. The two sides share facts, never arithmetic: no rule calls another.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from harness.errors import RuleError
+
+Rule = Callable[..., Any]
+R = TypeVar("R", bound=Rule)
+
+
+class RuleTable:
+    """One interpretation of the facts: a dict from class to function."""
+
+    def __init__(self, name: str, *, falls_back_to: "RuleTable | None" = None) -> None:
+        self.name = name
+        self._rules: dict[type, Rule] = {}
+        self._falls_back_to = falls_back_to
+
+    def __call__(self, facts: type) -> Callable[[R], R]:
+        """Decorator: register a function as the rule of `facts`. Raises RuleError when there is one already."""
+
+        def register(rule: R) -> R:
+            if facts in self._rules:
+                raise RuleError(f"{self.name}: {facts.__name__} has a rule already. Remove one of them.")
+            self._rules[facts] = rule
+            return rule
+
+        return register
+
+    def __contains__(self, facts: type) -> bool:
+        return facts in self._rules
+
+    def __iter__(self) -> Any:
+        return iter(self._rules)
+
+    def replace(self, facts: type, rule: Rule) -> Rule:
+        """Put `rule` in the place of the registered one and return that; how a test plants a fault."""
+        previous = self.of(facts)
+        self._rules[facts] = rule
+        return previous
+
+    def of(self, facts: type) -> Rule:
+        """The rule of `facts`. Raises RuleError that lists what exists."""
+        if facts in self._rules:
+            return self._rules[facts]
+        if self._falls_back_to is not None:
+            return self._falls_back_to.of(facts)
+        known = ", ".join(sorted(cls.__name__ for cls in self._rules)) or "none"
+        raise RuleError(f"{self.name}: no rule for {facts.__name__}. Existing: {known}. Register one with @{self.name}.")
+
+
+# rule(layer, j, *x) -> y
+jax_rule = RuleTable("jax_rule")
+# As jax_rule, where evaluation differs from training (running statistics).
+jax_eval_rule = RuleTable("jax_eval_rule", falls_back_to=jax_rule)
+# rule(layer, h, *x) -> (y, saved): `saved` is whatever the backward rule needs.
+hlo_forward = RuleTable("hlo_forward")
+# rule(layer, h, saved, dy) -> one cotangent for each input; parameter gradients go to h.grad(name, value).
+hlo_backward = RuleTable("hlo_backward")
+# rule(layer, h, *x) -> y, where evaluation differs from training.
+hlo_eval_rule = RuleTable("hlo_eval_rule")
+
+# rule(loss, j, logits, labels, smoothing) -> scalar loss
+jax_loss = RuleTable("jax_loss")
+# rule(loss, h, logits, labels, smoothing) -> (scalar loss, dlogits)
+hlo_loss = RuleTable("hlo_loss")
+
+# rule(optimizer, j, g, slots, t) -> (step direction, new slots): p moves by -lr times the direction.
+jax_optimizer = RuleTable("jax_optimizer")
+hlo_optimizer = RuleTable("hlo_optimizer")
