@@ -1,0 +1,385 @@
+"""Builds StableHLO text. Every operation of a rule is a method here; shapes are checked when it is built.
+
+Values carry names (`%conv1_dw`), so that emitted text and compiler messages can be read. Operations that no result
+depends on are left out. Images between layers are NHWC on this side, parameters keep the layout of the init file.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.errors import EmitError
+from harness.shapes import Node, size
+from harness.spec import Conventions, DType, Shape
+
+ElementType = Literal["f32", "f64", "i32", "i1"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """An SSA value: its name without the percent sign, shape and element type."""
+
+    name: str
+    shape: Shape
+    dtype: ElementType
+
+    @property
+    def type(self) -> str:
+        """The MLIR type."""
+        return f"tensor<{''.join(f'{n}x' for n in self.shape)}{self.dtype}>"
+
+    def __str__(self) -> str:
+        return f"%{self.name}"
+
+
+@dataclass
+class _Line:
+    text: str
+    results: tuple[str, ...] = ()
+    operands: tuple[str, ...] = ()
+    used: bool = field(default=False)
+
+
+Operand = Value | float
+
+
+def literal(value: float, dtype: ElementType) -> str:
+    """A number as MLIR reads it without loss: decimal with a point, or the bits in hexadecimal."""
+    if dtype in ("i32", "i1"):
+        return str(int(value))
+    if not math.isfinite(value):
+        code, width = ("<f", 8) if dtype == "f32" else ("<d", 16)
+        return f"0x{int.from_bytes(struct.pack(code, value), 'little'):0{width}X}"
+    text = repr(float(value))
+    mantissa, e, exponent = text.partition("e")
+    return text if "." in mantissa else f"{mantissa}.0{e}{exponent}"
+
+
+class HloBuilder:
+    """The body of one function. A rule sees its node's tensors through `param`, `grad`, `state` and `set_state`."""
+
+    def __init__(self, dtype: DType, conventions: Conventions) -> None:
+        self.dtype: DType = dtype
+        self.conventions = conventions
+        self.node: Node | None = None
+        self.grads: dict[str, Value] = {}
+        self.new_states: dict[str, Value] = {}
+        self.inputs: dict[str, Value] = {}
+        self._lines: list[_Line] = []
+        self._taken: set[str] = set()
+        self._prefix = ""
+        self._constants: dict[tuple[float, Shape, ElementType], Value] = {}
+        self._once: dict[str, Value] = {}
+
+    # Names, inputs, parameters
+
+    @contextmanager
+    def at(self, node: Node | None, prefix: str) -> Iterator[None]:
+        """Build for `node`: its tensors are in reach and names start with `prefix`."""
+        previous = self.node, self._prefix
+        self.node, self._prefix = node, prefix.replace(".", "_")
+        yield
+        self.node, self._prefix = previous
+
+    def input(self, name: str, shape: Shape, dtype: ElementType | None = None) -> Value:
+        """Declare an argument of the function."""
+        value = Value(self._fresh(name.replace(".", "_")), shape, dtype or self.dtype)
+        self.inputs[name] = value
+        return value
+
+    def param(self, name: str) -> Value:
+        """The node's parameter."""
+        return self.inputs[self._scoped(name)]
+
+    def grad(self, name: str, value: Value) -> None:
+        """Set the gradient of the loss by the node's parameter."""
+        want = self.param(name).shape
+        _check(value.shape == want, f"gradient of {self._scoped(name)} has shape {value.shape}, expected {want}")
+        self.grads[self._scoped(name)] = value
+
+    def state(self, name: str) -> Value:
+        """The node's running statistic before this step."""
+        return self.inputs[self._scoped(name)]
+
+    def set_state(self, name: str, value: Value) -> None:
+        """The node's running statistic after this step."""
+        self.new_states[self._scoped(name)] = value
+
+    def comment(self, text: str) -> None:
+        """A line for the reader."""
+        self._lines.append(_Line(f"// {text}"))
+
+    def once(self, name: str, build: Callable[[], Value]) -> Value:
+        """The value that `build` gives at the first call by this name; named without a node's prefix."""
+        if name not in self._once:
+            with self.at(self.node, ""):
+                self._once[name] = build()
+        return self._once[name]
+
+    def _scoped(self, name: str) -> str:
+        assert self.node is not None
+        return f"{self.node.scope}.{name}"
+
+    def _fresh(self, name: str) -> str:
+        unique, count = name, 1
+        while unique in self._taken:
+            count += 1
+            unique = f"{name}_{count}"
+        self._taken.add(unique)
+        return unique
+
+    def _emit(
+        self, name: str | None, default: str, shape: Shape, dtype: ElementType, text: str, *operands: Value
+    ) -> Value:
+        hint = name or default
+        value = Value(self._fresh(f"{self._prefix}_{hint}" if self._prefix else hint), shape, dtype)
+        text = text.replace("{result}", value.type)
+        self._lines.append(_Line(f"{value} = {text}", (value.name,), tuple(o.name for o in operands)))
+        return value
+
+    def body(self, results: Sequence[Value]) -> list[str]:
+        """The lines that the results depend on, in order; a comment stays while a line below it does."""
+        needed = {value.name for value in results}
+        for line in reversed(self._lines):
+            line.used = not line.results or not needed.isdisjoint(line.results)
+            if line.results and line.used:
+                needed.update(line.operands)
+        kept: list[_Line] = []
+        for line in self._lines:
+            if line.used:
+                if not line.results and kept and not kept[-1].results:
+                    kept.pop()
+                kept.append(line)
+        return [line.text for line in kept]
+
+    # Constants and elementwise arithmetic
+
+    def constant(
+        self, value: float, shape: Shape = (), dtype: ElementType | None = None, *, rounded_to_f32: bool = False
+    ) -> Value:
+        """A tensor whose elements all are `value`. Every use of one constant shares one definition.
+
+        `rounded_to_f32`: for settings that an f64 cell takes as the f32 value widened.
+        """
+        kind = dtype or self.dtype
+        if rounded_to_f32:
+            value = struct.unpack("<f", struct.pack("<f", value))[0]
+        key = (float(value), shape, kind)
+        if key not in self._constants:
+            spelled = repr(float(value)).removesuffix(".0").replace("-", "m").replace(".", "p").replace("+", "")
+            name = self._fresh("_".join(["c", spelled, *map(str, shape)]))
+            made = Value(name, shape, kind)
+            text = f"{made} = stablehlo.constant dense<{literal(value, kind)}> : {made.type}"
+            self._lines.append(_Line(text, (name,)))
+            self._constants[key] = made
+        return self._constants[key]
+
+    def iota(self, shape: Shape, axis: int, name: str | None = None) -> Value:
+        """i32 tensor that counts along `axis`."""
+        return self._emit(name, "iota", shape, "i32", f"stablehlo.iota dim = {axis} : {{result}}")
+
+    def _operand(self, x: Operand, like: Value) -> Value:
+        return x if isinstance(x, Value) else self.constant(x, like.shape, like.dtype)
+
+    def _binary(self, op: str, a: Operand, b: Operand, name: str | None) -> Value:
+        like = a if isinstance(a, Value) else b
+        assert isinstance(like, Value), "one operand must be a value"
+        x, y = self._operand(a, like), self._operand(b, like)
+        _check(x.shape == y.shape and x.dtype == y.dtype, f"{op} of {x.type} and {y.type}")
+        return self._emit(name, op, x.shape, x.dtype, f"stablehlo.{op} {x}, {y} : {{result}}", x, y)
+
+    def _unary(self, op: str, x: Value, name: str | None) -> Value:
+        return self._emit(name, op, x.shape, x.dtype, f"stablehlo.{op} {x} : {{result}}", x)
+
+    def add(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise a + b of equal shapes; a number stands for a tensor of that number, here and below."""
+        return self._binary("add", a, b, name)
+
+    def sub(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise a - b."""
+        return self._binary("subtract", a, b, name)
+
+    def mul(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise a b."""
+        return self._binary("multiply", a, b, name)
+
+    def div(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise a / b."""
+        return self._binary("divide", a, b, name)
+
+    def maximum(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise maximum."""
+        return self._binary("maximum", a, b, name)
+
+    def minimum(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise minimum."""
+        return self._binary("minimum", a, b, name)
+
+    def power(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise a to the power b."""
+        return self._binary("power", a, b, name)
+
+    def logical_and(self, a: Value, b: Value, name: str | None = None) -> Value:
+        """Elementwise conjunction of booleans."""
+        return self._binary("and", a, b, name)
+
+    def negate(self, x: Value, name: str | None = None) -> Value:
+        """Elementwise -x."""
+        return self._unary("negate", x, name)
+
+    def exp(self, x: Value, name: str | None = None) -> Value:
+        """Elementwise e^x."""
+        return self._unary("exponential", x, name)
+
+    def log(self, x: Value, name: str | None = None) -> Value:
+        """Elementwise natural logarithm."""
+        return self._unary("log", x, name)
+
+    def sqrt(self, x: Value, name: str | None = None) -> Value:
+        """Elementwise square root."""
+        return self._unary("sqrt", x, name)
+
+    def compare(self, direction: str, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise comparison (EQ, NE, GE, GT, LE, LT), giving booleans."""
+        like = a if isinstance(a, Value) else b
+        assert isinstance(like, Value), "one operand must be a value"
+        x, y = self._operand(a, like), self._operand(b, like)
+        _check(x.shape == y.shape and x.dtype == y.dtype, f"compare of {x.type} and {y.type}")
+        kind = "SIGNED" if x.dtype == "i32" else "FLOAT"
+        flags = Value("", x.shape, "i1")
+        text = f"stablehlo.compare {direction}, {x}, {y}, {kind} : ({x.type}, {y.type}) -> {flags.type}"
+        return self._emit(name, direction.lower(), x.shape, "i1", text, x, y)
+
+    def select(self, where: Value, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Elementwise a where the condition holds, else b."""
+        like = a if isinstance(a, Value) else b
+        assert isinstance(like, Value), "one operand must be a value"
+        x, y = self._operand(a, like), self._operand(b, like)
+        _check(where.shape == x.shape == y.shape and x.dtype == y.dtype, f"select of {where.type}, {x.type}, {y.type}")
+        text = f"stablehlo.select {where}, {x}, {y} : {where.type}, {{result}}"
+        return self._emit(name, "select", x.shape, x.dtype, text, where, x, y)
+
+    def convert(self, x: Value, dtype: ElementType, name: str | None = None) -> Value:
+        """Change the element type."""
+        text = f"stablehlo.convert {x} : ({x.type}) -> {{result}}"
+        return self._emit(name, "convert", x.shape, dtype, text, x)
+
+    def barrier(self, x: Value, name: str | None = None) -> Value:
+        """x, materialised: the compiler may not recompute it on one side of this point and not on the other."""
+        return self._unary("optimization_barrier", x, name)
+
+    # Shape
+
+    def broadcast(self, x: Value, shape: Shape, axes: Shape = (), name: str | None = None) -> Value:
+        """Repeat x to `shape`; axis i of x becomes axis axes[i] of the result."""
+        fits = len(axes) == len(x.shape) and all(x.shape[i] in (1, shape[axis]) for i, axis in enumerate(axes))
+        _check(fits, f"broadcast of {x.type} to {shape} along {axes}")
+        text = f"stablehlo.broadcast_in_dim {x}, dims = {list(axes)} : ({x.type}) -> {{result}}"
+        return self._emit(name, "broadcast", shape, x.dtype, text, x)
+
+    def reshape(self, x: Value, shape: Shape, name: str | None = None) -> Value:
+        """The same elements, row-major, in another shape."""
+        _check(size(x.shape) == size(shape), f"reshape of {x.type} to {shape}")
+        if x.shape == shape:
+            return x
+        text = f"stablehlo.reshape {x} : ({x.type}) -> {{result}}"
+        return self._emit(name, "reshape", shape, x.dtype, text, x)
+
+    def transpose(self, x: Value, order: Shape, name: str | None = None) -> Value:
+        """Axis i of the result is axis order[i] of x."""
+        _check(sorted(order) == list(range(len(x.shape))), f"transpose of {x.type} by {order}")
+        text = f"stablehlo.transpose {x}, dims = {list(order)} : ({x.type}) -> {{result}}"
+        return self._emit(name, "transpose", tuple(x.shape[i] for i in order), x.dtype, text, x)
+
+    def reverse(self, x: Value, axes: Shape, name: str | None = None) -> Value:
+        """x read backwards along `axes`."""
+        text = f"stablehlo.reverse {x}, dims = {list(axes)} : {{result}}"
+        return self._emit(name, "reverse", x.shape, x.dtype, text, x)
+
+    def slice(self, x: Value, start: Shape, stop: Shape, stride: Shape | None = None, name: str | None = None) -> Value:
+        """x[start:stop:stride] along every axis."""
+        steps = stride or (1,) * len(x.shape)
+        fits = all(0 <= lo <= hi <= n for lo, hi, n in zip(start, stop, x.shape, strict=True))
+        _check(fits, f"slice of {x.type} from {start} to {stop}")
+        ranges = ", ".join(f"{lo}:{hi}:{by}" for lo, hi, by in zip(start, stop, steps, strict=True))
+        shape = tuple(-(-(hi - lo) // by) for lo, hi, by in zip(start, stop, steps, strict=True))
+        text = f"stablehlo.slice {x} [{ranges}] : ({x.type}) -> {{result}}"
+        return self._emit(name, "slice", shape, x.dtype, text, x)
+
+    def concatenate(self, xs: Sequence[Value], axis: int, name: str | None = None) -> Value:
+        """The tensors one after another along `axis`."""
+        shape = list(xs[0].shape)
+        shape[axis] = sum(x.shape[axis] for x in xs)
+        for x in xs:
+            same = all(n == m for i, (n, m) in enumerate(zip(x.shape, shape, strict=True)) if i != axis)
+            _check(same, f"concatenate of {xs[0].type} and {x.type} along axis {axis}")
+        types = ", ".join(x.type for x in xs)
+        text = f"stablehlo.concatenate {', '.join(map(str, xs))}, dim = {axis} : ({types}) -> {{result}}"
+        return self._emit(name, "concatenate", tuple(shape), xs[0].dtype, text, *xs)
+
+    def pad(
+        self, x: Value, value: float, low: Shape, high: Shape, interior: Shape | None = None, name: str | None = None
+    ) -> Value:
+        """x with `value` around it, and between its elements where `interior` says so."""
+        gaps = interior or (0,) * len(x.shape)
+        shape = tuple(
+            lo + n + max(n - 1, 0) * gap + hi for n, lo, hi, gap in zip(x.shape, low, high, gaps, strict=True)
+        )
+        fill = self.constant(value, (), x.dtype)
+        text = (
+            f"stablehlo.pad {x}, {fill}, low = {list(low)}, high = {list(high)}, interior = {list(gaps)} : "
+            f"({x.type}, {fill.type}) -> {{result}}"
+        )
+        return self._emit(name, "pad", shape, x.dtype, text, x, fill)
+
+    # Contractions
+
+    def dot(
+        self,
+        a: Value,
+        b: Value,
+        contract: tuple[Shape, Shape],
+        batch: tuple[Shape, Shape] = ((), ()),
+        name: str | None = None,
+    ) -> Value:
+        """Σ over the contracted axes of a b; the result has the batch axes, then what is left of a, then of b."""
+        for (i, j) in (*zip(*contract, strict=True), *zip(*batch, strict=True)):
+            _check(a.shape[i] == b.shape[j], f"dot of {a.type} and {b.type} over axes {contract}, batch {batch}")
+        shape = tuple(a.shape[i] for i in batch[0])
+        for x, gone in ((a, (*contract[0], *batch[0])), (b, (*contract[1], *batch[1]))):
+            shape += tuple(n for i, n in enumerate(x.shape) if i not in gone)
+        batching = f"batching_dims = {list(batch[0])} x {list(batch[1])}, " if batch[0] else ""
+        text = (
+            f"stablehlo.dot_general {a}, {b}, {batching}contracting_dims = {list(contract[0])} x {list(contract[1])} : "
+            f"({a.type}, {b.type}) -> {{result}}"
+        )
+        return self._emit(name, "dot", shape, a.dtype, text, a, b)
+
+    def _reduce(self, op: str, start: float, x: Value, axes: Shape, name: str | None) -> Value:
+        init = self.constant(start, (), x.dtype)
+        shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+        text = (
+            f"stablehlo.reduce({x} init: {init}) applies stablehlo.{op} across dimensions = {list(axes)} : "
+            f"({x.type}, {init.type}) -> {{result}}"
+        )
+        return self._emit(name, op, shape, x.dtype, text, x, init)
+
+    def sum(self, x: Value, axes: Shape, name: str | None = None) -> Value:
+        """Sum over `axes`, which disappear."""
+        return self._reduce("add", 0.0, x, axes, name)
+
+    def max(self, x: Value, axes: Shape, name: str | None = None) -> Value:
+        """Maximum over `axes`, which disappear."""
+        return self._reduce("maximum", -math.inf, x, axes, name)
+
+    def min(self, x: Value, axes: Shape, name: str | None = None) -> Value:
+        """Minimum over `axes` of integers, which disappear."""
+        return self._reduce("minimum", 2**31 - 1, x, axes, name)
+
+
+def _check(holds: bool, what: str) -> None:
+    if not holds:
+        raise EmitError(f"{what}: shapes do not fit.")

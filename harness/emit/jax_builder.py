@@ -1,0 +1,212 @@
+"""Prints JAX expressions. Every arithmetic operation of a JAX rule is a method here, one an operation.
+
+A profile that needs other numerics (another dot, sum, divide or exp) replaces the method, not the rules.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.emit.source import Source
+from harness.shapes import Node
+from harness.spec import Conventions, Shape
+
+SUM, PRODUCT, UNARY, POWER, ATOM = range(5)
+
+
+@dataclass(frozen=True)
+class Expr:
+    """A Python expression and how tightly its outermost operator binds."""
+
+    text: str
+    level: int = ATOM
+
+    def at(self, level: int) -> str:
+        """The text, in parentheses when it binds less tightly than `level`."""
+        return self.text if self.level >= level else f"({self.text})"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Operand = Expr | float
+
+
+class JaxBuilder:
+    """Writes statements into `source` and gives expressions to rules.
+
+    A rule sees its node's parameters and states through `param`, `state` and `set_state`.
+    """
+
+    def __init__(self, conventions: Conventions, source: Source | None = None) -> None:
+        self.conventions = conventions
+        self.source = source or Source()
+        self.node: Node | None = None
+        self._functions: dict[str, str] = {}
+
+    # Names and statements
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Source of every helper function that was called, in the order of first use."""
+        return tuple(self._functions.values())
+
+    def let(self, name: str, value: Expr) -> Expr:
+        """`name = value`; returns the name."""
+        self.source.line(f"{name} = {value}")
+        return Expr(name)
+
+    def local(self, hint: str) -> str:
+        """A variable name that belongs to the current node."""
+        assert self.node is not None
+        return f"{self.node.name.replace('.', '_')}_{hint}"
+
+    def let_many(self, names: Sequence[str], value: Expr) -> tuple[Expr, ...]:
+        """`a, b = value`; returns the names."""
+        self.source.line(f"{', '.join(names)} = {value}")
+        return tuple(Expr(name) for name in names)
+
+    def call(self, name: str, doc: str, parameters: Sequence[str], body: "Body", *args: Expr) -> Expr:
+        """A call of a helper function, which is written once. `body(builder, *parameters)` returns its results."""
+        if name not in self._functions:
+            inner = type(self)(self.conventions)
+            inner._functions = self._functions
+            with inner.source.block(f"def {name}({', '.join(parameters)}):"):
+                inner.source.line(f'"""{doc}"""')
+                results = body(inner, *(Expr(parameter) for parameter in parameters))
+                inner.source.line(f"return {', '.join(map(str, results))}")
+            self._functions[name] = str(inner.source)
+        return Expr(f"{name}({', '.join(map(str, args))})")
+
+    def param(self, name: str) -> Expr:
+        """The node's parameter."""
+        assert self.node is not None
+        return Expr(f'params["{self.node.scope}.{name}"]')
+
+    def state(self, name: str) -> Expr:
+        """The node's running statistic before this step."""
+        assert self.node is not None
+        return Expr(f'stats["{self.node.scope}.{name}"]')
+
+    def set_state(self, name: str, value: Expr) -> None:
+        """The node's running statistic after this step."""
+        assert self.node is not None
+        self.source.line(f'new_stats["{self.node.scope}.{name}"] = {value}')
+
+    @property
+    def t(self) -> Expr:
+        """Number of the training step, from 1, as a float."""
+        return Expr("t")
+
+    # Arithmetic
+
+    def add(self, a: Operand, b: Operand) -> Expr:
+        """Elementwise a + b."""
+        return _infix(a, "+", b, SUM)
+
+    def sub(self, a: Operand, b: Operand) -> Expr:
+        """Elementwise a - b."""
+        return _infix(a, "-", b, SUM)
+
+    def mul(self, a: Operand, b: Operand) -> Expr:
+        """Elementwise a b."""
+        return _infix(a, "*", b, PRODUCT)
+
+    def div(self, a: Operand, b: Operand) -> Expr:
+        """Elementwise a / b."""
+        return _infix(a, "/", b, PRODUCT)
+
+    def neg(self, x: Expr) -> Expr:
+        """Elementwise -x."""
+        return Expr(f"-{x.at(UNARY)}", UNARY)
+
+    def power(self, base: Operand, exponent: Expr) -> Expr:
+        """Elementwise base ** exponent."""
+        return Expr(f"{_expr(base).at(ATOM)}**{exponent.at(POWER)}", POWER)
+
+    def square(self, x: Expr) -> Expr:
+        """Elementwise x²."""
+        return Expr(f"jnp.square({x})")
+
+    def sqrt(self, x: Expr) -> Expr:
+        """Elementwise square root."""
+        return Expr(f"jnp.sqrt({x})")
+
+    def exp(self, x: Expr) -> Expr:
+        """Elementwise e^x."""
+        return Expr(f"jnp.exp({x})")
+
+    def relu(self, x: Expr) -> Expr:
+        """max(x, 0) with derivative 0 at 0 (jnp.maximum would give 1/2 there)."""
+        return Expr(f"jax.nn.relu({x})")
+
+    def relu6(self, x: Expr) -> Expr:
+        """min(max(x, 0), 6) with derivative 0 at both corners (jnp.clip would give 1/2 there)."""
+        return Expr(f"jax.nn.relu6({x})")
+
+    def where(self, condition: Expr, a: Operand, b: Operand) -> Expr:
+        """Elementwise a where the condition holds, else b."""
+        return Expr(f"jnp.where({condition}, {_expr(a)}, {_expr(b)})")
+
+    def equal(self, a: Operand, b: Operand) -> Expr:
+        """Elementwise a == b."""
+        return Expr(f"{_expr(a).at(SUM)} == {_expr(b).at(SUM)}", -1)
+
+    def log_softmax(self, x: Expr) -> Expr:
+        """Logarithm of softmax over the last axis."""
+        return Expr(f"jax.nn.log_softmax({x})")
+
+    def one_hot(self, labels: Expr, classes: int) -> Expr:
+        """Rows of zeros with a one at each label, in the cell's dtype."""
+        return Expr(f"jax.nn.one_hot({labels}, {classes}, dtype=DTYPE)")
+
+    def dot(self, a: Expr, b: Expr) -> Expr:
+        """Matrix product a @ b."""
+        return Expr(f"{a.at(PRODUCT)} @ {b.at(PRODUCT + 1)}", PRODUCT)
+
+    def sum(self, x: Expr, axis: int | Shape, *, keepdims: bool = False) -> Expr:
+        """Sum over `axis`."""
+        return Expr(f"jnp.sum({x}, axis={axis}{', keepdims=True' if keepdims else ''})")
+
+    def mean(self, x: Expr, axis: int | Shape | None = None, *, keepdims: bool = False) -> Expr:
+        """Mean over `axis` (None: over everything)."""
+        over = "" if axis is None else f", axis={axis}"
+        return Expr(f"jnp.mean({x}{over}{', keepdims=True' if keepdims else ''})")
+
+    def conv(self, x: Expr, w: Expr, stride: int, padding: str) -> Expr:
+        """Convolution of an NCHW image with OIHW weights."""
+        layout = '("NCHW", "OIHW", "NCHW")'
+        return Expr(
+            f'jax.lax.conv_general_dilated({x}, {w}, ({stride}, {stride}), "{padding}", dimension_numbers={layout})'
+        )
+
+    def window_max(self, x: Expr, window: int, stride: int, padding: str) -> Expr:
+        """Maximum over windows of H and W; among equals the first gets the gradient."""
+        sizes, strides = f"(1, 1, {window}, {window})", f"(1, 1, {stride}, {stride})"
+        return Expr(f'jax.lax.reduce_window({x}, -jnp.inf, jax.lax.max, {sizes}, {strides}, "{padding}")')
+
+    # Shape
+
+    def reshape(self, x: Expr, *sizes: int) -> Expr:
+        """The same elements in another shape, -1 for one size that follows from the others."""
+        return Expr(f"{x.at(ATOM)}.reshape({', '.join(map(str, sizes))})")
+
+    def channels(self, v: Expr) -> Expr:
+        """A vector (C,) as (C, 1, 1), so that it meets NCHW images."""
+        return Expr(f"{v.at(ATOM)}[:, None, None]")
+
+    def squeeze(self, x: Expr, axis: Shape) -> Expr:
+        """Drop axes of size 1."""
+        return Expr(f"{x.at(ATOM)}.squeeze({axis})")
+
+
+Body = Callable[..., tuple[Expr, ...]]
+
+
+def _expr(x: Operand) -> Expr:
+    if isinstance(x, Expr):
+        return x
+    return Expr(repr(x), UNARY if x < 0 else ATOM)
+
+
+def _infix(a: Operand, operator: str, b: Operand, level: int) -> Expr:
+    return Expr(f"{_expr(a).at(level)} {operator} {_expr(b).at(level + 1)}", level)

@@ -1,0 +1,108 @@
+"""The part of the JAX script that comes from rules: network, loss, optimizer and the training step."""
+
+import harness.layers  # noqa: F401  (registers the rules)
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.source import Source
+from harness.rules import RuleTable, jax_eval_rule, jax_loss, jax_optimizer, jax_rule
+from harness.shapes import Graph, dims
+from harness.spec import Conventions, TrainConfig
+
+
+def write_model(out: Source, graph: Graph, config: TrainConfig, conventions: Conventions) -> None:
+    """Write `forward`, `forward_eval`, `loss_function`, the optimizer and `train_step`.
+
+    Raises: RuleError for a layer, loss or optimizer without a rule.
+    """
+    j = JaxBuilder(conventions)
+    with j.source.block("def forward(params, stats, x, t):"):
+        j.source.line('"""Logits of a training batch, and the running statistics after it."""')
+        j.source.line("new_stats = {}")
+        logits = _write_layers(j, graph, jax_rule)
+        j.source.line(f"return {logits}, new_stats")
+    j.source.gap()
+    with j.source.block("def forward_eval(params, stats, x):"):
+        j.source.line('"""Logits with running statistics in the place of the batch\'s."""')
+        j.source.line(f"return {_write_layers(j, graph, jax_eval_rule)}")
+    for function in (*j.functions, str(j.source)):
+        out.text(function)
+        out.gap()
+    _write_loss(out, graph, config, conventions)
+    _write_train_step(out, config, conventions)
+
+
+def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable) -> Expr:
+    values = {"x": Expr("x")}
+    for node in graph.nodes:
+        j.node = node
+        shapes = ", ".join(map(dims, node.in_shapes))
+        j.source.line(f"# {node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
+        y = rules.of(type(node.layer))(node.layer, j, *(values[name] for name in node.inputs))
+        values[node.name] = j.let(node.name.replace(".", "_"), y)
+    j.node = None
+    return values[graph.output]
+
+
+def _write_loss(out: Source, graph: Graph, config: TrainConfig, conventions: Conventions) -> None:
+    loss = graph.spec.loss
+    j = JaxBuilder(conventions, out)
+    with out.block("def loss_function(params, stats, x, labels, t):"):
+        out.line(f'"""{type(loss).__name__}, averaged over the batch; also the running statistics."""')
+        out.line("logits, new_stats = forward(params, stats, x, t)")
+        rule = jax_loss.of(type(loss))
+        out.line(
+            f"return {rule(loss, j, Expr('logits'), Expr('labels'), graph.spec.classes, config.label_smoothing)}, "
+            "new_stats"
+        )
+    out.gap()
+
+
+def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions) -> None:
+    j = JaxBuilder(conventions, out)
+    optimizer, slots = config.optimizer, config.optimizer.slots
+    name = type(optimizer).__name__.lower()
+    with out.block(f"def {name}(g, {', '.join(slots)}, t):"):
+        out.line(f'"""{type(optimizer).__name__}: the direction of the step, then {", ".join(slots)} after it."""')
+        rule = jax_optimizer.of(type(optimizer))
+        results = rule(optimizer, j, Expr("g"), *map(Expr, slots), Expr("t"))
+        out.line(f"return {', '.join(map(str, results))}")
+    out.gap()
+    out.text(
+        '''
+        def norms(tensors):
+            """Euclidean norm of every parameter-shaped tensor, in the order of PARAMS."""
+            return jnp.stack([jnp.sqrt(jnp.sum(jnp.square(tensors[name]))) for name in PARAMS])
+        '''
+    )
+    out.gap()
+    out.line("@partial(jax.jit, donate_argnums=(0, 1, 2))")
+    with out.block("def train_step(params, slots, stats, x, labels, lr, t):"):
+        out.line('"""One update. Loss and norms are of the parameters before it. lr, t: scalars, t counts from 1."""')
+        out.line("gradient = jax.value_and_grad(loss_function, has_aux=True)")
+        out.line("(loss, new_stats), grads = gradient(params, stats, x, labels, t)")
+        empty = ", ".join(f'"{slot}": {{}}' for slot in slots)
+        out.line(f"new_params, new_slots = {{}}, {{{empty}}}")
+        with out.block("for name, p in params.items():"):
+            out.line("g = grads[name]")
+            decay, p, lr = Expr("WEIGHT_DECAY"), Expr("p"), Expr("lr")
+            decayed = config.weight_decay > 0
+            if decayed and conventions.weight_decay == "coupled":
+                with out.block("if name in DECAYED:"):
+                    j.let("g", j.add(Expr("g"), j.mul(decay, p)))
+            targets = ", ".join(["direction", *(f'new_slots["{slot}"][name]' for slot in slots)])
+            previous = ", ".join(f'slots["{slot}"][name]' for slot in slots)
+            out.line(f"{targets} = {name}(g, {previous}, t)")
+            j.let("p_new", j.sub(p, j.mul(lr, Expr("direction"))))
+            if decayed and conventions.weight_decay == "decoupled":
+                with out.block("if name in DECAYED:"):
+                    j.let("p_new", j.sub(Expr("p_new"), j.mul(j.mul(lr, decay), p)))
+            out.line("new_params[name] = p_new")
+        out.line("return loss, new_params, new_slots, new_stats, norms(grads), norms(params)")
+    out.gap()
+    out.text(
+        '''
+        @jax.jit
+        def predict(params, stats, x):
+            """The most likely class of each image."""
+            return jnp.argmax(forward_eval(params, stats, x), axis=-1)
+        '''
+    )

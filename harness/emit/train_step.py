@@ -1,0 +1,150 @@
+"""NetSpec -> StableHLO: one training step, and the logits for evaluation.
+
+The order of a function's arguments and results is the interface between the modules and whoever runs them:
+`train_step`: parameters, optimizer slots (slot by slot), running statistics, x, labels, lr, t ->
+              loss, parameters, slots, statistics, gradient norms, parameter norms (one number a parameter tensor each).
+`logits`:     parameters, running statistics, x -> logits.
+"""
+
+from collections.abc import Sequence
+
+import harness.layers  # noqa: F401  (registers the rules)
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
+from harness.shapes import Graph, dims
+from harness.spec import Conventions, DType, TrainConfig
+
+
+def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
+    """Text of a module with the function `train_step`.
+
+    Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars of the cell's dtype.
+    Raises: RuleError for a layer, loss or optimizer without a rule.
+    """
+    h = HloBuilder(dtype, conventions)
+    slots = config.optimizer.slots
+    for p in graph.params:
+        h.input(p.name, p.shape)
+    for slot in slots:
+        for p in graph.params:
+            h.input(f"{p.name}.{slot}", p.shape)
+    for s in graph.states:
+        h.input(s.name, s.shape)
+    x = h.input("x", (config.batch_size, *graph.spec.input_shape))
+    labels = h.input("labels", (config.batch_size,), "i32")
+    h.input("lr", ())
+    h.input("t", ())
+
+    logits, saved = _forward(h, graph, x)
+    h.comment(f"Loss: {type(graph.spec.loss).__name__}")
+    with h.at(None, "loss"):
+        loss, dlogits = hlo_loss.of(type(graph.spec.loss))(graph.spec.loss, h, logits, labels, config.label_smoothing)
+    _backward(h, graph, saved, dlogits)
+    results = [loss, *_update(h, graph, config)]
+    results += [h.new_states[s.name] for s in graph.states]
+    h.comment("Norms")
+    results.append(_norms(h, "grad_norms", [h.grads[p.name] for p in graph.params]))
+    results.append(_norms(h, "param_norms", [h.inputs[p.name] for p in graph.params]))
+    return _module(f"{graph.spec.name}: one training step in {dtype}", graph, "train_step", h, results)
+
+
+def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions) -> str:
+    """Text of a module with the function `logits`, which evaluates with running statistics."""
+    h = HloBuilder(dtype, conventions)
+    for tensor in (*graph.params, *graph.states):
+        h.input(tensor.name, tensor.shape)
+    x = h.input("x", (batch_size, *graph.spec.input_shape))
+    values = {"x": _to_inner(h, x)}
+    for node in graph.nodes:
+        inputs = [values[name] for name in node.inputs]
+        with h.at(node, node.name):
+            if type(node.layer) in hlo_eval_rule:
+                values[node.name] = hlo_eval_rule.of(type(node.layer))(node.layer, h, *inputs)
+            else:
+                values[node.name], _ = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+    return _module(f"{graph.spec.name}: logits in {dtype}", graph, "logits", h, [values[graph.output]])
+
+
+def _to_inner(h: HloBuilder, x: Value) -> Value:
+    """Images are NHWC between layers on this side."""
+    if len(x.shape) != 4:
+        return x
+    if x.shape[1] == 1:
+        return h.reshape(x, (x.shape[0], *x.shape[2:], 1), "x_nhwc")
+    return h.transpose(x, (0, 2, 3, 1), "x_nhwc")
+
+
+def _forward(h: HloBuilder, graph: Graph, x: Value) -> tuple[Value, dict[str, object]]:
+    values: dict[str, Value] = {"x": _to_inner(h, x)}
+    saved: dict[str, object] = {}
+    for node in graph.nodes:
+        shapes = ", ".join(map(dims, node.in_shapes))
+        h.comment(f"{node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
+        with h.at(node, node.name):
+            inputs = (values[name] for name in node.inputs)
+            values[node.name], saved[node.name] = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+    return values[graph.output], saved
+
+
+def _backward(h: HloBuilder, graph: Graph, saved: dict[str, object], dlogits: Value) -> None:
+    """Cotangents from the last node to the first; a value that several nodes read gets the sum of theirs."""
+    cotangents = {graph.output: dlogits}
+    for node in reversed(graph.nodes):
+        h.comment(f"{node.name}: backward")
+        with h.at(node, f"d_{node.name}"):
+            dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents.pop(node.name))
+            for name, dx in zip(node.inputs, dxs, strict=True):
+                cotangents[name] = h.add(cotangents[name], dx, "dx_sum") if name in cotangents else dx
+
+
+def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
+    """p_new = p - lr direction - lr wd p. Coupled decay goes into the gradient instead: g + wd p."""
+    rule = hlo_optimizer.of(type(config.optimizer))
+    lr, t = h.inputs["lr"], h.inputs["t"]
+    new_params: list[Value] = []
+    new_slots: dict[str, list[Value]] = {slot: [] for slot in config.optimizer.slots}
+    for param in graph.params:
+        h.comment(f"{param.name}: update")
+        with h.at(None, param.name):
+            p, g = h.inputs[param.name], h.grads[param.name]
+            rate = h.broadcast(lr, p.shape, (), "rate")
+            decay = config.weight_decay if h.conventions.decays(param) else 0.0
+            wd = h.constant(decay, p.shape, rounded_to_f32=True)
+            if decay and h.conventions.weight_decay == "coupled":
+                g = h.add(g, h.mul(p, wd, "decay"), "g_decayed")
+            slots = [h.inputs[f"{param.name}.{slot}"] for slot in config.optimizer.slots]
+            direction, *updated = rule(config.optimizer, h, g, *slots, t)
+            p_new = h.sub(p, h.mul(rate, direction, "step"), "stepped")
+            if decay and h.conventions.weight_decay == "decoupled":
+                p_new = h.sub(p_new, h.mul(h.mul(rate, wd, "decay_rate"), p, "decay"), "decayed")
+            new_params.append(p_new)
+            for slot, value in zip(config.optimizer.slots, updated, strict=True):
+                new_slots[slot].append(value)
+    return [*new_params, *(value for slot in config.optimizer.slots for value in new_slots[slot])]
+
+
+def _norms(h: HloBuilder, name: str, tensors: Sequence[Value]) -> Value:
+    """The Euclidean norm of each tensor, as one vector."""
+    with h.at(None, name):
+        squares = [
+            h.reshape(h.sum(h.mul(x, x, "square"), tuple(range(len(x.shape))), "sum"), (1,), "one") for x in tensors
+        ]
+        return h.sqrt(h.concatenate(squares, 0, "squares"), "norms")
+
+
+def _module(title: str, graph: Graph, function: str, h: HloBuilder, results: Sequence[Value]) -> str:
+    arguments = ",\n    ".join(f"{value}: {value.type}" for value in h.inputs.values())
+    types = ", ".join(value.type for value in results)
+    return "\n".join(
+        [
+            f"// {title}.",
+            f"// netspec {graph.spec.netspec_hash()}",
+            f"module @{function} {{",
+            f"  func.func @main(\n    {arguments}\n  ) -> ({types}) {{",
+            *(f"    {line}" for line in h.body(results)),
+            f"    return {', '.join(map(str, results))} : {types}",
+            "  }",
+            "}",
+            "",
+        ]
+    )

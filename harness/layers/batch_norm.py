@@ -1,0 +1,135 @@
+"""Batch normalisation."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule
+from harness.shapes import dims
+from harness.spec import Layer, Param, Shape, State
+
+EPSILON = 1e-5
+MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """y = gamma (x - mean)/sqrt(var + 1e-5) + beta, with the batch's mean and biased variance of each channel.
+
+    Evaluation uses running statistics: the first step copies the batch's, later ones give 0.9 old + 0.1 batch.
+
+    Shapes: x (B, C, H, W), gamma, beta, mean, var (C,), y as x.
+    Source: specs/README.md, Batch norm; Ioffe and Szegedy 2015.
+    """
+
+    channels: int
+    kind: ClassVar[str] = "bn"
+
+    def params(self) -> tuple[Param, ...]:
+        return (Param("gamma", (self.channels,), "ones"), Param("beta", (self.channels,), "zeros"))
+
+    def states(self) -> tuple[State, ...]:
+        return (State("mean", (self.channels,)), State("var", (self.channels,)))
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) != 3 or x[0] != self.channels:
+            raise SpecError(f"the input has shape {dims(x)}, gamma was declared for images of {self.channels} channels.")
+        return x
+
+
+def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
+    mean = j.let("mean", j.mean(x, (0, 2, 3), keepdims=True))
+    var = j.let("var", j.mean(j.square(j.sub(x, mean)), (0, 2, 3), keepdims=True))
+    xhat = j.let("xhat", j.div(j.sub(x, mean), j.sqrt(j.add(var, EPSILON))))
+    y = j.let("y", j.add(j.mul(j.channels(gamma), xhat), j.channels(beta)))
+    return y, j.squeeze(mean, (0, 2, 3)), j.squeeze(var, (0, 2, 3))
+
+
+def _jax_running(j: JaxBuilder, old: Expr, batch: Expr, t: Expr) -> tuple[Expr, ...]:
+    later = j.add(j.mul(MOMENTUM, old), j.mul(j.sub(1, MOMENTUM), batch))
+    return (j.where(j.equal(t, 1), batch, later),)
+
+
+@jax_rule(BatchNorm)
+def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
+    """Normalise with the batch's statistics and keep the running ones."""
+    doc = "Normalise each channel over the batch and its pixels; also gives the batch's mean and biased variance."
+    call = j.call("batch_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+    y, mean, var = j.let_many([j.local("y"), j.local("mean"), j.local("var")], call)
+    doc = "Running statistic: the first step copies the batch's."
+    for name, batch in (("mean", mean), ("var", var)):
+        j.set_state(name, j.call("running", doc, ("old", "batch", "t"), _jax_running, j.state(name), batch, j.t))
+    return y
+
+
+def _jax_normalise_eval(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr, mean: Expr, var: Expr) -> tuple[Expr, ...]:
+    scale = j.let("scale", j.div(gamma, j.sqrt(j.add(var, EPSILON))))
+    return (j.add(j.mul(j.sub(x, j.channels(mean)), j.channels(scale)), j.channels(beta)),)
+
+
+@jax_eval_rule(BatchNorm)
+def jax_batch_norm_eval(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
+    """Normalise with the running statistics."""
+    names = ("gamma", "beta", "mean", "var")
+    args = (j.param("gamma"), j.param("beta"), j.state("mean"), j.state("var"))
+    doc = "Normalise each channel with its running statistics."
+    return j.call("batch_norm_eval", doc, ("x", *names), _jax_normalise_eval, x, *args)
+
+
+@dataclass(frozen=True)
+class _Saved:
+    xhat: Value
+    istd: Value
+
+
+@hlo_forward(BatchNorm)
+def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+    """Two passes: the mean, then the mean square of what is left. Backward needs xhat and 1/std."""
+    count = float(x.shape[0] * x.shape[1] * x.shape[2])
+    mean = h.div(h.sum(x, (0, 1, 2), "total"), count, "mean")
+    centred = h.sub(x, h.broadcast(mean, x.shape, (3,), "mean_pixels"), "centred")
+    var = h.div(h.sum(h.mul(centred, centred, "squares"), (0, 1, 2), "total_squares"), count, "var")
+    istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
+    xhat = h.mul(centred, h.broadcast(istd, x.shape, (3,), "istd_pixels"), "xhat")
+    scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")
+    y = h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y")
+    first = h.broadcast(h.compare("EQ", h.inputs["t"], 1.0, "first"), (layer.channels,), (), "first_channels")
+    for name, batch in (("mean", mean), ("var", var)):
+        kept = h.mul(h.state(name), MOMENTUM, f"{name}_kept")
+        later = h.add(kept, h.mul(batch, 1 - MOMENTUM, f"{name}_batch"), f"{name}_later")
+        h.set_state(name, h.select(first, batch, later, f"{name}_new"))
+    return y, _Saved(xhat, istd)
+
+
+@hlo_backward(BatchNorm)
+def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+    """With N = B H W and dn = gamma dy: the mean takes Σ dn away, the variance xhat Σ dn xhat.
+
+    dbeta = Σ dy, dgamma = Σ dy xhat, dx = istd/N (N dn - Σ dn - xhat Σ dn xhat)
+                                         = istd gamma/N (N dy - dbeta - xhat dgamma).
+    """
+    n = dy.shape[0] * dy.shape[1] * dy.shape[2]
+    dbeta = h.sum(dy, (0, 1, 2), "dbeta")
+    dgamma = h.sum(h.mul(dy, saved.xhat, "dy_xhat"), (0, 1, 2), "dgamma")
+    h.grad("gamma", dgamma)
+    h.grad("beta", dbeta)
+    inverse = 1 / n if h.conventions.batch_norm_inverse_count == "exact" else round(1 / n, 6)
+    scale = h.mul(h.mul(saved.istd, h.param("gamma"), "istd_gamma"), inverse, "scale")
+    own = h.mul(dy, float(n), "n_dy")
+    mean_part = h.sub(own, h.broadcast(dbeta, dy.shape, (3,), "dbeta_pixels"), "less_mean")
+    var_part = h.mul(saved.xhat, h.broadcast(dgamma, dy.shape, (3,), "dgamma_pixels"), "var_part")
+    dx = h.mul(h.sub(mean_part, var_part, "less_var"), h.broadcast(scale, dy.shape, (3,), "scale_pixels"), "dx")
+    return (dx,)
+
+
+@hlo_eval_rule(BatchNorm)
+def hlo_batch_norm_eval(layer: BatchNorm, h: HloBuilder, x: Value) -> Value:
+    """Normalise with the running statistics."""
+    istd = h.div(1.0, h.sqrt(h.add(h.state("var"), EPSILON, "var_eps"), "std"), "istd")
+    centred = h.sub(x, h.broadcast(h.state("mean"), x.shape, (3,), "mean_pixels"), "centred")
+    xhat = h.mul(centred, h.broadcast(istd, x.shape, (3,), "istd_pixels"), "xhat")
+    scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")
+    return h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y")

@@ -1,0 +1,51 @@
+"""Adds one number a channel."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.shapes import dims
+from harness.spec import Layer, Param, Shape
+
+
+@dataclass(frozen=True)
+class Bias(Layer):
+    """y_chw = x_chw + b_c.
+
+    Shapes: x (B, C, H, W), b (C,), y as x.
+    Source: specs/README.md, Convolution.
+    """
+
+    channels: int
+    kind: ClassVar[str] = "bias"
+
+    def params(self) -> tuple[Param, ...]:
+        return (Param("b", (self.channels,), "zeros"),)
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) != 3 or x[0] != self.channels:
+            raise SpecError(f"the input has shape {dims(x)}, b was declared for images of {self.channels} channels.")
+        return x
+
+
+@jax_rule(Bias)
+def jax_bias(layer: Bias, j: JaxBuilder, x: Expr) -> Expr:
+    """x + b over the channel axis."""
+    return j.add(x, j.channels(j.param("b")))
+
+
+@hlo_forward(Bias)
+def hlo_bias(layer: Bias, h: HloBuilder, x: Value) -> tuple[Value, None]:
+    """x + b; backward needs nothing."""
+    return h.add(x, h.broadcast(h.param("b"), x.shape, (3,), "b_pixels"), "y"), None
+
+
+@hlo_backward(Bias)
+def hlo_bias_backward(layer: Bias, h: HloBuilder, saved: None, dy: Value) -> tuple[Value]:
+    """db_c = Σ over batch and pixels of dy; dx = dy."""
+    h.grad("b", h.sum(dy, (0, 1, 2), "db"))
+    return (dy,)

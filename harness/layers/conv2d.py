@@ -1,0 +1,30 @@
+"""Convolution with bias."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.layers.bias import Bias
+from harness.layers.convolution import Convolution, Padding
+from harness.shapes import Block
+from harness.spec import Activated
+
+
+@dataclass(frozen=True)
+class Conv2d(Activated):
+    """y = act(conv(x, w) + b): a composition of Convolution and Bias.
+
+    Shapes: x (B, in_channels, H, W), w (out_channels, in_channels, kernel, kernel), b (out_channels,).
+    Source: specs/README.md, Convolution.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel: int
+    stride: int = 1
+    padding: Padding = "SAME"
+    kind: ClassVar[str] = "conv"
+
+    def expand(self, block: Block, x: str) -> str:
+        y = block.add(Convolution(self.in_channels, self.out_channels, self.kernel, self.stride, self.padding), x)
+        y = block.add(Bias(self.out_channels), y)
+        return y if self.activation is None else block.add(self.activation, y)

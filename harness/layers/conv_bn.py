@@ -1,0 +1,32 @@
+"""Convolution, batch norm, activation."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from harness.layers.batch_norm import BatchNorm
+from harness.layers.convolution import Convolution, Padding
+from harness.layers.relu import Relu
+from harness.shapes import Block
+from harness.spec import Activated, Layer
+
+
+@dataclass(frozen=True)
+class ConvBn(Activated):
+    """y = act(batchnorm(conv(x, w))): a composition. No bias, since batch norm would take it away again.
+
+    Shapes: x (B, in_channels, H, W), w (out_channels, in_channels, kernel, kernel), gamma, beta (out_channels,).
+    Source: specs/README.md, Convolution with batch norm.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: Padding = "SAME"
+    activation: Layer | None = field(default=Relu(), kw_only=True)
+    kind: ClassVar[str] = "conv"
+
+    def expand(self, block: Block, x: str) -> str:
+        y = block.add(Convolution(self.in_channels, self.out_channels, self.kernel, self.stride, self.padding), x)
+        y = block.add(BatchNorm(self.out_channels), y)
+        return y if self.activation is None else block.add(self.activation, y)

@@ -1,0 +1,63 @@
+"""Fully connected layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.shapes import dims
+from harness.spec import Activated, Param, Shape
+
+
+@dataclass(frozen=True)
+class Dense(Activated):
+    """y = act(x w + b).
+
+    Shapes: x (B, inputs), w (inputs, units), b (units,), y (B, units).
+    Source: specs/README.md, Dense.
+    """
+
+    inputs: int
+    units: int
+    kind: ClassVar[str] = "dense"
+
+    def validate(self) -> None:
+        if self.inputs < 1 or self.units < 1:
+            raise SpecError(f"inputs={self.inputs}, units={self.units}; both must be at least 1.")
+
+    def params(self) -> tuple[Param, ...]:
+        return (
+            Param("w", (self.inputs, self.units), "he_normal", fan_in=self.inputs, decays=True),
+            Param("b", (self.units,), "zeros"),
+        )
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) != 1:
+            raise SpecError(f"the input is an image {dims(x)}, w needs a vector of {self.inputs}. Put a Flatten before.")
+        if x != (self.inputs,):
+            raise SpecError(f"the input has {x[0]} features, w was declared for {self.inputs}. Set inputs={x[0]}.")
+        return (self.units,)
+
+
+@jax_rule(Dense)
+def jax_dense(layer: Dense, j: JaxBuilder, x: Expr) -> Expr:
+    """x @ w + b."""
+    return j.add(j.dot(x, j.param("w")), j.param("b"))
+
+
+@hlo_forward(Dense)
+def hlo_dense(layer: Dense, h: HloBuilder, x: Value) -> tuple[Value, Value]:
+    """x w + b; backward needs x."""
+    xw = h.dot(x, h.param("w"), ((1,), (0,)), name="xw")
+    return h.add(xw, h.broadcast(h.param("b"), xw.shape, (1,), "b_rows"), "y"), x
+
+
+@hlo_backward(Dense)
+def hlo_dense_backward(layer: Dense, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
+    """y_bu = Σ_i x_bi w_iu + b_u, so dw = xᵀ dy, db = Σ_b dy, dx = dy wᵀ."""
+    h.grad("w", h.dot(x, dy, ((0,), (0,)), name="dw"))
+    h.grad("b", h.sum(dy, (0,), "db"))
+    return (h.dot(dy, h.param("w"), ((1,), (1,)), name="dx"),)

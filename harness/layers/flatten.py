@@ -1,0 +1,48 @@
+"""From an image to a vector."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.shapes import size
+from harness.spec import Layer, Shape
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """All features of an example in one vector, in row-major order of (C, H, W).
+
+    Shapes: x (B, C, H, W), y (B, C·H·W).
+    Source: specs/README.md, Flatten.
+    """
+
+    kind: ClassVar[str] = "flatten"
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (size(x),)
+
+
+@jax_rule(Flatten)
+def jax_flatten(layer: Flatten, j: JaxBuilder, x: Expr) -> Expr:
+    """One row an example."""
+    assert j.node is not None
+    return j.reshape(x, -1, *j.node.out_shape)
+
+
+@hlo_forward(Flatten)
+def hlo_flatten(layer: Flatten, h: HloBuilder, x: Value) -> tuple[Value, Shape]:
+    """Images are NHWC here, so they turn to NCHW first; backward needs the shape."""
+    nchw = h.transpose(x, (0, 3, 1, 2), "nchw") if len(x.shape) == 4 else x
+    return h.reshape(nchw, (x.shape[0], size(x.shape[1:])), "y"), x.shape
+
+
+@hlo_backward(Flatten)
+def hlo_flatten_backward(layer: Flatten, h: HloBuilder, shape: Shape, dy: Value) -> tuple[Value]:
+    """The same moves backwards."""
+    if len(shape) != 4:
+        return (h.reshape(dy, shape, "dx"),)
+    n, height, width, channels = shape
+    return (h.transpose(h.reshape(dy, (n, channels, height, width), "nchw"), (0, 2, 3, 1), "dx"),)

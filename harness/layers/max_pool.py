@@ -1,0 +1,115 @@
+"""Maximum over windows."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.layers.convolution import window_span
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.shapes import dims
+from harness.spec import Layer, Shape
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """y_chw = max of x_c over the window at (stride h, stride w), SAME padding with -inf.
+
+    Of several equal maxima the first in row-major order gets the gradient.
+
+    Shapes: x (B, C, H, W), y (B, C, ceil(H/stride), ceil(W/stride)).
+    Source: specs/README.md, Pooling.
+    """
+
+    window: int = 2
+    stride: int = 2
+    kind: ClassVar[str] = "pool"
+
+    def validate(self) -> None:
+        if self.window < 1 or self.stride < 1:
+            raise SpecError(f"window={self.window}, stride={self.stride}; both must be at least 1.")
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) != 3:
+            raise SpecError(f"the input has shape {dims(x)}, pooling needs an image (C, H, W).")
+        return (x[0], *(window_span(n, self.window, self.stride, "SAME")[0] for n in x[1:]))
+
+
+@jax_rule(MaxPool)
+def jax_max_pool(layer: MaxPool, j: JaxBuilder, x: Expr) -> Expr:
+    """lax.reduce_window with max."""
+    return j.window_max(x, layer.window, layer.stride, "SAME")
+
+
+@dataclass(frozen=True)
+class _Saved:
+    takes: tuple[Value, ...]
+    x_shape: Shape
+
+
+@hlo_forward(MaxPool)
+def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+    """The running maximum over the taps; backward needs, for each tap, where it takes the gradient.
+
+    x is materialised first. Without that the compiler may compute it twice, rounded differently, and the comparisons
+    of one copy then don't fit the maximum of the other.
+    """
+    n, height, width, channels = x.shape
+    rows, top, bottom = window_span(height, layer.window, layer.stride, "SAME")
+    columns, left, right = window_span(width, layer.window, layer.stride, "SAME")
+    x = h.barrier(x, "x_once")
+    if top or bottom or left or right:
+        x = h.pad(x, float("-inf"), (0, top, left, 0), (0, bottom, right, 0), name="padded")
+    s = layer.stride
+    taps = [
+        h.slice(
+            x,
+            (0, k, l, 0),
+            (n, k + (rows - 1) * s + 1, l + (columns - 1) * s + 1, channels),
+            (1, s, s, 1),
+            f"tap{k}{l}",
+        )
+        for k in range(layer.window)
+        for l in range(layer.window)
+    ]
+    y, first = taps[0], h.constant(0, taps[0].shape, "i32")
+    for i, tap in enumerate(taps[1:], 1):
+        first = h.select(h.compare("GT", tap, y, f"greater{i}"), h.constant(i, y.shape, "i32"), first, f"first{i}")
+        y = h.maximum(y, tap, f"max{i}")
+    if h.conventions.pool_ties == "all":
+        takes = tuple(h.compare("EQ", tap, y, f"takes{i}") for i, tap in enumerate(taps))
+    else:
+        takes = tuple(h.compare("EQ", first, h.constant(i, y.shape, "i32"), f"takes{i}") for i in range(len(taps)))
+    return y, _Saved(takes, (n, height, width, channels))
+
+
+@hlo_backward(MaxPool)
+def hlo_max_pool_backward(layer: MaxPool, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+    """The tap that gave the maximum gets dy. Windows that overlap add up.
+
+    Tap (k, l) of place h is pixel s h + k - low: what it takes is spread out by the stride and moved by k - low.
+    """
+    n, height, width, channels = saved.x_shape
+    s = layer.stride
+    _, top, _ = window_span(height, layer.window, s, "SAME")
+    _, left, _ = window_span(width, layer.window, s, "SAME")
+    parts = [h.select(takes, dy, 0.0, f"part{i}") for i, takes in enumerate(saved.takes)]
+    if layer.window == s and (height, width) == (dy.shape[1] * s, dy.shape[2] * s):
+        # Windows tile the image: the parts interleave and nothing needs adding.
+        cells = [h.reshape(part, (n, dy.shape[1], 1, dy.shape[2], 1, channels), "cell") for part in parts]
+        rows = [h.concatenate(cells[k * s : (k + 1) * s], 4, "cell_row") for k in range(s)]
+        return (h.reshape(h.concatenate(rows, 2, "cells"), saved.x_shape, "dx"),)
+    dx = None
+    for i, part in enumerate(parts):
+        k, l = divmod(i, layer.window)
+        low = (0, k - top, l - left, 0)
+        high = tuple(
+            size - shift - ((places - 1) * s + 1)
+            for size, shift, places in ((height, k - top, dy.shape[1]), (width, l - left, dy.shape[2]))
+        )
+        placed = h.pad(part, 0.0, low, (0, *high, 0), (0, s - 1, s - 1, 0), f"placed{i}")
+        dx = placed if dx is None else h.add(dx, placed, f"dx{i}")
+    assert dx is not None
+    return (dx,)

@@ -1,0 +1,42 @@
+"""Rectified linear unit."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.spec import Layer, Shape
+
+
+@dataclass(frozen=True)
+class Relu(Layer):
+    """y = max(x, 0), with derivative 0 at 0.
+
+    Shapes: any x, y alike.
+    Source: specs/README.md, Activations.
+    """
+
+    kind: ClassVar[str] = "relu"
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+
+@jax_rule(Relu)
+def jax_relu(layer: Relu, j: JaxBuilder, x: Expr) -> Expr:
+    """jax.nn.relu(x)."""
+    return j.relu(x)
+
+
+@hlo_forward(Relu)
+def hlo_relu(layer: Relu, h: HloBuilder, x: Value) -> tuple[Value, Value]:
+    """max(x, 0); backward needs x."""
+    return h.maximum(x, 0.0, "y"), x
+
+
+@hlo_backward(Relu)
+def hlo_relu_backward(layer: Relu, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
+    """dx = dy where x > 0, else 0."""
+    return (h.select(h.compare("GT", x, 0.0, "positive"), dy, 0.0, "dx"),)

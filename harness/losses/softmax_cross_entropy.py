@@ -1,0 +1,49 @@
+"""Cross-entropy of softmax probabilities, with label smoothing."""
+
+from dataclasses import dataclass
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.rules import hlo_loss, jax_loss
+from harness.spec import Loss
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(Loss):
+    """Mean over the batch of -Σ_k target_k log softmax(z)_k; target is 1-a+a/K at the label and a/K elsewhere.
+
+    Shapes: z (B, K), labels (B,), loss ().
+    Units: nats an example.
+    Source: specs/README.md, Loss.
+    """
+
+
+@jax_loss(SoftmaxCrossEntropy)
+def jax_cross_entropy(
+    loss: SoftmaxCrossEntropy, j: JaxBuilder, z: Expr, labels: Expr, classes: int, smoothing: float
+) -> Expr:
+    """-mean(sum(target * log_softmax(z)))."""
+    target = j.let("target", j.one_hot(labels, classes))
+    if smoothing:
+        on, off = 1 - smoothing + smoothing / classes, smoothing / classes
+        target = j.let("target", j.add(j.mul(target, on - off), off))
+    log_p = j.let("log_p", j.log_softmax(z))
+    return j.neg(j.mean(j.sum(j.mul(target, log_p), -1)))
+
+
+@hlo_loss(SoftmaxCrossEntropy)
+def hlo_cross_entropy(
+    loss: SoftmaxCrossEntropy, h: HloBuilder, z: Value, labels: Value, smoothing: float
+) -> tuple[Value, Value]:
+    """The loss and dz = (softmax(z) - target)/B: log softmax has the derivative δ - softmax, and target sums to 1."""
+    batch, classes = z.shape
+    shifted = h.sub(z, h.broadcast(h.max(z, (1,), "max"), z.shape, (0,), "max_row"), "shifted")
+    exp = h.exp(shifted, "exp")
+    total = h.sum(exp, (1,), "exp_total")
+    log_p = h.sub(shifted, h.broadcast(h.log(total, "log_total"), z.shape, (0,), "log_total_row"), "log_p")
+    is_label = h.compare("EQ", h.iota(z.shape, 1, "class"), h.broadcast(labels, z.shape, (0,), "label"), "is_label")
+    off = smoothing / classes
+    target = h.select(is_label, h.constant(1 - smoothing + off, z.shape), h.constant(off, z.shape), "target")
+    value = h.div(h.negate(h.sum(h.mul(target, log_p, "picked"), (0, 1), "log_likelihood"), "total"), float(batch), "mean")
+    p = h.div(exp, h.broadcast(total, z.shape, (0,), "exp_total_row"), "p")
+    return value, h.div(h.sub(p, target, "excess"), float(batch), "dz")

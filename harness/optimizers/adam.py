@@ -1,0 +1,56 @@
+"""Adam."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.rules import hlo_optimizer, jax_optimizer
+from harness.spec import Optimizer
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; direction (m/(1-b1^t)) / (sqrt(v/(1-b2^t)) + eps).
+
+    The powers are computed in the program, in the cell's dtype, from t as a float.
+    Source: specs/README.md, Adam; Kingma and Ba 2015, algorithm 1.
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+
+    def validate(self) -> None:
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.epsilon > 0):
+            raise SpecError(f"{self}: betas must lie in [0, 1) and epsilon above 0.")
+
+
+@jax_optimizer(Adam)
+def jax_adam(optimizer: Adam, j: JaxBuilder, g: Expr, m: Expr, v: Expr, t: Expr) -> tuple[Expr, ...]:
+    """The direction and the new moments."""
+    beta1, beta2 = optimizer.beta1, optimizer.beta2
+    m = j.let("m", j.add(j.mul(beta1, m), j.mul(j.sub(1, beta1), g)))
+    v = j.let("v", j.add(j.mul(beta2, v), j.mul(j.sub(1, beta2), j.square(g))))
+    m_hat = j.let("m_hat", j.div(m, j.sub(1, j.power(beta1, t))))
+    v_hat = j.let("v_hat", j.div(v, j.sub(1, j.power(beta2, t))))
+    return j.div(m_hat, j.add(j.sqrt(v_hat), optimizer.epsilon)), m, v
+
+
+@hlo_optimizer(Adam)
+def hlo_adam(optimizer: Adam, h: HloBuilder, g: Value, m: Value, v: Value, t: Value) -> tuple[Value, ...]:
+    """The direction and the new moments."""
+
+    def correction(beta: float, name: str) -> Value:
+        return h.once(name, lambda: h.sub(1.0, h.power(h.constant(beta), t, f"{name}_power"), name))
+
+    def moment(old: Value, new: Value, beta: float, name: str) -> Value:
+        return h.add(h.mul(old, beta, f"{name}_kept"), h.mul(new, 1 - beta, f"{name}_added"), name)
+
+    m = moment(m, g, optimizer.beta1, "m_new")
+    v = moment(v, h.mul(g, g, "g2"), optimizer.beta2, "v_new")
+    m_hat = h.div(m, h.broadcast(correction(optimizer.beta1, "m_correction"), m.shape), "m_hat")
+    v_hat = h.div(v, h.broadcast(correction(optimizer.beta2, "v_correction"), v.shape), "v_hat")
+    return h.div(m_hat, h.add(h.sqrt(v_hat, "v_root"), optimizer.epsilon, "denominator"), "direction"), m, v

@@ -1,0 +1,39 @@
+"""Stochastic gradient descent with momentum."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.rules import hlo_optimizer, jax_optimizer
+from harness.spec import Optimizer
+
+
+@dataclass(frozen=True)
+class Sgd(Optimizer):
+    """velocity = momentum velocity + g; direction velocity. Momentum 0 is plain gradient descent.
+
+    Source: specs/README.md, SGD; Polyak 1964 in the form of Sutskever et al. 2013 without the Nesterov term.
+    """
+
+    momentum: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("velocity",)
+
+    def validate(self) -> None:
+        if not 0 <= self.momentum < 1:
+            raise SpecError(f"{self}: momentum must lie in [0, 1).")
+
+
+@jax_optimizer(Sgd)
+def jax_sgd(optimizer: Sgd, j: JaxBuilder, g: Expr, velocity: Expr, t: Expr) -> tuple[Expr, ...]:
+    """The direction and the new velocity."""
+    velocity = j.let("velocity", j.add(j.mul(optimizer.momentum, velocity), g))
+    return velocity, velocity
+
+
+@hlo_optimizer(Sgd)
+def hlo_sgd(optimizer: Sgd, h: HloBuilder, g: Value, velocity: Value, t: Value) -> tuple[Value, ...]:
+    """The direction and the new velocity."""
+    velocity = h.add(h.mul(velocity, optimizer.momentum, "velocity_kept"), g, "velocity_new")
+    return velocity, velocity

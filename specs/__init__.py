@@ -1,0 +1,1 @@
+"""One readable module a network: SPEC and CONFIG."""
