@@ -1,0 +1,69 @@
+"""`harness data …`: fetch, path, list, synthetic."""
+
+from pathlib import Path
+
+import click
+
+from harness.data import DATASETS
+from harness.errors import DataError
+
+_NAME = click.Choice(list(DATASETS))
+
+
+@click.group("data")
+def data_command() -> None:
+    """Fetch data sets into the cache and say where they are."""
+
+
+@data_command.command("fetch")
+@click.argument("name", type=_NAME)
+@click.option("--quiet", is_flag=True, help="Print the folder only.")
+def fetch_command(name: str, quiet: bool) -> None:
+    """Fetch a data set, check every byte, and print its folder. Files that are there and good are kept."""
+    from harness.data.fetch import fetch
+
+    click.echo(fetch(name, progress=not quiet))
+
+
+@data_command.command("path")
+@click.argument("name", type=_NAME)
+def path_command(name: str) -> None:
+    """Print the folder of a data set that is in the cache."""
+    from harness.data.fetch import cached_folder, is_cached
+
+    folder = cached_folder(name)
+    if not is_cached(name):
+        raise DataError(f"{folder}: {name} is not there, or not all of it. Run `harness data fetch {name}`.")
+    click.echo(folder)
+
+
+@data_command.command("list")
+def list_command() -> None:
+    """List the data sets of the table."""
+    from tabulate import tabulate
+
+    from harness.data.fetch import cached_folder, is_cached
+
+    rows = [
+        (
+            facts.name,
+            "x".join(map(str, facts.image_shape)),
+            facts.classes,
+            f"{sum(file.size for file in facts.files):,}",
+            cached_folder(facts.name) if is_cached(facts.name) else "not fetched",
+        )
+        for facts in DATASETS.values()
+    ]
+    click.echo(tabulate(rows, ("data set", "images", "classes", "bytes", "folder"), disable_numparse=True))
+
+
+@data_command.command("synthetic")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--train", default=60_000, show_default=True, help="Training images.")
+@click.option("--test", default=10_000, show_default=True, help="Test images.")
+def synthetic_command(folder: Path, train: int, test: int) -> None:
+    """Write the synthetic stand-in for MNIST into FOLDER, with as many images as wanted, for use with --data."""
+    from harness.data.synthetic import write_synthetic
+
+    write_synthetic(folder, [file.name for file in DATASETS["mnist-synthetic"].files], train, test)
+    click.echo(folder)

@@ -1,0 +1,146 @@
+"""Raw data files in a cache folder: every byte checked against the table, each file there as a whole or not at all."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import platformdirs
+
+from harness.atomicfile import PART_SUFFIX, replace_file
+from harness.data import DataSetFacts, RawFile, dataset_facts
+from harness.data.progress import Reporter, reporting
+from harness.data.sources import Source, SourceError, sources_of
+from harness.errors import DataError
+
+_STALE_S = 3600  # a temporary file that nothing has been written to for so long has no owner
+
+
+def cache_root() -> Path:
+    """The folder for everything that can be made or fetched again: HARNESS_CACHE, else the platform's user cache."""
+    own = os.environ.get("HARNESS_CACHE")
+    return Path(own).absolute() if own else Path(platformdirs.user_cache_dir("training-trace-harness", appauthor=False))
+
+
+def cached_folder(name: str, cache: Path | None = None) -> Path:
+    """Where the files of a data set of the table are kept, whether or not they are there."""
+    return (cache_root() if cache is None else cache) / "data" / dataset_facts(name).name
+
+
+def is_cached(name: str, cache: Path | None = None) -> bool:
+    """Whether every file is in the cache, with the right bytes."""
+    folder = cached_folder(name, cache)
+    return all(_intact(folder / file.name, file) for file in dataset_facts(name).files)
+
+
+def fetch(name: str, cache: Path | None = None, progress: bool = True, sources: Sequence[Source] | None = None) -> Path:
+    """The folder with the files of a data set, after fetching those that are not there. Running it again goes on.
+
+    `cache` defaults to `cache_root()`, `sources` to those of the table. Several of these may run at the same time.
+
+    Raises: DataError when no source delivers or the folder cannot be written.
+    """
+    facts = dataset_facts(name)
+    return fetch_files(facts, cached_folder(name, cache), sources_of(facts) if sources is None else sources, progress)
+
+
+def fetch_files(facts: DataSetFacts, folder: Path, sources: Sequence[Source], progress: bool) -> Path:
+    """`fetch` into a folder of the caller's, from sources of the caller's."""
+    with reporting(progress) as report:
+        missing = list(_missing(facts, folder, report))
+        if not missing:
+            return folder
+        _prepare(folder)
+        failures: list[str] = []
+        for source in sources:
+            report.say(f"{facts.name}: asking {source.name}")
+            try:
+                for file in _store_all(source, missing, folder, report):
+                    missing.remove(file)
+                    report.say(f"{facts.name}: {file.name}: {file.size:,} bytes, SHA-256 as expected")
+            except SourceError as error:
+                failures.append(f"{source.name} ({error})")
+                report.say(f"{facts.name}: {source.name} failed: {error}")
+            if not missing:
+                return folder
+    raise DataError(
+        f"{facts.name}: no source delivered {', '.join(file.name for file in missing)}: {'; '.join(failures)}. "
+        "Use --data DIR with files of your own, or --data synthetic."
+    )
+
+
+def _missing(facts: DataSetFacts, folder: Path, report: Reporter) -> Iterator[RawFile]:
+    """The files that are absent or damaged; good ones are kept."""
+    for file in facts.files:
+        path = folder / file.name
+        if not _intact(path, file):
+            if path.exists():
+                report.say(f"{facts.name}: {path} is damaged (size or SHA-256 differ); fetching it again")
+            yield file
+
+
+def _intact(path: Path, file: RawFile) -> bool:
+    try:
+        if path.stat().st_size != file.size:
+            return False
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from None
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and remove what killed fetches left in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in folder.glob(f".*{PART_SUFFIX}"):
+            if time.time() - part.stat().st_mtime > _STALE_S:
+                part.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return  # another fetch has renamed or removed it
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+def _store_all(source: Source, files: Sequence[RawFile], folder: Path, report: Reporter) -> Iterator[RawFile]:
+    """Each file that the source delivered and that is now in the folder."""
+    with closing(source.read(tuple(files))) as delivery:
+        for file, chunks in delivery:
+            _store(file, chunks, folder, report)
+            yield file
+
+
+def _store(file: RawFile, chunks: Iterator[bytes], folder: Path, report: Reporter) -> None:
+    """Write under a temporary name, check, and only then rename.
+
+    Raises: SourceError when the bytes are not the right ones, DataError when they cannot be written.
+    """
+    advance = report.start(file.name, file.size)
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with replace_file(folder / file.name) as out:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > file.size:
+                    raise SourceError(f"{file.name} is longer than the expected {file.size} bytes")
+                digest.update(chunk)
+                out.write(chunk)
+                advance(len(chunk))
+            if size != file.size:
+                raise SourceError(f"{file.name} has {size} bytes, expected {file.size}")
+            if digest.hexdigest() != file.sha256:
+                raise SourceError(f"{file.name} has SHA-256 {digest.hexdigest()}, expected {file.sha256}")
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{folder}: the cache cannot be written: {error.strerror or error}. "
+        "Set HARNESS_CACHE to a folder that can, or use --data DIR."
+    )
