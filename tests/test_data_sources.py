@@ -69,6 +69,10 @@ def test_only_wanted_members_are_delivered(tmp_path: Path) -> None:
             [member("package/data/train", kind=tarfile.SYMTYPE, link="/etc/passwd")],
             "train in the tarball is not a regular",
         ),
+        (
+            [member("package/data/train", CONTENT["train"], tarfile.SYMTYPE, "x")],
+            "train in the tarball is not a regular",
+        ),
         ([member("package/data/train", kind=tarfile.LNKTYPE, link="x")], "train in the tarball is not a regular"),
         ([member("package/data/train", kind=tarfile.FIFOTYPE)], "train in the tarball is not a regular"),
         ([member("package/data/train", kind=tarfile.DIRTYPE)], "train in the tarball is not a regular"),

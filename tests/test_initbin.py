@@ -235,6 +235,13 @@ def test_an_impossible_target_is_one_line(target: str, tmp_path: Path) -> None:
         write_init(tmp_path / target, dense("d", 2, 2))
 
 
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    link, target = tmp_path / "link", tmp_path / "target"
+    link.symlink_to(target)
+    write_init(link, dense("d", 2, 2))
+    assert link.is_symlink() and target.stat().st_size == 24
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
