@@ -23,10 +23,6 @@ _INCREMENT = 1442695040888963407
 _SCRAMBLE = 0x5DEECE66D
 _FIRST_SEED = 42
 
-# A pixel is f32(byte) / f32(255), divided in f32; an f64 cell is fed the same values widened.
-_PIXEL_OF_BYTE = np.arange(256, dtype=np.float32) / np.float32(255)
-_TABLES = {"f32": _PIXEL_OF_BYTE, "f64": _PIXEL_OF_BYTE.astype(np.float64)}
-
 
 def steps_per_epoch(examples: int, batch: int) -> int:
     """Whole batches in an epoch; what is left over is not used.
@@ -96,9 +92,9 @@ def _generator(draws: int) -> tuple[Words, Words, Words]:
 
 
 def pixels(images: Bytes, dtype: str = "f32") -> Pixels:
-    """Bytes as they are fed to a cell of that dtype, `f32` or `f64`. Shapes: as `images`."""
-    table = _TABLES[dtype]
-    return np.take(table, images)
+    """f32(byte) / f32(255), divided in f32; an `f64` cell is fed the same values widened. Shapes: as `images`."""
+    fed = images.astype(np.float32) / np.float32(255)
+    return fed.astype(np.float64) if dtype == "f64" else fed
 
 
 def fed_labels(labels: Bytes) -> Labels:
