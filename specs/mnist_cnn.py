@@ -37,3 +37,6 @@ CONFIG = TrainConfig(
     cosine=True,
     warmup_epochs=1,
 )
+
+# All 7,020 take two hours on a small machine.
+VERIFY_STEPS = 200

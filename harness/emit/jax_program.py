@@ -214,6 +214,7 @@ def main():
         "devices": len(devices),
         "shuffle": shuffled,
         "planned_steps": planned,
+        "epoch_steps": steps_per_epoch,
         "emitted_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     }
     order = np.arange(len(images))

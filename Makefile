@@ -1,0 +1,45 @@
+# Targets document themselves: `make` prints the lines with two hashes.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+.DEFAULT_GOAL := help
+.PHONY: help setup verify test lint bench golden clean
+
+help: ## Print this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo
+	@echo "  make verify MODEL=mnist_mlp [STEPS=200|full] [BACKENDS=cpu,cuda] [PROFILE=published] [DTYPE=f64]"
+	@echo "              [DATA=folder|synthetic] [MODE=strict] [SEED=43] [OUT=folder] [ARGS='--compile-all']"
+
+setup: $(STAMP) ## Create .venv and install the package with its development tools
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+MODEL ?= mnist_mlp
+VERIFY_FLAGS := $(if $(STEPS),--steps $(STEPS)) $(if $(BACKENDS),--backends $(BACKENDS)) \
+	$(if $(PROFILE),--profile $(PROFILE)) $(if $(DTYPE),--dtype $(DTYPE)) $(if $(DATA),--data $(DATA)) \
+	$(if $(MODE),--mode $(MODE)) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+verify: $(STAMP) ## Train MODEL with both pipelines on every backend present and judge each pair
+	$(BIN)/python -m harness verify $(MODEL) $(VERIFY_FLAGS)
+
+test: $(STAMP) ## Lint, check types and run the tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(STAMP) ## Reformat and lint
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy
+
+golden: $(STAMP) ## Rewrite the golden files of emitted code (read the diff before committing it)
+	$(BIN)/python -m pytest tests/test_golden.py --update-golden
+
+bench: $(STAMP) ## Measure steps, tracing and the differ, as ratios
+	$(BIN)/python -m bench $(ARGS)
+
+clean: ## Remove .venv and what emission left in build
+	rm -rf $(VENV) build

@@ -1,0 +1,39 @@
+"""NetSpec -> what the phase-3 runner needs: two StableHLO modules and a plan that says how to call them."""
+
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+from harness.emit.check import verify_module
+from harness.emit.header import header_facts
+from harness.emit.train_step import emit_logits, emit_train_step
+from harness.shapes import Graph
+from harness.spec import Conventions, DType, TrainConfig, describe
+
+
+def emit_phase3(
+    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, init_seed: int = 42
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """The verified module texts by function name, and the plan: facts only, JSON-able.
+
+    Raises: RuleError for a missing rule; EmitError when a module does not verify.
+    """
+    texts = {
+        "train_step": emit_train_step(graph, config, dtype, conventions),
+        "logits": emit_logits(graph, config.batch_size, dtype, conventions),
+    }
+    for name, text in texts.items():
+        verify_module(text, f"{graph.spec.name}, {name}")
+    header = header_facts(graph, config, dtype, conventions, "phase3")
+    header["emitted_sha256"] = hashlib.sha256(texts["train_step"].encode()).hexdigest()
+    plan = {
+        "header": header,
+        "dtype": dtype,
+        "input_shape": graph.spec.input_shape,
+        "params": [asdict(p) for p in graph.params],
+        "states": [asdict(s) for s in graph.states],
+        "slots": config.optimizer.slots,
+        "config": describe(config),
+        "init_seed": init_seed,
+    }
+    return texts, plan

@@ -1,0 +1,127 @@
+"""The pipelines: how each turns a cell into a command that obeys the environment contract. A pipeline is a row."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.backends import BACKENDS
+from harness.cells import Cell
+from harness.emit.jax_script import emit_jax_script
+from harness.emit.phase3 import emit_phase3
+from harness.run.compile import Compiled, compile_module, compiler_version
+from harness.spec import PROFILES
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command ready to run; the data folder is still to be put in. `provenance`: what the manifest says of it.
+
+    `obeys_step_limit`: whether it reads LEAN_MLIR_MAX_STEPS.
+    """
+
+    command: tuple[str, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    obeys_step_limit: bool = True
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One way from a spec to a running program.
+
+    `emit(cell, folder)` writes the programs and returns their paths, `prepare(cell, folder)` also compiles.
+    """
+
+    name: str
+    emit: Callable[[Cell, Path], list[Path]]
+    prepare: Callable[[Cell, Path], Program]
+
+
+def emit_phase2_files(cell: Cell, folder: Path) -> list[Path]:
+    """Write the JAX script."""
+    conventions = PROFILES[cell.profile]["phase2"]
+    command = f"python -m harness emit {cell.model.name} --pipeline phase2 --dtype {cell.dtype}"
+    command += f" --profile {cell.profile} --seed {cell.init_seed}"
+    model = cell.model
+    text = emit_jax_script(
+        model.graph, model.config, cell.dtype, conventions, command=command, init_seed=cell.init_seed
+    )
+    path = folder / f"{_stem(cell)}.py"
+    path.write_text(text)
+    return [path]
+
+
+def prepare_phase2(cell: Cell, folder: Path) -> Program:
+    """The script, run by the backend's Python."""
+    (path,) = emit_phase2_files(cell, folder)
+    backend = BACKENDS[cell.backend]
+    return Program(
+        command=(backend.python(), str(path)),
+        environment=backend.jax_environment() | ({"JAX_DISABLE_JIT": "1"} if cell.eager else {}),
+        provenance={"emitted_sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+    )
+
+
+def emit_phase3_files(cell: Cell, folder: Path) -> list[Path]:
+    """Write the two modules and the plan."""
+    model = cell.model
+    conventions = PROFILES[cell.profile]["phase3"]
+    texts, plan = emit_phase3(model.graph, model.config, cell.dtype, conventions, init_seed=cell.init_seed)
+    paths = []
+    for function, text in texts.items():
+        paths.append(folder / f"{_stem(cell)}.{function}.mlir")
+        paths[-1].write_text(text)
+    paths.append(folder / f"{_stem(cell)}.plan.json")
+    paths[-1].write_text(json.dumps(plan, indent=1))
+    return paths
+
+
+def compile_phase3(cell: Cell, folder: Path) -> tuple[Path, list[Compiled]]:
+    """Emit and compile both modules for the cell's backend; the plan, and the modules in the order of the runner.
+
+    Raises: EmitError when the compiler refuses one.
+    """
+    *modules, plan = emit_phase3_files(cell, folder)
+    flags = BACKENDS[cell.backend].compile_flags()
+    return plan, [compile_module(path.read_text(), flags, path.name) for path in modules]
+
+
+def prepare_phase3(cell: Cell, folder: Path) -> Program:
+    """The IREE runner with the compiled modules."""
+    plan, compiled = compile_phase3(cell, folder)
+    backend = BACKENDS[cell.backend]
+    header = json.loads(plan.read_text())["header"]
+    return Program(
+        command=(
+            backend.python(),
+            "-m",
+            "harness.run.iree_runner",
+            str(plan),
+            *(str(module.path) for module in compiled),
+        ),
+        environment=backend.iree_environment(),
+        provenance={
+            "emitted_sha256": header["emitted_sha256"],
+            "compiler": f"iree-compile {compiler_version()}",
+            "compiler_flags": list(backend.compile_flags()),
+            "compile_s": sum(module.seconds for module in compiled),
+            "compile_cached": all(module.cached for module in compiled),
+        },
+    )
+
+
+def _stem(cell: Cell) -> str:
+    """The programs of a cell do not depend on backend, order or mode: only names that tell programs apart."""
+    from dataclasses import replace
+
+    return f"{cell.model.name}.{cell.pipeline}{replace(cell, eager=False).suffix}"
+
+
+PIPELINES = {
+    "phase2": Pipeline("phase2", emit_phase2_files, prepare_phase2),
+    "phase3": Pipeline("phase3", emit_phase3_files, prepare_phase3),
+}

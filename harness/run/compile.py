@@ -1,0 +1,68 @@
+"""Compiles StableHLO modules with iree-compile, into a cache whose key is all that the result depends on."""
+
+import hashlib
+import importlib.metadata
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iree.compiler.tools.binaries import find_tool
+
+from harness.data.fetch import cache_root
+from harness.errors import EmitError
+from harness.run.provenance import cpu_description
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled module. `seconds` is the time of the compiler, also when the module came from the cache."""
+
+    path: Path
+    seconds: float
+    cached: bool
+
+
+def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
+    """The module for one target; `flags` name the target, `name` is for messages only.
+
+    Raises: EmitError with the compiler's first error line.
+    """
+    key = hashlib.sha256("\0".join([text, *flags, compiler_version(), _host_of(flags)]).encode()).hexdigest()
+    folder = cache_root() / "iree" / key[:2]
+    path, clock = folder / f"{key}.vmfb", folder / f"{key}.seconds"
+    if path.is_file() and clock.is_file():
+        return Compiled(path, float(clock.read_text()), cached=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="compiling-") as scratch:
+        source, made = Path(scratch, "module.mlir"), Path(scratch, "module.vmfb")
+        source.write_text(text)
+        started = time.perf_counter()
+        command = [find_tool("iree-compile"), str(source), *flags, "-o", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        seconds = time.perf_counter() - started
+        if done.returncode != 0 or not made.is_file():
+            raise EmitError(f"{name}: iree-compile {' '.join(flags)}: {_diagnostic(done, str(source))}")
+        clock.write_text(f"{seconds:.3f}")
+        os.replace(made, path)
+    return Compiled(path, seconds, cached=False)
+
+
+def compiler_version() -> str:
+    """Version of the compiler package."""
+    return importlib.metadata.version("iree-base-compiler")
+
+
+def _host_of(flags: Sequence[str]) -> str:
+    """What ties the result to this machine: code for the `host` CPU runs on that CPU only."""
+    return cpu_description() if any(flag.endswith("=host") for flag in flags) else ""
+
+
+def _diagnostic(done: subprocess.CompletedProcess[str], source: str) -> str:
+    lines = [line.replace(source, "module.mlir") for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if "error:" in line]
+    how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+    return f"{(errors or lines or ['no message'])[0]} ({how})"

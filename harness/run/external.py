@@ -1,0 +1,41 @@
+"""External pipelines: any command that obeys the environment contract, given as NAME=COMMAND."""
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from harness.errors import ContractError
+
+
+@dataclass(frozen=True)
+class External:
+    """A pipeline of somebody else. `command`: words, run without a shell."""
+
+    name: str
+    words: tuple[str, ...]
+
+    def command(self, data_folder: str) -> tuple[str, ...]:
+        """The command with the data folder in the place of `{data}`, or else as its last argument."""
+        if any("{data}" in word for word in self.words):
+            return tuple(word.replace("{data}", data_folder) for word in self.words)
+        return (*self.words, data_folder)
+
+
+def parse_external(text: str) -> External:
+    """Read NAME=COMMAND.
+
+    Raises: ContractError when there is no name, no command, or quotes that do not close.
+    """
+    name, equals, command = text.partition("=")
+    name = name.strip()
+    if not equals or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ContractError(f"--pipeline-cmd {text!r}: expected NAME=COMMAND, NAME of letters, digits and underscores.")
+    if name in ("phase2", "phase3"):
+        raise ContractError(f"--pipeline-cmd {text!r}: {name} is a pipeline of this harness. Choose another name.")
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ContractError(f"--pipeline-cmd {text!r}: {error}.") from None
+    if not words:
+        raise ContractError(f"--pipeline-cmd {text!r}: the command is empty.")
+    return External(name, tuple(words))

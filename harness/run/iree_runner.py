@@ -1,0 +1,208 @@
+"""The phase-3 program: trains with compiled modules on an IREE device, under the environment contract.
+
+`python -m harness.run.iree_runner PLAN.json TRAIN_STEP.vmfb LOGITS.vmfb DATA_FOLDER`. Parameters, optimizer slots and
+running statistics stay on the device.
+"""
+
+import hashlib
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import iree.runtime as rt
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from harness.data import dataset_facts
+from harness.data.batches import BatchOrder, batch_sha256, fed_labels, pixels
+from harness.data.dataset import DataSet, read_folder
+from harness.errors import ContractError, HarnessError
+from harness.initbin import initial_parameters, read_init
+from harness.run.contract import Contract, read_contract
+from harness.trace import TraceHeader, TraceWriter
+
+Array = npt.NDArray[Any]
+
+
+class Device:
+    """An IREE device with the two modules of a cell loaded."""
+
+    def __init__(self, name: str, modules: Sequence[Path]) -> None:
+        self._device = rt.get_device(name)
+        instance = rt.VmInstance()
+        hal = rt.create_hal_module(instance, self._device)
+        loaded = [rt.VmModule.mmap(instance, str(path)) for path in modules]
+        self._contexts = [rt.VmContext(instance, [hal, module]) for module in loaded]
+        self._functions = [module.lookup_function("main") for module in loaded]
+
+    def put(self, array: Array) -> Any:
+        """A copy of `array` on the device."""
+        element = {"float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32"}[array.dtype.name]
+        return self._device.allocator.allocate_buffer_copy(
+            memory_type=rt.MemoryType.DEVICE_LOCAL,
+            allowed_usage=rt.BufferUsage.DEFAULT | rt.BufferUsage.MAPPING,
+            device=self._device,
+            buffer=np.asarray(array, order="C"),
+            element_type=getattr(rt.HalElementType, element),
+        )
+
+    def get(self, view: Any) -> Array:
+        """A copy of a device buffer on the host."""
+        return np.array(rt.DeviceArray(self._device, view, implicit_host_transfer=True).to_host())
+
+    def call(self, module: int, arguments: Sequence[Any]) -> list[Any]:
+        """Run a module's function; arguments and results are device buffers."""
+        inputs, outputs = rt.VmVariantList(len(arguments)), rt.VmVariantList(16)
+        for argument in arguments:
+            inputs.push_ref(argument)
+        self._contexts[module].invoke(self._functions[module], inputs, outputs)
+        return [outputs.get_as_object(i, rt.HalBufferView) for i in range(outputs.size)]
+
+
+class Trainer:
+    """One training run: the state on the device and the calls that change it."""
+
+    def __init__(self, device: Device, plan: dict[str, Any], parameters: Array) -> None:
+        self._device = device
+        self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[plan["dtype"]])
+        self._params = len(plan["params"])
+        self._states = len(plan["states"])
+        tensors, offset = [], 0
+        for param in plan["params"]:
+            n = math.prod(param["shape"])
+            tensors.append(parameters[offset : offset + n].reshape(param["shape"]))
+            offset += n
+        tensors += [np.zeros(p["shape"]) for _ in plan["slots"] for p in plan["params"]]
+        tensors += [np.zeros(s["shape"]) for s in plan["states"]]
+        self._state = [device.put(tensor.astype(self._dtype)) for tensor in tensors]
+
+    def step(self, x: Array, labels: Array, lr: np.float32, t: int) -> tuple[Array, Any, Any]:
+        """One update: the loss on the host, and the gradient and parameter norms still on the device."""
+        d = self._device
+        feed = [d.put(x), d.put(labels), d.put(np.array(lr, self._dtype)), d.put(np.array(t, self._dtype))]
+        loss, *self._state, grad_norms, param_norms = d.call(0, [*self._state, *feed])
+        return d.get(loss), grad_norms, param_norms
+
+    def logits(self, x: Array) -> Array:
+        """Logits of a batch, with running statistics."""
+        first_state = len(self._state) - self._states
+        state = [*self._state[: self._params], *self._state[first_state:]]
+        return self._device.get(self._device.call(1, [*state, self._device.put(x)])[0])
+
+
+def learning_rate(config: SimpleNamespace, step: int, steps_per_epoch: int) -> np.float32:
+    """The rate of a step (from 1), in f64 rounded to f32. Source: specs/README.md, Learning rate."""
+    unit = 1 if config.schedule == "step" else steps_per_epoch
+    position = (step - 1) // unit
+    warmup = config.warmup_epochs * steps_per_epoch // unit
+    total = config.epochs * steps_per_epoch // unit
+    rate = config.lr
+    if position < warmup:
+        rate *= (position + 1) / warmup
+    elif config.cosine:
+        rate *= 0.5 * (1.0 + math.cos(math.pi * (position - warmup) / (total - warmup)))
+    return np.float32(rate)
+
+
+def observations(names: Sequence[str], x: Array, labels: Array, grad_norms: Array, param_norms: Array) -> dict[str, Any]:
+    """The optional channels of a step. Source: traces/README.md."""
+    return {
+        "grad_norm": math.hypot(*map(float, grad_norms)),
+        "param_norm": math.hypot(*map(float, param_norms)),
+        "grad_norms": dict(zip(names, map(float, grad_norms), strict=True)),
+        "param_norms": dict(zip(names, map(float, param_norms), strict=True)),
+        "batch_sha256": batch_sha256(x, labels),
+    }
+
+
+def open_trace(path: Path, header: dict[str, Any]) -> TraceWriter:
+    """A trace that starts with the header."""
+    return TraceWriter(path, msgspec.convert(header, TraceHeader))
+
+
+def train(plan: dict[str, Any], modules: Sequence[Path], folder: Path, contract: Contract) -> None:
+    """Run the cell: write the trace, print the progress and the test accuracy.
+
+    Raises: HarnessError for unusable input.
+    """
+    config = SimpleNamespace(**plan["config"])
+    data = read_folder(folder, dataset_facts(plan["header"]["dataset"]))
+    order = BatchOrder(len(data.train_images), config.batch_size, contract.shuffle)
+    total_steps = config.epochs * order.steps_per_epoch
+    planned = min(contract.max_steps or total_steps, total_steps)
+
+    table = [SimpleNamespace(**{**p, "shape": tuple(p["shape"])}) for p in plan["params"]]
+    total_params = plan["header"]["total_params"]
+    if contract.init_load is not None:
+        parameters = read_init(contract.init_load, total_params)
+    else:
+        parameters = np.concatenate([part.ravel() for part in initial_parameters(table, plan["init_seed"])])
+    raw = parameters.astype("<f4").tobytes()
+    if contract.init_dump is not None:
+        contract.init_dump.write_bytes(raw)
+
+    images = pixels(data.train_images, plan["dtype"]).reshape(-1, *plan["input_shape"])
+    labels = fed_labels(data.train_labels)
+    device = Device(contract.device, modules)
+    trainer = Trainer(device, plan, parameters)
+    header = plan["header"] | {
+        "dataset": data.name,
+        "init_sha256": hashlib.sha256(raw).hexdigest(),
+        "data_sha256": data.data_sha256,
+        "backend": contract.backend,
+        "shuffle": contract.shuffle,
+        "planned_steps": planned,
+        "epoch_steps": order.steps_per_epoch,
+    }
+    names = [p["name"] for p in plan["params"]]
+    with open_trace(contract.trace_out, header) as trace:
+        for step in range(1, planned + 1):
+            rows = order.batch_indices(step)
+            lr = learning_rate(config, step, order.steps_per_epoch)
+            started = time.perf_counter()
+            x, y = images[rows], labels[rows]
+            loss, grad_norms, param_norms = trainer.step(x, y, lr, step)
+            wall_ms = 1000 * (time.perf_counter() - started)
+            observed: dict[str, Any] = {}
+            if contract.observes(step):
+                observed = observations(names, x, y, device.get(grad_norms), device.get(param_norms))
+            epoch = (step - 1) // order.steps_per_epoch
+            trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
+            if (step - 1) % order.steps_per_epoch == 0 or step == planned:
+                print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
+
+    correct, total = count_correct(trainer, plan, config.batch_size, data)
+    print(f"test accuracy: {correct / total:.4f} ({correct}/{total})")
+
+
+def count_correct(trainer: Trainer, plan: dict[str, Any], batch_size: int, data: DataSet) -> tuple[int, int]:
+    """(rightly classified, all) test images; the last batch is filled up with repeats that do not count."""
+    images = pixels(data.test_images, plan["dtype"]).reshape(-1, *plan["input_shape"])
+    correct, total = 0, len(images)
+    for start in range(0, total, batch_size):
+        rows = np.arange(start, start + batch_size).clip(max=total - 1)
+        best = trainer.logits(images[rows]).argmax(axis=-1)
+        correct += int((best == data.test_labels[rows])[: total - start].sum())
+    return correct, total
+
+
+def main() -> None:
+    """Command line; a HarnessError ends it with one line and exit code 2."""
+    try:
+        if len(sys.argv) != 5:
+            raise ContractError("usage: python -m harness.run.iree_runner PLAN.json TRAIN_STEP.vmfb LOGITS.vmfb DATA")
+        plan, train_step, logits, folder = map(Path, sys.argv[1:])
+        train(json.loads(plan.read_text()), [train_step, logits], folder, read_contract())
+    except HarnessError as error:
+        print(f"phase 3: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Switches of the test run, and JAX in double precision for every test."""
+
+import os
+
+# Before anything imports jax: the laws are checked in double precision on the CPU.
+os.environ["JAX_ENABLE_X64"] = "1"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import hypothesis
+import pytest
+
+# Examples are drawn alike on every run, so that a failure is everyone's failure.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files of emitted code")

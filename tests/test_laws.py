@@ -1,0 +1,113 @@
+"""Laws that every registered layer obeys: one meaning on both sides, and a backward that is the forward's VJP."""
+
+import jax
+import numpy as np
+import pytest
+
+from harness import rules
+from harness.emit.jax_builder import JaxBuilder
+from harness.layers.batch_norm import BatchNorm
+from harness.layers.bias import Bias
+from harness.layers.convolution import Convolution
+from harness.layers.dense import Dense
+from harness.layers.flatten import Flatten
+from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.max_pool import MaxPool
+from harness.layers.relu import Relu
+from harness.layers.relu6 import Relu6
+from harness.losses import SoftmaxCrossEntropy
+from harness.optimizers import Adam, Sgd
+from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
+
+# Layer -> its samples: (layer, shapes of its inputs without the batch).
+SAMPLES = {
+    Dense: [(Dense(5, 3), ((5,),)), (Dense(17, 8), ((17,),))],
+    Convolution: [
+        (Convolution(1, 4, 3), ((1, 6, 7),)),
+        (Convolution(3, 2, 3), ((3, 5, 5),)),
+        (Convolution(3, 2, 3, stride=2), ((3, 8, 7),)),
+        (Convolution(3, 5, 1, stride=2), ((3, 8, 7),)),
+        (Convolution(2, 3, 5, stride=3), ((2, 9, 10),)),
+        (Convolution(2, 3, 4, stride=2, padding="VALID"), ((2, 9, 8),)),
+        (Convolution(2, 3, 2), ((2, 5, 4),)),
+    ],
+    Bias: [(Bias(3), ((3, 4, 5),))],
+    BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),))],
+    MaxPool: [
+        (MaxPool(2, 2), ((3, 6, 8),)),
+        (MaxPool(2, 2), ((2, 7, 5),)),
+        (MaxPool(3, 2), ((2, 8, 7),)),
+        (MaxPool(3, 3), ((1, 9, 9),)),
+        (MaxPool(2, 1), ((2, 4, 4),)),
+        (MaxPool(1, 2), ((2, 5, 4),)),
+    ],
+    GlobalAvgPool: [(GlobalAvgPool(), ((3, 4, 5),))],
+    Flatten: [(Flatten(), ((3, 4, 5),)), (Flatten(), ((7,),))],
+    Relu: [(Relu(), ((3, 4, 5),)), (Relu(), ((9,),))],
+    Relu6: [(Relu6(), ((3, 4, 5),)), (Relu6(), ((9,),))],
+}
+CASES = [pytest.param(*case, id=f"{cls.__name__}-{i}") for cls, cases in SAMPLES.items() for i, case in enumerate(cases)]
+
+
+def test_every_layer_has_every_rule_and_a_sample() -> None:
+    layers = set(rules.jax_rule)
+    assert layers == set(rules.hlo_forward) == set(rules.hlo_backward) == set(SAMPLES)
+    assert set(rules.jax_eval_rule) == set(rules.hlo_eval_rule)
+    assert set(rules.jax_loss) == set(rules.hlo_loss) == {SoftmaxCrossEntropy}
+    assert set(rules.jax_optimizer) == set(rules.hlo_optimizer) == {Adam, Sgd}
+
+
+@pytest.mark.parametrize(("layer", "in_shapes"), CASES)
+@pytest.mark.parametrize("kind", ["smooth", "tied"])
+def test_hlo_is_the_vjp_of_jax(layer, in_shapes, kind) -> None:
+    """Forward equal, backward equal to jax.vjp, to 1e-10 in f64; small whole numbers give ties, zeros and sixes."""
+    batch = 3
+    node = layer_node(layer, in_shapes)
+    rng = np.random.default_rng(7)
+
+    def draw(shape):
+        return rng.normal(size=shape) if kind == "smooth" else rng.integers(-2, 8, shape).astype(np.float64)
+
+    params = {f"layer.{p.name}": rng.normal(size=p.shape) for p in layer.params()}
+    stats = {f"layer.{s.name}": rng.random(s.shape) for s in layer.states()}
+    xs = [draw((batch, *shape)) for shape in in_shapes]
+    dy = rng.normal(size=(batch, *node.out_shape))
+
+    y, vjp = jax.vjp(lambda p, *x: jax_layer(node)(p, stats, *x), params, *xs)
+    dparams, *dxs = vjp(dy)
+    found = iree_call(hlo_layer(node, batch), [*params.values(), *stats.values(), *xs, dy, np.array(1.0)])
+    expected = [y, *dxs, *(dparams[name] for name in params)]
+    names = ["y", *(f"d{name}" for name in node.inputs), *(f"d{name}" for name in params)]
+    assert len(found) == len(expected)
+    for name, mine, theirs in zip(names, found, expected, strict=True):
+        scale = max(1.0, np.abs(theirs).max())
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-10 * scale, err_msg=f"{name}: analytic, numeric")
+
+
+def test_a_second_rule_is_refused() -> None:
+    table = rules.RuleTable("demo")
+    table(Dense)(lambda: None)
+    with pytest.raises(rules.RuleError, match="demo: Dense has a rule already"):
+        table(Dense)(lambda: None)
+
+
+def test_a_missing_rule_lists_what_exists() -> None:
+    table = rules.RuleTable("demo")
+    table(Dense)(lambda: None)
+    with pytest.raises(rules.RuleError, match=r"demo: no rule for Relu. Existing: Dense\."):
+        table.of(Relu)
+
+
+def test_precedence_in_printed_expressions() -> None:
+    from harness.emit.jax_builder import Expr
+    from harness.spec import Conventions
+
+    j = JaxBuilder(Conventions())
+    a, b, c = Expr("a"), Expr("b"), Expr("c")
+    assert str(j.mul(j.add(a, b), c)) == "(a + b) * c"
+    assert str(j.sub(a, j.sub(b, c))) == "a - (b - c)"
+    assert str(j.div(a, j.mul(b, c))) == "a / (b * c)"
+    assert str(j.neg(j.add(a, b))) == "-(a + b)"
+    assert str(j.mul(j.neg(a), b)) == "-a * b"
+    assert str(j.power(0.9, a)) == "0.9**a"
+    assert str(j.dot(j.dot(a, b), j.dot(b, c))) == "a @ b @ (b @ c)"

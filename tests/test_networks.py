@@ -1,0 +1,171 @@
+"""Whole networks through both pipelines in this process, in f64: what agrees there agrees but for rounding."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import rules
+from harness.layers.batch_norm import BatchNorm
+from harness.layers.conv2d import Conv2d
+from harness.layers.conv_bn import ConvBn
+from harness.layers.convolution import Convolution
+from harness.layers.dense import Dense
+from harness.layers.flatten import Flatten
+from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.max_pool import MaxPool
+from harness.layers.relu import Relu
+from harness.layers.relu6 import Relu6
+from harness.losses import SoftmaxCrossEntropy
+from harness.optimizers import Adam, Sgd
+from harness.shapes import infer_shapes
+from harness.spec import Conventions, Layer, NetSpec, Shape, TrainConfig
+from tests.programs import TwoPipelines
+
+ACTIVATIONS = st.sampled_from([None, Relu(), Relu6()])
+
+
+def network(shape: Shape, *layers: Layer) -> NetSpec:
+    return NetSpec(name="net", dataset="mnist", input_shape=shape, classes=4, layers=layers, loss=SoftmaxCrossEntropy())
+
+
+def config(**changes: object) -> TrainConfig:
+    base = TrainConfig(lr=0.01, batch_size=4, epochs=2, optimizer=Adam(), weight_decay=0.1)
+    return dataclasses.replace(base, **changes)
+
+
+SMALL_CNN = network(
+    (1, 8, 8), ConvBn(1, 3), MaxPool(2, 2), Conv2d(3, 2, 3, activation=Relu()), Flatten(), Dense(32, 4)
+)
+
+
+def worst(a: list[list[np.ndarray]], b: list[list[np.ndarray]]) -> float:
+    """Largest difference over steps and tensors, each relative to the tensor's largest element or 1e-3."""
+    pairs = itertools.chain.from_iterable(zip(x, y, strict=True) for x, y in zip(a, b, strict=True))
+    return max(float(np.abs(x - y).max() / max(np.abs(y).max(), 1e-3)) for x, y in pairs)
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> NetSpec:
+    """A few image layers, a bridge to vectors, a few dense layers."""
+    channels, size = draw(st.integers(1, 3)), draw(st.integers(5, 9))
+    start = (channels, size, size)
+    layers: list[Layer] = []
+    for _ in range(draw(st.integers(0, 3))):
+        out = draw(st.integers(1, 4))
+        made = draw(
+            st.sampled_from(
+                [
+                    Conv2d(channels, out, draw(st.integers(1, 3)), draw(st.integers(1, 2)), activation=draw(ACTIVATIONS)),
+                    ConvBn(channels, out, draw(st.integers(1, 3)), draw(st.integers(1, 2)), activation=draw(ACTIVATIONS)),
+                    MaxPool(draw(st.integers(1, 3)), draw(st.integers(1, 2))),
+                ]
+            )
+        )
+        layers.append(made)
+        channels = channels if isinstance(made, MaxPool) else out
+    layers.append(draw(st.sampled_from([Flatten(), GlobalAvgPool()])))
+    probe = network(start, *layers, Dense(1, 4))
+    walked = [layer for layer in probe.layers[:-1]]
+    width = _width(start, walked)
+    for _ in range(draw(st.integers(0, 1))):
+        units = draw(st.integers(2, 6))
+        layers.append(Dense(width, units, activation=draw(ACTIVATIONS)))
+        width = units
+    return network(start, *layers, Dense(width, 4))
+
+
+def _width(start: Shape, layers: list[Layer]) -> int:
+    """Features behind `layers`, from the error message-free part of shape inference."""
+    shape = start
+    for layer in layers:
+        for part in _parts(layer):
+            shape = part.out_shape(shape)
+    return shape[0]
+
+
+def _parts(layer: Layer) -> list[Layer]:
+    if isinstance(layer, Conv2d | ConvBn):
+        return [Convolution(layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding)]
+    return [layer]
+
+
+CONFIGS = st.builds(
+    config,
+    optimizer=st.sampled_from([Adam(), Sgd(), Sgd(momentum=0.9)]),
+    weight_decay=st.sampled_from([0.0, 0.1]),
+    label_smoothing=st.sampled_from([0.0, 0.1]),
+)
+
+
+@settings(max_examples=8)
+@given(networks(), CONFIGS)
+def test_random_networks_agree_in_f64(spec: NetSpec, train: TrainConfig) -> None:
+    both = TwoPipelines(infer_shapes(spec), train, "f64")
+    assert worst(both.phase3(3), both.phase2(3)) < 1e-9
+
+
+@pytest.mark.parametrize("weight_decay", ["decoupled", "coupled"])
+@pytest.mark.parametrize("decay_set", ["weights", "all"])
+def test_weight_decay_conventions_mean_the_same_on_both_sides(weight_decay: str, decay_set: str) -> None:
+    conventions = Conventions(weight_decay=weight_decay, decay_set=decay_set)
+    both = TwoPipelines(infer_shapes(network((6,), Dense(6, 5), Dense(5, 4))), config(), "f64", conventions)
+    default = TwoPipelines(both.graph, config(), "f64")
+    assert worst(both.phase3(3), both.phase2(3)) < 1e-9
+    if conventions != Conventions():
+        assert worst(default.phase3(3), both.phase2(3)) > 1e-6
+
+
+def plant_in_backward(layer: type, spoil) -> tuple[type, object]:
+    """Replace a layer's backward rule by one whose results `spoil(h, grads, dxs)` changes; returns what to put back."""
+    original = rules.hlo_backward.of(layer)
+
+    def planted(facts, h, saved, dy):
+        dxs = original(facts, h, saved, dy)
+        return spoil(h, dxs)
+
+    return rules.hlo_backward.replace(layer, planted)
+
+
+def scale_gradient(name: str, factor: float):
+    def spoil(h, dxs):
+        h.grad(name, h.mul(h.grads.pop(f"{h.node.scope}.{name}"), factor))
+        return dxs
+
+    return spoil
+
+
+def scale_input_gradient(factor: float):
+    return lambda h, dxs: tuple(h.mul(dx, factor) for dx in dxs)
+
+
+PLANTED = {
+    "dense weight gradient 0.35 % too large": (Dense, scale_gradient("w", 1.0035)),
+    "convolution weight gradient doubled": (Convolution, scale_gradient("w", 2.0)),
+    "batch norm: gamma gradient turned around": (BatchNorm, scale_gradient("gamma", -1.0)),
+    "batch norm: input gradient too large": (BatchNorm, scale_input_gradient(1.0035)),
+    "max pool: half of the gradient lost": (MaxPool, scale_input_gradient(0.5)),
+    "relu: mask forgotten": (Relu, None),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_turns_red(name: str) -> None:
+    layer, spoil = PLANTED[name]
+    if spoil is None:
+        previous = rules.hlo_backward.replace(layer, lambda facts, h, x, dy: (dy,))
+    else:
+        previous = plant_in_backward(layer, spoil)
+    try:
+        both = TwoPipelines(infer_shapes(SMALL_CNN), config(), "f64")
+    finally:
+        rules.hlo_backward.replace(layer, previous)
+    assert worst(both.phase3(2), both.phase2(2)) > 1e-6
+
+
+def test_the_same_network_without_a_bug_is_green() -> None:
+    both = TwoPipelines(infer_shapes(SMALL_CNN), config(), "f64")
+    assert worst(both.phase3(3), both.phase2(3)) < 1e-9

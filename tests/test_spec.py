@@ -1,0 +1,115 @@
+import dataclasses
+import json
+
+import pytest
+
+from harness.errors import SpecError
+from harness.layers.conv2d import Conv2d
+from harness.layers.conv_bn import ConvBn
+from harness.layers.dense import Dense
+from harness.layers.flatten import Flatten
+from harness.layers.max_pool import MaxPool
+from harness.layers.relu import Relu
+from harness.losses import SoftmaxCrossEntropy
+from harness.models import load_model, model_names
+from harness.optimizers import Adam, Sgd
+from harness.shapes import infer_shapes
+from harness.spec import Layer, NetSpec, TrainConfig
+
+
+def net(*layers: Layer, shape: tuple[int, ...] = (1, 28, 28)) -> NetSpec:
+    return NetSpec(
+        name="net", dataset="mnist", input_shape=shape, classes=10, layers=layers, loss=SoftmaxCrossEntropy()
+    )
+
+
+def test_published_networks_have_the_published_sizes() -> None:
+    sizes = {name: (load_model(name).graph.total_params, len(load_model(name).graph.params)) for name in model_names()}
+    assert sizes["mnist_mlp"] == (669_706, 6)
+    assert sizes["mnist_cnn"] == (1_676_458, 16)
+
+
+def test_layers_are_named_by_kind_and_count() -> None:
+    names = [layer.name for layer in load_model("mnist_cnn").spec.layers]
+    assert names == ["conv1", "conv2", "pool1", "conv3", "conv4", "pool2", "flatten1", "dense1", "dense2"]
+    graph = load_model("mnist_cnn").graph
+    assert [p.name for p in graph.params][:4] == ["conv1.w", "conv1.gamma", "conv1.beta", "conv2.w"]
+    assert [n.name for n in graph.nodes][:4] == ["conv1", "conv1.bn", "conv1.relu", "conv2"]
+
+
+def test_hash_is_stable_and_sees_every_field() -> None:
+    base = net(Flatten(), Dense(784, 10))
+    assert base.netspec_hash() == net(Flatten(), Dense(784, 10)).netspec_hash()
+    others = [
+        net(Flatten(), Dense(784, 10, activation=Relu())),
+        net(Flatten(name="flat"), Dense(784, 10)),
+        dataclasses.replace(base, name="other"),
+        net(Flatten(), Dense(784, 10), shape=(1, 14, 56)),
+    ]
+    assert len({base.netspec_hash(), *(other.netspec_hash() for other in others)}) == 5
+    assert json.loads(base.canonical_json())["layers"][1]["units"] == 10
+
+
+def test_an_automatic_name_and_the_same_name_given_are_one_network() -> None:
+    assert net(Flatten(name="flatten1"), Dense(784, 10)) == net(Flatten(), Dense(784, 10))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            [ConvBn(1, 32), ConvBn(64, 32)],
+            "net, layer 2 'conv2': the input has 32 channels, w was declared for 64. Set in_channels=32. "
+            "Change it or 'conv1'.",
+        ),
+        ([Dense(784, 10)], "net, layer 1 'dense1': the input is an image 1x28x28"),
+        ([Flatten(), Dense(785, 10)], "net, layer 2 'dense1': the input has 784 features, w was declared for 785"),
+        ([Flatten(), MaxPool()], "net, layer 2 'pool1': the input has shape 784, pooling needs an image"),
+        ([Conv2d(1, 4, 31, padding="VALID")], "net, layer 1 'conv1': a window of 31 does not fit into 28 pixels"),
+        ([Conv2d(1, 0, 3)], "net, layer 1 'conv1': out_channels=0; it must be at least 1."),
+        ([Flatten(), Dense(784, 9)], "net, layer 2 'dense1': the output has shape 9, the loss needs 10 logits"),
+        ([Flatten(name="a"), Flatten(name="a")], "net, layer 2 'a': the name is taken"),
+        ([Flatten(name="a b")], "net, layer 1 'a b': a layer's name must be a Python identifier"),
+        ([], "net: no layers"),
+    ],
+)
+def test_errors_name_the_layer(layers: list[Layer], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        infer_shapes(net(*layers))
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lr": 0.0},
+        {"batch_size": 0},
+        {"epochs": 0},
+        {"weight_decay": -1.0},
+        {"warmup_epochs": 3},
+        {"label_smoothing": 1.0},
+        {"schedule": "batch"},
+        {"augment": True},
+        {"optimizer": Adam(beta1=1.0)},
+        {"optimizer": Sgd(momentum=-0.1)},
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(change: dict[str, object]) -> None:
+    good = TrainConfig(lr=0.1, batch_size=2, epochs=3, optimizer=Adam(), cosine=True)
+    with pytest.raises(SpecError):
+        dataclasses.replace(good, **change)
+
+
+def test_header_config_has_the_published_keys_first() -> None:
+    assert list(load_model("mnist_mlp").config.header()) == (
+        "lr batch_size epochs use_adam weight_decay cosine warmup_epochs augment label_smoothing seed".split()
+    )
+    sgd = TrainConfig(lr=0.1, batch_size=2, epochs=3, optimizer=Sgd(momentum=0.9), schedule="step").header()
+    assert sgd["use_adam"] is False
+    assert sgd["optimizer"] == {"is": "Sgd", "momentum": 0.9}
+    assert sgd["schedule"] == "step"
+
+
+def test_unknown_model_lists_the_known() -> None:
+    with pytest.raises(SpecError, match="unknown model 'mnist_cn'; known are mnist_cnn, mnist_mlp"):
+        load_model("mnist_cn")
