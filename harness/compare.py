@@ -1,0 +1,277 @@
+"""Two recordings side by side: first whether they may be compared, then the numbers. `verdict` judges them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.recording import Recording
+from harness.tolerance import (
+    DEFAULT_MODE,
+    Mode,
+    Smallest,
+    difference,
+    find_resolution,
+    find_smallest,
+    first_false,
+    is_close,
+)
+from harness.trace import Floats, Trace
+
+DEFAULT_WINDOW = 8
+# Header keys that must not differ, beside those of `config`. A key that only one side has is unknown, not different.
+IDENTITY = (
+    "netspec_name",
+    "netspec_hash",
+    "total_params",
+    "params",
+    "dataset",
+    "data_sha256",
+    "init_sha256",
+    "dtype",
+    "units",
+)
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a pair is judged. `window`: steps under the pointwise tolerance; None: 8, or every step when bitwise.
+
+    `steps`: compare only so many steps. `all_steps`: every compared step is under the tolerance.
+    """
+
+    mode: Mode = DEFAULT_MODE
+    window: int | None = None
+    steps: int | None = None
+    all_steps: bool = False
+
+    def judged(self, compared: int) -> int:
+        """How many of the compared steps are under the pointwise tolerance."""
+        if self.all_steps or (self.window is None and self.mode.name == "bitwise"):
+            return compared
+        return min(DEFAULT_WINDOW if self.window is None else self.window, compared)
+
+
+@dataclass(frozen=True)
+class KeyDifference:
+    """One key, or batch, that differs, and its two values."""
+
+    key: str
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the headers and batch digests say about whether the runs should be alike.
+
+    `unknown_a`: keys that only A has. `conventions`: differing ones, as evidence.
+    `batches`: compared steps whose batch digest both have.
+    """
+
+    differences: tuple[KeyDifference, ...]
+    unknown_a: tuple[str, ...]
+    unknown_b: tuple[str, ...]
+    conventions: tuple[KeyDifference, ...]
+    batches: int
+    batch_difference: KeyDifference | None
+    batch_step: int | None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the runs are unlike, so that their numbers mean nothing beside each other."""
+        return bool(self.differences) or self.batch_difference is not None
+
+
+@dataclass(frozen=True)
+class EpochMean:
+    """Mean losses of one epoch over its compared steps `first` to `last`. `complete`: those are all its steps."""
+
+    epoch: int
+    first: int
+    last: int
+    a: float
+    b: float
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers of a pair. Differences are |a - b|, NaN where a side is not finite.
+
+    `compared`: steps compared, from 1. `judged`: how many of them are under the pointwise tolerance.
+    `first_beyond`: first compared step whose loss is beyond the mode's tolerance, judged or not.
+    `nonfinite_a`, `nonfinite_b`: first step where loss or learning rate is not finite.
+    `lr_beyond`, `epoch_beyond`: first compared step whose learning rate or epoch does not agree.
+    `epochs`: empty when the two sides disagree about where epochs begin. `full`: the whole configured run was compared.
+
+    Shapes: loss_a, loss_b, delta, lr_a, lr_b (compared,). Units: nats.
+    """
+
+    compared: int
+    judged: int
+    median: float | None
+    max: float | None
+    max_step: int | None
+    first_beyond: int | None
+    smallest: Smallest | None
+    nonfinite_a: int | None
+    nonfinite_b: int | None
+    lr_max: float | None
+    lr_max_step: int | None
+    lr_beyond: int | None
+    epoch_beyond: int | None
+    epochs: tuple[EpochMean, ...]
+    full: bool
+    loss_a: Floats = field(repr=False)
+    loss_b: Floats = field(repr=False)
+    delta: Floats = field(repr=False)
+    lr_a: Floats = field(repr=False)
+    lr_b: Floats = field(repr=False)
+
+    def delta_at(self, step: int) -> float | None:
+        """Loss difference at a step; None when it was not compared."""
+        return float(self.delta[step - 1]) if step <= self.compared else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A pair, compared. `numbers` is None when the pair was refused for being unlike.
+
+    `resolution_a`: how coarsely A was printed, when that is coarser than float32. Units: nats.
+    """
+
+    a: Recording
+    b: Recording
+    judging: Judging
+    identity: Identity
+    resolution_a: float | None
+    resolution_b: float | None
+    numbers: Numbers | None
+
+    @property
+    def resolution(self) -> float:
+        """How far apart two equal values may have been printed; 0 when neither side is coarser than float32."""
+        return (self.resolution_a or 0.0) + (self.resolution_b or 0.0)
+
+
+def compare(a: Recording, b: Recording, judging: Judging = Judging()) -> Comparison:
+    """Compare two recordings step by step number; steps that only one side has are left out.
+
+    A numeric difference is a result, never an exception.
+    """
+    limit = judging.steps
+    compared = min(a.trace.steps, b.trace.steps, *([] if limit is None else [limit]))
+    identity = compare_identity(a.trace, b.trace, compared)
+    resolutions = find_resolution(a.trace.loss), find_resolution(b.trace.loss)
+    numbers = None
+    if not identity.refused:
+        with np.errstate(all="ignore"):  # what overflows or is not a number shows in the result
+            numbers = _compare_numbers(a.trace, b.trace, judging, compared, sum(r or 0.0 for r in resolutions))
+    return Comparison(a, b, judging, identity, *resolutions, numbers)
+
+
+def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
+    """Whether two traces are of runs that should agree, from headers and batch digests alone."""
+    left, right = _identity_keys(a), _identity_keys(b)
+    differences, unknown_a, unknown_b = _differences(left, right)
+    conventions, _, _ = _differences(a.header.conventions or {}, b.header.conventions or {})
+    common = sorted(step for step in a.digests.keys() & b.digests.keys() if step <= compared)
+    wrong = next((step for step in common if a.digests[step] != b.digests[step]), None)
+    batch = (
+        None if wrong is None else KeyDifference(f"batch_sha256 of step {wrong}", a.digests[wrong], b.digests[wrong])
+    )
+    return Identity(differences, unknown_a, unknown_b, conventions, len(common), batch, wrong)
+
+
+def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, resolution: float) -> Numbers:
+    mode, judged = judging.mode, judging.judged(compared)
+    loss_a, loss_b, lr_a, lr_b = (column[:compared] for column in (a.loss, b.loss, a.lr, b.lr))
+    delta, lr_delta = difference(loss_a, loss_b), difference(lr_a, lr_b)
+    # An absolute tolerance made for losses would let any learning rate pass: only the print resolution is added.
+    lr_atol = 0.0 if mode.name == "bitwise" else resolution
+    max_step, lr_max_step = _largest(delta), _largest(lr_delta)
+    epoch_beyond = first_false(a.epoch[:compared] == b.epoch[:compared])
+    epochs = _epoch_means(a, b, compared) if epoch_beyond is None else ()
+    return Numbers(
+        compared=compared,
+        judged=judged,
+        median=float(np.median(delta)) if compared else None,
+        max=float(delta[max_step - 1]) if max_step else None,
+        max_step=max_step,
+        first_beyond=first_false(is_close(loss_a, loss_b, mode.atol, mode.rtol)),
+        smallest=find_smallest(loss_a[:judged], loss_b[:judged], mode),
+        nonfinite_a=first_false(np.isfinite(loss_a) & np.isfinite(lr_a)),
+        nonfinite_b=first_false(np.isfinite(loss_b) & np.isfinite(lr_b)),
+        lr_max=float(lr_delta[lr_max_step - 1]) if lr_max_step else None,
+        lr_max_step=lr_max_step,
+        lr_beyond=first_false(is_close(lr_a, lr_b, lr_atol, mode.rtol)),
+        epoch_beyond=epoch_beyond,
+        epochs=epochs,
+        full=compared == a.steps == b.steps and _is_full(a, epochs),
+        loss_a=loss_a,
+        loss_b=loss_b,
+        delta=delta,
+        lr_a=lr_a,
+        lr_b=lr_b,
+    )
+
+
+def _identity_keys(trace: Trace) -> dict[str, Any]:
+    keys = {name: getattr(trace.header, name) for name in IDENTITY}
+    keys |= {f"config.{name}": value for name, value in trace.header.config.items()}
+    return {name: value for name, value in keys.items() if value is not None}
+
+
+def _differences(
+    a: Mapping[str, Any], b: Mapping[str, Any]
+) -> tuple[tuple[KeyDifference, ...], tuple[str, ...], tuple[str, ...]]:
+    differing = tuple(KeyDifference(key, a[key], b[key]) for key in a if key in b and not same(a[key], b[key]))
+    return differing, tuple(key for key in a if key not in b), tuple(key for key in b if key not in a)
+
+
+def same(a: object, b: object) -> bool:
+    """Equality of two JSON values: 1 is 1.0, but true is not 1."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+def _largest(delta: Floats) -> int | None:
+    """Step of the largest difference, or of the first NaN: no number is larger than one that is missing."""
+    return int(np.argmax(delta)) + 1 if len(delta) else None
+
+
+def _epoch_means(a: Trace, b: Trace, compared: int) -> tuple[EpochMean, ...]:
+    epoch = a.epoch[:compared]
+    if compared == 0:
+        return ()
+    starts = np.append(0, np.flatnonzero(np.diff(epoch)) + 1)
+    stops = np.append(starts[1:], compared)
+    means_a, means_b = ((np.add.reduceat(side.loss[:compared], starts) / (stops - starts)).tolist() for side in (a, b))
+    length = _epoch_steps(a, b)
+    return tuple(
+        EpochMean(number, start + 1, stop, mean_a, mean_b, complete=stop < compared or stop - start == length)
+        for number, start, stop, mean_a, mean_b in zip(
+            epoch[starts].tolist(), starts.tolist(), stops.tolist(), means_a, means_b, strict=True
+        )
+    )
+
+
+def _epoch_steps(a: Trace, b: Trace) -> int | None:
+    """How many steps an epoch has: as a header says, else as long as a first epoch that another follows."""
+    for trace in (a, b):
+        if trace.header.epoch_steps is not None:
+            return trace.header.epoch_steps
+    for trace in (a, b):
+        if trace.steps and trace.epoch[-1] > trace.epoch[0]:
+            return int(np.argmax(trace.epoch > trace.epoch[0]))
+    return None
+
+
+def _is_full(trace: Trace, epochs: tuple[EpochMean, ...]) -> bool:
+    configured = trace.header.config.get("epochs")
+    return bool(epochs) and epochs[-1].complete and epochs[-1].epoch + 1 == configured

@@ -1,0 +1,81 @@
+"""`python -m harness.diff A B`: do two training runs agree? Imports neither JAX nor IREE, so that it starts fast."""
+
+import itertools
+import sys
+
+import click
+
+from harness.compare import Judging, compare
+from harness.errors import TraceError
+from harness.recording import read_recordings
+from harness.report import PairRow, exit_code, judge_pair
+from harness.tolerance import DEFAULT_MODE, MODES
+from harness.verdict import UNREADABLE, worst_exit_code
+
+
+@click.command(name="diff", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("traces", nargs=-1, type=click.Path(), metavar="A B [C…]")
+@click.option(
+    "--mode",
+    type=click.Choice(list(MODES)),
+    default=DEFAULT_MODE.name,
+    show_default=True,
+    help="Tolerance, strictest first; what passes one passes every later one.",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Judge the first N steps one by one; beyond them epoch means and accuracy judge. Default: 8; bitwise: all.",
+)
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps of each trace.")
+@click.option("--all-steps", is_flag=True, help="Judge every compared step one by one.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the result.",
+)
+def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | None, all_steps: bool, form: str) -> None:
+    """Compare training traces (.jsonl, .jsonl.gz), all pairs when there are more than two.
+
+    Exit codes: 0 agree, 1 disagree, 2 usage or unreadable input, 3 nothing to compare or inconclusive.
+    """
+    if len(traces) < 2:
+        raise click.UsageError("name at least two traces.")
+    if all_steps and window is not None:
+        raise click.UsageError("--window and --all-steps exclude each other.")
+    judging = Judging(MODES[mode], window, steps, all_steps)
+    recordings = read_recordings(traces)
+    errors = [found for found in recordings if isinstance(found, TraceError)]
+    for error in errors:
+        click.echo(str(error), err=True)
+    rows = [
+        judge_pair(compare(a, b, judging))
+        for a, b in itertools.combinations(recordings, 2)
+        if not isinstance(a, TraceError) and not isinstance(b, TraceError)
+    ]
+    code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
+    if rows or form == "json":
+        click.echo(render(rows, form, code), nl=False)
+    sys.exit(code)
+
+
+def render(rows: list[PairRow], form: str, code: int) -> str:
+    """The rows in a format: a summary when there are several, then every pair."""
+    if form == "json":
+        from harness.report import as_json
+
+        return as_json.render(rows, code)
+    if form == "markdown":
+        from harness.report.markdown import render_pair, render_summary
+    else:
+        from harness.report.text import render_pair, render_summary
+    parts = [render_summary(rows)] if len(rows) > 1 else []
+    return "\n".join(parts + [render_pair(row) for row in rows])
+
+
+if __name__ == "__main__":
+    main()

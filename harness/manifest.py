@@ -1,0 +1,74 @@
+"""The manifest of a cell: how its run ended, and everything that could explain a difference."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from harness.errors import TraceError
+from harness.trace import one_line
+
+Status = Literal["complete", "crashed", "timed-out", "interrupted", "refused"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+_TRACE_SUFFIXES = (".jsonl.gz", ".jsonl")
+
+
+class Manifest(msgspec.Struct, kw_only=True, frozen=True):
+    """What is known about a run besides its trace. `reason`: why it is not complete, in one line.
+
+    `trace_sha256`: of the uncompressed trace. `known_trouble`: id of the known issue that explains the end.
+    `provenance`: versions, digests, flags, device, environment; no host names, user names or absolute paths.
+
+    Units: test_accuracy a fraction, wall_s seconds.
+    """
+
+    manifest_version: Literal[1] = 1
+    status: Status
+    reason: str | None = None
+    steps_written: Count = 0
+    trace_sha256: str | None = None
+    test_accuracy: Fraction | None = None
+    test_correct: Count | None = None
+    test_total: Count | None = None
+    wall_s: float | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    stderr_tail: str = ""
+    known_trouble: str | None = None
+    provenance: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+def manifest_path(trace: str | Path) -> Path:
+    """Where the manifest of a trace lies: NAME.manifest.json beside NAME.jsonl, .jsonl.gz or .partial.jsonl."""
+    path = Path(trace)
+    name = path.name
+    for suffix in _TRACE_SUFFIXES:
+        if name.endswith(suffix):
+            name = name.removesuffix(suffix)
+            break
+    return path.with_name(name.removesuffix(".partial") + ".manifest.json")
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read and check a manifest. Raises: TraceError `file:line: what`."""
+    try:
+        text = Path(path).read_bytes()
+        text.decode()
+        return msgspec.json.decode(text, type=Manifest)
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+    except UnicodeDecodeError:
+        what = "not UTF-8; expected a manifest as JSON"
+    except (msgspec.MsgspecError, RecursionError) as error:
+        what = f"not a manifest: {one_line(error)}"
+    raise TraceError(f"{one_line(path)}:1: {what}.")
+
+
+def write_manifest(path: str | Path, manifest: Manifest) -> None:
+    """Write a manifest so that its name only ever holds the whole of it. Raises: OSError."""
+    from harness.atomicfile import replace_file  # here, because a differ only reads and has to start fast
+
+    with replace_file(Path(path)) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")

@@ -1,0 +1,83 @@
+"""Reports as JSON: plain dicts, NaN and infinities as the strings that traces use."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from harness.compare import Comparison, Numbers
+from harness.recording import Recording
+from harness.report import PairRow, exit_code
+from harness.trace import to_number
+
+DIFF_VERSION = 1
+_COLUMNS = ("loss_a", "loss_b", "delta", "lr_a", "lr_b")  # whole columns stay in the traces
+
+
+def render(rows: Sequence[PairRow], code: int | None = None) -> str:
+    """A document of several pairs. `code`: the exit code, by default that of the rows."""
+    document = {
+        "diff_version": DIFF_VERSION,
+        "pairs": [describe_pair(row) for row in rows],
+        "exit_code": exit_code(rows) if code is None else code,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def describe_pair(row: PairRow) -> dict[str, Any]:
+    """A pair as a dict of JSON values."""
+    pair: dict[str, Any] = {"pair": row.name, "kind": row.kind, "note": row.note}
+    if row.comparison is not None:
+        pair |= _describe_comparison(row.comparison)
+    if row.verdict is not None:
+        verdict = {name: getattr(row.verdict, name) for name in ("status", "gate", "reason", "place")}
+        pair["gates"] = [dataclasses.asdict(line) for line in row.verdict.evidence]
+        pair["verdict"] = verdict | {"unreached": list(row.verdict.unreached), "exit_code": row.verdict.exit_code}
+    described: dict[str, Any] = _plain(pair)
+    return described
+
+
+def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
+    judging, numbers = comparison.judging, comparison.numbers
+    return {
+        "a": _describe_side(comparison.a, comparison.resolution_a),
+        "b": _describe_side(comparison.b, comparison.resolution_b),
+        "mode": dataclasses.asdict(judging.mode),
+        "judging": {"window": judging.window, "steps": judging.steps, "all_steps": judging.all_steps},
+        "identity": dataclasses.asdict(comparison.identity),
+        "numbers": None if numbers is None else _describe_numbers(numbers),
+    }
+
+
+def _describe_side(side: Recording, resolution: float | None) -> dict[str, Any]:
+    header, manifest = side.trace.header, side.manifest
+    return {
+        "trace": side.trace.path,
+        "phase": header.phase,
+        "pipeline": header.pipeline,
+        "backend": header.backend,
+        "dtype": header.dtype,
+        "steps": side.trace.steps,
+        "planned_steps": header.planned_steps,
+        "print_resolution": resolution,
+        "status": None if manifest is None else manifest.status,
+        "test_accuracy": None if manifest is None else manifest.test_accuracy,
+    }
+
+
+def _describe_numbers(numbers: Numbers) -> dict[str, Any]:
+    steps = {f"step_{step}": numbers.delta_at(step) for step in (1, 2, 3)}
+    fields = [field.name for field in dataclasses.fields(Numbers) if field.name not in _COLUMNS]
+    return steps | {name: getattr(numbers, name) for name in fields}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return to_number(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

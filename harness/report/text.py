@@ -1,0 +1,35 @@
+"""Reports for a terminal."""
+
+from collections.abc import Sequence
+
+from harness import report
+from harness.report import PairRow
+
+
+def render_pair(row: PairRow) -> str:
+    """A pair with its sides, numbers, tolerances, gates and verdict."""
+    lines = []
+    if row.comparison is None:
+        lines += [row.name, row.note] if row.note else [row.name]
+    else:
+        numbers = row.comparison.numbers
+        side_a, side_b = report.describe_sides(row.comparison)
+        lines += [f"A     {side_a}", f"B     {side_b}", f"mode  {report.describe_mode(row.comparison)}"]
+        if numbers is not None and numbers.compared:
+            lines += ["", _table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
+            lines += report.describe_tolerance(row.comparison)
+    if row.verdict is not None:
+        lines += ["", _table(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""]
+        lines.append(report.show_sentence(row.verdict))
+    return "\n".join(lines) + "\n"
+
+
+def render_summary(rows: Sequence[PairRow]) -> str:
+    """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
+    return _table(report.SUMMARY_COLUMNS, report.summary_table(rows)) + "\n"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
+
+    return tabulate(rows, headers=columns, tablefmt="simple", disable_numparse=True)

@@ -1,0 +1,136 @@
+"""When two numbers are close. One rule for every mode; a mode is only its two tolerances."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.trace import Floats
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A named pair of tolerances. Units: atol as the values compared, rtol a fraction."""
+
+    name: str
+    atol: float
+    rtol: float
+
+
+# Strictest first: what passes one passes every later one.
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("bitwise", 0.0, 0.0),
+        Mode("strict", 1e-4, 1e-3),
+        Mode("cross-gpu", 1e-3, 1e-2),
+        Mode("cross-comp", 1e-2, 1e-1),
+    )
+}
+DEFAULT_MODE = MODES["cross-comp"]
+MOST_DIGITS = 12  # with more, a double of ordinary size is a decimal by chance
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The element that needs the largest tolerance. `allowed` is what the mode allows there."""
+
+    step: int
+    a: float
+    b: float
+    delta: float
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Smallest:
+    """The smallest tolerances under which every judged element is close; infinite when none is.
+
+    `atol`: with rtol 0. `multiple`: of the mode's atol and rtol together. `mode`: the strictest standard mode, or None.
+    """
+
+    atol: float
+    multiple: float
+    mode: str | None
+    worst: Worst
+
+
+def difference(a: Floats, b: Floats) -> Floats:
+    """|a - b|, and NaN where either is not finite: infinity minus infinity is no agreement.
+
+    Shapes: a, b and the result (n,).
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        delta = np.abs(a - b)
+    delta[~(np.isfinite(a) & np.isfinite(b))] = np.nan
+    return delta
+
+
+def allowance(a: Floats, b: Floats, atol: float, rtol: float) -> Floats:
+    """max(rtol * max(|a|, |b|), atol): either tolerance alone is enough, they do not add up.
+
+    Shapes: a, b and the result (n,).
+    """
+    return np.maximum(rtol * np.maximum(np.abs(a), np.abs(b)), atol)
+
+
+def is_close(a: Floats, b: Floats, atol: float, rtol: float) -> Bools:
+    """|a - b| <= max(rtol * max(|a|, |b|), atol), element by element; never where either is not finite.
+
+    Shapes: a, b and the result (n,).
+    """
+    close: Bools = difference(a, b) <= allowance(a, b, atol, rtol)  # false for NaN
+    return close
+
+
+def find_smallest(a: Floats, b: Floats, mode: Mode) -> Smallest | None:
+    """The smallest tolerances under which all of `a` and `b` would be close; None when there is nothing to compare.
+
+    Shapes: a, b (n,), element k belonging to step k + 1.
+    """
+    if len(a) == 0:
+        return None
+    delta = difference(a, b)
+    allowed = allowance(a, b, mode.atol, mode.rtol)
+    needed = np.where(np.isnan(delta), np.inf, delta)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.divide(needed, allowed, out=np.where(needed > 0, np.inf, 0.0), where=allowed > 0)
+    ratio[np.isnan(ratio)] = np.inf
+    at = int(np.argmax(ratio if ratio.max() < np.inf else needed))
+    worst = Worst(at + 1, float(a[at]), float(b[at]), float(delta[at]), float(allowed[at]))
+    passing = [m.name for m in MODES.values() if is_close(a, b, m.atol, m.rtol).all()]
+    return Smallest(float(needed.max()), float(ratio.max()), passing[0] if passing else None, worst)
+
+
+def first_false(values: Bools) -> int | None:
+    """Step of the first element that is false. Shapes: values (n,)."""
+    return None if values.all() else int(np.argmin(values)) + 1
+
+
+def find_resolution(values: Floats) -> float | None:
+    """How coarsely values were printed: 1e-6 when all are decimals of six digits; None when no coarser than float32.
+
+    Values that are all exact float32 lost nothing. Otherwise they are decimals of d digits when each is the double
+    nearest to a multiple of 10**-d, and coarser than float32 when that step exceeds float32's at the median value.
+
+    Shapes: values (n,).
+    """
+    values = values[np.isfinite(values)]
+    with np.errstate(over="ignore"):
+        if len(values) == 0 or (values == values.astype(np.float32)).all():
+            return None
+    for digits in range(MOST_DIGITS + 1):
+        # A few values reject most digits; dividing the rounded integer is how a decimal is read, so equality is exact.
+        if _are_decimals(values[:32], digits) and _are_decimals(values, digits):
+            step = float(f"1e-{digits}")
+            with np.errstate(over="ignore", invalid="ignore"):
+                return step if step > np.spacing(np.float32(np.median(np.abs(values)))) else None
+    return None
+
+
+def _are_decimals(values: Floats, digits: int) -> bool:
+    scale = 10.0**digits
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool((np.rint(values * scale) / scale == values).all())

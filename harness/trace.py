@@ -1,0 +1,184 @@
+"""The trace of a run: one JSON object a line, the header, then one line a step. `traces/README.md` specifies it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import TraceError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+NonFinite = Literal["NaN", "Infinity", "-Infinity"]
+Number = float | NonFinite
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """First line of a trace. Version 1 has the keys up to `emitter_version`; the others may be absent."""
+
+    kind: Literal["header"]
+    phase: str
+    netspec_name: str
+    config: dict[str, Any]
+    total_params: Count
+    dataset: str
+    emitter_version: str
+    netspec_hash: str | None = None
+    init_sha256: str | None = None
+    data_sha256: str | None = None
+    conventions: dict[str, str | bool | int | float] | None = None
+    pipeline: str | None = None
+    backend: str | None = None
+    dtype: str | None = None
+    planned_steps: Count | None = None
+    epoch_steps: Count | None = None
+    params: list[str] | None = None
+    units: dict[str, str] | None = None
+
+
+class ConfigTypes(msgspec.Struct):
+    """Types of the config keys that version 1 names; others may follow."""
+
+    lr: float | None = None
+    batch_size: Count | None = None
+    epochs: Count | None = None
+    use_adam: bool | None = None
+    weight_decay: float | None = None
+    cosine: bool | None = None
+    warmup_epochs: Count | None = None
+    augment: bool | None = None
+    label_smoothing: float | None = None
+    seed: int | None = None
+
+
+class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """One step as its line holds it. `step` counts from 1, `epoch` from 0; `loss` is the loss before the update."""
+
+    kind: Literal["step"]
+    step: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    epoch: Count
+    loss: Number
+    lr: Number
+    grad_norm: Number | None = None
+    param_norm: Number | None = None
+    grad_norms: dict[str, Number] | None = None
+    param_norms: dict[str, Number] | None = None
+    batch_sha256: str | None = None
+    wall_ms: Number | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A trace in memory; index k of a column is step k + 1, because steps are consecutive from 1.
+
+    `digests`: batch digest by step, where the trace has one. `lines`: the steps with optional channels, when asked for.
+    `truncated`: the file ended in the middle of a line. `sha256`: of the uncompressed bytes, when asked for.
+
+    Shapes: epoch, loss, lr (steps,). Units: loss in nats.
+    """
+
+    path: str
+    header: TraceHeader
+    epoch: Ints
+    loss: Floats
+    lr: Floats
+    digests: Mapping[int, str] = field(default_factory=dict)
+    lines: Mapping[int, StepLine] = field(default_factory=dict)
+    truncated: bool = False
+    sha256: str | None = None
+
+    @property
+    def steps(self) -> int:
+        """Number of steps, and the number of the last one."""
+        return len(self.loss)
+
+
+class TraceWriter:
+    """Writes a trace line by line, so that a killed run leaves every finished step readable.
+
+    It writes under the name it is given; whoever runs the cell renames the file when the run is complete.
+    """
+
+    def __init__(self, path: str | Path, header: TraceHeader) -> None:
+        self._encoder = msgspec.json.Encoder()
+        self._file = Path(path).open("wb")  # noqa: SIM115 - open for as long as the writer
+        self._last_step = 0
+        self._write(header)
+
+    def write_step(
+        self,
+        step: int,
+        epoch: int,
+        loss: float,
+        lr: float,
+        *,
+        grad_norm: float | None = None,
+        param_norm: float | None = None,
+        grad_norms: Mapping[str, float] | None = None,
+        param_norms: Mapping[str, float] | None = None,
+        batch_sha256: str | None = None,
+        wall_ms: float | None = None,
+    ) -> None:
+        """Append one step and hand it to the operating system. Raises TraceError when steps are not consecutive."""
+        if step != self._last_step + 1:
+            raise TraceError(f"{self._file.name}: {out_of_order(step, self._last_step)}")
+        self._last_step = step
+        line = StepLine(
+            kind="step",
+            step=step,
+            epoch=epoch,
+            loss=to_number(loss),
+            lr=to_number(lr),
+            grad_norm=None if grad_norm is None else to_number(grad_norm),
+            param_norm=None if param_norm is None else to_number(param_norm),
+            grad_norms=None if grad_norms is None else {name: to_number(x) for name, x in grad_norms.items()},
+            param_norms=None if param_norms is None else {name: to_number(x) for name, x in param_norms.items()},
+            batch_sha256=batch_sha256,
+            wall_ms=wall_ms,
+        )
+        self._write(line)
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        if not self._file.closed:
+            with self._file:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _write(self, line: TraceHeader | StepLine) -> None:
+        self._file.write(self._encoder.encode(line) + b"\n")
+        self._file.flush()
+
+
+def to_number(value: float) -> Number:
+    """A float as a trace holds it: JSON has no NaN and no infinities, so those are strings."""
+    value = float(value)  # a float32 is widened, which keeps it exactly
+    if value - value == 0.0:
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def out_of_order(step: int, last: int) -> str:
+    """What is wrong with a step that does not follow the last one (0: there was none)."""
+    if last == 0:
+        return f"the first step is {step}; steps start at 1."
+    return f"step {step} follows step {last}; steps must be consecutive."
+
+
+def one_line(text: object) -> str:
+    """Any text as at most 200 printable characters on one line."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+    return shown if len(shown) <= 200 else shown[:197] + "..."

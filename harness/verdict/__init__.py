@@ -1,0 +1,60 @@
+"""What a comparison means: every gate says one line, and the lines together are the verdict."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.compare import Comparison
+from harness.verdict.evidence import Evidence
+from harness.verdict.gates import GATES
+
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+
+EXIT_CODES: dict[Status, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
+UNREADABLE = 2
+INCONCLUSIVE = 3
+_WORST_FIRST = (2, 1, 3, 0)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """PASS, FAIL or INCONCLUSIVE. `gate`, `reason` and `place` are those of the first gate that decided.
+
+    `gate` is None for a pass, and `place` is None when there is none to name.
+    """
+
+    status: Status
+    gate: str | None
+    reason: str
+    place: str | None
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """Gates that had nothing to judge."""
+        return tuple(line.gate for line in self.evidence if line.outcome == "unreached")
+
+    @property
+    def exit_code(self) -> int:
+        """0 agree, 1 disagree, 3 inconclusive."""
+        return EXIT_CODES[self.status]
+
+
+def judge(comparison: Comparison) -> Verdict:
+    """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS."""
+    evidence = tuple(gate(comparison) for gate in GATES)
+    for line in evidence:
+        if line.outcome == "fail":
+            return Verdict("FAIL", line.gate, line.line, line.place, evidence)
+    for line in evidence:
+        if line.outcome == "inconclusive":
+            return Verdict("INCONCLUSIVE", line.gate, line.line, line.place, evidence)
+    unreached = [line.gate for line in evidence if line.outcome == "unreached"]
+    reason = "every gate passed" if not unreached else f"every gate reached passed; not reached: {', '.join(unreached)}"
+    return Verdict("PASS", None, reason + ".", None, evidence)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The code that stands for several: unreadable, then disagree, then inconclusive, then agree; 3 for none at all."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if code in found), INCONCLUSIVE)
