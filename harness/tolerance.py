@@ -73,7 +73,8 @@ def allowance(a: Floats, b: Floats, atol: float, rtol: float) -> Floats:
 
     Shapes: a, b and the result (n,).
     """
-    return np.maximum(rtol * np.maximum(np.abs(a), np.abs(b)), atol)
+    with np.errstate(invalid="ignore"):
+        return np.maximum(rtol * np.maximum(np.abs(a), np.abs(b)), atol)
 
 
 def is_close(a: Floats, b: Floats, atol: float, rtol: float) -> Bools:
