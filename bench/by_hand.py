@@ -28,7 +28,7 @@ class Cnn(nn.Module):
             for _ in range(2):
                 x = nn.Conv(channels, (3, 3), use_bias=False)(x)
                 x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(x))
-            x = nn.max_pool(x, (2, 2), (2, 2))
+            x = nn.max_pool(x, (2, 2), (2, 2))  # type: ignore[no-untyped-call]  # flax leaves it untyped
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(512)(x))
         return nn.Dense(10)(x)

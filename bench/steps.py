@@ -130,18 +130,17 @@ def measure_tracing(rounds: int = 640) -> dict[str, Any]:
     y = rng.integers(0, 10, model.config.batch_size).astype(np.int32)
     names = [p["name"] for p in plan["params"]]
     training = tracing = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        with open_trace(Path(folder, "trace.jsonl"), plan["header"]) as trace:
-            for step in range(1, rounds + 1):
-                started = time.perf_counter()
-                loss, grad_norms, param_norms = trainer.step(x, y, np.float32(0.001), step)
-                done = time.perf_counter()
-                observed: dict[str, Any] = {}
-                if step <= 8 or step % 64 == 0:
-                    observed = observations(names, x, y, device.get(grad_norms), device.get(param_norms))
-                trace.write_step(step, 0, float(loss), 0.001, **observed, wall_ms=1.0)
-                training += done - started
-                tracing += time.perf_counter() - done
+    with tempfile.TemporaryDirectory() as folder, open_trace(Path(folder, "trace.jsonl"), plan["header"]) as trace:
+        for step in range(1, rounds + 1):
+            started = time.perf_counter()
+            loss, grad_norms, param_norms = trainer.step(x, y, np.float32(0.001), step)
+            done = time.perf_counter()
+            observed: dict[str, Any] = {}
+            if step <= 8 or step % 64 == 0:
+                observed = observations(names, x, y, device.get(grad_norms), device.get(param_norms))
+            trace.write_step(step, 0, float(loss), 0.001, **observed, wall_ms=1.0)
+            training += done - started
+            tracing += time.perf_counter() - done
     return {"steps": rounds, "trace writing / step": round(tracing / training, 5)}
 
 

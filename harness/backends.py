@@ -16,9 +16,13 @@ _COMMON_FLAGS = ("--iree-input-type=stablehlo", "--iree-input-demote-f64-to-f32=
 
 # A training step allocates and frees the same large buffers over and over. By default the C library gives their pages
 # back to the system each time, and touching fresh pages then costs more than the arithmetic.
-_KEEP_PAGES = (
-    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=2147483648:"
-    "glibc.malloc.trim_threshold=8589934592:glibc.malloc.arena_max=1"
+_KEEP_PAGES = ":".join(
+    [
+        "glibc.malloc.hugetlb=1",
+        "glibc.malloc.mmap_threshold=2147483648",
+        "glibc.malloc.trim_threshold=8589934592",
+        "glibc.malloc.arena_max=1",
+    ]
 )
 
 

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from harness.cells import Cell
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
 from harness.run.compile import Compiled, compile_module, compiler_version
+from harness.run.external import External
 from harness.spec import PROFILES
 
 
 @dataclass(frozen=True)
 class Program:
-    """A command ready to run; the data folder is still to be put in. `provenance`: what the manifest says of it.
+    """A command ready to run, with `{data}` where the data folder goes. `provenance`: what the manifest says of it.
 
     `obeys_step_limit`: whether it reads LEAN_MLIR_MAX_STEPS.
     """
@@ -60,7 +60,7 @@ def prepare_phase2(cell: Cell, folder: Path) -> Program:
     (path,) = emit_phase2_files(cell, folder)
     backend = BACKENDS[cell.backend]
     return Program(
-        command=(backend.python(), str(path)),
+        command=(backend.python(), str(path), "{data}"),
         environment=backend.jax_environment() | ({"JAX_DISABLE_JIT": "1"} if cell.eager else {}),
         provenance={"emitted_sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
     )
@@ -102,6 +102,7 @@ def prepare_phase3(cell: Cell, folder: Path) -> Program:
             "harness.run.iree_runner",
             str(plan),
             *(str(module.path) for module in compiled),
+            "{data}",
         ),
         environment=backend.iree_environment(),
         provenance={
@@ -114,10 +115,18 @@ def prepare_phase3(cell: Cell, folder: Path) -> Program:
     )
 
 
+def external_program(external: External, cell: Cell) -> Program:
+    """Somebody else's command; what the backend needs of the environment is given to it as well."""
+    backend = BACKENDS[cell.backend]
+    return Program(
+        command=external.command(),
+        environment=backend.jax_environment() | backend.iree_environment(),
+        obeys_step_limit=False,
+    )
+
+
 def _stem(cell: Cell) -> str:
     """The programs of a cell do not depend on backend, order or mode: only names that tell programs apart."""
-    from dataclasses import replace
-
     return f"{cell.model.name}.{cell.pipeline}{replace(cell, eager=False).suffix}"
 
 

@@ -50,7 +50,9 @@ class RuleTable:
         if self._falls_back_to is not None:
             return self._falls_back_to.of(facts)
         known = ", ".join(sorted(cls.__name__ for cls in self._rules)) or "none"
-        raise RuleError(f"{self.name}: no rule for {facts.__name__}. Existing: {known}. Register one with @{self.name}.")
+        raise RuleError(
+            f"{self.name}: no rule for {facts.__name__}. Existing: {known}. Register one with @{self.name}."
+        )
 
 
 # rule(layer, j, *x) -> y

@@ -156,7 +156,7 @@ class TrainConfig:
 
     def header(self) -> dict[str, Any]:
         """The `config` object of a trace header: the published keys in their order, then what is off its default."""
-        names = "weight_decay cosine warmup_epochs augment label_smoothing seed".split()
+        names = ["weight_decay", "cosine", "warmup_epochs", "augment", "label_smoothing", "seed"]
         head: dict[str, Any] = {"lr": self.lr, "batch_size": self.batch_size, "epochs": self.epochs}
         head["use_adam"] = type(self.optimizer).__name__ == "Adam"
         head |= {name: getattr(self, name) for name in names}
@@ -171,7 +171,7 @@ class TrainConfig:
 class NetSpec:
     """A network: input shape without the batch, layers in order, loss.
 
-    Raises: SpecError, naming the layer, for a field or a name that makes no sense; shapes are checked by `infer_shapes`.
+    Raises: SpecError, naming the layer, for a field or a name that makes no sense; `infer_shapes` checks the shapes.
     """
 
     name: str

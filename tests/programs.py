@@ -39,7 +39,10 @@ def script_module(source: str, name: str = "script") -> types.ModuleType:
 def initial_state(graph: Graph, config: TrainConfig, dtype: DType, seed: int = 42) -> list[np.ndarray]:
     """Parameters, slots and statistics in the order of the train step's arguments."""
     kind = np.float32 if dtype == "f32" else np.float64
-    params = [p.reshape(q.shape).astype(kind) for p, q in zip(initial_parameters(graph.params, seed), graph.params)]
+    params = [
+        p.reshape(q.shape).astype(kind)
+        for p, q in zip(initial_parameters(graph.params, seed), graph.params, strict=True)
+    ]
     slots = [np.zeros(p.shape, kind) for _ in config.optimizer.slots for p in graph.params]
     return [*params, *slots, *(np.zeros(s.shape, kind) for s in graph.states)]
 
@@ -60,7 +63,7 @@ class TwoPipelines:
         """[loss, parameters…, gradient norms] after each step."""
         names = [p.name for p in self.graph.params]
         state = initial_state(self.graph, self.config, self.dtype)
-        params = {n: jax.numpy.array(a) for n, a in zip(names, state)}
+        params = {n: jax.numpy.array(a) for n, a in zip(names, state, strict=False)}
         slots = {s: jax.tree.map(jax.numpy.zeros_like, params) for s in self.config.optimizer.slots}
         stats = {s.name: jax.numpy.zeros(s.shape, self.kind) for s in self.graph.states}
         rows = []
@@ -107,7 +110,7 @@ def hlo_layer(node: Node, batch: int) -> str:
     h = HloBuilder("f64", SHARED)
     for tensor in (*node.layer.params(), *node.layer.states()):
         h.input(f"layer.{tensor.name}", tensor.shape)
-    xs = [h.input(name, (batch, *shape)) for name, shape in zip(node.inputs, node.in_shapes)]
+    xs = [h.input(name, (batch, *shape)) for name, shape in zip(node.inputs, node.in_shapes, strict=True)]
     dy = h.input("dy", (batch, *node.out_shape))
     h.input("t", ())
 

@@ -46,7 +46,9 @@ SAMPLES = {
     Relu: [(Relu(), ((3, 4, 5),)), (Relu(), ((9,),))],
     Relu6: [(Relu6(), ((3, 4, 5),)), (Relu6(), ((9,),))],
 }
-CASES = [pytest.param(*case, id=f"{cls.__name__}-{i}") for cls, cases in SAMPLES.items() for i, case in enumerate(cases)]
+CASES = [
+    pytest.param(*case, id=f"{cls.__name__}-{i}") for cls, cases in SAMPLES.items() for i, case in enumerate(cases)
+]
 
 
 def test_every_layer_has_every_rule_and_a_sample() -> None:

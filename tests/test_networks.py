@@ -37,9 +37,7 @@ def config(**changes: object) -> TrainConfig:
     return dataclasses.replace(base, **changes)
 
 
-SMALL_CNN = network(
-    (1, 8, 8), ConvBn(1, 3), MaxPool(2, 2), Conv2d(3, 2, 3, activation=Relu()), Flatten(), Dense(32, 4)
-)
+SMALL_CNN = network((1, 8, 8), ConvBn(1, 3), MaxPool(2, 2), Conv2d(3, 2, 3, activation=Relu()), Flatten(), Dense(32, 4))
 
 
 def worst(a: list[list[np.ndarray]], b: list[list[np.ndarray]]) -> float:
@@ -59,8 +57,12 @@ def networks(draw: st.DrawFn) -> NetSpec:
         made = draw(
             st.sampled_from(
                 [
-                    Conv2d(channels, out, draw(st.integers(1, 3)), draw(st.integers(1, 2)), activation=draw(ACTIVATIONS)),
-                    ConvBn(channels, out, draw(st.integers(1, 3)), draw(st.integers(1, 2)), activation=draw(ACTIVATIONS)),
+                    Conv2d(
+                        channels, out, draw(st.integers(1, 3)), draw(st.integers(1, 2)), activation=draw(ACTIVATIONS)
+                    ),
+                    ConvBn(
+                        channels, out, draw(st.integers(1, 3)), draw(st.integers(1, 2)), activation=draw(ACTIVATIONS)
+                    ),
                     MaxPool(draw(st.integers(1, 3)), draw(st.integers(1, 2))),
                 ]
             )
@@ -69,7 +71,7 @@ def networks(draw: st.DrawFn) -> NetSpec:
         channels = channels if isinstance(made, MaxPool) else out
     layers.append(draw(st.sampled_from([Flatten(), GlobalAvgPool()])))
     probe = network(start, *layers, Dense(1, 4))
-    walked = [layer for layer in probe.layers[:-1]]
+    walked = list(probe.layers[:-1])
     width = _width(start, walked)
     for _ in range(draw(st.integers(0, 1))):
         units = draw(st.integers(2, 6))

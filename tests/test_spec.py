@@ -102,7 +102,18 @@ def test_a_config_that_makes_no_sense_is_refused(change: dict[str, object]) -> N
 
 def test_header_config_has_the_published_keys_first() -> None:
     assert list(load_model("mnist_mlp").config.header()) == (
-        "lr batch_size epochs use_adam weight_decay cosine warmup_epochs augment label_smoothing seed".split()
+        [
+            "lr",
+            "batch_size",
+            "epochs",
+            "use_adam",
+            "weight_decay",
+            "cosine",
+            "warmup_epochs",
+            "augment",
+            "label_smoothing",
+            "seed",
+        ]
     )
     sgd = TrainConfig(lr=0.1, batch_size=2, epochs=3, optimizer=Sgd(momentum=0.9), schedule="step").header()
     assert sgd["use_adam"] is False

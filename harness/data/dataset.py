@@ -27,11 +27,12 @@ class DataSet:
 
 @dataclass(frozen=True)
 class DataChoice:
-    """The folder that a run reads, and what goes on record about it."""
+    """The folder that a run reads, and what goes on record about it. `examples`: training images in it."""
 
     folder: Path
     name: str
     data_sha256: str
+    examples: int
 
 
 def open_dataset(name_or_dir: str | Path) -> DataSet:
@@ -59,7 +60,7 @@ def resolve_data(arg: str | None, dataset: str = "mnist", progress: bool = True)
     else:
         folder = Path(arg).absolute()
     data = read_folder(folder, facts)
-    return DataChoice(folder, data.name, data.data_sha256)
+    return DataChoice(folder, data.name, data.data_sha256, len(data.train_images))
 
 
 def read_folder(folder: Path, facts: DataSetFacts) -> DataSet:

@@ -123,6 +123,9 @@ class HloBuilder:
         assert self.node is not None
         return f"{self.node.scope}.{name}"
 
+    def _named(self, hint: str) -> str:
+        return f"{self._prefix}_{hint}" if self._prefix else hint
+
     def _fresh(self, name: str) -> str:
         unique, count = name, 1
         while unique in self._taken:
@@ -134,8 +137,7 @@ class HloBuilder:
     def _emit(
         self, name: str | None, default: str, shape: Shape, dtype: ElementType, text: str, *operands: Value
     ) -> Value:
-        hint = name or default
-        value = Value(self._fresh(f"{self._prefix}_{hint}" if self._prefix else hint), shape, dtype)
+        value = Value(self._fresh(self._named(name or default)), shape, dtype)
         text = text.replace("{result}", value.type)
         self._lines.append(_Line(f"{value} = {text}", (value.name,), tuple(o.name for o in operands)))
         return value
@@ -267,9 +269,13 @@ class HloBuilder:
         text = f"stablehlo.convert {x} : ({x.type}) -> {{result}}"
         return self._emit(name, "convert", x.shape, dtype, text, x)
 
-    def barrier(self, x: Value, name: str | None = None) -> Value:
-        """x, materialised: the compiler may not recompute it on one side of this point and not on the other."""
-        return self._unary("optimization_barrier", x, name)
+    def barrier(self, xs: Sequence[Value], names: Sequence[str]) -> list[Value]:
+        """The same values, all materialised: nothing behind this point is computed together with what is before it."""
+        results = [Value(self._fresh(self._named(name)), x.shape, x.dtype) for name, x in zip(names, xs, strict=True)]
+        text = f"stablehlo.optimization_barrier {', '.join(map(str, xs))} : {', '.join(x.type for x in xs)}"
+        line = f"{', '.join(map(str, results))} = {text}"
+        self._lines.append(_Line(line, tuple(r.name for r in results), tuple(x.name for x in xs)))
+        return results
 
     # Shape
 
@@ -346,7 +352,7 @@ class HloBuilder:
         name: str | None = None,
     ) -> Value:
         """Σ over the contracted axes of a b; the result has the batch axes, then what is left of a, then of b."""
-        for (i, j) in (*zip(*contract, strict=True), *zip(*batch, strict=True)):
+        for i, j in (*zip(*contract, strict=True), *zip(*batch, strict=True)):
             _check(a.shape[i] == b.shape[j], f"dot of {a.type} and {b.type} over axes {contract}, batch {batch}")
         shape = tuple(a.shape[i] for i in batch[0])
         for x, gone in ((a, (*contract[0], *batch[0])), (b, (*contract[1], *batch[1]))):
@@ -357,6 +363,24 @@ class HloBuilder:
             f"({a.type}, {b.type}) -> {{result}}"
         )
         return self._emit(name, "dot", shape, a.dtype, text, a, b)
+
+    def convolution(
+        self, x: Value, w: Value, stride: int, padding: tuple[tuple[int, int], tuple[int, int]], name: str | None = None
+    ) -> Value:
+        """Cross-correlation of NHWC images with HWIO weights; `padding` is (low, high) of H and of W."""
+        n, height, width, channels = x.shape
+        _check(w.shape[2] == channels, f"convolution of {x.type} with {w.type}")
+        places = [
+            (size + low + high - k) // stride + 1
+            for size, k, (low, high) in zip((height, width), w.shape[:2], padding, strict=True)
+        ]
+        window = f"stride = [{stride}, {stride}], pad = {[list(pair) for pair in padding]}"
+        text = (
+            f"stablehlo.convolution({x}, {w}) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], "
+            f"window = {{{window}}} {{batch_group_count = 1 : i64, feature_group_count = 1 : i64}} : "
+            f"({x.type}, {w.type}) -> {{result}}"
+        )
+        return self._emit(name, "convolution", (n, *places, w.shape[3]), x.dtype, text, x, w)
 
     def _reduce(self, op: str, start: float, x: Value, axes: Shape, name: str | None) -> Value:
         init = self.constant(start, (), x.dtype)

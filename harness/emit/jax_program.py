@@ -7,7 +7,7 @@ programs of other pipelines.
 from harness.emit.source import Source
 from harness.spec import TrainConfig
 
-IMPORTS = '''
+IMPORTS = """
 import hashlib
 import json
 import math
@@ -23,7 +23,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 jax.config.update("jax_default_matmul_precision", "highest")  # no TF32
-'''
+"""
 
 ENVIRONMENT = '''
 def fail(message):

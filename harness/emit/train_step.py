@@ -40,6 +40,11 @@ def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions
     with h.at(None, "loss"):
         loss, dlogits = hlo_loss.of(type(graph.spec.loss))(graph.spec.loss, h, logits, labels, config.label_smoothing)
     _backward(h, graph, saved, dlogits)
+    # Without this the update is computed inside the matrix products of the gradients, which run on fewer cores then.
+    h.comment("Gradients")
+    names = [p.name for p in graph.params]
+    flat = h.barrier([h.grads[name] for name in names], [f"{name.replace('.', '_')}_grad" for name in names])
+    h.grads = dict(zip(names, flat, strict=True))
     results = [loss, *_update(h, graph, config)]
     results += [h.new_states[s.name] for s in graph.states]
     h.comment("Norms")
@@ -51,8 +56,10 @@ def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions
 def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions) -> str:
     """Text of a module with the function `logits`, which evaluates with running statistics."""
     h = HloBuilder(dtype, conventions)
-    for tensor in (*graph.params, *graph.states):
-        h.input(tensor.name, tensor.shape)
+    for p in graph.params:
+        h.input(p.name, p.shape)
+    for s in graph.states:
+        h.input(s.name, s.shape)
     x = h.input("x", (batch_size, *graph.spec.input_shape))
     values = {"x": _to_inner(h, x)}
     for node in graph.nodes:
@@ -124,11 +131,17 @@ def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
 
 
 def _norms(h: HloBuilder, name: str, tensors: Sequence[Value]) -> Value:
-    """The Euclidean norm of each tensor, as one vector."""
+    """The Euclidean norm of each tensor, as one vector.
+
+    Rows are summed first and their sums then: one sum over everything adds up in sequence and loses four digits in f32.
+    """
     with h.at(None, name):
-        squares = [
-            h.reshape(h.sum(h.mul(x, x, "square"), tuple(range(len(x.shape))), "sum"), (1,), "one") for x in tensors
-        ]
+        squares = []
+        for x in tensors:
+            total = h.mul(x, x, "square")
+            if len(x.shape) > 1:
+                total = h.sum(total, tuple(range(1, len(x.shape))), "row_sums")
+            squares.append(h.reshape(h.sum(total, tuple(range(len(total.shape))), "sum"), (1,), "one"))
         return h.sqrt(h.concatenate(squares, 0, "squares"), "norms")
 
 

@@ -36,7 +36,9 @@ class BatchNorm(Layer):
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) != 3 or x[0] != self.channels:
-            raise SpecError(f"the input has shape {dims(x)}, gamma was declared for images of {self.channels} channels.")
+            raise SpecError(
+                f"the input has shape {dims(x)}, gamma was declared for images of {self.channels} channels."
+            )
         return x
 
 
@@ -85,44 +87,57 @@ class _Saved:
     istd: Value
 
 
+def _channel_sum(h: HloBuilder, x: Value, name: str) -> Value:
+    """Σ over images and pixels of x (B, H·W, C): within images first, which uses all cores and keeps more digits."""
+    return h.sum(h.sum(x, (1,), f"{name}_images"), (0,), name)
+
+
+def _pixels(h: HloBuilder, x: Value) -> Value:
+    """Images (B, H, W, C) as (B, H·W, C)."""
+    return h.reshape(x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]), "pixels")
+
+
 @hlo_forward(BatchNorm)
-def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value, _Saved]:
     """Two passes: the mean, then the mean square of what is left. Backward needs xhat and 1/std."""
-    count = float(x.shape[0] * x.shape[1] * x.shape[2])
-    mean = h.div(h.sum(x, (0, 1, 2), "total"), count, "mean")
-    centred = h.sub(x, h.broadcast(mean, x.shape, (3,), "mean_pixels"), "centred")
-    var = h.div(h.sum(h.mul(centred, centred, "squares"), (0, 1, 2), "total_squares"), count, "var")
+    x = _pixels(h, image)
+    count = float(x.shape[0] * x.shape[1])
+    mean = h.div(_channel_sum(h, x, "total"), count, "mean")
+    centred = h.sub(x, h.broadcast(mean, x.shape, (2,), "mean_pixels"), "centred")
+    var = h.div(_channel_sum(h, h.mul(centred, centred, "squares"), "total_squares"), count, "var")
     istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
-    xhat = h.mul(centred, h.broadcast(istd, x.shape, (3,), "istd_pixels"), "xhat")
-    scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")
-    y = h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y")
+    xhat = h.mul(centred, h.broadcast(istd, x.shape, (2,), "istd_pixels"), "xhat")
+    scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (2,), "gamma_pixels"), "scaled")
+    y = h.add(scaled, h.broadcast(h.param("beta"), x.shape, (2,), "beta_pixels"), "y_pixels")
     first = h.broadcast(h.compare("EQ", h.inputs["t"], 1.0, "first"), (layer.channels,), (), "first_channels")
     for name, batch in (("mean", mean), ("var", var)):
         kept = h.mul(h.state(name), MOMENTUM, f"{name}_kept")
         later = h.add(kept, h.mul(batch, 1 - MOMENTUM, f"{name}_batch"), f"{name}_later")
         h.set_state(name, h.select(first, batch, later, f"{name}_new"))
-    return y, _Saved(xhat, istd)
+    return h.reshape(y, image.shape, "y"), _Saved(xhat, istd)
 
 
 @hlo_backward(BatchNorm)
-def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _Saved, dy_image: Value) -> tuple[Value]:
     """With N = B H W and dn = gamma dy: the mean takes Σ dn away, the variance xhat Σ dn xhat.
 
     dbeta = Σ dy, dgamma = Σ dy xhat, dx = istd/N (N dn - Σ dn - xhat Σ dn xhat)
                                          = istd gamma/N (N dy - dbeta - xhat dgamma).
     """
-    n = dy.shape[0] * dy.shape[1] * dy.shape[2]
-    dbeta = h.sum(dy, (0, 1, 2), "dbeta")
-    dgamma = h.sum(h.mul(dy, saved.xhat, "dy_xhat"), (0, 1, 2), "dgamma")
+    dy = _pixels(h, dy_image)
+    n = dy.shape[0] * dy.shape[1]
+    dbeta = _channel_sum(h, dy, "dbeta")
+    dgamma = _channel_sum(h, h.mul(dy, saved.xhat, "dy_xhat"), "dgamma")
     h.grad("gamma", dgamma)
     h.grad("beta", dbeta)
     inverse = 1 / n if h.conventions.batch_norm_inverse_count == "exact" else round(1 / n, 6)
     scale = h.mul(h.mul(saved.istd, h.param("gamma"), "istd_gamma"), inverse, "scale")
     own = h.mul(dy, float(n), "n_dy")
-    mean_part = h.sub(own, h.broadcast(dbeta, dy.shape, (3,), "dbeta_pixels"), "less_mean")
-    var_part = h.mul(saved.xhat, h.broadcast(dgamma, dy.shape, (3,), "dgamma_pixels"), "var_part")
-    dx = h.mul(h.sub(mean_part, var_part, "less_var"), h.broadcast(scale, dy.shape, (3,), "scale_pixels"), "dx")
-    return (dx,)
+    mean_part = h.sub(own, h.broadcast(dbeta, dy.shape, (2,), "dbeta_pixels"), "less_mean")
+    var_part = h.mul(saved.xhat, h.broadcast(dgamma, dy.shape, (2,), "dgamma_pixels"), "var_part")
+    less_var = h.sub(mean_part, var_part, "less_var")
+    dx = h.mul(less_var, h.broadcast(scale, dy.shape, (2,), "scale_pixels"), "dx_pixels")
+    return (h.reshape(dx, dy_image.shape, "dx"),)
 
 
 @hlo_eval_rule(BatchNorm)

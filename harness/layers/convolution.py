@@ -71,67 +71,79 @@ def jax_convolution(layer: Convolution, j: JaxBuilder, x: Expr) -> Expr:
     return j.conv(x, j.param("w"), layer.stride, layer.padding)
 
 
-def _patches(h: HloBuilder, x: Value, kernel: int, stride: int, places: Shape) -> Value:
-    """Every window of a padded NHWC image as one row: (B, H'·W', kernel²·C), the taps in row-major order."""
-    n, _, _, channels = x.shape
-    height, width = places
-    taps = [
-        h.slice(
-            x,
-            (0, k, l, 0),
-            (n, k + (height - 1) * stride + 1, l + (width - 1) * stride + 1, channels),
-            (1, stride, stride, 1),
-            f"tap{k}{l}",
-        )
-        for k in range(kernel)
-        for l in range(kernel)
-    ]
-    rows = h.concatenate(taps, 3, "taps") if len(taps) > 1 else taps[0]
-    return h.reshape(rows, (n, height * width, kernel * kernel * channels), "patches")
+def _relaid(h: HloBuilder, w: Value, *, turned: bool) -> Value:
+    """OIHW weights as HWIO, or, turned by 180 degrees, as HWOI.
+
+    Put together from one slice a tap: a plain transpose is computed again inside the convolution, at a quarter of its
+    speed.
+    """
+    out, channels, height, width = w.shape
+    taps = []
+    for k in range(height):
+        for m in range(width):
+            i, j = (height - 1 - k, width - 1 - m) if turned else (k, m)
+            tap = h.reshape(h.slice(w, (0, 0, i, j), (out, channels, i + 1, j + 1), name="w_tap"), (out, channels))
+            tap = tap if turned else h.transpose(tap, (1, 0), "w_tap_io")
+            taps.append(h.reshape(tap, (1, 1, *tap.shape)))
+    relaid = h.concatenate(taps, 0, "w_taps") if len(taps) > 1 else taps[0]
+    return h.reshape(relaid, (height, width, *taps[0].shape[2:]), "w_hwoi" if turned else "w_hwio")
 
 
 @hlo_forward(Convolution)
-def hlo_convolution(layer: Convolution, h: HloBuilder, x: Value) -> tuple[Value, tuple[Value, Shape]]:
-    """Windows as rows times weights as columns; backward needs the rows and the input's shape."""
-    n, height, width, _ = x.shape
-    rows, top, bottom = window_span(height, layer.kernel, layer.stride, layer.padding)
-    columns, left, right = window_span(width, layer.kernel, layer.stride, layer.padding)
-    if top or bottom or left or right:
-        padded = h.pad(x, 0.0, (0, top, left, 0), (0, bottom, right, 0), name="padded")
-    else:
-        padded = x
-    patches = _patches(h, padded, layer.kernel, layer.stride, (rows, columns))
-    w = h.transpose(h.param("w"), (2, 3, 1, 0), "w_klio")
-    w = h.reshape(w, (patches.shape[2], layer.out_channels), "w_columns")
-    y = h.dot(patches, w, ((2,), (0,)), name="y_rows")
-    return h.reshape(y, (n, rows, columns, layer.out_channels), "y"), (patches, x.shape)
+def hlo_convolution(layer: Convolution, h: HloBuilder, x: Value) -> tuple[Value, Value]:
+    """The convolution itself; backward needs x."""
+    w = _relaid(h, h.param("w"), turned=False)
+    return h.convolution(x, w, layer.stride, _padding(layer, x), "y"), x
+
+
+def _padding(layer: Convolution, x: Value) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(low, high) along H and along W of an NHWC image."""
+    _, top, bottom = window_span(x.shape[1], layer.kernel, layer.stride, layer.padding)
+    _, left, right = window_span(x.shape[2], layer.kernel, layer.stride, layer.padding)
+    return (top, bottom), (left, right)
 
 
 @hlo_backward(Convolution)
-def hlo_convolution_backward(
-    layer: Convolution, h: HloBuilder, saved: tuple[Value, Shape], dy: Value
-) -> tuple[Value]:
-    """dw is linear in the windows: dw_oikl = Σ_bhw dy_bohw x_b,i,sh+k-low,sw+l-low.
+def hlo_convolution_backward(layer: Convolution, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
+    """dw is linear in the windows: dw_oikl = Σ_bhw dy_bohw x_b,i,sh+k-low,sw+l-low, one matrix product a row k of taps.
 
     An input pixel p reaches output h through tap k where p = s h + k - low. So dx is dy, spread out by the stride,
     correlated with the weights turned around, padded so that place 0 of the result is pixel 0: kernel-1-low below.
-    The weight gradient is summed within each image first: a contraction over all images at once runs on one core.
     """
-    patches, (n, height, width, _) = saved
+    h.grad("w", _weight_gradient(layer, h, x, dy))
     k, s = layer.kernel, layer.stride
-    rows = h.reshape(dy, (n, dy.shape[1] * dy.shape[2], layer.out_channels), "dy_rows")
-    dw = h.sum(h.dot(patches, rows, ((1,), (1,)), ((0,), (0,)), "dw_images"), (0,), "dw_columns")
-    dw = h.reshape(dw, (k, k, layer.in_channels, layer.out_channels), "dw_klio")
-    h.grad("w", h.transpose(dw, (3, 2, 0, 1), "dw"))
+    edges = []
+    for size, places, (low, _) in zip(x.shape[1:3], dy.shape[1:3], _padding(layer, x), strict=True):
+        below = k - 1 - low
+        edges.append((below, size + k - 1 - below - ((places - 1) * s + 1)))
+    w = _relaid(h, h.param("w"), turned=True)
+    if s == 1:
+        return (h.convolution(dy, w, 1, (edges[0], edges[1]), "dx"),)
+    # Padded here and not by the convolution: IREE 3.13 miscompiles a convolution that pads a spread-out image itself.
+    (top, bottom), (left, right) = edges
+    spread = h.pad(dy, 0.0, (0, top, left, 0), (0, bottom, right, 0), (0, s - 1, s - 1, 0), "dy_spread")
+    return (h.convolution(spread, w, 1, ((0, 0), (0, 0)), "dx"),)
 
-    low, high = [0], [0]
-    for size, places in ((height, dy.shape[1]), (width, dy.shape[2])):
-        below = k - 1 - window_span(size, k, s, layer.padding)[1]
-        low.append(below)
-        high.append(size + k - 1 - below - ((places - 1) * s + 1))
-    spread = h.pad(dy, 0.0, (*low, 0), (*high, 0), (0, s - 1, s - 1, 0), "dy_spread") if k > 1 or s > 1 else dy
-    windows = _patches(h, spread, k, 1, (height, width))
-    turned = h.reverse(h.param("w"), (2, 3), "w_turned") if k > 1 else h.param("w")
-    w = h.reshape(h.transpose(turned, (2, 3, 0, 1), "w_kloi"), (windows.shape[2], layer.in_channels), "w_turned_columns")
-    dx = h.dot(windows, w, ((2,), (0,)), name="dx_rows")
-    return (h.reshape(dx, (n, height, width, layer.in_channels), "dx"),)
+
+def _weight_gradient(layer: Convolution, h: HloBuilder, x: Value, dy: Value) -> Value:
+    """Summed within each image first: a contraction over all images at once runs on one core."""
+    k, s, out = layer.kernel, layer.stride, layer.out_channels
+    n, rows, columns, _ = dy.shape
+    (top, bottom), (left, right) = _padding(layer, x)
+    if top or bottom or left or right:
+        x = h.pad(x, 0.0, (0, top, left, 0), (0, bottom, right, 0), name="x_padded")
+    height, channels = x.shape[1], x.shape[3]
+    across = (columns - 1) * s + 1
+    taps = [h.slice(x, (0, 0, m, 0), (n, height, m + across, channels), (1, 1, s, 1), f"x_tap{m}") for m in range(k)]
+    # (B, H, W', kernel·C): beside every place the pixels of one row of taps.
+    windows = h.concatenate(taps, 3, "x_taps") if k > 1 else taps[0]
+    dy_rows = h.reshape(dy, (n, rows * columns, out), "dy_rows")
+    parts = []
+    for i in range(k):
+        stop = (n, i + (rows - 1) * s + 1, columns, k * channels)
+        row = h.slice(windows, (0, i, 0, 0), stop, (1, s, 1, 1), f"x_row{i}")
+        row = h.reshape(row, (n, rows * columns, k * channels), f"x_row{i}_flat")
+        images = h.dot(row, dy_rows, ((1,), (1,)), ((0,), (0,)), f"dw_row{i}_images")
+        parts.append(h.reshape(h.sum(images, (0,), f"dw_row{i}"), (1, k * channels, out)))
+    dw = h.concatenate(parts, 0, "dw_rows") if k > 1 else parts[0]
+    return h.transpose(h.reshape(dw, (k, k, channels, out), "dw_hwio"), (3, 2, 0, 1), "dw")

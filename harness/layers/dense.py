@@ -36,7 +36,9 @@ class Dense(Activated):
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) != 1:
-            raise SpecError(f"the input is an image {dims(x)}, w needs a vector of {self.inputs}. Put a Flatten before.")
+            raise SpecError(
+                f"the input is an image {dims(x)}, w needs a vector of {self.inputs}. Put a Flatten before."
+            )
         if x != (self.inputs,):
             raise SpecError(f"the input has {x[0]} features, w was declared for {self.inputs}. Set inputs={x[0]}.")
         return (self.units,)

@@ -51,38 +51,55 @@ class _Saved:
 
 @hlo_forward(MaxPool)
 def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
-    """The running maximum over the taps; backward needs, for each tap, where it takes the gradient.
+    """The maximum over the taps; backward needs, for each tap, where it takes the gradient.
 
-    x is materialised first. Without that the compiler may compute it twice, rounded differently, and the comparisons
-    of one copy then don't fit the maximum of the other.
+    Taps are compared with each other and never with the maximum: the compiler may compute x twice, rounded differently,
+    and the taps of one copy then don't equal the maximum of the other.
     """
-    n, height, width, channels = x.shape
+    n, height, width, channels = x_shape = x.shape
     rows, top, bottom = window_span(height, layer.window, layer.stride, "SAME")
     columns, left, right = window_span(width, layer.window, layer.stride, "SAME")
-    x = h.barrier(x, "x_once")
     if top or bottom or left or right:
         x = h.pad(x, float("-inf"), (0, top, left, 0), (0, bottom, right, 0), name="padded")
     s = layer.stride
     taps = [
         h.slice(
             x,
-            (0, k, l, 0),
-            (n, k + (rows - 1) * s + 1, l + (columns - 1) * s + 1, channels),
+            (0, k, m, 0),
+            (n, k + (rows - 1) * s + 1, m + (columns - 1) * s + 1, channels),
             (1, s, s, 1),
-            f"tap{k}{l}",
+            f"tap{k}{m}",
         )
         for k in range(layer.window)
-        for l in range(layer.window)
+        for m in range(layer.window)
     ]
-    y, first = taps[0], h.constant(0, taps[0].shape, "i32")
+    y = taps[0]
     for i, tap in enumerate(taps[1:], 1):
-        first = h.select(h.compare("GT", tap, y, f"greater{i}"), h.constant(i, y.shape, "i32"), first, f"first{i}")
         y = h.maximum(y, tap, f"max{i}")
-    if h.conventions.pool_ties == "all":
-        takes = tuple(h.compare("EQ", tap, y, f"takes{i}") for i, tap in enumerate(taps))
-    else:
-        takes = tuple(h.compare("EQ", first, h.constant(i, y.shape, "i32"), f"takes{i}") for i in range(len(taps)))
-    return y, _Saved(takes, (n, height, width, channels))
+    return y, _Saved(_takes_first(h, taps) if h.conventions.pool_ties == "first" else _takes_all(h, taps), x_shape)
+
+
+def _takes_first(h: HloBuilder, taps: list[Value]) -> tuple[Value, ...]:
+    """Where each tap is the first of the greatest: by its index, kept while going through the taps."""
+    best, first = taps[0], h.constant(0, taps[0].shape, "i32")
+    for i, tap in enumerate(taps[1:], 1):
+        greater = h.compare("GT", tap, best, f"greater{i}")
+        first = h.select(greater, h.constant(i, best.shape, "i32"), first, f"first{i}")
+        best = h.select(greater, tap, best, f"best{i}")
+    return tuple(h.compare("EQ", first, h.constant(i, best.shape, "i32"), f"takes{i}") for i in range(len(taps)))
+
+
+def _takes_all(h: HloBuilder, taps: list[Value]) -> tuple[Value, ...]:
+    """Where no other tap is greater than this one."""
+    takes = []
+    for i, tap in enumerate(taps):
+        mine = None
+        for j, other in enumerate(taps):
+            if i != j:
+                at_least = h.compare("GE", tap, other, f"tap{i}_ge_{j}")
+                mine = at_least if mine is None else h.logical_and(mine, at_least, f"takes{i}")
+        takes.append(mine or h.compare("EQ", tap, tap, f"takes{i}"))
+    return tuple(takes)
 
 
 @hlo_backward(MaxPool)
@@ -103,11 +120,11 @@ def hlo_max_pool_backward(layer: MaxPool, h: HloBuilder, saved: _Saved, dy: Valu
         return (h.reshape(h.concatenate(rows, 2, "cells"), saved.x_shape, "dx"),)
     dx = None
     for i, part in enumerate(parts):
-        k, l = divmod(i, layer.window)
-        low = (0, k - top, l - left, 0)
+        k, m = divmod(i, layer.window)
+        low = (0, k - top, m - left, 0)
         high = tuple(
             size - shift - ((places - 1) * s + 1)
-            for size, shift, places in ((height, k - top, dy.shape[1]), (width, l - left, dy.shape[2]))
+            for size, shift, places in ((height, k - top, dy.shape[1]), (width, m - left, dy.shape[2]))
         )
         placed = h.pad(part, 0.0, low, (0, *high, 0), (0, s - 1, s - 1, 0), f"placed{i}")
         dx = placed if dx is None else h.add(dx, placed, f"dx{i}")

@@ -44,6 +44,7 @@ def hlo_cross_entropy(
     is_label = h.compare("EQ", h.iota(z.shape, 1, "class"), h.broadcast(labels, z.shape, (0,), "label"), "is_label")
     off = smoothing / classes
     target = h.select(is_label, h.constant(1 - smoothing + off, z.shape), h.constant(off, z.shape), "target")
-    value = h.div(h.negate(h.sum(h.mul(target, log_p, "picked"), (0, 1), "log_likelihood"), "total"), float(batch), "mean")
+    log_likelihood = h.sum(h.sum(h.mul(target, log_p, "picked"), (1,), "log_likelihoods"), (0,), "log_likelihood")
+    value = h.div(h.negate(log_likelihood, "total"), float(batch), "mean")
     p = h.div(exp, h.broadcast(total, z.shape, (0,), "exp_total_row"), "p")
     return value, h.div(h.sub(p, target, "excess"), float(batch), "dz")

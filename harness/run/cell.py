@@ -180,7 +180,7 @@ def _settle(plan: CellPlan, end: _End, wall_s: float, stdout: str, stderr: str) 
     elif status == "complete":
         status, reason = "crashed", "no trace was written"
     if status == "complete":
-        os.replace(plan.partial, plan.trace)
+        plan.partial.replace(plan.trace)
     elif _disk_full(stderr):
         reason = f"{reason}: no space left on the device"
     accuracy, correct, total = _accuracy(stdout)
@@ -209,12 +209,11 @@ def _settle(plan: CellPlan, end: _End, wall_s: float, stdout: str, stderr: str) 
 def _cut(path: Path, steps: int | None) -> None:
     """Leave whole lines only, and at most the header and `steps` lines."""
     with path.open("r+b") as file:
-        end = lines = 0
-        for line in file:
-            if not line.endswith(b"\n") or (steps is not None and lines > steps):
+        end = 0
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n") or (steps is not None and number > steps):
                 break
             end += len(line)
-            lines += 1
         file.truncate(end)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import os
 import subprocess
 import tempfile
 import time
@@ -47,7 +46,7 @@ def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
         if done.returncode != 0 or not made.is_file():
             raise EmitError(f"{name}: iree-compile {' '.join(flags)}: {_diagnostic(done, str(source))}")
         clock.write_text(f"{seconds:.3f}")
-        os.replace(made, path)
+        made.replace(path)
     return Compiled(path, seconds, cached=False)
 
 

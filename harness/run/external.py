@@ -14,11 +14,11 @@ class External:
     name: str
     words: tuple[str, ...]
 
-    def command(self, data_folder: str) -> tuple[str, ...]:
-        """The command with the data folder in the place of `{data}`, or else as its last argument."""
+    def command(self) -> tuple[str, ...]:
+        """The words with `{data}` where the data folder goes: its place in the command, else the last argument."""
         if any("{data}" in word for word in self.words):
-            return tuple(word.replace("{data}", data_folder) for word in self.words)
-        return (*self.words, data_folder)
+            return self.words
+        return (*self.words, "{data}")
 
 
 def parse_external(text: str) -> External:

@@ -110,7 +110,9 @@ def learning_rate(config: SimpleNamespace, step: int, steps_per_epoch: int) -> n
     return np.float32(rate)
 
 
-def observations(names: Sequence[str], x: Array, labels: Array, grad_norms: Array, param_norms: Array) -> dict[str, Any]:
+def observations(
+    names: Sequence[str], x: Array, labels: Array, grad_norms: Array, param_norms: Array
+) -> dict[str, Any]:
     """The optional channels of a step. Source: traces/README.md."""
     return {
         "grad_norm": math.hypot(*map(float, grad_norms)),

@@ -85,11 +85,11 @@ KNOWN_TROUBLE = (
     ),
     Trouble(
         id="jax-rocm-conv-segfault",
-        symptom="a convolution, or jit(value_and_grad) over convolution, flatten and matrix product, segfaults on gfx1100",
+        symptom="a convolution, or jit(value_and_grad) over convolution, flatten and matmul, segfaults on gfx1100",
         backend="rocm",
         pipeline="phase2",
         versions="jax before 0.10.0 (plugin 0.9.1), ROCm 7.2",
-        workaround="Set JAX_DISABLE_JIT=1 (`--eager`, about 15 times slower) or JAX_PLATFORMS=cpu; jax 0.10.0 fixes it.",
+        workaround="Use jax 0.10.0; before it JAX_PLATFORMS=cpu, or JAX_DISABLE_JIT=1 (`--eager`, 15 times slower).",
         ticket="ROCm/MIOpen#3955, ROCm/jax#745",
         signals=("SIGSEGV",),
         package="jax",

@@ -1,0 +1,251 @@
+"""The command line: one thin sub-command a verb. What a verb needs is imported when it runs."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from harness import __version__
+from harness.data.command import data_command
+from harness.diff import main as diff_command
+from harness.errors import HarnessError
+from harness.tolerance import DEFAULT_MODE, MODES
+
+INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """Turns the errors that a user can cause into one line each, and an interruption into its exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except HarnessError as error:
+            click.echo(f"harness: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("harness: interrupted; finished cells are kept, the running one left its prefix.", err=True)
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="harness")
+def main() -> None:
+    """Do two compilers train a network alike, and if not, is it rounding or a bug?"""
+
+
+def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise click.BadParameter("expected names separated by commas.")
+    return names
+
+
+def _steps(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "full":
+        return value
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither a whole number of at least 1 nor `full`.")
+    return int(value)
+
+
+model_argument = click.argument("model")
+dtype_option = click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
+profile_option = click.option(
+    "--profile",
+    type=click.Choice(["shared", "published"]),
+    default="shared",
+    show_default=True,
+    help="Conventions of both pipelines: all alike, or what the published programs ran.",
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Seed of the initial parameters."
+)
+
+
+@main.command()
+@model_argument
+@click.option("--steps", callback=_steps, metavar="N|full", help="Training steps. Default: the network's own.")
+@click.option("--backends", callback=_names, metavar="A,B", help="Default: every backend that is present.")
+@profile_option
+@dtype_option
+@seed_option
+@click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder for everything.")
+@click.option("--mode", type=click.Choice(list(MODES)), default=DEFAULT_MODE.name, show_default=True)
+@click.option("--window", type=click.IntRange(min=1), metavar="N", help="Steps judged one by one. Default: 8.")
+@click.option("--all-steps", is_flag=True, help="Judge every step one by one.")
+@click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines.")
+@click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation.")
+@click.option(
+    "--channels",
+    type=click.Choice(["default", "all", "none"]),
+    default="default",
+    show_default=True,
+    help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
+)
+@click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell.")
+@click.option(
+    "--pipeline-cmd",
+    "externals",
+    multiple=True,
+    metavar="NAME=COMMAND",
+    help="Also run a command that obeys the environment contract. May be given several times.",
+)
+def verify(
+    model: str,
+    steps: int | str | None,
+    backends: tuple[str, ...] | None,
+    profile: str,
+    dtype: str,
+    seed: int,
+    data: str | None,
+    out: Path,
+    mode: str,
+    window: int | None,
+    all_steps: bool,
+    shuffle: bool,
+    eager: bool,
+    channels: str,
+    compile_all: bool,
+    timeout: float | None,
+    externals: tuple[str, ...],
+) -> None:
+    """Train MODEL with every pipeline on every backend and judge each pair of runs.
+
+    Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
+    """
+    from harness.backends import backend
+    from harness.compare import Judging
+    from harness.models import load_model
+    from harness.report import outcome as report
+    from harness.run.cell import DEFAULT_TIMEOUT_S
+    from harness.run.external import parse_external
+    from harness.verify import Options
+    from harness.verify import verify as run
+
+    if all_steps and window is not None:
+        raise click.UsageError("--window and --all-steps exclude each other.")
+    for name in backends or ():
+        backend(name)
+    loaded = load_model(model)
+    asked = loaded.verify_steps if steps is None else None if steps == "full" else int(steps)
+    options = Options(
+        model=loaded,
+        out=out,
+        backends=backends,
+        steps=asked,
+        dtype="f64" if dtype == "f64" else "f32",
+        profile=profile,
+        init_seed=seed,
+        data=data,
+        judging=Judging(MODES[mode], window, None, all_steps),
+        shuffle=shuffle,
+        eager=eager,
+        channels=channels,
+        compile_all=compile_all,
+        timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
+        externals=tuple(map(parse_external, externals)),
+    )
+    signal.signal(signal.SIGTERM, _interrupt)
+    outcome = run(options)
+    paths = report.write_reports(outcome)
+    click.echo(report.for_terminal(outcome))
+    click.echo(f"Reports: {', '.join(map(str, paths))}; traces: {options.folder}/")
+    sys.exit(report.outcome_exit_code(outcome))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@main.command()
+def models() -> None:
+    """List the networks with their parameter counts."""
+    from tabulate import tabulate
+
+    from harness.models import all_models
+
+    rows = [
+        [
+            m.name,
+            m.spec.name,
+            f"{m.graph.total_params:,}",
+            len(m.graph.params),
+            m.spec.dataset,
+            m.spec.netspec_hash()[:12],
+        ]
+        for m in all_models()
+    ]
+    headers = ["model", "name", "parameters", "tensors", "data", "netspec"]
+    click.echo(
+        tabulate(
+            rows, headers=headers, tablefmt="simple", disable_numparse=True, colalign=(*["left"] * 2, *["right"] * 2)
+        )
+    )
+
+
+@main.command()
+@model_argument
+@click.option("--out", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
+@seed_option
+def init(model: str, path: Path, seed: int) -> None:
+    """Write the initial parameters of MODEL and print their SHA-256."""
+    from harness.initbin import write_init
+    from harness.models import load_model
+
+    loaded = load_model(model)
+    digest = write_init(path, loaded.graph.params, seed)
+    click.echo(f"{digest}  {path} ({4 * loaded.graph.total_params:,} bytes)")
+
+
+@main.command()
+@model_argument
+@click.option("--pipeline", type=click.Choice(["phase2", "phase3"]), help="Default: both.")
+@dtype_option
+@profile_option
+@seed_option
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("build"), show_default=True)
+def emit(model: str, pipeline: str | None, dtype: str, profile: str, seed: int, out: Path) -> None:
+    """Write the programs of MODEL and print their paths."""
+    from harness.cells import Cell
+    from harness.models import load_model
+    from harness.pipelines import PIPELINES
+
+    out.mkdir(parents=True, exist_ok=True)
+    for name in [pipeline] if pipeline else list(PIPELINES):
+        cell = Cell(load_model(model), name, "cpu", "f64" if dtype == "f64" else "f32", seed, profile)
+        for path in PIPELINES[name].emit(cell, out):
+            click.echo(str(path))
+
+
+@main.command()
+def doctor() -> None:
+    """Say what this host can run, and why not the rest."""
+    from tabulate import tabulate
+
+    from harness.backends import BACKENDS, presence
+    from harness.data import DATASETS
+    from harness.data.fetch import is_cached
+    from harness.pipelines import PIPELINES
+    from harness.run.provenance import PACKAGES, cpu_model, package_version
+
+    rows = []
+    for row in BACKENDS.values():
+        for pipeline in PIPELINES:
+            found = presence(row.name, pipeline)
+            rows.append([row.name, pipeline, "yes" if found else "no", found.device or found.reason])
+    click.echo(tabulate(rows, headers=["backend", "pipeline", "runs", "device or reason"], tablefmt="simple"))
+    click.echo(f"\nCPU: {cpu_model()}")
+    click.echo("Packages: " + ", ".join(f"{name} {package_version(name) or 'absent'}" for name in PACKAGES))
+    for name in DATASETS:
+        click.echo(f"Data set {name}: {'cached' if is_cached(name) else f'not cached (`harness data fetch {name}`)'}")
+
+
+main.add_command(diff_command, "diff")
+main.add_command(data_command, "data")

@@ -1,0 +1,142 @@
+"""What verify found, for a terminal, as Markdown and as JSON."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from harness.atomicfile import replace_file
+from harness.report import as_json, exit_code, markdown, show_sentence, text
+from harness.verdict import INCONCLUSIVE, worst_exit_code
+from harness.verify import CellResult, Outcome
+
+CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
+CROSS = ("cross-compiler", "cross-platform", "cross-vendor", "cross-mode")
+
+
+def outcome_exit_code(outcome: Outcome) -> int:
+    """The worst of the pairs and of the cells that were asked for: one that did not run to its end is inconclusive."""
+    incomplete = any(cell.manifest.status != "complete" and (cell.asked or not cell.absent) for cell in outcome.cells)
+    judged = [exit_code([row]) for row in outcome.rows if row.verdict is not None]
+    return worst_exit_code([*judged, *([INCONCLUSIVE] if incomplete or not judged else [])])
+
+
+def headline(outcome: Outcome) -> str:
+    """The result in one sentence."""
+    judged = [row for row in outcome.rows if row.verdict is not None]
+    counts = {status: sum(r.verdict.status == status for r in judged if r.verdict) for status in ("PASS", "FAIL")}
+    parts = [f"{counts['PASS']} of {len(judged)} pairs agree" if judged else "no pair could be compared"]
+    if counts["FAIL"]:
+        parts.append(f"{counts['FAIL']} differ")
+    if len(judged) > counts["PASS"] + counts["FAIL"]:
+        parts.append(f"{len(judged) - counts['PASS'] - counts['FAIL']} inconclusive")
+    return f"{outcome.options.model.spec.name}: {', '.join(parts)}."
+
+
+def for_terminal(outcome: Outcome) -> str:
+    """Cells, the table of pairs, then a sentence a judged pair."""
+    cells = tabulate(_cell_rows(outcome.cells), headers=CELL_COLUMNS, tablefmt="simple", disable_numparse=True)
+    sentences = [f"{row.name}: {show_sentence(row.verdict)}" for row in outcome.rows if row.verdict is not None]
+    facts = "\n".join(f"{name:<9} {value}" for name, value in _facts(outcome))
+    return (
+        "\n".join([facts, "", cells, "", text.render_summary(outcome.rows), *sentences, "", headline(outcome)]) + "\n"
+    )
+
+
+def for_markdown(outcome: Outcome) -> str:
+    """The same, with a section for each pair that was compared."""
+    parts = [f"# {outcome.options.model.spec.name}", headline(outcome)]
+    parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(outcome)))
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in _cell_rows(outcome.cells)]
+    parts.append(tabulate(rows, headers=CELL_COLUMNS, tablefmt="pipe", disable_numparse=True))
+    for kind in CROSS:
+        of_kind = [row for row in outcome.rows if row.kind == kind]
+        if of_kind:
+            parts.append(f"## {kind}\n\n{markdown.render_summary(of_kind)}")
+            parts += [markdown.render_pair(row) for row in of_kind if row.comparison is not None]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def for_json(outcome: Outcome) -> str:
+    """Everything, for programs."""
+    options = outcome.options
+    document: dict[str, Any] = {
+        "verify_version": 1,
+        "model": options.model.name,
+        "netspec_name": options.model.spec.name,
+        "netspec_hash": options.model.spec.netspec_hash(),
+        "profile": options.profile,
+        "dtype": options.dtype,
+        "mode": options.judging.mode.name,
+        "planned_steps": options.planned_steps(outcome.data.examples),
+        "dataset": outcome.data.name,
+        "data_sha256": outcome.data.data_sha256,
+        "init_seed": options.init_seed,
+        "init_sha256": outcome.init_sha256,
+        "cells": [_cell_facts(cell) for cell in outcome.cells],
+        "pairs": [as_json.describe_pair(row) for row in outcome.rows],
+        "exit_code": outcome_exit_code(outcome),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_reports(outcome: Outcome) -> list[Path]:
+    """Write STEM.md and STEM.json into the reports folder and return their paths."""
+    folder = outcome.options.out / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for suffix, content in (("md", for_markdown(outcome)), ("json", for_json(outcome))):
+        paths.append(folder / f"{outcome.options.stem}.{suffix}")
+        with replace_file(paths[-1]) as file:
+            file.write(content.encode())
+    return paths
+
+
+def _facts(outcome: Outcome) -> list[tuple[str, str]]:
+    options = outcome.options
+    config = options.model.config
+    steps = options.planned_steps(outcome.data.examples)
+    whole = options.planned_steps(outcome.data.examples) if options.steps is None else None
+    return [
+        ("network", f"{options.model.spec.name}, {options.model.graph.total_params:,} parameters"),
+        ("netspec", options.model.spec.netspec_hash()),
+        ("init", f"seed {options.init_seed}, {outcome.init_sha256}"),
+        ("data", f"{outcome.data.name}, {outcome.data.data_sha256}"),
+        (
+            "run",
+            f"{steps} steps{' (all)' if whole else ''} of batch {config.batch_size}, {options.dtype}, "
+            f"profile {options.profile}, {'shuffled' if options.shuffle else 'file order'}",
+        ),
+        ("mode", f"{options.judging.mode.name}"),
+    ]
+
+
+def _cell_rows(cells: Sequence[CellResult]) -> list[list[str]]:
+    rows = []
+    for cell in cells:
+        manifest = cell.manifest
+        status = "absent" if cell.absent else manifest.status
+        accuracy = "-" if manifest.test_accuracy is None else f"{100 * manifest.test_accuracy:.2f} %"
+        seconds = "-" if manifest.wall_s is None else f"{manifest.wall_s:.1f}"
+        rows.append([cell.cell.name, status, str(manifest.steps_written), accuracy, seconds, cell.note])
+    return rows
+
+
+def _cell_facts(cell: CellResult) -> dict[str, Any]:
+    manifest = cell.manifest
+    return {
+        "cell": cell.cell.name,
+        "pipeline": cell.cell.pipeline,
+        "backend": cell.cell.backend,
+        "status": manifest.status,
+        "absent": cell.absent,
+        "note": cell.note,
+        "steps_written": manifest.steps_written,
+        "test_accuracy": manifest.test_accuracy,
+        "wall_s": manifest.wall_s,
+        "trace": os.path.relpath(cell.plan.trace, cell.plan.folder.parent),
+        "trace_sha256": manifest.trace_sha256,
+    }

@@ -1,0 +1,74 @@
+"""Shows how cells get on: bars on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from harness.run.cell import Progress as OnProgress
+
+LINE_EVERY_S = 30.0
+
+
+class CellProgress:
+    """One row a cell, on standard error. Use as a context manager."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._bars = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._live,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.stop()
+
+    @contextmanager
+    def preparing(self, name: str) -> Iterator[None]:
+        """While a cell's program is emitted and compiled."""
+        task = self._bars.add_task(name, total=None, state="emitting and compiling")
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._bars.remove_task(task)
+        if not self._live and time.monotonic() - started > 1:
+            self._say(f"{name}: prepared in {time.monotonic() - started:.0f} s")
+
+    @contextmanager
+    def running(self, name: str, steps: int | None) -> Iterator[OnProgress]:
+        """While a cell runs; gives the function that takes its progress."""
+        task = self._bars.add_task(name, total=steps, state="starting")
+        first: list[tuple[int, float]] = []
+        said = [time.monotonic()]
+
+        def on_progress(step: int, loss: float, seconds: float) -> None:
+            first.append((step, seconds)) if not first else None
+            done, since = step - first[0][0], seconds - first[0][1]
+            speed = f"{done / since:.1f} steps/s" if since > 0 else "-"
+            self._bars.update(task, completed=step, state=f"{speed}  loss {loss:.6f}")
+            if not self._live and (step == steps or time.monotonic() - said[0] > LINE_EVERY_S):
+                said[0] = time.monotonic()
+                self._say(f"{name}: step {step} of {steps or '?'}, {speed}, loss {loss:.6f}")
+
+        yield on_progress
+
+    @staticmethod
+    def _say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,194 @@
+"""`harness verify`: train one network with every pipeline on every backend there is, and judge each pair of runs."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.backends import BACKENDS, presence
+from harness.cells import Cell, relation
+from harness.compare import Judging, compare
+from harness.data.batches import steps_per_epoch
+from harness.data.dataset import DataChoice, resolve_data
+from harness.errors import EmitError
+from harness.initbin import write_init
+from harness.manifest import Manifest
+from harness.models import Model
+from harness.pipelines import PIPELINES, Program, external_program
+from harness.recording import read_recording
+from harness.report import PairRow, judge_pair
+from harness.run.cell import DEFAULT_TIMEOUT_S, CellPlan, refuse, run_cell
+from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
+from harness.run.external import External
+from harness.run.known_trouble import trouble_by_id
+from harness.run.progress import CellProgress
+from harness.run.provenance import provenance
+from harness.spec import DType
+from harness.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user asks of verify. `backends` None: all that are present. `steps` None: the whole training."""
+
+    model: Model
+    out: Path
+    backends: tuple[str, ...] | None = None
+    steps: int | None = None
+    dtype: DType = "f32"
+    profile: str = "shared"
+    init_seed: int = 42
+    data: str | None = None
+    judging: Judging = field(default_factory=Judging)
+    shuffle: bool = False
+    eager: bool = False
+    channels: str = "default"
+    compile_all: bool = False
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    externals: tuple[External, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where traces go."""
+        return self.out / "traces"
+
+    def planned_steps(self, examples: int) -> int:
+        """Steps of every cell, given the number of training images."""
+        whole = self.model.config.epochs * steps_per_epoch(examples, self.model.config.batch_size)
+        return whole if self.steps is None else min(self.steps, whole)
+
+    @property
+    def stem(self) -> str:
+        """Name of the report: the model, and what is off its default."""
+        return self.model.name + self.cell("phase2", "cpu").suffix
+
+    def cell(self, pipeline: str, backend: str) -> Cell:
+        """The cell of one pipeline on one backend."""
+        eager = self.eager and pipeline == "phase2"
+        return Cell(self.model, pipeline, backend, self.dtype, self.init_seed, self.profile, self.shuffle, eager)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell after its turn. `absent`: its backend is not here, and `asked` says whether the user named it."""
+
+    cell: Cell
+    plan: CellPlan
+    manifest: Manifest
+    absent: bool = False
+    asked: bool = False
+
+    @property
+    def note(self) -> str:
+        """What a table says of a cell that is not complete."""
+        if self.manifest.status == "complete":
+            return ""
+        note = f"{self.manifest.status}: {self.manifest.reason}" if not self.absent else self.manifest.reason or ""
+        if self.manifest.known_trouble is not None:
+            trouble = trouble_by_id(self.manifest.known_trouble)
+            note += f"; known trouble ({trouble.ticket}): {trouble.workaround}"
+        return note
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that verify found. `rows` are the pairs."""
+
+    options: Options
+    data: DataChoice
+    init_sha256: str
+    cells: tuple[CellResult, ...]
+    rows: tuple[PairRow, ...]
+
+
+def verify(options: Options) -> Outcome:
+    """Run all cells one after another and judge every pair that differs in one factor.
+
+    Raises: HarnessError for unusable input; a cell that fails is a result and not an error.
+    """
+    data = resolve_data(options.data, options.model.spec.dataset)
+    options.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
+    build = options.out / "build"
+    build.mkdir(parents=True, exist_ok=True)
+    init = build / f"{options.model.name}.s{options.init_seed}.init.bin"
+    init_sha256 = write_init(init, options.model.graph.params, options.init_seed)
+    results = []
+    with CellProgress() as progress:
+        for cell, asked in _cells(options):
+            results.append(_run(options, cell, asked, build, init, data, progress))
+    return Outcome(options, data, init_sha256, tuple(results), tuple(_judge(options, results)))
+
+
+def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
+    """Every pipeline on every backend; those that the user did not name are tried all the same."""
+    names = options.backends or tuple(BACKENDS)
+    for backend in names:
+        for pipeline in PIPELINES:
+            yield options.cell(pipeline, backend), options.backends is not None
+    for external in options.externals:
+        yield options.cell(external.name, names[0]), True
+
+
+def _run(
+    options: Options, cell: Cell, asked: bool, build: Path, init: Path, data: DataChoice, progress: CellProgress
+) -> CellResult:
+    plan = CellPlan(cell.name, (), options.folder, cell.backend, cell.pipeline)
+    present = presence(cell.backend, cell.pipeline)
+    if not present:
+        reason = present.reason
+        if cell.pipeline == "phase3" and options.compile_all:
+            reason = f"{_compile_only(cell, build)}: {reason}"
+        return CellResult(cell, plan, refuse(plan, reason), absent=True, asked=asked)
+    external = next((e for e in options.externals if e.name == cell.pipeline), None)
+    try:
+        with progress.preparing(cell.name):
+            program = external_program(external, cell) if external else PIPELINES[cell.pipeline].prepare(cell, build)
+    except EmitError as error:
+        return CellResult(cell, plan, refuse(plan, str(error)), asked=asked)
+    plan = _plan(options, plan, program, init, data, present.device)
+    with progress.running(cell.name, plan.planned_steps) as on_progress:
+        return CellResult(cell, plan, run_cell(plan, on_progress), asked=asked)
+
+
+def _plan(
+    options: Options, plan: CellPlan, program: Program, init: Path, data: DataChoice, device: str | None
+) -> CellPlan:
+    environment = {**program.environment, INIT_LOAD: str(init), TRACE_CHANNELS: options.channels}
+    if not options.shuffle:
+        environment[NO_SHUFFLE] = "1"
+    planned = options.planned_steps(data.examples)
+    if options.steps is not None:
+        environment[MAX_STEPS] = str(planned)
+    return replace(
+        plan,
+        command=tuple(word.replace("{data}", str(data.folder)) for word in program.command),
+        environment=environment,
+        planned_steps=planned,
+        timeout_s=options.timeout_s,
+        obeys_step_limit=program.obeys_step_limit,
+        provenance=provenance(environment, device) | program.provenance,
+    )
+
+
+def _compile_only(cell: Cell, build: Path) -> str:
+    try:
+        PIPELINES[cell.pipeline].prepare(cell, build)
+    except EmitError as error:
+        return f"does not compile ({error})"
+    return "compiled, not run"
+
+
+def _judge(options: Options, results: Sequence[CellResult]) -> Iterable[PairRow]:
+    for left, right in itertools.combinations(results, 2):
+        kind = relation(left.cell, right.cell)
+        if kind is None:
+            continue
+        notes = [f"{result.cell.name}: {result.note}" for result in (left, right) if result.note]
+        if not notes:
+            a, b = read_recording(left.plan.trace), read_recording(right.plan.trace)
+            yield judge_pair(compare(a, b, options.judging), kind)
+        elif any(result.absent and not result.asked for result in (left, right)):
+            yield PairRow(left.cell.name, right.cell.name, note="; ".join(notes), kind=kind)
+        else:
+            missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
+            yield PairRow(left.cell.name, right.cell.name, verdict=missing, note="; ".join(notes), kind=kind)
