@@ -6,7 +6,6 @@ python -m bench.diff_speed [--rounds N] [--steps N ...]
 import argparse
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from harness.trace import TraceHeader, TraceWriter
 STEPS = (5616, 7020, 1_000_000)
 ROUNDS = 5
 EPOCH_STEPS = 468
-_POLL_S = 0.002
+_POLL_S = 0.005
 
 HEADER = TraceHeader(
     kind="header",
@@ -59,7 +58,7 @@ def write_trace(path: Path, steps: int, seed: int) -> None:
     with TraceWriter(path, HEADER) as writer:
         for k, loss in enumerate(losses.tolist()):
             epoch = k // EPOCH_STEPS
-            rate = float(np.float32(0.0005 * (1 + math.cos(math.pi * k / steps)))) if k % EPOCH_STEPS == 0 else rate
+            rate = float(np.float32(0.0005 * (1 + math.cos(math.pi * epoch * EPOCH_STEPS / steps))))
             writer.write_step(k + 1, epoch, loss, rate)
 
 
@@ -75,20 +74,26 @@ def time_json(paths: Sequence[Path]) -> float:
     return total
 
 
-def time_diff(paths: Sequence[Path]) -> tuple[float, int]:
-    """Wall time of one differ process from start to end, and the sum of the peak memories of all its processes."""
-    command = [sys.executable, "-m", "harness.diff", *map(str, paths)]
+def time_diff(paths: Sequence[Path]) -> float:
+    """Wall time of one differ process, from its start to its end."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    subprocess.run(_command(paths), stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def diff_memory(paths: Sequence[Path]) -> int:
+    """The peak memories of all processes of one differ run, added, as if they came at one time."""
+    process = subprocess.Popen(_command(paths), stdout=subprocess.DEVNULL)
     peaks: dict[int, int] = {}
     while process.poll() is None:
         for pid in _family(process.pid):
             peaks[pid] = max(peaks.get(pid, 0), _peak_memory(pid))
         time.sleep(_POLL_S)
-    wall = time.perf_counter() - start
-    if process.returncode != 0:
-        raise RuntimeError(f"the differ ended with {process.returncode}")
-    return wall, sum(peaks.values())
+    return sum(peaks.values())
+
+
+def _command(paths: Sequence[Path]) -> list[str]:
+    return [sys.executable, "-m", "harness.diff", *map(str, paths)]
 
 
 def measure(steps: int, rounds: int, folder: Path) -> DiffSpeed:
@@ -96,13 +101,11 @@ def measure(steps: int, rounds: int, folder: Path) -> DiffSpeed:
     paths = [folder / f"a{steps}.jsonl", folder / f"b{steps}.jsonl"]
     for seed, path in enumerate(paths, 1):
         write_trace(path, steps, seed)
-    diffs, jsons, memory = [], [], 0
-    time_diff(paths)  # not counted: reads the files and the program into the page cache
+    memory = diff_memory(paths)  # also reads the files and the program into the page cache
+    diffs, jsons = [], []
     for _ in range(rounds):
-        wall, peak = time_diff(paths)
-        diffs.append(wall)
+        diffs.append(time_diff(paths))
         jsons.append(time_json(paths))
-        memory = max(memory, peak)
     size = sum(path.stat().st_size for path in paths)
     for path in paths:
         path.unlink()
@@ -137,7 +140,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
     arguments = parser.parse_args()
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parent.parent), *sys.path])
     with tempfile.TemporaryDirectory() as folder:
         for steps in arguments.steps:
             found = measure(steps, arguments.rounds, Path(folder))

@@ -11,11 +11,11 @@ from harness.tolerance import (
     DEFAULT_MODE,
     Mode,
     Smallest,
+    allowance,
     difference,
     find_resolution,
     find_smallest,
     first_false,
-    is_close,
 )
 from harness.trace import Floats, Trace
 
@@ -200,13 +200,13 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, resolu
         median=float(np.median(delta)) if compared else None,
         max=float(delta[max_step - 1]) if max_step else None,
         max_step=max_step,
-        first_beyond=first_false(is_close(loss_a, loss_b, mode.atol, mode.rtol)),
+        first_beyond=first_false(delta <= allowance(loss_a, loss_b, mode.atol, mode.rtol)),
         smallest=find_smallest(loss_a[:judged], loss_b[:judged], mode),
         nonfinite_a=first_false(np.isfinite(loss_a) & np.isfinite(lr_a)),
         nonfinite_b=first_false(np.isfinite(loss_b) & np.isfinite(lr_b)),
         lr_max=float(lr_delta[lr_max_step - 1]) if lr_max_step else None,
         lr_max_step=lr_max_step,
-        lr_beyond=first_false(is_close(lr_a, lr_b, lr_atol, mode.rtol)),
+        lr_beyond=first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, mode.rtol)),
         epoch_beyond=epoch_beyond,
         epochs=epochs,
         full=compared == a.steps == b.steps and _is_full(a, epochs),

@@ -1,7 +1,12 @@
 """`python -m harness.diff A B`: do two training runs agree? Imports neither JAX nor IREE, so that it starts fast."""
 
 import itertools
+import os
 import sys
+
+if __name__ == "__main__":
+    # Before numpy loads: its linear algebra would start a thread a core, which takes longer than a short comparison.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 

@@ -12,6 +12,7 @@ from harness.errors import TraceError
 from harness.trace import ConfigTypes, Floats, Ints, StepLine, Trace, TraceHeader, one_line, out_of_order
 
 LONGEST_LINE = 1 << 20  # bytes; the norms of every parameter of the largest network take a twentieth of it
+_NEWLINE, _OPEN, _CLOSE = b"\n{}"
 _BLOCK = 1 << 16  # bytes read at once: the lines and what is decoded from them stay in the processor's cache
 
 
@@ -50,15 +51,17 @@ def _open(path: str | Path) -> BinaryIO:
 
 
 class _Reader:
-    """Turns blocks of bytes into checked columns. A batch of lines is checked as a whole; only when something is wrong
-    with it are its lines looked at one by one, to say which line and what."""
+    """Turns blocks of bytes into checked columns.
+
+    The lines of a block are decoded and checked together, and one by one only when something may be wrong.
+    """
 
     def __init__(self, path: str, allow_truncated: bool, with_lines: bool) -> None:
         self.path = path
         self.allow_truncated = allow_truncated
         self.with_lines = with_lines
         self.header: TraceHeader | None = None
-        self.decode = msgspec.json.Decoder(StepLine).decode
+        self.decoder = msgspec.json.Decoder(StepLine)
         self.rest = b""
         self.steps = 0
         self.last_epoch = 0
@@ -74,12 +77,13 @@ class _Reader:
 
     def feed(self, block: bytes) -> None:
         text = self.rest + block if self.rest else block
-        lines = text.split(b"\n")
-        self.rest = lines.pop()
-        if lines and self.header is None:
-            self.header = self._decode_header(lines.pop(0))
-        if lines:
-            self._add(lines, text.isascii())
+        cut = text.rfind(b"\n") + 1
+        text, self.rest = text[:cut], text[cut:]
+        if text and self.header is None:
+            line, _, text = text.partition(b"\n")
+            self.header = self._decode_header(line)
+        if text:
+            self._add(text)
         if len(self.rest) > LONGEST_LINE:
             raise TraceError(f"{self.place()}: the line is longer than {LONGEST_LINE} bytes.")
 
@@ -111,46 +115,66 @@ class _Reader:
             raise TraceError(f"{self.place(1)}: {_explain(error, line, 'header')}") from None
         return header
 
-    def _add(self, lines: list[bytes], is_ascii: bool) -> None:
-        try:
-            if not is_ascii:
-                b"\n".join(lines).decode()
-            steps = list(map(self.decode, lines))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self._explain_batch(lines)
-            raise
-        epoch = np.array([line.epoch for line in steps], np.int64)
-        first = self.steps + 1
-        in_order = [line.step for line in steps] == list(range(first, first + len(steps)))
-        if not in_order or epoch[0] < self.last_epoch or (epoch[1:] < epoch[:-1]).any() or len(lines[0]) > LONGEST_LINE:
-            self._explain_batch(lines)
-        self.steps += len(steps)
+    def _add(self, text: bytes) -> None:
+        steps = self._decode_at_once(text)
+        if steps is None:
+            steps = self._decode_one_by_one(text)
+        count = len(steps)
+        number = np.fromiter([line.step for line in steps], np.int64, count)
+        epoch = np.fromiter([line.epoch for line in steps], np.int64, count)
+        in_order = (number == np.arange(self.steps + 1, self.steps + 1 + count)).all()
+        if not in_order or epoch[0] < self.last_epoch or (epoch[1:] < epoch[:-1]).any():
+            self._decode_one_by_one(text)
+            raise AssertionError("lines that are out of order together are in order one by one")
+        self.steps += count
         self.last_epoch = int(epoch[-1])
         self.epoch.append(epoch)
         # Non-finite values are strings here, which numpy reads; the decoder let no other string through.
-        self.loss.append(np.array([line.loss for line in steps], np.float64))
-        self.lr.append(np.array([line.lr for line in steps], np.float64))
+        self.loss.append(np.fromiter([line.loss for line in steps], np.float64, count))
+        self.lr.append(np.fromiter([line.lr for line in steps], np.float64, count))
         self.digests.update({line.step: line.batch_sha256 for line in steps if line.batch_sha256 is not None})
         if self.with_lines:
             self.lines.update({line.step: line for line in steps if has_channels(line)})
 
-    def _explain_batch(self, lines: list[bytes]) -> None:
-        """Raise the TraceError of the first bad line."""
+    def _decode_at_once(self, text: bytes) -> list[StepLine] | None:
+        """The steps of whole lines, or None when something may be wrong with one of them.
+
+        The decoder takes any white space between objects. That there is exactly one object a line follows from their
+        number and from every line end having "}" before and "{" behind it, which within an object cannot be.
+        """
+        try:
+            if not text.isascii():
+                text.decode()
+            steps = self.decoder.decode_lines(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        characters = np.frombuffer(text, np.uint8)
+        ends = np.flatnonzero(characters == _NEWLINE)
+        if len(ends) != len(steps) or ends[0] > LONGEST_LINE:
+            return None
+        before, behind = characters[ends - 1], characters[ends[:-1] + 1]
+        return steps if (before == _CLOSE).all() and (behind == _OPEN).all() else None
+
+    def _decode_one_by_one(self, text: bytes) -> list[StepLine]:
+        """The steps of whole lines. Raises the TraceError of the first bad line, also of one out of order."""
+        steps = []
         last_step, last_epoch = self.steps, self.last_epoch
-        for number, text in enumerate(lines, self.steps + 2):
+        for number, line in enumerate(text.split(b"\n")[:-1], self.steps + 2):
             where = self.place(number)
-            if len(text) > LONGEST_LINE:
+            if len(line) > LONGEST_LINE:
                 raise TraceError(f"{where}: the line is longer than {LONGEST_LINE} bytes.")
             try:
-                text.decode()
-                line = self.decode(text)
+                line.decode()
+                step = self.decoder.decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                raise TraceError(f"{where}: {_explain(error, text, 'step')}") from None
-            if line.step != last_step + 1:
-                raise TraceError(f"{where}: {out_of_order(line.step, last_step)}")
-            if line.epoch < last_epoch:
-                raise TraceError(f"{where}: epoch {line.epoch} follows epoch {last_epoch}; epochs never go back.")
-            last_step, last_epoch = line.step, line.epoch
+                raise TraceError(f"{where}: {_explain(error, line, 'step')}") from None
+            if step.step != last_step + 1:
+                raise TraceError(f"{where}: {out_of_order(step.step, last_step)}")
+            if step.epoch < last_epoch:
+                raise TraceError(f"{where}: epoch {step.epoch} follows epoch {last_epoch}; epochs never go back.")
+            last_step, last_epoch = step.step, step.epoch
+            steps.append(step)
+        return steps
 
 
 def has_channels(line: StepLine) -> bool:
