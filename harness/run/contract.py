@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.backends import BACKENDS
 from harness.errors import ContractError
 
 INIT_DUMP = "LEAN_MLIR_INIT_DUMP"
@@ -14,15 +15,19 @@ TRACE_OUT = "LEAN_MLIR_TRACE_OUT"
 MAX_STEPS = "LEAN_MLIR_MAX_STEPS"
 TRACE_CHANNELS = "HARNESS_TRACE_CHANNELS"
 
-# Variable -> what it means. All of them are recorded in a manifest; the last ones are passed through untouched.
-VARIABLES: dict[str, str] = {
+# Variable -> what it means. The harness sets the first ones itself: a value left over in the user's shell would make
+# one run differ from the next.
+_STEERING: dict[str, str] = {
     INIT_DUMP: "path: write the initial parameters there before training",
     INIT_LOAD: "path: start from these parameters; a wrong size is an error",
     NO_SHUFFLE: "1: file order every epoch; unset: shuffled",
     TRACE_OUT: "path: write the trace there",
     MAX_STEPS: "stop after so many steps; unset: all",
     TRACE_CHANNELS: "when to write norms and batch digests: default (steps 1-8, then every 64th), all or none",
-    "IREE_BACKEND": "phase 3: llvm-cpu, cuda or rocm",
+    "IREE_BACKEND": f"phase 3: {', '.join(row.iree_backend for row in BACKENDS.values())}",
+}
+VARIABLES: dict[str, str] = {
+    **_STEERING,
     "IREE_CHIP": "phase 3: target chip, e.g. sm_89 or gfx1100",
     "IREE_DEVICE": "phase 3: HAL device name",
     "JAX_PLATFORMS": "phase 2: platform",
@@ -32,13 +37,16 @@ VARIABLES: dict[str, str] = {
     "HIP_VISIBLE_DEVICES": "passed through",
     "ROCR_VISIBLE_DEVICES": "passed through",
     "LLVM_PATH": "passed through",
+    "HARNESS_IREE_TARGET_CPU": "phase 3: target CPU of cpu cells instead of host, e.g. generic",
     "GLIBC_TUNABLES": "how the C library hands out memory; a matter of speed only",
 }
 
-# What goes into a manifest: no paths, since they tell about the machine and not about the run.
-RECORDED = tuple(name for name in VARIABLES if name not in (INIT_DUMP, INIT_LOAD, TRACE_OUT, "LLVM_PATH"))
+# What goes into a manifest. The paths of the harness's own files tell about the machine and not about the run.
+_FILES = (INIT_DUMP, INIT_LOAD, TRACE_OUT)
+RECORDED = tuple(name for name in VARIABLES if name not in _FILES)
 
 CHANNELS = ("default", "all", "none")
+MOST_STEPS = 2**53  # what a trace can number
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,13 @@ class Contract:
 
 
 def read_contract(environment: Mapping[str, str] = os.environ) -> Contract:
-    """Read the variables of a phase-3 program.
+    """Read the variables as a phase-3 program does.
 
     Raises: ContractError naming the variable, what it holds and what it may hold.
     """
     shuffle = _one_of(environment, NO_SHUFFLE, None, ("1",)) is None
-    backends = {"llvm-cpu": "cpu", "cuda": "cuda", "rocm": "rocm"}
-    backend = _one_of(environment, "IREE_BACKEND", "llvm-cpu", tuple(backends)) or "llvm-cpu"
+    rows = {row.iree_backend: row for row in BACKENDS.values()}
+    row = rows[_one_of(environment, "IREE_BACKEND", "llvm-cpu", tuple(rows)) or "llvm-cpu"]
     return Contract(
         init_dump=_path(environment, INIT_DUMP),
         init_load=_path(environment, INIT_LOAD),
@@ -76,8 +84,8 @@ def read_contract(environment: Mapping[str, str] = os.environ) -> Contract:
         shuffle=shuffle,
         max_steps=read_max_steps(environment),
         channels=_one_of(environment, TRACE_CHANNELS, "default", CHANNELS) or "default",
-        backend=backends[backend],
-        device=environment.get("IREE_DEVICE", "local-task"),
+        backend=row.name,
+        device=environment.get("IREE_DEVICE") or row.hal_device,
     )
 
 
@@ -86,15 +94,28 @@ def read_max_steps(environment: Mapping[str, str]) -> int | None:
     value = environment.get(MAX_STEPS)
     if value is None:
         return None
-    if not (value.isascii() and value.isdecimal() and int(value) >= 1):
-        raise ContractError(f"{MAX_STEPS} is {value!r}, expected a whole number of at least 1. Unset it for all steps.")
+    plain = value.isascii() and value.isdecimal() and len(value) <= len(str(MOST_STEPS))
+    if not (plain and 1 <= int(value) <= MOST_STEPS):
+        raise ContractError(
+            f"{MAX_STEPS} is {_shown(value)}, expected a whole number of at least 1. Unset it for all steps."
+        )
     return int(value)
+
+
+def child_environment(additions: Mapping[str, str], inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of a program: this process's without what steers a run, and `additions` on top.
+
+    The files of the contract become absolute paths, so that a command may change its folder.
+    """
+    kept = {name: value for name, value in inherited.items() if name not in _STEERING}
+    files = {name: str(Path(additions[name]).absolute()) for name in _FILES if name in additions}
+    return {**kept, **additions, **files}
 
 
 def _one_of(environment: Mapping[str, str], name: str, default: str | None, allowed: tuple[str, ...]) -> str | None:
     value = environment.get(name, default)
     if value is not None and value not in allowed:
-        raise ContractError(f"{name} is {value!r}, expected {' or '.join(allowed)}. Unset it for the default.")
+        raise ContractError(f"{name} is {_shown(value)}, expected {' or '.join(allowed)}. Unset it for the default.")
     return value
 
 
@@ -103,3 +124,7 @@ def _path(environment: Mapping[str, str], name: str) -> Path | None:
     if value == "":
         raise ContractError(f"{name} is empty, expected a path. Unset it or give one.")
     return None if value is None else Path(value)
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 40 else f"{value[:37]}...")

@@ -2,9 +2,12 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import ContractError
+
+OWN_NAMES = ("phase2", "phase3")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def parse_external(text: str) -> External:
     name = name.strip()
     if not equals or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ContractError(f"--pipeline-cmd {text!r}: expected NAME=COMMAND, NAME of letters, digits and underscores.")
-    if name in ("phase2", "phase3"):
+    if name in OWN_NAMES:
         raise ContractError(f"--pipeline-cmd {text!r}: {name} is a pipeline of this harness. Choose another name.")
     try:
         words = shlex.split(command)
@@ -39,3 +42,13 @@ def parse_external(text: str) -> External:
     if not words:
         raise ContractError(f"--pipeline-cmd {text!r}: the command is empty.")
     return External(name, tuple(words))
+
+
+def parse_externals(texts: Sequence[str]) -> tuple[External, ...]:
+    """Read all of them. Raises: ContractError also when two have one name, since their files would have one too."""
+    externals = tuple(map(parse_external, texts))
+    names = [external.name for external in externals]
+    for name in names:
+        if names.count(name) > 1:
+            raise ContractError(f"--pipeline-cmd: the name {name} is given twice. Give each command its own.")
+    return externals

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """One known problem. An empty `signals`, `stderr` or `statuses` asks nothing of that side; one of them must ask.
+    """One known problem: for people `symptom`, `versions`, `workaround` and `ticket`; the rest is what recognises it.
 
-    `stderr`: a regular expression that must be found. `package`, `fixed_in`: from that version on it is something else.
+    `signals`: the program died by one of them. `stderr`: this regular expression is found. `hangs`: it timed out before
+    its first step. A row with none of the three is for people only.
+    `package` from `first_in` on and before `fixed_in`; a version that is not known may be any.
+    `cure`: a variable and a text in it; a run that had it already died of something else.
     """
 
     id: str
@@ -22,11 +24,14 @@ class Trouble:
     ticket: str
     signals: tuple[str, ...] = ()
     stderr: str = ""
-    statuses: tuple[str, ...] = ()
+    hangs: bool = False
     package: str = ""
+    first_in: str = ""
     fixed_in: str = ""
+    cure: tuple[str, str] | None = None
 
 
+# The first row that fits is named, so that the more telling ones come first.
 KNOWN_TROUBLE = (
     Trouble(
         id="iree-hip-failed-to-distribute",
@@ -41,25 +46,27 @@ KNOWN_TROUBLE = (
         fixed_in="3.12",
     ),
     Trouble(
+        id="iree-rocm-reduction-distribution",
+        symptom="a full reduction to a scalar does not compile on gfx1100",
+        backend="rocm",
+        pipeline="phase3",
+        versions="IREE 3.x on gfx1100",
+        workaround="Compile with --iree-codegen-llvmgpu-use-reduction-vector-distribution=false, as this harness does.",
+        ticket="not filed",
+        # A message of the compiler is preceded by its flags.
+        stderr=r"(?s)\A(?!.*use-reduction-vector-distribution=false).*failed to distribute",
+        package="iree-base-compiler",
+        first_in="3.12",
+    ),
+    Trouble(
         id="miopen-im2col-hiprtc",
         symptom="`miopenStatusUnknownError` for an interior-dilated pad that is fused into a convolution",
         backend="rocm",
         pipeline="phase2",
         versions="MIOpen with hiprtc",
-        workaround="Run that network with JAX_PLATFORMS=cpu (BACKENDS=cpu).",
+        workaround="Run this network's phase 2 on the CPU (BACKENDS=cpu).",
         ticket="not filed",
         stderr=r"miopenStatusUnknownError",
-    ),
-    Trouble(
-        id="xla-rocm-command-buffers",
-        symptom="a transformer's first step aborts in a command buffer",
-        backend="rocm",
-        pipeline="phase2",
-        versions="jax 0.11.0, ROCm 7.2.4",
-        workaround="Set XLA_FLAGS=--xla_gpu_enable_command_buffer= (empty).",
-        ticket="not filed",
-        signals=("SIGABRT",),
-        stderr=r"(?i)command.?buffer",
     ),
     Trouble(
         id="jax-rocm-launch-graph",
@@ -70,6 +77,22 @@ KNOWN_TROUBLE = (
         workaround="Use ROCm 7.2.4.",
         ticket="not filed",
         stderr=r"LaunchGraph",
+        package="jax-rocm7-plugin",
+        first_in="0.10.2",
+    ),
+    Trouble(
+        id="xla-rocm-command-buffers",
+        symptom="a transformer's first step aborts in a command buffer",
+        backend="rocm",
+        pipeline="phase2",
+        versions="jax 0.11.0, ROCm 7.2.4",
+        workaround="Set XLA_FLAGS=--xla_gpu_enable_command_buffer= (nothing after the equals sign).",
+        ticket="not filed",
+        signals=("SIGABRT",),
+        stderr=r"(?i)command.?buffer",
+        package="jax",
+        first_in="0.11.0",
+        cure=("XLA_FLAGS", "--xla_gpu_enable_command_buffer="),
     ),
     Trouble(
         id="jax-rocm-mesh-hang",
@@ -79,41 +102,44 @@ KNOWN_TROUBLE = (
         versions="jax before 0.10.0",
         workaround="Set ROCR_VISIBLE_DEVICES=0, or use jax 0.10.0 or newer.",
         ticket="ROCm/jax#746",
-        statuses=("timed-out",),
+        hangs=True,
         package="jax",
         fixed_in="0.10.0",
+        cure=("ROCR_VISIBLE_DEVICES", "0"),
+    ),
+    Trouble(
+        id="jax-rocm-jit-grad-segfault",
+        symptom="jit(value_and_grad) over convolution, flatten and matrix product segfaults on gfx1100",
+        backend="rocm",
+        pipeline="phase2",
+        versions="jax before 0.10.0",
+        workaround="Use jax 0.10.0 or newer; before it JAX_DISABLE_JIT=1 (`--eager`), about 15 times slower.",
+        ticket="ROCm/jax#745",
+        signals=("SIGSEGV",),
+        package="jax",
+        fixed_in="0.10.0",
+        cure=("JAX_DISABLE_JIT", "1"),
     ),
     Trouble(
         id="jax-rocm-conv-segfault",
-        symptom="a convolution, or jit(value_and_grad) over convolution, flatten and matmul, segfaults on gfx1100",
+        symptom="any convolution segfaults on gfx1100 (MIOpen), also without jit",
         backend="rocm",
         pipeline="phase2",
-        versions="jax before 0.10.0 (plugin 0.9.1), ROCm 7.2",
-        workaround="Use jax 0.10.0; before it JAX_PLATFORMS=cpu, or JAX_DISABLE_JIT=1 (`--eager`, 15 times slower).",
-        ticket="ROCm/MIOpen#3955, ROCm/jax#745",
+        versions="jax before 0.10.0 (seen with plugin 0.9.1), ROCm 7.2",
+        workaround="Use jax 0.10.0 or newer; before it run phase 2 on the CPU (BACKENDS=cpu, JAX_PLATFORMS=cpu).",
+        ticket="ROCm/MIOpen#3955",
         signals=("SIGSEGV",),
         package="jax",
         fixed_in="0.10.0",
     ),
     Trouble(
         id="jax-rocm-extra-missing-plugin",
-        symptom="`jax[rocm]` asks for a plugin version that does not exist",
+        symptom="`pip install jax[rocm]` asks for a plugin version that does not exist",
         backend="rocm",
         pipeline="phase2",
         versions="jax before 0.10.0",
         workaround="Install the two jax-rocm packages by name, in the version of jax; the extra `rocm` does.",
         ticket="not filed",
-        stderr=r"(?i)(no matching distribution|could not find a version).*jax-rocm",
-    ),
-    Trouble(
-        id="iree-rocm-reduction-distribution",
-        symptom="a full reduction to a scalar does not compile on gfx1100",
-        backend="rocm",
-        pipeline="phase3",
-        versions="IREE 3.x on gfx1100",
-        workaround="Compile with --iree-codegen-llvmgpu-use-reduction-vector-distribution=false, as this harness does.",
-        ticket="not filed",
-        stderr=r"(?i)reduction.*vector.?distribut|vector.?distribut.*reduction",
     ),
     Trouble(
         id="xla-cuda-tf32",
@@ -123,27 +149,34 @@ KNOWN_TROUBLE = (
         versions="every XLA",
         workaround="Set jax_default_matmul_precision=highest, as emitted scripts do.",
         ticket="by design",
-        statuses=("precision",),  # a complete run: it cannot be recognised by how a program died
     ),
 )
 
 
 def recognise(
-    backend: str, pipeline: str, signal: str | None, stderr: str, status: str, provenance: Mapping[str, Any]
+    backend: str,
+    pipeline: str,
+    signal: str | None,
+    stderr: str,
+    versions: Mapping[str, str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    hung: bool = False,
 ) -> Trouble | None:
-    """The first known trouble that fits how a program ended, if any."""
-    versions = provenance.get("versions", {})
+    """The first known trouble that fits how a program ended, if any. `hung`: it timed out before its first step."""
     for trouble in KNOWN_TROUBLE:
         if (trouble.backend, trouble.pipeline) != (backend, pipeline):
             continue
-        if trouble.package and not _before(versions.get(trouble.package), trouble.fixed_in):
+        if not _affected(trouble, versions.get(trouble.package)) or _cured(trouble, environment or {}):
             continue
-        asked = [
-            (trouble.signals, signal in trouble.signals),
-            (trouble.stderr, re.search(trouble.stderr, stderr) is not None),
-            (trouble.statuses, status in trouble.statuses),
-        ]
-        if all(holds for wanted, holds in asked if wanted):
+        asked = []
+        if trouble.signals:
+            asked.append(signal in trouble.signals)
+        if trouble.stderr:
+            asked.append(re.search(trouble.stderr, stderr) is not None)
+        if trouble.hangs:
+            asked.append(hung)
+        if asked and all(asked):
             return trouble
     return None
 
@@ -153,12 +186,19 @@ def trouble_by_id(identifier: str) -> Trouble:
     return {trouble.id: trouble for trouble in KNOWN_TROUBLE}[identifier]
 
 
-def _before(version: str | None, fixed_in: str) -> bool:
-    """Whether a version is older than the fix; an unknown version may be."""
+def _affected(trouble: Trouble, version: str | None) -> bool:
     if version is None:
         return True
+    too_old = trouble.first_in and _number(version) < _number(trouble.first_in)
+    fixed = trouble.fixed_in and _number(version) >= _number(trouble.fixed_in)
+    return not (too_old or fixed)
 
-    def key(text: str) -> list[int]:
-        return [int(part) for part in re.findall(r"\d+", text)][:3]
 
-    return key(version) < key(fixed_in)
+def _cured(trouble: Trouble, environment: Mapping[str, str]) -> bool:
+    return trouble.cure is not None and trouble.cure[1] in environment.get(trouble.cure[0], "").split()
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """The first three parts of a version; 3.12 is 3.12.0."""
+    parts = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    return (*parts, *[0] * (3 - len(parts)))

@@ -1,31 +1,41 @@
 """Where a trace comes from: versions, processor and environment, without naming the machine or its user."""
 
+import getpass
 import importlib.metadata
 import os
 import platform
 import re
+import socket
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.run.contract import RECORDED
+from harness.backends import Presence
+from harness.probe import installed_versions
+from harness.run.contract import RECORDED, child_environment
 
 PACKAGES = ("jax", "jaxlib", "numpy", "iree-base-compiler", "iree-base-runtime", "training-trace-harness")
 
 
-def provenance(environment: Mapping[str, str], device: str | None) -> dict[str, Any]:
-    """What every manifest says, given the variables of the run. The keys are those of traces/README.md."""
+def provenance(environment: Mapping[str, str], device: str | None, present: Presence | None = None) -> dict[str, Any]:
+    """What every manifest says, given what a run adds to the environment. The keys are those of traces/README.md.
+
+    `present`: what the backend's own Python said; without it, this one speaks.
+    """
+    given = child_environment(environment)
+    asked = present if present is not None and present.versions is not None else None
     return {
-        "versions": {name: version for name in PACKAGES if (version := package_version(name))},
-        "python": platform.python_version(),
+        "versions": dict(asked.versions or {}) if asked else installed_versions(),
+        "python": asked.python if asked else platform.python_version(),
         "os": f"{platform.system()} {platform.release()}",
         "host": os.environ.get("HARNESS_HOST") or cpu_model(),
         "cpu": cpu_model(),
         "cpu_count": os.cpu_count(),
         "cpu_features": cpu_features(),
         "device": device,
-        "environment": {name: environment[name] for name in RECORDED if name in environment},
+        "driver": present.driver if present is not None else None,
+        "environment": {name: scrub_paths(given[name]) for name in RECORDED if name in given},
     }
 
 
@@ -56,11 +66,40 @@ def cpu_description() -> str:
 
 
 def scrub(text: str) -> str:
-    """`text` without the paths of this machine: the working folder is `.`, the home folder `~`."""
+    """`text` without what tells about this machine: paths as `scrub_paths`, names of host and user as words."""
+    text = scrub_paths(text)
+    for name, instead in ((socket.gethostname(), "HOST"), (_user(), "USER")):
+        if len(name) > 2 and name not in ("localhost", "root"):
+            text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", instead, text)
+    return text
+
+
+def scrub_paths(text: str) -> str:
+    """`text` without absolute paths: the working folder is `.`, the home folder `~`, elsewhere the last part stays."""
     for path, short in ((str(Path.cwd()), "."), (str(Path.home()), "~")):
         if len(path) > 1:
-            text = text.replace(path, short)
-    return text
+            text = re.sub(rf"(?<![\w.~/-]){re.escape(path)}(?![\w.-])", short, text)
+    return _ABSOLUTE_PATH.sub(r".../\1", text)
+
+
+def scrub_tree(value: Any) -> Any:
+    """`scrub_paths` on every string of a manifest's provenance."""
+    if isinstance(value, str):
+        return scrub_paths(value)
+    if isinstance(value, Mapping):
+        return {key: scrub_tree(item) for key, item in value.items()}
+    return [scrub_tree(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+# Two parts and more; not the tail of a relative path or of an address.
+_ABSOLUTE_PATH = re.compile(r"(?<![\w.~/])/(?:[^\s/:;,'\"<>|()\[\]{}=]+/+)+([^\s/:;,'\"<>|()\[\]{}=]*)")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _cpuinfo(key: str) -> str:

@@ -1,7 +1,15 @@
-"""Follows a trace while it is written."""
+"""Follows a trace while it is written, and cuts what is left of one to what can be read."""
 
-import json
+import re
 from pathlib import Path
+
+import msgspec
+
+from harness.errors import TraceError
+from harness.trace import StepLine, Trace, one_line
+from harness.trace_reader import LONGEST_LINE, read_trace
+
+_BLOCK = 1 << 20
 
 
 class TraceTail:
@@ -11,26 +19,74 @@ class TraceTail:
         self._path = path
         self._offset = 0
         self._rest = b""
+        self._decode = msgspec.json.Decoder(StepLine).decode
         self.step = 0
         self.loss = float("nan")
 
     def advance(self) -> bool:
         """Read what is new; True when there was a new step. Lines that are no steps are somebody else's to judge."""
+        before = self.step
         try:
             with self._path.open("rb") as file:
+                if file.seek(0, 2) < self._offset:  # it was begun anew
+                    self._offset, self._rest = 0, b""
                 file.seek(self._offset)
-                new = file.read()
+                while new := file.read(_BLOCK):
+                    self._offset += len(new)
+                    self._take(new)
+                    if len(new) < _BLOCK:
+                        break
         except OSError:
             return False
-        self._offset += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
-        before = self.step
+        return self.step != before
+
+    def _take(self, new: bytes) -> None:
+        *lines, rest = (self._rest + new).split(b"\n")
+        self._rest = rest[:LONGEST_LINE]  # longer than that is no line of a trace
         for line in reversed(lines):
             try:
-                record = json.loads(line)
-                if record["kind"] == "step":
-                    self.step, self.loss = int(record["step"]), float(record["loss"])
-                    break
-            except (ValueError, KeyError, TypeError):
+                record = self._decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
-        return self.step != before
+            self.step, self.loss = record.step, float(record.loss)
+            return
+
+
+def keep_readable(path: Path, most_steps: int | None = None) -> tuple[Trace | None, str | None]:
+    """Cut a trace after its last readable line; what is left of it, and what was wrong with the first line cut off.
+
+    An unfinished last line, and steps beyond `most_steps`, go without a word. A file of which nothing is left is
+    removed.
+
+    Raises: OSError.
+    """
+    problem = None
+    _cut(path, None if most_steps is None else 1 + most_steps)
+    while path.stat().st_size > 0:
+        try:
+            return read_trace(path, with_digest=True), problem
+        except TraceError as error:
+            problem = problem or str(error)
+            line = re.match(r":(\d+): ", str(error).removeprefix(one_line(path)))
+            size = path.stat().st_size
+            _cut(path, int(line[1]) - 1 if line else 0)
+            if path.stat().st_size == size:  # the line is not there: nothing to hold on to
+                break
+    path.unlink()
+    return None, problem
+
+
+def _cut(path: Path, most_lines: int | None) -> None:
+    """Leave whole lines only, and no more than so many."""
+    with path.open("r+b") as file:
+        end = lines = start = 0
+        while (most_lines is None or lines < most_lines) and (block := file.read(_BLOCK)):
+            found = block.count(b"\n")
+            if most_lines is not None and lines + found > most_lines:
+                found = most_lines - lines
+                end = start + sum(map(len, block.split(b"\n", found)[:found])) + found
+            elif found:
+                end = start + block.rindex(b"\n") + 1
+            lines += found
+            start += len(block)
+        file.truncate(end)
