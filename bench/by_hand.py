@@ -27,7 +27,8 @@ class Cnn(nn.Module):
         for channels in (32, 64):
             for _ in range(2):
                 x = nn.Conv(channels, (3, 3), use_bias=False)(x)
-                x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(x))
+                norm = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5, use_fast_variance=False)
+                x = nn.relu(norm(x))
             x = nn.max_pool(x, (2, 2), (2, 2))  # type: ignore[no-untyped-call]  # flax leaves it untyped
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(512)(x))

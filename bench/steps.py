@@ -41,7 +41,7 @@ def phase2_step(model: Model, x: Any, y: Any) -> Call:
     def step() -> float:
         count[0] += 1
         fed = jax.device_put((x, y))
-        loss, *state[:], _, _ = script.train_step(*state, *fed, np.float32(0.001), np.float32(count[0]))
+        loss, *state[:], _ = script.train_step(*state, *fed, np.float32(0.001), np.float32(count[0]))
         return float(loss)
 
     return step
@@ -61,19 +61,19 @@ def hand_step(model: Model, x: Any, y: Any) -> Call:
     return run
 
 
-def phase3_trainer(model: Model) -> tuple[Trainer, Device, dict[str, Any]]:
+def phase3_trainer(model: Model) -> tuple[Trainer, dict[str, Any]]:
     """The trainer of the phase-3 runner."""
     texts, plan = emit_phase3(model.graph, model.config, "f32", Conventions())
     flags = BACKENDS["cpu"].compile_flags()
     paths = [compile_module(text, flags, name).path for name, text in texts.items()]
     device = Device(BACKENDS["cpu"].hal_device, paths)
     flat = np.concatenate([p.ravel() for p in initial_parameters(model.graph.params)])
-    return Trainer(device, plan, flat), device, plan
+    return Trainer(device, plan, flat), plan
 
 
 def phase3_step(model: Model, x: Any, y: Any) -> Call:
     """One step as the runner takes it."""
-    trainer, _, _ = phase3_trainer(model)
+    trainer, _ = phase3_trainer(model)
     count = [0]
 
     def step() -> float:
@@ -124,7 +124,7 @@ def measure_steps(name: str, rounds: int, burst: int) -> dict[str, Any]:
 def measure_tracing(rounds: int = 640) -> dict[str, Any]:
     """Time of writing an MLP step's line with the default channels, as a share of the step."""
     model = load_model("mnist_mlp")
-    trainer, device, plan = phase3_trainer(model)
+    trainer, plan = phase3_trainer(model)
     rng = np.random.default_rng(0)
     x = rng.random((model.config.batch_size, *model.spec.input_shape), np.float32)
     y = rng.integers(0, 10, model.config.batch_size).astype(np.int32)
@@ -133,11 +133,12 @@ def measure_tracing(rounds: int = 640) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, open_trace(Path(folder, "trace.jsonl"), plan["header"]) as trace:
         for step in range(1, rounds + 1):
             started = time.perf_counter()
-            loss, grad_norms, param_norms = trainer.step(x, y, np.float32(0.001), step)
+            before = trainer.parameters
+            loss, gradients = trainer.step(x, y, np.float32(0.001), step)
             done = time.perf_counter()
             observed: dict[str, Any] = {}
             if step <= 8 or step % 64 == 0:
-                observed = observations(names, x, y, device.get(grad_norms), device.get(param_norms))
+                observed = observations(names, x, y, trainer.norms(gradients), trainer.norms(before))
             trace.write_step(step, 0, float(loss), 0.001, **observed, wall_ms=1.0)
             training += done - started
             tracing += time.perf_counter() - done

@@ -41,6 +41,10 @@ class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True)
     epoch_steps: Count | None = None
     params: list[str] | None = None
     units: dict[str, str] | None = None
+    shuffle: bool | None = None
+    jit: bool | None = None
+    devices: Count | None = None
+    emitted_sha256: str | None = None
 
 
 class ConfigTypes(msgspec.Struct):

@@ -23,10 +23,10 @@ SHARED = Conventions()
 
 
 def iree_call(text: str, arguments: list[np.ndarray]) -> list[np.ndarray]:
-    """Compile a module for the CPU and call its `main`."""
+    """Compile a module for the CPU and call its function `main`."""
     compiled = compile_module(text, BACKENDS["cpu"].compile_flags(), "test module")
     device = Device("local-task", [compiled.path])
-    return [device.get(view) for view in device.call(0, [device.put(a) for a in arguments])]
+    return [device.get(view) for view in device.call("main", [device.put(a) for a in arguments])]
 
 
 def script_module(source: str, name: str = "script") -> types.ModuleType:
@@ -69,8 +69,8 @@ class TwoPipelines:
         rows = []
         for t in range(1, steps + 1):
             feed = (self.x, self.labels, self.kind(np.float32(lr)), self.kind(t))
-            loss, params, slots, stats, grads, _ = self.script.train_step(params, slots, stats, *feed)
-            rows.append([np.asarray(v) for v in (loss, *(params[n] for n in names), grads)])
+            loss, params, slots, stats, grads = self.script.train_step(params, slots, stats, *feed)
+            rows.append([np.asarray(v) for v in (loss, *(params[n] for n in names), self.script.norms(grads))])
         return rows
 
     def phase3(self, steps: int, lr: float = 0.01) -> list[list[np.ndarray]]:
@@ -81,8 +81,10 @@ class TwoPipelines:
         rows = []
         for t in range(1, steps + 1):
             feed = (self.x, self.labels, np.array(np.float32(lr), self.kind), np.array(t, self.kind))
-            loss, *state, grads, _ = device.call(0, [*state, *(device.put(a) for a in feed)])
-            rows.append([device.get(v) for v in (loss, *state[: len(self.graph.params)], grads)])
+            n = len(self.graph.params)
+            loss, *results = device.call("train_step", [*state, *(device.put(a) for a in feed)])
+            state, norms = results[:-n], device.call("norms", results[-n:])
+            rows.append([device.get(v) for v in (loss, *state[:n], *norms)])
         return rows
 
 
@@ -93,14 +95,16 @@ def layer_node(layer: Layer, in_shapes: tuple[Shape, ...]) -> Node:
 
 
 def jax_layer(node: Node) -> Any:
-    """The JAX rule of a node as a function f(params, stats, *x) -> y."""
+    """The JAX rule of a node as a function f(params, stats, *x) -> y; images NCHW."""
     j = JaxBuilder(SHARED)
     arguments = ", ".join(node.inputs)
     with j.source.block(f"def layer(params, stats, {arguments}):"):
         j.source.line("new_stats, t = {}, 1.0")
         j.node = node
-        y = jax_rule.of(type(node.layer))(node.layer, j, *map(Expr, node.inputs))
-        j.source.line(f"return {y}")
+        xs = [Expr(name) for name in node.inputs]
+        xs = [j.transpose(x, (0, 2, 3, 1)) if len(s) == 3 else x for x, s in zip(xs, node.in_shapes, strict=True)]
+        y = j.let("y", jax_rule.of(type(node.layer))(node.layer, j, *xs))
+        j.source.line(f"return {j.transpose(y, (0, 3, 1, 2)) if len(node.out_shape) == 3 else y}")
     head = "import jax, jax.numpy as jnp, numpy as np\nDTYPE = np.float64\n"
     return script_module(head + "\n".join([*j.functions, str(j.source)])).layer
 

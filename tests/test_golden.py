@@ -44,5 +44,4 @@ def test_emission_is_repeatable_and_f64_differs_only_in_width(model: str) -> Non
     assert first == again
     for function, text in first.items():
         narrow = text.replace("f32", "f64").replace("0xFF800000", "0xFFF0000000000000")
-        # The one constant that is rounded to f32 in every dtype is spelled with more digits in f64 only there.
         assert narrow.splitlines() == wide[function].splitlines()

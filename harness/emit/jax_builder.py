@@ -1,6 +1,7 @@
 """Prints JAX expressions. Every arithmetic operation of a JAX rule is a method here, one an operation.
 
-A profile that needs other numerics (another dot, sum, divide or exp) replaces the method, not the rules.
+A profile that needs other numerics (another dot, sum, divide or exp) replaces the method, not the rules. Images between
+layers are NHWC, which XLA's convolutions on a CPU want; parameters keep the layout of the init file.
 """
 
 from collections.abc import Callable, Sequence
@@ -173,15 +174,15 @@ class JaxBuilder:
         return Expr(f"jnp.mean({x}{over}{', keepdims=True' if keepdims else ''})")
 
     def conv(self, x: Expr, w: Expr, stride: int, padding: str) -> Expr:
-        """Convolution of an NCHW image with OIHW weights."""
-        layout = '("NCHW", "OIHW", "NCHW")'
+        """Convolution of an NHWC image with OIHW weights."""
+        layout = '("NHWC", "OIHW", "NHWC")'
         return Expr(
             f'jax.lax.conv_general_dilated({x}, {w}, ({stride}, {stride}), "{padding}", dimension_numbers={layout})'
         )
 
     def window_max(self, x: Expr, window: int, stride: int, padding: str) -> Expr:
         """Maximum over windows of H and W; among equals the first gets the gradient."""
-        sizes, strides = f"(1, 1, {window}, {window})", f"(1, 1, {stride}, {stride})"
+        sizes, strides = f"(1, {window}, {window}, 1)", f"(1, {stride}, {stride}, 1)"
         return Expr(f'jax.lax.reduce_window({x}, -jnp.inf, jax.lax.max, {sizes}, {strides}, "{padding}")')
 
     # Shape
@@ -190,13 +191,9 @@ class JaxBuilder:
         """The same elements in another shape, -1 for one size that follows from the others."""
         return Expr(f"{x.at(ATOM)}.reshape({', '.join(map(str, sizes))})")
 
-    def channels(self, v: Expr) -> Expr:
-        """A vector (C,) as (C, 1, 1), so that it meets NCHW images."""
-        return Expr(f"{v.at(ATOM)}[:, None, None]")
-
-    def squeeze(self, x: Expr, axis: Shape) -> Expr:
-        """Drop axes of size 1."""
-        return Expr(f"{x.at(ATOM)}.squeeze({axis})")
+    def transpose(self, x: Expr, order: Shape) -> Expr:
+        """Axis i of the result is axis order[i] of x."""
+        return Expr(f"{x.at(ATOM)}.transpose({', '.join(map(str, order))})")
 
 
 Body = Callable[..., tuple[Expr, ...]]

@@ -32,6 +32,9 @@ def write_model(out: Source, graph: Graph, config: TrainConfig, conventions: Con
 
 def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable) -> Expr:
     values = {"x": Expr("x")}
+    if len(graph.spec.input_shape) == 3:
+        j.source.line("# Images are NHWC from here on.")
+        j.let("x", j.transpose(Expr("x"), (0, 2, 3, 1)))
     for node in graph.nodes:
         j.node = node
         shapes = ", ".join(map(dims, node.in_shapes))
@@ -68,6 +71,7 @@ def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions
     out.gap()
     out.text(
         '''
+        @jax.jit
         def norms(tensors):
             """Euclidean norm of every parameter-shaped tensor, in the order of PARAMS."""
             return jnp.stack([jnp.sqrt(jnp.sum(jnp.square(tensors[name]))) for name in PARAMS])
@@ -76,7 +80,7 @@ def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions
     out.gap()
     out.line("@partial(jax.jit, donate_argnums=(0, 1, 2))")
     with out.block("def train_step(params, slots, stats, x, labels, lr, t):"):
-        out.line('"""One update. Loss and norms are of the parameters before it. lr, t: scalars, t counts from 1."""')
+        out.line('"""One update; loss and gradients are those of the parameters before it. t counts steps from 1."""')
         out.line("gradient = jax.value_and_grad(loss_function, has_aux=True)")
         out.line("(loss, new_stats), grads = gradient(params, stats, x, labels, t)")
         empty = ", ".join(f'"{slot}": {{}}' for slot in slots)
@@ -96,7 +100,7 @@ def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions
                 with out.block("if name in DECAYED:"):
                     j.let("p_new", j.sub(Expr("p_new"), j.mul(j.mul(lr, decay), p)))
             out.line("new_params[name] = p_new")
-        out.line("return loss, new_params, new_slots, new_stats, norms(grads), norms(params)")
+        out.line("return loss, new_params, new_slots, new_stats, grads")
     out.gap()
     out.text(
         '''

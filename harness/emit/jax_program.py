@@ -230,12 +230,13 @@ def main():
             started = time.perf_counter()
             x, y = jax.device_put((images[rows], labels[rows]), split)
             lr = learning_rate(step, steps_per_epoch)
-            results = train_step(params, slots, stats, x, y, DTYPE(lr), DTYPE(step))
-            loss, params, slots, stats, grad_norms, param_norms = results
+            observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
+            param_norms = norms(params) if observed else None
+            loss, params, slots, stats, grads = train_step(params, slots, stats, x, y, DTYPE(lr), DTYPE(step))
             record = {"kind": "step", "step": step, "epoch": epoch, "loss": number(loss), "lr": number(lr)}
             wall_ms = 1000 * (time.perf_counter() - started)
-            if channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0)):
-                record |= observations(x, y, grad_norms, param_norms)
+            if observed:
+                record |= observations(x, y, norms(grads), param_norms)
             record["wall_ms"] = round(wall_ms, 3)
             print(json.dumps(record), file=trace)
             if batch == 0 or step == planned:

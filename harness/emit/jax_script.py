@@ -30,8 +30,8 @@ def emit_jax_script(
         netspec {spec.netspec_hash()}
 
         Run it with the data folder as its last argument. Environment: LEAN_MLIR_INIT_LOAD and LEAN_MLIR_INIT_DUMP
-        (files of initial parameters), LEAN_MLIR_NO_SHUFFLE=1, LEAN_MLIR_TRACE_OUT (file for the trace), LEAN_MLIR_MAX_STEPS,
-        HARNESS_TRACE_CHANNELS (default, all or none).
+        (files of initial parameters), LEAN_MLIR_NO_SHUFFLE=1, LEAN_MLIR_TRACE_OUT (file for the trace),
+        LEAN_MLIR_MAX_STEPS, HARNESS_TRACE_CHANNELS (default, all or none).
         """
         '''
     )

@@ -1,12 +1,13 @@
-"""NetSpec -> StableHLO: one training step, and the logits for evaluation.
+"""NetSpec -> StableHLO: one training step with the norms of its gradients, and the logits for evaluation.
 
 The order of a function's arguments and results is the interface between the modules and whoever runs them:
 `train_step`: parameters, optimizer slots (slot by slot), running statistics, x, labels, lr, t ->
-              loss, parameters, slots, statistics, gradient norms, parameter norms (one number a parameter tensor each).
+              loss, parameters, slots, statistics, gradients.
+`norms`:      tensors shaped like the parameters -> the Euclidean norm of each.
 `logits`:     parameters, running statistics, x -> logits.
-"""
 
-from collections.abc import Sequence
+Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
+"""
 
 import harness.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder, Value
@@ -16,7 +17,7 @@ from harness.spec import Conventions, DType, TrainConfig
 
 
 def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
-    """Text of a module with the function `train_step`.
+    """Text of a module with the functions `train_step` and `norms`.
 
     Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars of the cell's dtype.
     Raises: RuleError for a layer, loss or optimizer without a rule.
@@ -47,10 +48,9 @@ def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions
     h.grads = dict(zip(names, flat, strict=True))
     results = [loss, *_update(h, graph, config)]
     results += [h.new_states[s.name] for s in graph.states]
-    h.comment("Norms")
-    results.append(_norms(h, "grad_norms", [h.grads[p.name] for p in graph.params]))
-    results.append(_norms(h, "param_norms", [h.inputs[p.name] for p in graph.params]))
-    return _module(f"{graph.spec.name}: one training step in {dtype}", graph, "train_step", h, results)
+    results += [h.grads[p.name] for p in graph.params]
+    title = f"{graph.spec.name}: one training step in {dtype}"
+    return _module(title, graph, {"train_step": (h, results), "norms": _norms(graph, dtype, conventions)})
 
 
 def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions) -> str:
@@ -69,7 +69,7 @@ def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conven
                 values[node.name] = hlo_eval_rule.of(type(node.layer))(node.layer, h, *inputs)
             else:
                 values[node.name], _ = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
-    return _module(f"{graph.spec.name}: logits in {dtype}", graph, "logits", h, [values[graph.output]])
+    return _module(f"{graph.spec.name}: logits in {dtype}", graph, {"logits": (h, [values[graph.output]])})
 
 
 def _to_inner(h: HloBuilder, x: Value) -> Value:
@@ -130,34 +130,29 @@ def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
     return [*new_params, *(value for slot in config.optimizer.slots for value in new_slots[slot])]
 
 
-def _norms(h: HloBuilder, name: str, tensors: Sequence[Value]) -> Value:
+def _norms(graph: Graph, dtype: DType, conventions: Conventions) -> tuple[HloBuilder, list[Value]]:
     """The Euclidean norm of each tensor, as one vector.
 
     Rows are summed first and their sums then: one sum over everything adds up in sequence and loses four digits in f32.
     """
-    with h.at(None, name):
-        squares = []
-        for x in tensors:
+    h = HloBuilder(dtype, conventions)
+    squares = []
+    for p in graph.params:
+        x = h.input(p.name, p.shape)
+        with h.at(None, p.name):
             total = h.mul(x, x, "square")
-            if len(x.shape) > 1:
-                total = h.sum(total, tuple(range(1, len(x.shape))), "row_sums")
-            squares.append(h.reshape(h.sum(total, tuple(range(len(total.shape))), "sum"), (1,), "one"))
-        return h.sqrt(h.concatenate(squares, 0, "squares"), "norms")
+            if len(p.shape) > 1:
+                total = h.sum(total, tuple(range(1, len(p.shape))), "row_sums")
+            squares.append(h.reshape(h.sum(total, (0,), "sum"), (1,), "sum_1"))
+    return h, [h.sqrt(h.concatenate(squares, 0, "squares"), "norms")]
 
 
-def _module(title: str, graph: Graph, function: str, h: HloBuilder, results: Sequence[Value]) -> str:
-    arguments = ",\n    ".join(f"{value}: {value.type}" for value in h.inputs.values())
-    types = ", ".join(value.type for value in results)
-    return "\n".join(
-        [
-            f"// {title}.",
-            f"// netspec {graph.spec.netspec_hash()}",
-            f"module @{function} {{",
-            f"  func.func @main(\n    {arguments}\n  ) -> ({types}) {{",
-            *(f"    {line}" for line in h.body(results)),
-            f"    return {', '.join(map(str, results))} : {types}",
-            "  }",
-            "}",
-            "",
-        ]
-    )
+def _module(title: str, graph: Graph, functions: dict[str, tuple[HloBuilder, list[Value]]]) -> str:
+    lines = [f"// {title}.", f"// netspec {graph.spec.netspec_hash()}", f"module @{next(iter(functions))} {{"]
+    for name, (h, results) in functions.items():
+        arguments = ",\n    ".join(f"{value}: {value.type}" for value in h.inputs.values())
+        types = ", ".join(value.type for value in results)
+        lines.append(f"  func.func @{name}(\n    {arguments}\n  ) -> ({types}) {{")
+        lines += [f"    {line}" for line in h.body(results)]
+        lines += [f"    return {', '.join(map(str, results))} : {types}", "  }"]
+    return "\n".join([*lines, "}", ""])

@@ -43,11 +43,10 @@ class BatchNorm(Layer):
 
 
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
-    mean = j.let("mean", j.mean(x, (0, 2, 3), keepdims=True))
-    var = j.let("var", j.mean(j.square(j.sub(x, mean)), (0, 2, 3), keepdims=True))
+    mean = j.let("mean", j.mean(x, (0, 1, 2)))
+    var = j.let("var", j.mean(j.square(j.sub(x, mean)), (0, 1, 2)))
     xhat = j.let("xhat", j.div(j.sub(x, mean), j.sqrt(j.add(var, EPSILON))))
-    y = j.let("y", j.add(j.mul(j.channels(gamma), xhat), j.channels(beta)))
-    return y, j.squeeze(mean, (0, 2, 3)), j.squeeze(var, (0, 2, 3))
+    return j.add(j.mul(gamma, xhat), beta), mean, var
 
 
 def _jax_running(j: JaxBuilder, old: Expr, batch: Expr, t: Expr) -> tuple[Expr, ...]:
@@ -68,8 +67,8 @@ def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 
 def _jax_normalise_eval(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr, mean: Expr, var: Expr) -> tuple[Expr, ...]:
-    scale = j.let("scale", j.div(gamma, j.sqrt(j.add(var, EPSILON))))
-    return (j.add(j.mul(j.sub(x, j.channels(mean)), j.channels(scale)), j.channels(beta)),)
+    xhat = j.let("xhat", j.div(j.sub(x, mean), j.sqrt(j.add(var, EPSILON))))
+    return (j.add(j.mul(gamma, xhat), beta),)
 
 
 @jax_eval_rule(BatchNorm)

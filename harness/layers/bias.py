@@ -35,7 +35,7 @@ class Bias(Layer):
 @jax_rule(Bias)
 def jax_bias(layer: Bias, j: JaxBuilder, x: Expr) -> Expr:
     """x + b over the channel axis."""
-    return j.add(x, j.channels(j.param("b")))
+    return j.add(x, j.param("b"))
 
 
 @hlo_forward(Bias)

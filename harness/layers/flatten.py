@@ -27,9 +27,10 @@ class Flatten(Layer):
 
 @jax_rule(Flatten)
 def jax_flatten(layer: Flatten, j: JaxBuilder, x: Expr) -> Expr:
-    """One row an example."""
+    """One row an example; images are NHWC here, so they turn to NCHW first."""
     assert j.node is not None
-    return j.reshape(x, -1, *j.node.out_shape)
+    rows = j.transpose(x, (0, 3, 1, 2)) if len(j.node.in_shapes[0]) == 3 else x
+    return j.reshape(rows, -1, *j.node.out_shape)
 
 
 @hlo_forward(Flatten)

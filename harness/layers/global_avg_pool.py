@@ -31,7 +31,7 @@ class GlobalAvgPool(Layer):
 @jax_rule(GlobalAvgPool)
 def jax_global_avg_pool(layer: GlobalAvgPool, j: JaxBuilder, x: Expr) -> Expr:
     """Mean over the two image axes."""
-    return j.mean(x, (2, 3))
+    return j.mean(x, (1, 2))
 
 
 @hlo_forward(GlobalAvgPool)

@@ -31,15 +31,19 @@ Array = npt.NDArray[Any]
 
 
 class Device:
-    """An IREE device with the two modules of a cell loaded."""
+    """An IREE device with the modules of a cell loaded; their functions are called by name."""
 
     def __init__(self, name: str, modules: Sequence[Path]) -> None:
         self._device = rt.get_device(name)
         instance = rt.VmInstance()
         hal = rt.create_hal_module(instance, self._device)
-        loaded = [rt.VmModule.mmap(instance, str(path)) for path in modules]
-        self._contexts = [rt.VmContext(instance, [hal, module]) for module in loaded]
-        self._functions = [module.lookup_function("main") for module in loaded]
+        self._functions: dict[str, tuple[Any, Any]] = {}
+        for path in modules:
+            module = rt.VmModule.mmap(instance, str(path))
+            context = rt.VmContext(instance, [hal, module])
+            for function in module.function_names:
+                if not function.startswith("__"):
+                    self._functions[function] = context, module.lookup_function(function)
 
     def put(self, array: Array) -> Any:
         """A copy of `array` on the device."""
@@ -56,12 +60,13 @@ class Device:
         """A copy of a device buffer on the host."""
         return np.array(rt.DeviceArray(self._device, view, implicit_host_transfer=True).to_host())
 
-    def call(self, module: int, arguments: Sequence[Any]) -> list[Any]:
-        """Run a module's function; arguments and results are device buffers."""
+    def call(self, name: str, arguments: Sequence[Any]) -> list[Any]:
+        """Run a function; arguments and results are device buffers."""
         inputs, outputs = rt.VmVariantList(len(arguments)), rt.VmVariantList(16)
         for argument in arguments:
             inputs.push_ref(argument)
-        self._contexts[module].invoke(self._functions[module], inputs, outputs)
+        context, function = self._functions[name]
+        context.invoke(function, inputs, outputs)
         return [outputs.get_as_object(i, rt.HalBufferView) for i in range(outputs.size)]
 
 
@@ -82,18 +87,28 @@ class Trainer:
         tensors += [np.zeros(s["shape"]) for s in plan["states"]]
         self._state = [device.put(tensor.astype(self._dtype)) for tensor in tensors]
 
-    def step(self, x: Array, labels: Array, lr: np.float32, t: int) -> tuple[Array, Any, Any]:
-        """One update: the loss on the host, and the gradient and parameter norms still on the device."""
+    @property
+    def parameters(self) -> list[Any]:
+        """The parameters on the device."""
+        return self._state[: self._params]
+
+    def step(self, x: Array, labels: Array, lr: np.float32, t: int) -> tuple[Array, list[Any]]:
+        """One update: the loss on the host, and the gradients, still on the device."""
         d = self._device
         feed = [d.put(x), d.put(labels), d.put(np.array(lr, self._dtype)), d.put(np.array(t, self._dtype))]
-        loss, *self._state, grad_norms, param_norms = d.call(0, [*self._state, *feed])
-        return d.get(loss), grad_norms, param_norms
+        loss, *results = d.call("train_step", [*self._state, *feed])
+        self._state, gradients = results[: -self._params], results[-self._params :]
+        return d.get(loss), gradients
+
+    def norms(self, tensors: Sequence[Any]) -> Array:
+        """The Euclidean norm of each tensor, given parameters or gradients on the device."""
+        return self._device.get(self._device.call("norms", tensors)[0])
 
     def logits(self, x: Array) -> Array:
         """Logits of a batch, with running statistics."""
         first_state = len(self._state) - self._states
-        state = [*self._state[: self._params], *self._state[first_state:]]
-        return self._device.get(self._device.call(1, [*state, self._device.put(x)])[0])
+        state = [*self.parameters, *self._state[first_state:]]
+        return self._device.get(self._device.call("logits", [*state, self._device.put(x)])[0])
 
 
 def learning_rate(config: SimpleNamespace, step: int, steps_per_epoch: int) -> np.float32:
@@ -169,11 +184,12 @@ def train(plan: dict[str, Any], modules: Sequence[Path], folder: Path, contract:
             lr = learning_rate(config, step, order.steps_per_epoch)
             started = time.perf_counter()
             x, y = images[rows], labels[rows]
-            loss, grad_norms, param_norms = trainer.step(x, y, lr, step)
+            parameters_before = trainer.parameters
+            loss, gradients = trainer.step(x, y, lr, step)
             wall_ms = 1000 * (time.perf_counter() - started)
             observed: dict[str, Any] = {}
             if contract.observes(step):
-                observed = observations(names, x, y, device.get(grad_norms), device.get(param_norms))
+                observed = observations(names, x, y, trainer.norms(gradients), trainer.norms(parameters_before))
             epoch = (step - 1) // order.steps_per_epoch
             trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
             if (step - 1) % order.steps_per_epoch == 0 or step == planned:
