@@ -39,7 +39,7 @@ def parse_external(text: str) -> External:
         words = shlex.split(command)
     except ValueError as error:
         raise ContractError(f"--pipeline-cmd {text!r}: {error}.") from None
-    if not words:
+    if not words or not words[0]:
         raise ContractError(f"--pipeline-cmd {text!r}: the command is empty.")
     return External(name, tuple(words))
 

@@ -76,6 +76,7 @@ def scrub(text: str) -> str:
 
 def scrub_paths(text: str) -> str:
     """`text` without absolute paths: the working folder is `.`, the home folder `~`, elsewhere the last part stays."""
+    text = text.replace("file://", "file:")
     for path, short in ((str(Path.cwd()), "."), (str(Path.home()), "~")):
         if len(path) > 1:
             text = re.sub(rf"(?<![\w.~/-]){re.escape(path)}(?![\w.-])", short, text)
