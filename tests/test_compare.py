@@ -255,6 +255,7 @@ def test_a_run_is_full_when_its_last_configured_epoch_is_complete():
     assert not compared(full, full, per_epoch=4, config_epochs=3).full
     assert not compared(full[:7], full[:7], per_epoch=4, config_epochs=2).full
     assert not compared(full, full[:7], per_epoch=4, config_epochs=2).full
+    assert not compared(full, [*full, 1.0], per_epoch=4, config_epochs=2).full
     assert not compared(full, full, Judging(steps=7), per_epoch=4, config_epochs=2).full
 
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_traces import HEADER, header, lines, text
 
+from harness import trace_reader
 from harness.errors import TraceError
 from harness.trace import TraceWriter
 from harness.trace_reader import LONGEST_LINE, read_trace
@@ -267,6 +268,13 @@ def test_steps_must_be_consecutive(tmp_path):
     assert complaint(tmp_path, text(good[:3000] + good[3001:])) == f"3001: step 3001 follows step 2999; {where}"
 
 
+def test_objects_must_keep_to_their_lines_even_when_their_number_is_right(tmp_path):
+    broken = step().replace(b'"epoch"', b'\n"epoch"')
+    assert complaint(tmp_path, text([*lines(0), broken + step(step=2)])).startswith("2: not JSON: ")
+    spread = text([*lines(0), step(), step(step=2)]).replace(b'"step": 2', b'"step":\n2')
+    assert complaint(tmp_path, spread).startswith("3: not JSON: ")
+
+
 def test_a_swap_of_two_lines_is_refused(tmp_path):
     good = lines(5)
     good[2], good[3] = good[3], good[2]
@@ -326,6 +334,18 @@ def test_a_line_of_ten_megabytes(tmp_path, filler):
     assert complaint(tmp_path, text([*lines(1), step(step=2) + filler * 10_000_000, *lines(3)[3:]])) == (
         f"3: the line is longer than {LONGEST_LINE} bytes."
     )
+
+
+def test_a_line_without_end_is_not_read_to_its_end(tmp_path):
+    found = complaint(tmp_path, text(lines(1)) + b"x" * 10_000_000)
+    assert found == f"3: the line is longer than {LONGEST_LINE} bytes."
+
+
+def test_a_long_but_whole_step(tmp_path):
+    room = LONGEST_LINE - len(step(step=2, future=""))
+    assert read(tmp_path, text([*lines(1), step(step=2, future="x" * room)])).steps == 2
+    found = complaint(tmp_path, text([*lines(1), step(step=2, future="x" * (room + 1))]))
+    assert found == f"3: the line is longer than {LONGEST_LINE} bytes."
 
 
 def test_a_line_just_too_long(tmp_path):
@@ -400,6 +420,33 @@ def test_a_damaged_trace_is_refused_or_still_is_what_json_says(tmp_path, data):
         assert [line["step"] for line in parsed[1:]] == list(range(1, trace.steps + 1))
         np.testing.assert_array_equal(trace.loss, [float(line["loss"]) for line in parsed[1:]])
         np.testing.assert_array_equal(trace.lr, [float(line["lr"]) for line in parsed[1:]])
+
+
+def content_or_complaint(folder: Path, content: bytes) -> str:
+    try:
+        trace = read(folder, content, with_lines=True)
+    except TraceError as error:
+        return str(error)
+    return repr([trace.epoch.tolist(), trace.loss.tolist(), trace.lr.tolist(), trace.digests, trace.lines])
+
+
+def test_where_a_block_ends_makes_no_difference(tmp_path, monkeypatch):
+    good = [*lines(2), step(step=3, epoch=1, batch_sha256="aa", future="é"), step(step=4, epoch=1, loss="NaN")]
+    bad = [
+        [*good, step(step=5, epoch=0)],
+        [*good, step(step=6, epoch=1)],
+        [*good, step(step=4, epoch=1)],
+        [*good, b"", step(step=5, epoch=1)],
+        [*good, step(step=5, epoch=1) + step(step=6, epoch=1)],
+        [*good, b"\xff", step(step=5, epoch=1)],
+        [*good, step(step=5, epoch=1) + b"\r"],
+    ]
+    for content in map(text, [good, *bad]):
+        whole = content_or_complaint(tmp_path, content)
+        for block in [*range(1, 40), 100, 150, 400]:
+            monkeypatch.setattr(trace_reader, "_BLOCK", block)
+            assert content_or_complaint(tmp_path, content) == whole
+        monkeypatch.undo()
 
 
 @in_one_folder
