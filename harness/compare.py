@@ -28,6 +28,7 @@ IDENTITY = (
     "params",
     "dataset",
     "data_sha256",
+    "shuffle",
     "init_sha256",
     "dtype",
     "units",
