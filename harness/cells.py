@@ -28,6 +28,11 @@ class Cell:
         return f"{self.model.name}.{self.pipeline}-{order}-{self.backend}{self.suffix}"
 
     @property
+    def short_name(self) -> str:
+        """Name among the cells of one verification: `phase3-rocm`."""
+        return f"{self.pipeline}-{self.backend}{'.eager' if self.eager else ''}"
+
+    @property
     def suffix(self) -> str:
         """The part of the name that tells variants of one model apart, `.f64.s43.published.eager`, or nothing."""
         parts = [

@@ -43,6 +43,10 @@ class RuleTable:
         self._rules[facts] = rule
         return previous
 
+    def remove(self, facts: type) -> None:
+        """Forget the rule of `facts`, if there is one."""
+        self._rules.pop(facts, None)
+
     def of(self, facts: type) -> Rule:
         """The rule of `facts`. Raises RuleError that lists what exists."""
         if facts in self._rules:

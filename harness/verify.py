@@ -179,16 +179,17 @@ def _compile_only(cell: Cell, build: Path) -> str:
 
 
 def _judge(options: Options, results: Sequence[CellResult]) -> Iterable[PairRow]:
-    for left, right in itertools.combinations(results, 2):
+    """A row for every pair that differs in one factor; not for pairs with a backend that is absent and not asked for."""
+    there = [result for result in results if result.asked or not result.absent]
+    for left, right in itertools.combinations(there, 2):
         kind = relation(left.cell, right.cell)
         if kind is None:
             continue
-        notes = [f"{result.cell.name}: {result.note}" for result in (left, right) if result.note]
-        if not notes:
-            a, b = read_recording(left.plan.trace), read_recording(right.plan.trace)
-            yield judge_pair(compare(a, b, options.judging), kind)
-        elif any(result.absent and not result.asked for result in (left, right)):
-            yield PairRow(left.cell.name, right.cell.name, note="; ".join(notes), kind=kind)
-        else:
+        names = left.cell.short_name, right.cell.short_name
+        notes = [f"{result.cell.short_name}: {result.note}" for result in (left, right) if result.note]
+        if notes:
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
-            yield PairRow(left.cell.name, right.cell.name, verdict=missing, note="; ".join(notes), kind=kind)
+            yield PairRow(*names, verdict=missing, note="; ".join(notes), kind=kind)
+        else:
+            a, b = read_recording(left.plan.trace), read_recording(right.plan.trace)
+            yield replace(judge_pair(compare(a, b, options.judging), kind), a=names[0], b=names[1])
