@@ -179,7 +179,7 @@ def _compile_only(cell: Cell, build: Path) -> str:
 
 
 def _judge(options: Options, results: Sequence[CellResult]) -> Iterable[PairRow]:
-    """A row for every pair that differs in one factor; not for pairs with a backend that is absent and not asked for."""
+    """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for."""
     there = [result for result in results if result.asked or not result.absent]
     for left, right in itertools.combinations(there, 2):
         kind = relation(left.cell, right.cell)
