@@ -141,12 +141,12 @@ def _run(
         return CellResult(cell, plan, refuse(plan, reason), absent=True, asked=asked)
     external = next((e for e in options.externals if e.name == cell.pipeline), None)
     try:
-        with progress.preparing(cell.name):
+        with progress.preparing(cell.short_name):
             program = external_program(external, cell) if external else PIPELINES[cell.pipeline].prepare(cell, build)
     except EmitError as error:
         return CellResult(cell, plan, refuse(plan, str(error)), asked=asked)
     plan = _plan(options, plan, program, init, data, present.device)
-    with progress.running(cell.name, plan.planned_steps) as on_progress:
+    with progress.running(cell.short_name, plan.planned_steps) as on_progress:
         return CellResult(cell, plan, run_cell(plan, on_progress), asked=asked)
 
 

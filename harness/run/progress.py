@@ -9,6 +9,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from harness.run.cell import Progress as OnProgress
 
@@ -25,7 +26,7 @@ class CellProgress:
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
             console=self._console,
