@@ -1,0 +1,129 @@
+"""A tiny network's two emitted programs, run under an environment of which nothing comes from outside."""
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.backends import BACKENDS
+from harness.data import DATASETS
+from harness.data.idx import images_header, labels_header
+from harness.data.synthetic import write_synthetic
+from harness.emit.jax_script import emit_jax_script
+from harness.emit.phase3 import emit_phase3
+from harness.layers.conv_bn import ConvBn
+from harness.layers.dense import Dense
+from harness.layers.flatten import Flatten
+from harness.layers.max_pool import MaxPool
+from harness.losses import SoftmaxCrossEntropy
+from harness.optimizers import Adam
+from harness.run.compile import compile_module
+from harness.shapes import infer_shapes
+from harness.spec import Conventions, DType, NetSpec, TrainConfig
+
+# Batch norm, a pool and a schedule, and as small as that goes. The last three of the 43 images are in no batch.
+SPEC = NetSpec(
+    name="Tiny",
+    dataset="mnist",
+    input_shape=(1, 28, 28),
+    classes=10,
+    layers=[ConvBn(1, 3, kernel=3, stride=2), MaxPool(2, 2), Flatten(), Dense(147, 10)],
+    loss=SoftmaxCrossEntropy(),
+)
+CONFIG = TrainConfig(
+    lr=0.003, batch_size=8, epochs=14, optimizer=Adam(), weight_decay=0.01, cosine=True, warmup_epochs=2
+)
+GRAPH = infer_shapes(SPEC)
+TRAIN, TEST, EPOCH_STEPS, ALL_STEPS = 43, 21, 5, 70
+FILES = [file.name for file in DATASETS["mnist"].files]
+CHANNELS = {"grad_norm", "param_norm", "grad_norms", "param_norms", "batch_sha256"}
+PLAIN = {"kind", "step", "epoch", "loss", "lr", "wall_ms"}
+STEERS = re.compile(r"LEAN_MLIR_|HARNESS_TRACE|IREE_|JAX_|XLA_")  # variables that no test gets from outside
+SHORT = {"LEAN_MLIR_MAX_STEPS": "4", "LEAN_MLIR_NO_SHUFFLE": "1", "HARNESS_TRACE_CHANNELS": "all"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a program that ended well left: the lines of its trace and what it printed."""
+
+    header: dict[str, Any]
+    steps: list[dict[str, Any]]
+    out: str
+
+    def column(self, key: str) -> list[Any]:
+        return [step[key] for step in self.steps]
+
+    @property
+    def correct(self) -> int:
+        """Rightly classified test images, from the one line that the contract wants."""
+        found = re.findall(rf"^test accuracy: (\d\.\d{{4}}) \((\d+)/{TEST}\)$", self.out, re.MULTILINE)
+        assert len(found) == 1, self.out
+        assert found[0][0] == f"{int(found[0][1]) / TEST:.4f}"
+        return int(found[0][1])
+
+
+def blank_files(images: int, labels: int, side: int = 28, label: int = 3) -> dict[str, bytes]:
+    """The four files of a data set of black images, all of one class; as many for training as for testing."""
+    pictures = images_header(images, side, side) + bytes(images * side * side)
+    return dict(zip(FILES, [pictures, labels_header(labels) + bytes([label] * labels)] * 2, strict=True))
+
+
+class Programs:
+    """The two programs of the network, made when first asked for, and a small data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.data = folder, folder / "data"
+        write_synthetic(self.data, FILES, train=TRAIN, test=TEST)
+        self.command = functools.cache(self._command)
+        self.one_device = functools.cache(lambda: self.run("phase2", folder / "one-device", **SHORT))
+
+    def _command(self, pipeline: str, dtype: DType = "f32", seed: int = 42) -> tuple[str, ...]:
+        """The words that start a program, without the data folder."""
+        stem = f"{pipeline}-{dtype}-{seed}"
+        if pipeline == "phase2":
+            script = self.folder / f"{stem}.py"
+            script.write_text(emit_jax_script(GRAPH, CONFIG, dtype, Conventions(), command="a test", init_seed=seed))
+            return (sys.executable, str(script))
+        texts, facts = emit_phase3(GRAPH, CONFIG, dtype, Conventions(), init_seed=seed)
+        plan = self.folder / f"{stem}.json"
+        plan.write_text(json.dumps(facts))
+        flags = BACKENDS["cpu"].compile_flags()
+        modules = [str(compile_module(text, flags, name).path) for name, text in texts.items()]
+        return (sys.executable, "-m", "harness.run.iree_runner", str(plan), *modules)
+
+    def start(self, command: tuple[str, ...], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a folder, with nothing of the contract set but `environment`."""
+        inherited = {name: value for name, value in os.environ.items() if not STEERS.match(name)}
+        environment = {**inherited, "JAX_PLATFORMS": "cpu", **environment}
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+    def run(
+        self,
+        pipeline: str,
+        cwd: Path,
+        dtype: DType = "f32",
+        seed: int = 42,
+        data: Path | None = None,
+        **environment: str,
+    ) -> Run:
+        """Run a program that has to end well, and to leave nothing but its trace and the dump that it was told of."""
+        cwd.mkdir()
+        command = (*self.command(pipeline, dtype, seed), str(data or self.data))
+        done = self.start(command, cwd, LEAN_MLIR_TRACE_OUT="trace", **environment)
+        assert done.returncode == 0, done.stderr
+        assert {path.name for path in cwd.iterdir()} == {"trace", environment.get("LEAN_MLIR_INIT_DUMP", "trace")}
+        header, *steps = map(json.loads, (cwd / "trace").read_text().splitlines())
+        assert [step["step"] for step in steps] == list(range(1, header["planned_steps"] + 1))
+        return Run(header, steps, done.stdout)
+
+    def both(self, cwd: Path, dtype: DType = "f32", **environment: str) -> tuple[Run, Run]:
+        """Phase 2 and phase 3."""
+        return (
+            self.run("phase2", cwd / "phase2", dtype, **environment),
+            self.run("phase3", cwd / "phase3", dtype, **environment),
+        )
