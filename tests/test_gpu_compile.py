@@ -1,0 +1,72 @@
+"""The modules of phase 3 compile for the GPUs of both vendors, on a machine that has neither."""
+
+import pytest
+
+from harness.backends import BACKENDS
+from harness.emit.phase3 import emit_phase3
+from harness.errors import EmitError
+from harness.layers.conv_bn import ConvBn
+from harness.layers.dense import Dense
+from harness.layers.flatten import Flatten
+from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.max_pool import MaxPool
+from harness.losses import SoftmaxCrossEntropy
+from harness.models import load_model
+from harness.optimizers import Adam
+from harness.run.compile import Compiled, compile_module
+from harness.shapes import Graph, infer_shapes
+from harness.spec import Conventions, DType, NetSpec, TrainConfig
+
+CHIPS = {"cuda": b"sm_89", "rocm": b"gfx1100"}
+CONFIG = TrainConfig(lr=0.001, batch_size=8, epochs=1, optimizer=Adam(), weight_decay=1e-4)
+TINY = infer_shapes(
+    NetSpec(
+        name="Tiny",
+        dataset="mnist",
+        input_shape=(1, 12, 12),
+        classes=10,
+        layers=[
+            *(ConvBn(1, 4, kernel=3, stride=2), MaxPool(2, 2), ConvBn(4, 8, kernel=1)),
+            *(GlobalAvgPool(), Flatten(), Dense(8, 10)),
+        ],
+        loss=SoftmaxCrossEntropy(),
+    )
+)
+
+
+@pytest.fixture(autouse=True)
+def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chips of the table, whatever the shell asks for."""
+    monkeypatch.delenv("IREE_CHIP", raising=False)
+
+
+def compiled(backend: str, graph: Graph, config: TrainConfig, dtype: DType) -> dict[str, Compiled]:
+    texts, _ = emit_phase3(graph, config, dtype, Conventions())
+    flags = BACKENDS[backend].compile_flags()
+    return {name: compile_module(text, flags, f"{graph.spec.name} {name}") for name, text in texts.items()}
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("backend", CHIPS)
+def test_a_small_network_compiles(backend: str, dtype: DType) -> None:
+    for module in compiled(backend, TINY, CONFIG, dtype).values():
+        code = module.path.read_bytes()
+        assert [chip for chip in CHIPS.values() if chip in code] == [CHIPS[backend]]
+
+
+@pytest.mark.parametrize("backend", CHIPS)
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])
+def test_the_published_networks_compile(name: str, backend: str) -> None:
+    model = load_model(name)
+    modules = compiled(backend, model.graph, model.config, "f32")
+    assert list(modules) == ["train_step", "logits"]
+    assert all(CHIPS[backend] in module.path.read_bytes() for module in modules.values())
+
+
+@pytest.mark.parametrize("backend", CHIPS)
+def test_a_module_that_does_not_compile_names_the_target(backend: str) -> None:
+    """The flags are part of the message, and the message is one line."""
+    flags = BACKENDS[backend].compile_flags()
+    with pytest.raises(EmitError, match=rf"^broken: iree-compile .*={CHIPS[backend].decode()}: [^\n]*error") as told:
+        compile_module("module { func.func @main() -> tensor<2xf32> { return } }", flags, "broken")
+    assert "\n" not in str(told.value)
