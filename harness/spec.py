@@ -82,7 +82,7 @@ class Activated(Layer):
 
 @dataclass(frozen=True)
 class Loss:
-    """Facts of a loss. Source: specs/README.md, Losses."""
+    """Facts of a loss. Source: specs/README.md, Loss."""
 
 
 @dataclass(frozen=True)
