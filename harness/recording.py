@@ -1,14 +1,19 @@
 """What a cell leaves, read back: its trace and, where there is one, its manifest."""
 
 import os
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import TraceError
 from harness.manifest import Manifest, manifest_path, read_manifest
 from harness.trace import Trace, one_line
 from harness.trace_reader import read_trace
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 _WORTH_PROCESSES = 16_000_000  # bytes; below it a second process takes longer to start than it saves
 
@@ -40,17 +45,47 @@ def read_recording(path: str | Path, *, with_lines: bool = False) -> Recording:
 def read_recordings(paths: Sequence[str]) -> list[Recording | TraceError]:
     """Read several recordings, large ones in several processes; a file that cannot be read gives its error."""
     sizes = [os.path.getsize(path) if os.path.isfile(path) else 0 for path in paths]  # noqa: PTH113, PTH202
-    others = min(len(paths), os.cpu_count() or 1) - 1
-    if others < 1 or sum(sizes) < _WORTH_PROCESSES:
-        return [_read_or_error(path) for path in paths]
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+    workers = min(len(paths), os.cpu_count() or 1) if sum(sizes) >= _WORTH_PROCESSES else 1
+    readers = [_Reader(paths[first::workers]) for first in range(1, workers)]
+    found: dict[str, Recording | TraceError] = {path: _read_or_error(path) for path in paths[::workers]}
+    for reader in readers:
+        found |= reader.receive()
+    return [found[path] for path in paths]
 
-    try:
-        with ProcessPoolExecutor(others) as pool:
-            rest = pool.map(_read_or_error, paths[1:])
-            return [_read_or_error(paths[0]), *rest]
-    except BrokenExecutor:
-        return [TraceError(f"{one_line(path)}:1: cannot be read: a reading process died.") for path in paths]
+
+class _Reader:
+    """A process that reads recordings and sends them through a pipe, the columns as they lie in memory."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        import multiprocessing  # here, because short comparisons do without
+
+        self.paths = paths
+        self.pipe, child_end = multiprocessing.Pipe(duplex=False)
+        self.process = multiprocessing.Process(target=_send_recordings, args=(paths, child_end), daemon=True)
+        self.process.start()
+        child_end.close()
+
+    def receive(self) -> dict[str, Recording | TraceError]:
+        """Wait for everything. What a process that died did not send gives errors."""
+        found: dict[str, Recording | TraceError] = {}
+        with self.pipe, open(self.pipe.fileno(), "rb", closefd=False) as stream:
+            for path in self.paths:
+                try:
+                    columns = [stream.read(size) for size in pickle.load(stream)]
+                    found[path] = pickle.load(stream, buffers=columns)
+                except (EOFError, pickle.UnpicklingError):
+                    found[path] = TraceError(f"{one_line(path)}:1: cannot be read: the process reading it died.")
+        self.process.join()
+        return found
+
+
+def _send_recordings(paths: Sequence[str], pipe: "Connection") -> None:
+    with open(pipe.fileno(), "wb", closefd=False) as stream:
+        for path in paths:
+            columns: list[pickle.PickleBuffer] = []
+            rest = pickle.dumps(_read_or_error(path), protocol=5, buffer_callback=columns.append)
+            stream.write(pickle.dumps([column.raw().nbytes for column in columns]))
+            stream.writelines([*(column.raw() for column in columns), rest])
 
 
 def _read_or_error(path: str) -> Recording | TraceError:

@@ -241,6 +241,17 @@ def test_a_large_pair_is_read_in_processes_and_gives_the_same(tmp_path, pair, mo
             assert str(one) == str(other) == f"{broken}:3: step 3 follows step 1; steps must be consecutive."
 
 
+def test_a_reading_process_that_dies_is_an_error_of_its_file(tmp_path):
+    pipe = tmp_path / "endless.jsonl"
+    os.mkfifo(pipe)
+    reader = recording._Reader([str(pipe), "other.jsonl"])
+    reader.process.kill()
+    found = reader.receive()
+    assert {path: str(error) for path, error in found.items()} == {
+        path: f"{path}:1: cannot be read: the process reading it died." for path in (str(pipe), "other.jsonl")
+    }
+
+
 BAD = {
     "empty": b"",
     "cut": text(lines(9))[:-7],
