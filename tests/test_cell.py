@@ -297,14 +297,34 @@ def test_a_full_disk_for_the_manifest(tmp_path: Path, monkeypatch: pytest.Monkey
     assert files(tmp_path) == {".partial.jsonl"}, "a trace without its manifest is not complete"
 
 
+def test_a_trace_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+    plan = plan_of(tmp_path, WHOLE)
+
+    def fsync(number: int) -> None:
+        name = Path(f"/proc/self/fd/{number}").readlink().name
+        synced.append((name, plan.trace.exists()))
+
+    monkeypatch.setattr("harness.run.cell.os.fsync", fsync)
+    assert run_cell(plan).status == "complete"
+    assert synced[0] == (f"{NAME}.partial.jsonl", False)
+    assert len(synced) == 2, "the trace, then the manifest"
+
+
 def test_a_full_disk_for_keeping_the_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
+    plan = plan_of(tmp_path, WHOLE)
+    fsync = os.fsync
+
+    def full(number: int) -> None:
+        if Path(f"/proc/self/fd/{number}").readlink() == plan.partial:
+            raise OSError(28, "No space left on device")
+        fsync(number)
 
     monkeypatch.setattr("harness.run.cell.os.fsync", full)
-    manifest = run_cell(plan_of(tmp_path, WHOLE))
-    assert manifest.status == "crashed"
-    assert not (tmp_path / "traces" / f"{NAME}.jsonl").exists()
+    manifest = run_cell(plan)
+    assert (manifest.status, manifest.reason) == ("crashed", "the trace cannot be kept: No space left on device")
+    assert read_manifest(plan.manifest) == manifest
+    assert files(tmp_path) == LEFT
 
 
 def test_a_folder_that_cannot_be_one(tmp_path: Path) -> None:
@@ -337,10 +357,12 @@ def test_nothing_of_an_earlier_run_is_left(tmp_path: Path) -> None:
     assert files(tmp_path) == {".manifest.json"}
     assert run(tmp_path, WHOLE).status == "complete"
     plan = CellPlan(NAME, (), tmp_path / "traces", "cuda", "phase2")
-    manifest = refuse(plan, "no CUDA device")
+    for before in (WHOLE, "header(3)\nstep(1)"):
+        run(tmp_path, before)
+        manifest = refuse(plan, "no CUDA device")
+        assert files(tmp_path) == {".manifest.json"}
     assert (manifest.status, manifest.reason, manifest.known_trouble) == ("refused", "no CUDA device", None)
     assert read_manifest(plan.manifest) == manifest
-    assert files(tmp_path) == {".manifest.json"}
 
 
 def test_progress_is_told_as_it_happens(tmp_path: Path) -> None:
@@ -351,6 +373,14 @@ def test_progress_is_told_as_it_happens(tmp_path: Path) -> None:
     assert [loss for _, loss, _ in heard[:2]] == [1.0, 0.5]
     assert heard[2][1] != heard[2][1], "NaN is a loss too"
     assert 0 < heard[0][2] < heard[1][2] < heard[2][2]
+
+
+def test_the_last_steps_are_told_however_late_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.run.cell.POLL_S", 5)
+    heard: list[int] = []
+    code = "os.close(1)\nos.close(2)\ntime.sleep(0.3)\n" + WHOLE
+    run_cell(plan_of(tmp_path, code), lambda step, loss, seconds: heard.append(step))
+    assert heard == [3]
 
 
 def test_an_error_in_the_callback_leaves_no_program_behind(tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ def test_nothing_set() -> None:
     assert (contract.channels, contract.backend, contract.device) == ("default", "cpu", "local-task")
 
 
+def test_the_device_is_the_backends_own() -> None:
+    for row in BACKENDS.values():
+        contract = read_contract({"IREE_BACKEND": row.iree_backend})
+        assert (contract.backend, contract.device) == (row.name, row.hal_device)
+
+
 def test_everything_set() -> None:
     contract = read_contract(
         {

@@ -55,6 +55,7 @@ def test_a_segfault_of_jax_on_rocm() -> None:
     eager = {"JAX_DISABLE_JIT": "1"}
     assert name_of("phase2", "SIGSEGV", versions=JAX9, environment=eager) == "jax-rocm-conv-segfault"
     assert name_of("phase2", "SIGSEGV", versions=JAX10) is None, "fixed"
+    assert name_of("phase2", "SIGSEGV", versions={"jax": "0.10"}) is None, "0.10 is 0.10.0"
     assert name_of("phase2", "SIGSEGV") == "jax-rocm-jit-grad-segfault", "an unknown version may be any"
     assert name_of("phase2", "SIGABRT", versions=JAX9) is None
     assert name_of("phase3", "SIGSEGV", versions=JAX9) is None

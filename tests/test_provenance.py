@@ -78,7 +78,10 @@ def test_names_are_scrubbed_as_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "joe")
     monkeypatch.setattr("socket.gethostname", lambda: "box.lab")
     assert scrub("joe@box.lab: joey boxxlab joe-x box.lab2") == "USER@HOST: joey boxxlab joe-x box.lab2"
-    monkeypatch.setenv("LOGNAME", "root")
+    monkeypatch.setenv("LOGNAME", "")
+    monkeypatch.setattr("getpass.getuser", lambda: "")
+    assert scrub("nobody's name") == "nobody's name"
+    monkeypatch.setattr("getpass.getuser", lambda: "root")
     monkeypatch.setattr("socket.gethostname", lambda: "localhost")
     assert scrub("root of %root on localhost") == "root of %root on localhost", "these tell nothing"
 

@@ -36,7 +36,7 @@ def test_steps_appear_as_their_lines_end(tmp_path: Path) -> None:
 def test_no_line_stops_it(tmp_path: Path, value: bytes) -> None:
     path = tmp_path / "a.jsonl"
     odd = b'{"kind":"step","step":2,"epoch":0,"loss":%s,"lr":0.1}' % value
-    path.write_bytes(text([*lines(1), odd, b"\xff\xfe", b"", b'{"kind":"step","step":1e999}']))
+    path.write_bytes(text([*lines(1), odd, b"\xff\xfe", b'{"kind":"\xff"}', b"", b'{"kind":"step","step":1e999}']))
     tail = TraceTail(path)
     assert tail.advance()
     assert tail.step == (2 if value == b'"-Infinity"' else 1)

@@ -276,11 +276,6 @@ def _publish(partial: Path, trace: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(trace)
-    folder = os.open(trace.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _disk_trouble(stderr: str) -> str | None:

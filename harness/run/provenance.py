@@ -69,7 +69,7 @@ def scrub(text: str) -> str:
     """`text` without what tells about this machine: paths as `scrub_paths`, names of host and user as words."""
     text = scrub_paths(text)
     for name, instead in ((socket.gethostname(), "HOST"), (_user(), "USER")):
-        if len(name) > 2 and name not in ("localhost", "root"):
+        if name and name not in ("localhost", "root"):
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", instead, text)
     return text
 

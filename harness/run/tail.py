@@ -66,7 +66,7 @@ def keep_readable(path: Path, most_steps: int | None = None) -> tuple[Trace | No
         try:
             return read_trace(path, with_digest=True), problem
         except TraceError as error:
-            problem = problem or str(error)
+            problem = str(error)
             line = re.match(r":(\d+): ", str(error).removeprefix(one_line(path)))
             size = path.stat().st_size
             _cut(path, int(line[1]) - 1 if line else 0)
