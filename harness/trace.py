@@ -154,7 +154,8 @@ class TraceWriter:
         if not self._file.closed:
             with self._file:
                 self._file.flush()
-                os.fsync(self._file.fileno())
+                if Path(self._file.name).is_file():  # a device cannot be flushed
+                    os.fsync(self._file.fileno())
 
     def __enter__(self) -> Self:
         return self

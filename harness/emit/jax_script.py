@@ -64,7 +64,7 @@ def _write_constants(
 ) -> None:
     spec = graph.spec
     out.line(f"DTYPE = np.{'float32' if dtype == 'f32' else 'float64'}")
-    out.line(f"INPUT_SHAPE = {spec.input_shape}")
+    out.line(f"INPUT_SHAPE, CLASSES = {spec.input_shape}, {spec.classes}")
     out.line(f"BATCH, EPOCHS = {config.batch_size}, {config.epochs}")
     out.line(f"LR, WARMUP_EPOCHS = {config.lr!r}, {config.warmup_epochs}")
     if config.weight_decay:

@@ -35,8 +35,18 @@ def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
     path, clock = folder / f"{key}.vmfb", folder / f"{key}.seconds"
     if path.is_file() and clock.is_file():
         return Compiled(path, float(clock.read_text()), cached=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="compiling-") as scratch:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _compile(text, flags, name, path, clock)
+    except OSError as error:
+        raise EmitError(
+            f"{name}: the cache {folder} cannot be written: {error.strerror}. Set HARNESS_CACHE to a folder that can."
+        ) from None
+
+
+def _compile(text: str, flags: Sequence[str], name: str, path: Path, clock: Path) -> Compiled:
+    """Compile beside the cache's files and rename: two processes that compile one module do not disturb each other."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="compiling-") as scratch:
         source, made = Path(scratch, "module.mlir"), Path(scratch, "module.vmfb")
         source.write_text(text)
         started = time.perf_counter()
@@ -45,7 +55,9 @@ def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
         seconds = time.perf_counter() - started
         if done.returncode != 0 or not made.is_file():
             raise EmitError(f"{name}: iree-compile {' '.join(flags)}: {_diagnostic(done, str(source))}")
-        clock.write_text(f"{seconds:.3f}")
+        timed = Path(scratch, "seconds")
+        timed.write_text(f"{seconds:.3f}")
+        timed.replace(clock)
         made.replace(path)
     return Compiled(path, seconds, cached=False)
 

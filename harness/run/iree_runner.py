@@ -34,7 +34,10 @@ class Device:
     """An IREE device with the modules of a cell loaded; their functions are called by name."""
 
     def __init__(self, name: str, modules: Sequence[Path]) -> None:
-        self._device = rt.get_device(name)
+        try:
+            self._device = rt.get_device(name)
+        except (ValueError, RuntimeError) as error:
+            raise ContractError(f"IREE_DEVICE is {name!r}: {str(error).splitlines()[0]}") from None
         instance = rt.VmInstance()
         hal = rt.create_hal_module(instance, self._device)
         self._functions: dict[str, tuple[Any, Any]] = {}
@@ -140,7 +143,10 @@ def observations(
 
 def open_trace(path: Path, header: dict[str, Any]) -> TraceWriter:
     """A trace that starts with the header."""
-    return TraceWriter(path, msgspec.convert(header, TraceHeader))
+    try:
+        return TraceWriter(path, msgspec.convert(header, TraceHeader))
+    except OSError as error:
+        raise ContractError(f"LEAN_MLIR_TRACE_OUT is {str(path)!r}: {error.strerror}.") from None
 
 
 def train(plan: dict[str, Any], modules: Sequence[Path], folder: Path, contract: Contract) -> None:
@@ -157,12 +163,18 @@ def train(plan: dict[str, Any], modules: Sequence[Path], folder: Path, contract:
     table = [SimpleNamespace(**{**p, "shape": tuple(p["shape"])}) for p in plan["params"]]
     total_params = plan["header"]["total_params"]
     if contract.init_load is not None:
-        parameters = read_init(contract.init_load, total_params)
+        try:
+            parameters = read_init(contract.init_load, total_params)
+        except ContractError as error:
+            raise ContractError(f"LEAN_MLIR_INIT_LOAD: {error}") from None
     else:
         parameters = np.concatenate([part.ravel() for part in initial_parameters(table, plan["init_seed"])])
     raw = parameters.astype("<f4").tobytes()
     if contract.init_dump is not None:
-        contract.init_dump.write_bytes(raw)
+        try:
+            contract.init_dump.write_bytes(raw)
+        except OSError as error:
+            raise ContractError(f"LEAN_MLIR_INIT_DUMP is {str(contract.init_dump)!r}: {error.strerror}.") from None
 
     images = pixels(data.train_images, plan["dtype"]).reshape(-1, *plan["input_shape"])
     labels = fed_labels(data.train_labels)

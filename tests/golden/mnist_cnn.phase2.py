@@ -26,7 +26,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 jax.config.update("jax_default_matmul_precision", "highest")  # no TF32
 
 DTYPE = np.float32
-INPUT_SHAPE = (1, 28, 28)
+INPUT_SHAPE, CLASSES = (1, 28, 28), 10
 BATCH, EPOCHS = 128, 15
 LR, WARMUP_EPOCHS = 0.001, 1
 WEIGHT_DECAY = float(np.float32(0.0001))  # float32 in every dtype
@@ -90,11 +90,11 @@ def fail(message):
 
 
 def choice(name, default, allowed):
-    """An environment variable that takes one of a few values."""
-    value = os.environ.get(name, default)
-    if value not in allowed:
-        fail(f"{name} is {value!r}, expected one of {', '.join(map(repr, allowed))} or unset.")
-    return value
+    """An environment variable that takes one of a few values; `default` when it is unset."""
+    value = os.environ.get(name)
+    if value is not None and value not in allowed:
+        fail(f"{name} is {value!r}, expected {' or '.join(allowed)}. Unset it for the default.")
+    return default if value is None else value
 
 
 def max_steps():
@@ -102,16 +102,27 @@ def max_steps():
     value = os.environ.get("LEAN_MLIR_MAX_STEPS")
     if value is None:
         return None
-    if not value.isdecimal() or int(value) < 1:
-        fail(f"LEAN_MLIR_MAX_STEPS is {value!r}, expected a whole number of at least 1.")
+    if not (value.isascii() and value.isdecimal() and len(value) <= 16 and 1 <= int(value) <= 2**53):
+        fail(f"LEAN_MLIR_MAX_STEPS is {value[:40]!r}, expected a whole number of at least 1.")
     return int(value)
+
+
+def open_output(name, unset, mode, **options):
+    """The file that an environment variable names, opened for writing; `unset` when there is none."""
+    path = os.environ.get(name, unset)
+    try:
+        return open(path, mode, **options)
+    except OSError as error:
+        fail(f"{name} is {path!r}: {error.strerror}, expected a file that can be written.")
 
 
 def read_idx(path, magic, axes):
     """One IDX file as an array of bytes."""
     raw = path.read_bytes()
+    if len(raw) < 4 * (1 + axes):
+        fail(f"{path}: not an IDX file of {axes} axes.")
     head = np.frombuffer(raw[: 4 * (1 + axes)], ">u4")
-    if len(head) != 1 + axes or head[0] != magic or len(raw) - 4 * (1 + axes) != math.prod(map(int, head[1:])):
+    if head[0] != magic or len(raw) - 4 * (1 + axes) != math.prod(map(int, head[1:])):
         fail(f"{path}: not an IDX file of {axes} axes.")
     return np.frombuffer(raw, np.uint8, offset=4 * (1 + axes)).reshape(head[1:].astype(int))
 
@@ -126,7 +137,13 @@ def load_data(folder):
                 fail(f"{path}: no such file. The last argument is the data folder.")
             arrays.append(read_idx(path, magic, axes))
             digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    for i in (0, 2):
+    for i, split in ((0, "train"), (2, "t10k")):
+        if arrays[i][0].size != math.prod(INPUT_SHAPE):
+            fail(f"{folder}: {split} images are of {arrays[i].shape[1:]}, expected {INPUT_SHAPE}.")
+        if len(arrays[i]) != len(arrays[i + 1]):
+            fail(f"{folder}: {len(arrays[i])} {split} images have {len(arrays[i + 1])} labels.")
+        if arrays[i + 1].max() >= CLASSES:
+            fail(f"{folder}: a {split} label is {arrays[i + 1].max()}, expected at most {CLASSES - 1}.")
         scaled = arrays[i].astype(np.float32) / np.float32(255)
         arrays[i] = scaled.reshape(-1, *INPUT_SHAPE).astype(DTYPE)
         arrays[i + 1] = arrays[i + 1].astype(np.int32)
@@ -189,7 +206,8 @@ def initial_parameters():
                 seed += 1
         flat = np.concatenate(parts)
     if "LEAN_MLIR_INIT_DUMP" in os.environ:
-        Path(os.environ["LEAN_MLIR_INIT_DUMP"]).write_bytes(flat.astype("<f4").tobytes())
+        with open_output("LEAN_MLIR_INIT_DUMP", None, "wb") as dump:
+            dump.write(flat.astype("<f4").tobytes())
     return flat
 
 
@@ -407,7 +425,7 @@ def accuracy(params, stats, images, labels):
 def main():
     if len(sys.argv) < 2:
         fail("no data folder. Give it as the last argument.")
-    shuffled = choice("LEAN_MLIR_NO_SHUFFLE", None, (None, "1")) is None
+    shuffled = choice("LEAN_MLIR_NO_SHUFFLE", None, ("1",)) is None
     channels = choice("HARNESS_TRACE_CHANNELS", "default", ("default", "all", "none"))
     limit = max_steps()
     (images, labels, test_images, test_labels), data_sha256 = load_data(Path(sys.argv[-1]))
@@ -417,7 +435,10 @@ def main():
     total_steps = EPOCHS * steps_per_epoch
     planned = total_steps if limit is None else min(limit, total_steps)
 
-    devices = jax.devices()
+    try:
+        devices = jax.devices()
+    except RuntimeError as error:
+        fail(f"no device: {str(error).splitlines()[0]}")
     while BATCH % len(devices):
         devices = devices[:-1]
     mesh = Mesh(np.array(devices), ("batch",))
@@ -442,7 +463,7 @@ def main():
         "emitted_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     }
     order = np.arange(len(images))
-    with open(os.environ.get("LEAN_MLIR_TRACE_OUT", os.devnull), "w", newline="\n", buffering=1) as trace:
+    with open_output("LEAN_MLIR_TRACE_OUT", os.devnull, "w", newline="\n", buffering=1) as trace:
         print(json.dumps(header), file=trace)
         for step in range(1, planned + 1):
             epoch, batch = divmod(step - 1, steps_per_epoch)
