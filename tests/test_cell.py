@@ -241,8 +241,15 @@ def test_a_program_that_ignores_the_limit_is_stopped_and_cut(tmp_path: Path) -> 
 
 def test_far_beyond_the_limit_before_anybody_looked(tmp_path: Path) -> None:
     hasty = "header()\nfor k in range(1, 5000): step(k)\n"
-    for ending in ("", "os.abort()", "raise SystemExit(3)", "time.sleep(60)", "trace.write('half')"):
+    for ending, told in (
+        ("", "; it had gone on: exit code 0"),
+        ("os.abort()", "; it had gone on: killed by SIGABRT"),
+        ("raise SystemExit(3)", "; it had gone on: exit code 3"),
+        ("trace.write('half')", "; it had gone on: exit code 0"),
+        ("time.sleep(60)", ""),
+    ):
         manifest = run(tmp_path, hasty + ending, obeys_step_limit=False, planned_steps=5)
+        assert manifest.reason in ("stopped after the planned steps" + told, "stopped after the planned steps")
         assert manifest.status == "complete", f"how fast we looked must not matter ({ending})"
         assert manifest.steps_written == 5
         assert files(tmp_path) == KEPT

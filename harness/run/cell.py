@@ -150,7 +150,8 @@ def _watch(
                 if on_progress is not None:
                     on_progress(tail.step, tail.loss, now - started)
         if not plan.obeys_step_limit and plan.planned_steps is not None and tail.step > plan.planned_steps:
-            end: _End | None = _End("complete", BEYOND, cut=True)
+            went_on = f"; it had gone on: {_natural_end(child.returncode).reason or 'exit code 0'}" if ended else ""
+            end: _End | None = _End("complete", BEYOND + went_on, cut=True)
         elif ended:
             end = _natural_end(child.returncode)
         elif interruptions.received:
