@@ -121,7 +121,7 @@ def measure_steps(name: str, rounds: int, burst: int) -> dict[str, Any]:
     }
 
 
-def measure_tracing(rounds: int = 640) -> dict[str, Any]:
+def measure_tracing(rounds: int = 5616) -> dict[str, Any]:
     """Time of writing an MLP step's line with the default channels, as a share of the step."""
     model = load_model("mnist_mlp")
     trainer, plan = phase3_trainer(model)
@@ -138,7 +138,7 @@ def measure_tracing(rounds: int = 640) -> dict[str, Any]:
             done = time.perf_counter()
             observed: dict[str, Any] = {}
             if step <= 8 or step % 64 == 0:
-                observed = observations(names, x, y, trainer.norms(gradients), trainer.norms(before))
+                observed = observations(names, x, y, *trainer.norms(gradients, before))
             trace.write_step(step, 0, float(loss), 0.001, **observed, wall_ms=1.0)
             training += done - started
             tracing += time.perf_counter() - done

@@ -125,7 +125,7 @@ def verify(
     from harness.models import load_model
     from harness.report import outcome as report
     from harness.run.cell import DEFAULT_TIMEOUT_S
-    from harness.run.external import parse_external
+    from harness.run.external import parse_externals
     from harness.verify import Options
     from harness.verify import verify as run
 
@@ -150,7 +150,7 @@ def verify(
         channels=channels,
         compile_all=compile_all,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
-        externals=tuple(map(parse_external, externals)),
+        externals=parse_externals(externals),
     )
     signal.signal(signal.SIGTERM, _interrupt)
     outcome = run(options)

@@ -155,16 +155,12 @@ class TrainConfig:
         self.optimizer.validate()
 
     def header(self) -> dict[str, Any]:
-        """The `config` object of a trace header: the published keys in their order, then what is off its default."""
+        """The `config` object of a trace header: the published keys in their order, then this project's."""
         names = ["weight_decay", "cosine", "warmup_epochs", "augment", "label_smoothing", "seed"]
         head: dict[str, Any] = {"lr": self.lr, "batch_size": self.batch_size, "epochs": self.epochs}
         head["use_adam"] = type(self.optimizer).__name__ == "Adam"
         head |= {name: getattr(self, name) for name in names}
-        if self.optimizer != type(self.optimizer)() or not head["use_adam"]:
-            head["optimizer"] = describe(self.optimizer)
-        if self.schedule != "epoch":
-            head["schedule"] = self.schedule
-        return head
+        return head | {"optimizer": describe(self.optimizer), "schedule": self.schedule}
 
 
 @dataclass(frozen=True, kw_only=True)

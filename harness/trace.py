@@ -1,5 +1,6 @@
 """The trace of a run: one JSON object a line, the header, then one line a step. `traces/README.md` specifies it."""
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ class TraceWriter:
 
     def __init__(self, path: str | Path, header: TraceHeader) -> None:
         self._encoder = msgspec.json.Encoder()
-        self._file = Path(path).open("wb")  # noqa: SIM115 - open for as long as the writer
+        self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115 - open for as long as the writer
         self._last_step = 0
         self._write(header)
 
@@ -153,7 +154,6 @@ class TraceWriter:
         """Flush to the disk and close."""
         if not self._file.closed:
             with self._file:
-                self._file.flush()
                 if Path(self._file.name).is_file():  # a device cannot be flushed
                     os.fsync(self._file.fileno())
 
@@ -164,8 +164,9 @@ class TraceWriter:
         self.close()
 
     def _write(self, line: TraceHeader | StepLine) -> None:
-        self._file.write(self._encoder.encode(line) + b"\n")
-        self._file.flush()
+        text = self._encoder.encode(line) + b"\n"
+        if self._file.write(text) != len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
 
 
 def to_number(value: float) -> Number:

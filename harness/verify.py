@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.backends import BACKENDS, presence
+from harness.backends import BACKENDS, Presence, presence
 from harness.cells import Cell, relation
 from harness.compare import Judging, compare
 from harness.data.batches import steps_per_epoch
@@ -145,13 +145,13 @@ def _run(
             program = external_program(external, cell) if external else PIPELINES[cell.pipeline].prepare(cell, build)
     except EmitError as error:
         return CellResult(cell, plan, refuse(plan, str(error)), asked=asked)
-    plan = _plan(options, plan, program, init, data, present.device)
+    plan = _plan(options, plan, program, init, data, present)
     with progress.running(cell.short_name, plan.planned_steps) as on_progress:
         return CellResult(cell, plan, run_cell(plan, on_progress), asked=asked)
 
 
 def _plan(
-    options: Options, plan: CellPlan, program: Program, init: Path, data: DataChoice, device: str | None
+    options: Options, plan: CellPlan, program: Program, init: Path, data: DataChoice, present: Presence
 ) -> CellPlan:
     environment = {**program.environment, INIT_LOAD: str(init), TRACE_CHANNELS: options.channels}
     if not options.shuffle:
@@ -166,7 +166,7 @@ def _plan(
         planned_steps=planned,
         timeout_s=options.timeout_s,
         obeys_step_limit=program.obeys_step_limit,
-        provenance=provenance(environment, device) | program.provenance,
+        provenance=provenance(environment, present.device, present) | program.provenance,
     )
 
 

@@ -83,8 +83,9 @@ class TwoPipelines:
             feed = (self.x, self.labels, np.array(np.float32(lr), self.kind), np.array(t, self.kind))
             n = len(self.graph.params)
             loss, *results = device.call("train_step", [*state, *(device.put(a) for a in feed)])
-            state, norms = results[:-n], device.call("norms", results[-n:])
-            rows.append([device.get(v) for v in (loss, *state[:n], *norms)])
+            norms, _ = device.call("norms", [*results[-n:], *state[:n]])
+            state = results[:-n]
+            rows.append([device.get(v) for v in (loss, *state[:n], norms)])
         return rows
 
 

@@ -21,7 +21,7 @@ from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
 
 # Layer -> its samples: (layer, shapes of its inputs without the batch).
 SAMPLES = {
-    Dense: [(Dense(5, 3), ((5,),)), (Dense(17, 8), ((17,),))],
+    Dense: [(Dense(5, 3), ((5,),)), (Dense(17, 8), ((17,),)), (Dense(784, 6), ((784,),)), (Dense(502, 3), ((502,),))],
     Convolution: [
         (Convolution(1, 4, 3), ((1, 6, 7),)),
         (Convolution(3, 2, 3), ((3, 5, 5),)),

@@ -101,7 +101,7 @@ def test_a_config_that_makes_no_sense_is_refused(change: dict[str, object]) -> N
 
 
 def test_header_config_has_the_published_keys_first() -> None:
-    assert list(load_model("mnist_mlp").config.header()) == (
+    assert list(load_model("mnist_mlp").config.header())[:10] == (
         [
             "lr",
             "batch_size",

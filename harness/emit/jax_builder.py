@@ -156,9 +156,9 @@ class JaxBuilder:
         """Logarithm of softmax over the last axis."""
         return Expr(f"jax.nn.log_softmax({x})")
 
-    def one_hot(self, labels: Expr, classes: int) -> Expr:
-        """Rows of zeros with a one at each label, in the cell's dtype."""
-        return Expr(f"jax.nn.one_hot({labels}, {classes}, dtype=DTYPE)")
+    def pick(self, x: Expr, labels: Expr) -> Expr:
+        """Of each row of x the element that its label names."""
+        return Expr(f"jnp.take_along_axis({x}, {labels.at(ATOM)}[:, None], axis=-1)[:, 0]")
 
     def dot(self, a: Expr, b: Expr) -> Expr:
         """Matrix product a @ b."""

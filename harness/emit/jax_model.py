@@ -51,11 +51,8 @@ def _write_loss(out: Source, graph: Graph, config: TrainConfig, conventions: Con
     with out.block("def loss_function(params, stats, x, labels, t):"):
         out.line(f'"""{type(loss).__name__}, averaged over the batch; also the running statistics."""')
         out.line("logits, new_stats = forward(params, stats, x, t)")
-        rule = jax_loss.of(type(loss))
-        out.line(
-            f"return {rule(loss, j, Expr('logits'), Expr('labels'), graph.spec.classes, config.label_smoothing)}, "
-            "new_stats"
-        )
+        value = jax_loss.of(type(loss))(loss, j, Expr("logits"), Expr("labels"), config.label_smoothing)
+        out.line(f"return {value}, new_stats")
     out.gap()
 
 

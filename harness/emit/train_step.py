@@ -3,7 +3,7 @@
 The order of a function's arguments and results is the interface between the modules and whoever runs them:
 `train_step`: parameters, optimizer slots (slot by slot), running statistics, x, labels, lr, t ->
               loss, parameters, slots, statistics, gradients.
-`norms`:      tensors shaped like the parameters -> the Euclidean norm of each.
+`norms`:      gradients, parameters -> the Euclidean norm of each, in two vectors.
 `logits`:     parameters, running statistics, x -> logits.
 
 Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
@@ -131,20 +131,24 @@ def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
 
 
 def _norms(graph: Graph, dtype: DType, conventions: Conventions) -> tuple[HloBuilder, list[Value]]:
-    """The Euclidean norm of each tensor, as one vector.
+    """The Euclidean norms of the gradients, as one vector, and those of the parameters.
 
     Rows are summed first and their sums then: one sum over everything adds up in sequence and loses four digits in f32.
     """
     h = HloBuilder(dtype, conventions)
-    squares = []
-    for p in graph.params:
-        x = h.input(p.name, p.shape)
-        with h.at(None, p.name):
-            total = h.mul(x, x, "square")
-            if len(p.shape) > 1:
-                total = h.sum(total, tuple(range(1, len(p.shape))), "row_sums")
-            squares.append(h.reshape(h.sum(total, (0,), "sum"), (1,), "sum_1"))
-    return h, [h.sqrt(h.concatenate(squares, 0, "squares"), "norms")]
+    results = []
+    for kind in ("grad", "param"):
+        squares = []
+        for p in graph.params:
+            name = f"{p.name}.{kind}"
+            x = h.input(name, p.shape)
+            with h.at(None, name):
+                total = h.mul(x, x, "square")
+                if len(p.shape) > 1:
+                    total = h.sum(total, tuple(range(1, len(p.shape))), "row_sums")
+                squares.append(h.reshape(h.sum(total, (0,), "sum"), (1,), "sum_1"))
+        results.append(h.sqrt(h.concatenate(squares, 0, f"{kind}_squares"), f"{kind}_norms"))
+    return h, results
 
 
 def _module(title: str, graph: Graph, functions: dict[str, tuple[HloBuilder, list[Value]]]) -> str:

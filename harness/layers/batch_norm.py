@@ -45,8 +45,8 @@ class BatchNorm(Layer):
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
     mean = j.let("mean", j.mean(x, (0, 1, 2)))
     var = j.let("var", j.mean(j.square(j.sub(x, mean)), (0, 1, 2)))
-    xhat = j.let("xhat", j.div(j.sub(x, mean), j.sqrt(j.add(var, EPSILON))))
-    return j.add(j.mul(gamma, xhat), beta), mean, var
+    scale = j.let("scale", j.div(gamma, j.sqrt(j.add(var, EPSILON))))
+    return j.add(j.mul(j.sub(x, mean), scale), beta), mean, var
 
 
 def _jax_running(j: JaxBuilder, old: Expr, batch: Expr, t: Expr) -> tuple[Expr, ...]:
@@ -67,8 +67,8 @@ def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 
 def _jax_normalise_eval(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr, mean: Expr, var: Expr) -> tuple[Expr, ...]:
-    xhat = j.let("xhat", j.div(j.sub(x, mean), j.sqrt(j.add(var, EPSILON))))
-    return (j.add(j.mul(gamma, xhat), beta),)
+    scale = j.let("scale", j.div(gamma, j.sqrt(j.add(var, EPSILON))))
+    return (j.add(j.mul(j.sub(x, mean), scale), beta),)
 
 
 @jax_eval_rule(BatchNorm)
@@ -82,13 +82,20 @@ def jax_batch_norm_eval(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class _Saved:
-    xhat: Value
+    x: Value
+    mean: Value
     istd: Value
 
 
 def _channel_sum(h: HloBuilder, x: Value, name: str) -> Value:
     """Σ over images and pixels of x (B, H·W, C): within images first, which uses all cores and keeps more digits."""
     return h.sum(h.sum(x, (1,), f"{name}_images"), (0,), name)
+
+
+def _normalise(h: HloBuilder, x: Value, mean: Value, istd: Value) -> Value:
+    """(x - mean) istd, channel by channel."""
+    centred = h.sub(x, h.broadcast(mean, x.shape, (2,), "mean_pixels"), "centred")
+    return h.mul(centred, h.broadcast(istd, x.shape, (2,), "istd_pixels"), "xhat")
 
 
 def _pixels(h: HloBuilder, x: Value) -> Value:
@@ -98,14 +105,14 @@ def _pixels(h: HloBuilder, x: Value) -> Value:
 
 @hlo_forward(BatchNorm)
 def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value, _Saved]:
-    """Two passes: the mean, then the mean square of what is left. Backward needs xhat and 1/std."""
+    """Two passes: the mean, then the mean square of what is left. Backward needs x, which exists anyway, not xhat."""
     x = _pixels(h, image)
     count = float(x.shape[0] * x.shape[1])
     mean = h.div(_channel_sum(h, x, "total"), count, "mean")
     centred = h.sub(x, h.broadcast(mean, x.shape, (2,), "mean_pixels"), "centred")
     var = h.div(_channel_sum(h, h.mul(centred, centred, "squares"), "total_squares"), count, "var")
     istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
-    xhat = h.mul(centred, h.broadcast(istd, x.shape, (2,), "istd_pixels"), "xhat")
+    xhat = _normalise(h, x, mean, istd)
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (2,), "gamma_pixels"), "scaled")
     y = h.add(scaled, h.broadcast(h.param("beta"), x.shape, (2,), "beta_pixels"), "y_pixels")
     first = h.broadcast(h.compare("EQ", h.inputs["t"], 1.0, "first"), (layer.channels,), (), "first_channels")
@@ -113,7 +120,7 @@ def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value
         kept = h.mul(h.state(name), MOMENTUM, f"{name}_kept")
         later = h.add(kept, h.mul(batch, 1 - MOMENTUM, f"{name}_batch"), f"{name}_later")
         h.set_state(name, h.select(first, batch, later, f"{name}_new"))
-    return h.reshape(y, image.shape, "y"), _Saved(xhat, istd)
+    return h.reshape(y, image.shape, "y"), _Saved(x, mean, istd)
 
 
 @hlo_backward(BatchNorm)
@@ -125,15 +132,16 @@ def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _Saved, dy_i
     """
     dy = _pixels(h, dy_image)
     n = dy.shape[0] * dy.shape[1]
+    xhat = _normalise(h, saved.x, saved.mean, saved.istd)
     dbeta = _channel_sum(h, dy, "dbeta")
-    dgamma = _channel_sum(h, h.mul(dy, saved.xhat, "dy_xhat"), "dgamma")
+    dgamma = _channel_sum(h, h.mul(dy, xhat, "dy_xhat"), "dgamma")
     h.grad("gamma", dgamma)
     h.grad("beta", dbeta)
     inverse = 1 / n if h.conventions.batch_norm_inverse_count == "exact" else round(1 / n, 6)
     scale = h.mul(h.mul(saved.istd, h.param("gamma"), "istd_gamma"), inverse, "scale")
     own = h.mul(dy, float(n), "n_dy")
     mean_part = h.sub(own, h.broadcast(dbeta, dy.shape, (2,), "dbeta_pixels"), "less_mean")
-    var_part = h.mul(saved.xhat, h.broadcast(dgamma, dy.shape, (2,), "dgamma_pixels"), "var_part")
+    var_part = h.mul(xhat, h.broadcast(dgamma, dy.shape, (2,), "dgamma_pixels"), "var_part")
     less_var = h.sub(mean_part, var_part, "less_var")
     dx = h.mul(less_var, h.broadcast(scale, dy.shape, (2,), "scale_pixels"), "dx_pixels")
     return (h.reshape(dx, dy_image.shape, "dx"),)

@@ -10,6 +10,8 @@ from harness.rules import hlo_backward, hlo_forward, jax_rule
 from harness.shapes import dims
 from harness.spec import Activated, Param, Shape
 
+LONGEST_SUM = 512
+
 
 @dataclass(frozen=True)
 class Dense(Activated):
@@ -53,8 +55,19 @@ def jax_dense(layer: Dense, j: JaxBuilder, x: Expr) -> Expr:
 @hlo_forward(Dense)
 def hlo_dense(layer: Dense, h: HloBuilder, x: Value) -> tuple[Value, Value]:
     """x w + b; backward needs x."""
-    xw = h.dot(x, h.param("w"), ((1,), (0,)), name="xw")
+    xw = _product(h, x, h.param("w"))
     return h.add(xw, h.broadcast(h.param("b"), xw.shape, (1,), "b_rows"), "y"), x
+
+
+def _product(h: HloBuilder, x: Value, w: Value) -> Value:
+    """x w. A long sum is taken in blocks that are added at the end, which runs faster and rounds less."""
+    (batch, inputs), units = x.shape, w.shape[1]
+    blocks = next((n for n in range(1, inputs) if inputs % n == 0 and inputs // n <= LONGEST_SUM), 1)
+    if blocks == 1 or inputs // blocks < LONGEST_SUM // 4:
+        return h.dot(x, w, ((1,), (0,)), name="xw")
+    x_blocks = h.reshape(x, (batch, blocks, inputs // blocks), "x_blocks")
+    w_blocks = h.reshape(w, (blocks, inputs // blocks, units), "w_blocks")
+    return h.sum(h.dot(x_blocks, w_blocks, ((2,), (1,)), ((1,), (0,)), "xw_blocks"), (0,), "xw")
 
 
 @hlo_backward(Dense)

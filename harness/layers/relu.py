@@ -32,11 +32,12 @@ def jax_relu(layer: Relu, j: JaxBuilder, x: Expr) -> Expr:
 
 @hlo_forward(Relu)
 def hlo_relu(layer: Relu, h: HloBuilder, x: Value) -> tuple[Value, Value]:
-    """max(x, 0); backward needs x."""
-    return h.maximum(x, 0.0, "y"), x
+    """max(x, 0); backward needs y, so that x need not be kept."""
+    y = h.maximum(x, 0.0, "y")
+    return y, y
 
 
 @hlo_backward(Relu)
-def hlo_relu_backward(layer: Relu, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
-    """dx = dy where x > 0, else 0."""
-    return (h.select(h.compare("GT", x, 0.0, "positive"), dy, 0.0, "dx"),)
+def hlo_relu_backward(layer: Relu, h: HloBuilder, y: Value, dy: Value) -> tuple[Value]:
+    """dx = dy where x > 0, which is where y > 0, else 0."""
+    return (h.select(h.compare("GT", y, 0.0, "positive"), dy, 0.0, "dx"),)

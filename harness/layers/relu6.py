@@ -32,12 +32,13 @@ def jax_relu6(layer: Relu6, j: JaxBuilder, x: Expr) -> Expr:
 
 @hlo_forward(Relu6)
 def hlo_relu6(layer: Relu6, h: HloBuilder, x: Value) -> tuple[Value, Value]:
-    """min(max(x, 0), 6); backward needs x."""
-    return h.minimum(h.maximum(x, 0.0, "positive_part"), 6.0, "y"), x
+    """min(max(x, 0), 6); backward needs y, so that x need not be kept."""
+    y = h.minimum(h.maximum(x, 0.0, "positive_part"), 6.0, "y")
+    return y, y
 
 
 @hlo_backward(Relu6)
-def hlo_relu6_backward(layer: Relu6, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
-    """dx = dy where 0 < x < 6, else 0."""
-    inside = h.logical_and(h.compare("GT", x, 0.0, "above_0"), h.compare("LT", x, 6.0, "below_6"), "inside")
+def hlo_relu6_backward(layer: Relu6, h: HloBuilder, y: Value, dy: Value) -> tuple[Value]:
+    """dx = dy where 0 < x < 6, which is where 0 < y < 6, else 0."""
+    inside = h.logical_and(h.compare("GT", y, 0.0, "above_0"), h.compare("LT", y, 6.0, "below_6"), "inside")
     return (h.select(inside, dy, 0.0, "dx"),)

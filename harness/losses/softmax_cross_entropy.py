@@ -19,16 +19,14 @@ class SoftmaxCrossEntropy(Loss):
 
 
 @jax_loss(SoftmaxCrossEntropy)
-def jax_cross_entropy(
-    loss: SoftmaxCrossEntropy, j: JaxBuilder, z: Expr, labels: Expr, classes: int, smoothing: float
-) -> Expr:
-    """-mean(sum(target * log_softmax(z)))."""
-    target = j.let("target", j.one_hot(labels, classes))
-    if smoothing:
-        on, off = 1 - smoothing + smoothing / classes, smoothing / classes
-        target = j.let("target", j.add(j.mul(target, on - off), off))
+def jax_cross_entropy(loss: SoftmaxCrossEntropy, j: JaxBuilder, z: Expr, labels: Expr, smoothing: float) -> Expr:
+    """-mean(log_softmax(z)[label]), with smoothing (1-a) of that and a of the mean over the classes."""
     log_p = j.let("log_p", j.log_softmax(z))
-    return j.neg(j.mean(j.sum(j.mul(target, log_p), -1)))
+    likelihood = j.let("likelihood", j.pick(log_p, labels))
+    if smoothing:
+        uniform = j.mul(smoothing, j.mean(log_p, -1))
+        likelihood = j.let("likelihood", j.add(j.mul(1 - smoothing, likelihood), uniform))
+    return j.neg(j.mean(likelihood))
 
 
 @hlo_loss(SoftmaxCrossEntropy)

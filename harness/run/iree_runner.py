@@ -103,9 +103,9 @@ class Trainer:
         self._state, gradients = results[: -self._params], results[-self._params :]
         return d.get(loss), gradients
 
-    def norms(self, tensors: Sequence[Any]) -> Array:
-        """The Euclidean norm of each tensor, given parameters or gradients on the device."""
-        return self._device.get(self._device.call("norms", tensors)[0])
+    def norms(self, gradients: Sequence[Any], parameters: Sequence[Any]) -> list[Array]:
+        """The Euclidean norms of the gradients, and those of the parameters, given on the device."""
+        return [self._device.get(view) for view in self._device.call("norms", [*gradients, *parameters])]
 
     def logits(self, x: Array) -> Array:
         """Logits of a batch, with running statistics."""
@@ -201,7 +201,7 @@ def train(plan: dict[str, Any], modules: Sequence[Path], folder: Path, contract:
             wall_ms = 1000 * (time.perf_counter() - started)
             observed: dict[str, Any] = {}
             if contract.observes(step):
-                observed = observations(names, x, y, trainer.norms(gradients), trainer.norms(parameters_before))
+                observed = observations(names, x, y, *trainer.norms(gradients, parameters_before))
             epoch = (step - 1) // order.steps_per_epoch
             trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
             if (step - 1) % order.steps_per_epoch == 0 or step == planned:

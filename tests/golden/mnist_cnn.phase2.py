@@ -70,7 +70,7 @@ HEADER = {
     "kind": "header",
     "phase": "phase2",
     "netspec_name": "MNIST-CNN",
-    "config": {"lr": 0.001, "batch_size": 128, "epochs": 15, "use_adam": True, "weight_decay": 0.0001, "cosine": True, "warmup_epochs": 1, "augment": False, "label_smoothing": 0.0, "seed": 314159},
+    "config": {"lr": 0.001, "batch_size": 128, "epochs": 15, "use_adam": True, "weight_decay": 0.0001, "cosine": True, "warmup_epochs": 1, "augment": False, "label_smoothing": 0.0, "seed": 314159, "optimizer": {"is": "Adam", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-08}, "schedule": "epoch"},
     "total_params": 1676458,
     "dataset": "mnist",
     "emitter_version": "0.1.0",
@@ -225,8 +225,8 @@ def batch_norm(x, gamma, beta):
     """Normalise each channel over the batch and its pixels; also gives the batch's mean and biased variance."""
     mean = jnp.mean(x, axis=(0, 1, 2))
     var = jnp.mean(jnp.square(x - mean), axis=(0, 1, 2))
-    xhat = (x - mean) / jnp.sqrt(var + 1e-05)
-    return gamma * xhat + beta, mean, var
+    scale = gamma / jnp.sqrt(var + 1e-05)
+    return (x - mean) * scale + beta, mean, var
 
 
 def running(old, batch, t):
@@ -236,8 +236,8 @@ def running(old, batch, t):
 
 def batch_norm_eval(x, gamma, beta, mean, var):
     """Normalise each channel with its running statistics."""
-    xhat = (x - mean) / jnp.sqrt(var + 1e-05)
-    return gamma * xhat + beta
+    scale = gamma / jnp.sqrt(var + 1e-05)
+    return (x - mean) * scale + beta
 
 
 def forward(params, stats, x, t):
@@ -342,9 +342,9 @@ def forward_eval(params, stats, x):
 def loss_function(params, stats, x, labels, t):
     """SoftmaxCrossEntropy, averaged over the batch; also the running statistics."""
     logits, new_stats = forward(params, stats, x, t)
-    target = jax.nn.one_hot(labels, 10, dtype=DTYPE)
     log_p = jax.nn.log_softmax(logits)
-    return -jnp.mean(jnp.sum(target * log_p, axis=-1)), new_stats
+    likelihood = jnp.take_along_axis(log_p, labels[:, None], axis=-1)[:, 0]
+    return -jnp.mean(likelihood), new_stats
 
 
 def adam(g, m, v, t):

@@ -255,7 +255,11 @@ module @logits {
     %pool2_max3 = stablehlo.maximum %pool2_max2, %pool2_tap11 : tensor<128x7x7x64xf32>
     %flatten1_nchw = stablehlo.transpose %pool2_max3, dims = [0, 3, 1, 2] : (tensor<128x7x7x64xf32>) -> tensor<128x64x7x7xf32>
     %flatten1_y = stablehlo.reshape %flatten1_nchw : (tensor<128x64x7x7xf32>) -> tensor<128x3136xf32>
-    %dense1_xw = stablehlo.dot_general %flatten1_y, %dense1_w, contracting_dims = [1] x [0] : (tensor<128x3136xf32>, tensor<3136x512xf32>) -> tensor<128x512xf32>
+    %dense1_x_blocks = stablehlo.reshape %flatten1_y : (tensor<128x3136xf32>) -> tensor<128x7x448xf32>
+    %dense1_w_blocks = stablehlo.reshape %dense1_w : (tensor<3136x512xf32>) -> tensor<7x448x512xf32>
+    %dense1_xw_blocks = stablehlo.dot_general %dense1_x_blocks, %dense1_w_blocks, batching_dims = [1] x [0], contracting_dims = [2] x [1] : (tensor<128x7x448xf32>, tensor<7x448x512xf32>) -> tensor<7x128x512xf32>
+    %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
+    %dense1_xw = stablehlo.reduce(%dense1_xw_blocks init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<7x128x512xf32>, tensor<f32>) -> tensor<128x512xf32>
     %dense1_b_rows = stablehlo.broadcast_in_dim %dense1_b, dims = [1] : (tensor<512xf32>) -> tensor<128x512xf32>
     %dense1_y = stablehlo.add %dense1_xw, %dense1_b_rows : tensor<128x512xf32>
     %c_0_128_512 = stablehlo.constant dense<0.0> : tensor<128x512xf32>

@@ -122,8 +122,10 @@ module @train_step {
     %conv1_bn_std = stablehlo.sqrt %conv1_bn_var_eps : tensor<32xf32>
     %c_1_32 = stablehlo.constant dense<1.0> : tensor<32xf32>
     %conv1_bn_istd = stablehlo.divide %c_1_32, %conv1_bn_std : tensor<32xf32>
+    %conv1_bn_mean_pixels_2 = stablehlo.broadcast_in_dim %conv1_bn_mean, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
+    %conv1_bn_centred_2 = stablehlo.subtract %conv1_bn_pixels, %conv1_bn_mean_pixels_2 : tensor<128x784x32xf32>
     %conv1_bn_istd_pixels = stablehlo.broadcast_in_dim %conv1_bn_istd, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
-    %conv1_bn_xhat = stablehlo.multiply %conv1_bn_centred, %conv1_bn_istd_pixels : tensor<128x784x32xf32>
+    %conv1_bn_xhat = stablehlo.multiply %conv1_bn_centred_2, %conv1_bn_istd_pixels : tensor<128x784x32xf32>
     %conv1_bn_gamma_pixels = stablehlo.broadcast_in_dim %conv1_gamma, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
     %conv1_bn_scaled = stablehlo.multiply %conv1_bn_xhat, %conv1_bn_gamma_pixels : tensor<128x784x32xf32>
     %conv1_bn_beta_pixels = stablehlo.broadcast_in_dim %conv1_beta, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
@@ -199,8 +201,10 @@ module @train_step {
     %conv2_bn_var_eps = stablehlo.add %conv2_bn_var, %c_1em05_32 : tensor<32xf32>
     %conv2_bn_std = stablehlo.sqrt %conv2_bn_var_eps : tensor<32xf32>
     %conv2_bn_istd = stablehlo.divide %c_1_32, %conv2_bn_std : tensor<32xf32>
+    %conv2_bn_mean_pixels_2 = stablehlo.broadcast_in_dim %conv2_bn_mean, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
+    %conv2_bn_centred_2 = stablehlo.subtract %conv2_bn_pixels, %conv2_bn_mean_pixels_2 : tensor<128x784x32xf32>
     %conv2_bn_istd_pixels = stablehlo.broadcast_in_dim %conv2_bn_istd, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
-    %conv2_bn_xhat = stablehlo.multiply %conv2_bn_centred, %conv2_bn_istd_pixels : tensor<128x784x32xf32>
+    %conv2_bn_xhat = stablehlo.multiply %conv2_bn_centred_2, %conv2_bn_istd_pixels : tensor<128x784x32xf32>
     %conv2_bn_gamma_pixels = stablehlo.broadcast_in_dim %conv2_gamma, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
     %conv2_bn_scaled = stablehlo.multiply %conv2_bn_xhat, %conv2_bn_gamma_pixels : tensor<128x784x32xf32>
     %conv2_bn_beta_pixels = stablehlo.broadcast_in_dim %conv2_beta, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
@@ -299,8 +303,10 @@ module @train_step {
     %conv3_bn_std = stablehlo.sqrt %conv3_bn_var_eps : tensor<64xf32>
     %c_1_64 = stablehlo.constant dense<1.0> : tensor<64xf32>
     %conv3_bn_istd = stablehlo.divide %c_1_64, %conv3_bn_std : tensor<64xf32>
+    %conv3_bn_mean_pixels_2 = stablehlo.broadcast_in_dim %conv3_bn_mean, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
+    %conv3_bn_centred_2 = stablehlo.subtract %conv3_bn_pixels, %conv3_bn_mean_pixels_2 : tensor<128x196x64xf32>
     %conv3_bn_istd_pixels = stablehlo.broadcast_in_dim %conv3_bn_istd, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
-    %conv3_bn_xhat = stablehlo.multiply %conv3_bn_centred, %conv3_bn_istd_pixels : tensor<128x196x64xf32>
+    %conv3_bn_xhat = stablehlo.multiply %conv3_bn_centred_2, %conv3_bn_istd_pixels : tensor<128x196x64xf32>
     %conv3_bn_gamma_pixels = stablehlo.broadcast_in_dim %conv3_gamma, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
     %conv3_bn_scaled = stablehlo.multiply %conv3_bn_xhat, %conv3_bn_gamma_pixels : tensor<128x196x64xf32>
     %conv3_bn_beta_pixels = stablehlo.broadcast_in_dim %conv3_beta, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
@@ -375,8 +381,10 @@ module @train_step {
     %conv4_bn_var_eps = stablehlo.add %conv4_bn_var, %c_1em05_64 : tensor<64xf32>
     %conv4_bn_std = stablehlo.sqrt %conv4_bn_var_eps : tensor<64xf32>
     %conv4_bn_istd = stablehlo.divide %c_1_64, %conv4_bn_std : tensor<64xf32>
+    %conv4_bn_mean_pixels_2 = stablehlo.broadcast_in_dim %conv4_bn_mean, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
+    %conv4_bn_centred_2 = stablehlo.subtract %conv4_bn_pixels, %conv4_bn_mean_pixels_2 : tensor<128x196x64xf32>
     %conv4_bn_istd_pixels = stablehlo.broadcast_in_dim %conv4_bn_istd, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
-    %conv4_bn_xhat = stablehlo.multiply %conv4_bn_centred, %conv4_bn_istd_pixels : tensor<128x196x64xf32>
+    %conv4_bn_xhat = stablehlo.multiply %conv4_bn_centred_2, %conv4_bn_istd_pixels : tensor<128x196x64xf32>
     %conv4_bn_gamma_pixels = stablehlo.broadcast_in_dim %conv4_gamma, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
     %conv4_bn_scaled = stablehlo.multiply %conv4_bn_xhat, %conv4_bn_gamma_pixels : tensor<128x196x64xf32>
     %conv4_bn_beta_pixels = stablehlo.broadcast_in_dim %conv4_beta, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
@@ -422,7 +430,10 @@ module @train_step {
     %flatten1_nchw = stablehlo.transpose %pool2_max3, dims = [0, 3, 1, 2] : (tensor<128x7x7x64xf32>) -> tensor<128x64x7x7xf32>
     %flatten1_y = stablehlo.reshape %flatten1_nchw : (tensor<128x64x7x7xf32>) -> tensor<128x3136xf32>
     // dense1: Dense 3136 -> 512
-    %dense1_xw = stablehlo.dot_general %flatten1_y, %dense1_w, contracting_dims = [1] x [0] : (tensor<128x3136xf32>, tensor<3136x512xf32>) -> tensor<128x512xf32>
+    %dense1_x_blocks = stablehlo.reshape %flatten1_y : (tensor<128x3136xf32>) -> tensor<128x7x448xf32>
+    %dense1_w_blocks = stablehlo.reshape %dense1_w : (tensor<3136x512xf32>) -> tensor<7x448x512xf32>
+    %dense1_xw_blocks = stablehlo.dot_general %dense1_x_blocks, %dense1_w_blocks, batching_dims = [1] x [0], contracting_dims = [2] x [1] : (tensor<128x7x448xf32>, tensor<7x448x512xf32>) -> tensor<7x128x512xf32>
+    %dense1_xw = stablehlo.reduce(%dense1_xw_blocks init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<7x128x512xf32>, tensor<f32>) -> tensor<128x512xf32>
     %dense1_b_rows = stablehlo.broadcast_in_dim %dense1_b, dims = [1] : (tensor<512xf32>) -> tensor<128x512xf32>
     %dense1_y = stablehlo.add %dense1_xw, %dense1_b_rows : tensor<128x512xf32>
     // dense1.relu: Relu 512 -> 512
@@ -464,7 +475,7 @@ module @train_step {
     %d_dense2_db = stablehlo.reduce(%loss_dz init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x10xf32>, tensor<f32>) -> tensor<10xf32>
     %d_dense2_dx = stablehlo.dot_general %loss_dz, %dense2_w, contracting_dims = [1] x [1] : (tensor<128x10xf32>, tensor<512x10xf32>) -> tensor<128x512xf32>
     // dense1.relu: backward
-    %d_dense1_relu_positive = stablehlo.compare GT, %dense1_y, %c_0_128_512, FLOAT : (tensor<128x512xf32>, tensor<128x512xf32>) -> tensor<128x512xi1>
+    %d_dense1_relu_positive = stablehlo.compare GT, %dense1_relu_y, %c_0_128_512, FLOAT : (tensor<128x512xf32>, tensor<128x512xf32>) -> tensor<128x512xi1>
     %d_dense1_relu_dx = stablehlo.select %d_dense1_relu_positive, %d_dense2_dx, %c_0_128_512 : tensor<128x512xi1>, tensor<128x512xf32>
     // dense1: backward
     %d_dense1_dw = stablehlo.dot_general %flatten1_y, %d_dense1_relu_dx, contracting_dims = [0] x [0] : (tensor<128x3136xf32>, tensor<128x512xf32>) -> tensor<3136x512xf32>
@@ -488,13 +499,17 @@ module @train_step {
     %d_pool2_cells = stablehlo.concatenate %d_pool2_cell_row, %d_pool2_cell_row_2, dim = 2 : (tensor<128x7x1x7x2x64xf32>, tensor<128x7x1x7x2x64xf32>) -> tensor<128x7x2x7x2x64xf32>
     %d_pool2_dx = stablehlo.reshape %d_pool2_cells : (tensor<128x7x2x7x2x64xf32>) -> tensor<128x14x14x64xf32>
     // conv4.relu: backward
-    %d_conv4_relu_positive = stablehlo.compare GT, %conv4_bn_y, %c_0_128_14_14_64, FLOAT : (tensor<128x14x14x64xf32>, tensor<128x14x14x64xf32>) -> tensor<128x14x14x64xi1>
+    %d_conv4_relu_positive = stablehlo.compare GT, %conv4_relu_y, %c_0_128_14_14_64, FLOAT : (tensor<128x14x14x64xf32>, tensor<128x14x14x64xf32>) -> tensor<128x14x14x64xi1>
     %d_conv4_relu_dx = stablehlo.select %d_conv4_relu_positive, %d_pool2_dx, %c_0_128_14_14_64 : tensor<128x14x14x64xi1>, tensor<128x14x14x64xf32>
     // conv4.bn: backward
     %d_conv4_bn_pixels = stablehlo.reshape %d_conv4_relu_dx : (tensor<128x14x14x64xf32>) -> tensor<128x196x64xf32>
+    %d_conv4_bn_mean_pixels = stablehlo.broadcast_in_dim %conv4_bn_mean, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
+    %d_conv4_bn_centred = stablehlo.subtract %conv4_bn_pixels, %d_conv4_bn_mean_pixels : tensor<128x196x64xf32>
+    %d_conv4_bn_istd_pixels = stablehlo.broadcast_in_dim %conv4_bn_istd, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
+    %d_conv4_bn_xhat = stablehlo.multiply %d_conv4_bn_centred, %d_conv4_bn_istd_pixels : tensor<128x196x64xf32>
     %d_conv4_bn_dbeta_images = stablehlo.reduce(%d_conv4_bn_pixels init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x196x64xf32>, tensor<f32>) -> tensor<128x64xf32>
     %d_conv4_bn_dbeta = stablehlo.reduce(%d_conv4_bn_dbeta_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x64xf32>, tensor<f32>) -> tensor<64xf32>
-    %d_conv4_bn_dy_xhat = stablehlo.multiply %d_conv4_bn_pixels, %conv4_bn_xhat : tensor<128x196x64xf32>
+    %d_conv4_bn_dy_xhat = stablehlo.multiply %d_conv4_bn_pixels, %d_conv4_bn_xhat : tensor<128x196x64xf32>
     %d_conv4_bn_dgamma_images = stablehlo.reduce(%d_conv4_bn_dy_xhat init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x196x64xf32>, tensor<f32>) -> tensor<128x64xf32>
     %d_conv4_bn_dgamma = stablehlo.reduce(%d_conv4_bn_dgamma_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x64xf32>, tensor<f32>) -> tensor<64xf32>
     %d_conv4_bn_istd_gamma = stablehlo.multiply %conv4_bn_istd, %conv4_gamma : tensor<64xf32>
@@ -505,7 +520,7 @@ module @train_step {
     %d_conv4_bn_dbeta_pixels = stablehlo.broadcast_in_dim %d_conv4_bn_dbeta, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
     %d_conv4_bn_less_mean = stablehlo.subtract %d_conv4_bn_n_dy, %d_conv4_bn_dbeta_pixels : tensor<128x196x64xf32>
     %d_conv4_bn_dgamma_pixels = stablehlo.broadcast_in_dim %d_conv4_bn_dgamma, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
-    %d_conv4_bn_var_part = stablehlo.multiply %conv4_bn_xhat, %d_conv4_bn_dgamma_pixels : tensor<128x196x64xf32>
+    %d_conv4_bn_var_part = stablehlo.multiply %d_conv4_bn_xhat, %d_conv4_bn_dgamma_pixels : tensor<128x196x64xf32>
     %d_conv4_bn_less_var = stablehlo.subtract %d_conv4_bn_less_mean, %d_conv4_bn_var_part : tensor<128x196x64xf32>
     %d_conv4_bn_scale_pixels = stablehlo.broadcast_in_dim %d_conv4_bn_scale, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
     %d_conv4_bn_dx_pixels = stablehlo.multiply %d_conv4_bn_less_var, %d_conv4_bn_scale_pixels : tensor<128x196x64xf32>
@@ -566,13 +581,17 @@ module @train_step {
     %d_conv4_w_hwoi = stablehlo.reshape %d_conv4_w_taps : (tensor<9x1x64x64xf32>) -> tensor<3x3x64x64xf32>
     %d_conv4_dx = stablehlo.convolution(%d_conv4_bn_dx, %d_conv4_w_hwoi) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {stride = [1, 1], pad = [[1, 1], [1, 1]]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64} : (tensor<128x14x14x64xf32>, tensor<3x3x64x64xf32>) -> tensor<128x14x14x64xf32>
     // conv3.relu: backward
-    %d_conv3_relu_positive = stablehlo.compare GT, %conv3_bn_y, %c_0_128_14_14_64, FLOAT : (tensor<128x14x14x64xf32>, tensor<128x14x14x64xf32>) -> tensor<128x14x14x64xi1>
+    %d_conv3_relu_positive = stablehlo.compare GT, %conv3_relu_y, %c_0_128_14_14_64, FLOAT : (tensor<128x14x14x64xf32>, tensor<128x14x14x64xf32>) -> tensor<128x14x14x64xi1>
     %d_conv3_relu_dx = stablehlo.select %d_conv3_relu_positive, %d_conv4_dx, %c_0_128_14_14_64 : tensor<128x14x14x64xi1>, tensor<128x14x14x64xf32>
     // conv3.bn: backward
     %d_conv3_bn_pixels = stablehlo.reshape %d_conv3_relu_dx : (tensor<128x14x14x64xf32>) -> tensor<128x196x64xf32>
+    %d_conv3_bn_mean_pixels = stablehlo.broadcast_in_dim %conv3_bn_mean, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
+    %d_conv3_bn_centred = stablehlo.subtract %conv3_bn_pixels, %d_conv3_bn_mean_pixels : tensor<128x196x64xf32>
+    %d_conv3_bn_istd_pixels = stablehlo.broadcast_in_dim %conv3_bn_istd, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
+    %d_conv3_bn_xhat = stablehlo.multiply %d_conv3_bn_centred, %d_conv3_bn_istd_pixels : tensor<128x196x64xf32>
     %d_conv3_bn_dbeta_images = stablehlo.reduce(%d_conv3_bn_pixels init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x196x64xf32>, tensor<f32>) -> tensor<128x64xf32>
     %d_conv3_bn_dbeta = stablehlo.reduce(%d_conv3_bn_dbeta_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x64xf32>, tensor<f32>) -> tensor<64xf32>
-    %d_conv3_bn_dy_xhat = stablehlo.multiply %d_conv3_bn_pixels, %conv3_bn_xhat : tensor<128x196x64xf32>
+    %d_conv3_bn_dy_xhat = stablehlo.multiply %d_conv3_bn_pixels, %d_conv3_bn_xhat : tensor<128x196x64xf32>
     %d_conv3_bn_dgamma_images = stablehlo.reduce(%d_conv3_bn_dy_xhat init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x196x64xf32>, tensor<f32>) -> tensor<128x64xf32>
     %d_conv3_bn_dgamma = stablehlo.reduce(%d_conv3_bn_dgamma_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x64xf32>, tensor<f32>) -> tensor<64xf32>
     %d_conv3_bn_istd_gamma = stablehlo.multiply %conv3_bn_istd, %conv3_gamma : tensor<64xf32>
@@ -581,7 +600,7 @@ module @train_step {
     %d_conv3_bn_dbeta_pixels = stablehlo.broadcast_in_dim %d_conv3_bn_dbeta, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
     %d_conv3_bn_less_mean = stablehlo.subtract %d_conv3_bn_n_dy, %d_conv3_bn_dbeta_pixels : tensor<128x196x64xf32>
     %d_conv3_bn_dgamma_pixels = stablehlo.broadcast_in_dim %d_conv3_bn_dgamma, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
-    %d_conv3_bn_var_part = stablehlo.multiply %conv3_bn_xhat, %d_conv3_bn_dgamma_pixels : tensor<128x196x64xf32>
+    %d_conv3_bn_var_part = stablehlo.multiply %d_conv3_bn_xhat, %d_conv3_bn_dgamma_pixels : tensor<128x196x64xf32>
     %d_conv3_bn_less_var = stablehlo.subtract %d_conv3_bn_less_mean, %d_conv3_bn_var_part : tensor<128x196x64xf32>
     %d_conv3_bn_scale_pixels = stablehlo.broadcast_in_dim %d_conv3_bn_scale, dims = [2] : (tensor<64xf32>) -> tensor<128x196x64xf32>
     %d_conv3_bn_dx_pixels = stablehlo.multiply %d_conv3_bn_less_var, %d_conv3_bn_scale_pixels : tensor<128x196x64xf32>
@@ -656,13 +675,17 @@ module @train_step {
     %d_pool1_cells = stablehlo.concatenate %d_pool1_cell_row, %d_pool1_cell_row_2, dim = 2 : (tensor<128x14x1x14x2x32xf32>, tensor<128x14x1x14x2x32xf32>) -> tensor<128x14x2x14x2x32xf32>
     %d_pool1_dx = stablehlo.reshape %d_pool1_cells : (tensor<128x14x2x14x2x32xf32>) -> tensor<128x28x28x32xf32>
     // conv2.relu: backward
-    %d_conv2_relu_positive = stablehlo.compare GT, %conv2_bn_y, %c_0_128_28_28_32, FLOAT : (tensor<128x28x28x32xf32>, tensor<128x28x28x32xf32>) -> tensor<128x28x28x32xi1>
+    %d_conv2_relu_positive = stablehlo.compare GT, %conv2_relu_y, %c_0_128_28_28_32, FLOAT : (tensor<128x28x28x32xf32>, tensor<128x28x28x32xf32>) -> tensor<128x28x28x32xi1>
     %d_conv2_relu_dx = stablehlo.select %d_conv2_relu_positive, %d_pool1_dx, %c_0_128_28_28_32 : tensor<128x28x28x32xi1>, tensor<128x28x28x32xf32>
     // conv2.bn: backward
     %d_conv2_bn_pixels = stablehlo.reshape %d_conv2_relu_dx : (tensor<128x28x28x32xf32>) -> tensor<128x784x32xf32>
+    %d_conv2_bn_mean_pixels = stablehlo.broadcast_in_dim %conv2_bn_mean, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
+    %d_conv2_bn_centred = stablehlo.subtract %conv2_bn_pixels, %d_conv2_bn_mean_pixels : tensor<128x784x32xf32>
+    %d_conv2_bn_istd_pixels = stablehlo.broadcast_in_dim %conv2_bn_istd, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
+    %d_conv2_bn_xhat = stablehlo.multiply %d_conv2_bn_centred, %d_conv2_bn_istd_pixels : tensor<128x784x32xf32>
     %d_conv2_bn_dbeta_images = stablehlo.reduce(%d_conv2_bn_pixels init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x784x32xf32>, tensor<f32>) -> tensor<128x32xf32>
     %d_conv2_bn_dbeta = stablehlo.reduce(%d_conv2_bn_dbeta_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x32xf32>, tensor<f32>) -> tensor<32xf32>
-    %d_conv2_bn_dy_xhat = stablehlo.multiply %d_conv2_bn_pixels, %conv2_bn_xhat : tensor<128x784x32xf32>
+    %d_conv2_bn_dy_xhat = stablehlo.multiply %d_conv2_bn_pixels, %d_conv2_bn_xhat : tensor<128x784x32xf32>
     %d_conv2_bn_dgamma_images = stablehlo.reduce(%d_conv2_bn_dy_xhat init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x784x32xf32>, tensor<f32>) -> tensor<128x32xf32>
     %d_conv2_bn_dgamma = stablehlo.reduce(%d_conv2_bn_dgamma_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x32xf32>, tensor<f32>) -> tensor<32xf32>
     %d_conv2_bn_istd_gamma = stablehlo.multiply %conv2_bn_istd, %conv2_gamma : tensor<32xf32>
@@ -673,7 +696,7 @@ module @train_step {
     %d_conv2_bn_dbeta_pixels = stablehlo.broadcast_in_dim %d_conv2_bn_dbeta, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
     %d_conv2_bn_less_mean = stablehlo.subtract %d_conv2_bn_n_dy, %d_conv2_bn_dbeta_pixels : tensor<128x784x32xf32>
     %d_conv2_bn_dgamma_pixels = stablehlo.broadcast_in_dim %d_conv2_bn_dgamma, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
-    %d_conv2_bn_var_part = stablehlo.multiply %conv2_bn_xhat, %d_conv2_bn_dgamma_pixels : tensor<128x784x32xf32>
+    %d_conv2_bn_var_part = stablehlo.multiply %d_conv2_bn_xhat, %d_conv2_bn_dgamma_pixels : tensor<128x784x32xf32>
     %d_conv2_bn_less_var = stablehlo.subtract %d_conv2_bn_less_mean, %d_conv2_bn_var_part : tensor<128x784x32xf32>
     %d_conv2_bn_scale_pixels = stablehlo.broadcast_in_dim %d_conv2_bn_scale, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
     %d_conv2_bn_dx_pixels = stablehlo.multiply %d_conv2_bn_less_var, %d_conv2_bn_scale_pixels : tensor<128x784x32xf32>
@@ -734,13 +757,17 @@ module @train_step {
     %d_conv2_w_hwoi = stablehlo.reshape %d_conv2_w_taps : (tensor<9x1x32x32xf32>) -> tensor<3x3x32x32xf32>
     %d_conv2_dx = stablehlo.convolution(%d_conv2_bn_dx, %d_conv2_w_hwoi) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {stride = [1, 1], pad = [[1, 1], [1, 1]]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64} : (tensor<128x28x28x32xf32>, tensor<3x3x32x32xf32>) -> tensor<128x28x28x32xf32>
     // conv1.relu: backward
-    %d_conv1_relu_positive = stablehlo.compare GT, %conv1_bn_y, %c_0_128_28_28_32, FLOAT : (tensor<128x28x28x32xf32>, tensor<128x28x28x32xf32>) -> tensor<128x28x28x32xi1>
+    %d_conv1_relu_positive = stablehlo.compare GT, %conv1_relu_y, %c_0_128_28_28_32, FLOAT : (tensor<128x28x28x32xf32>, tensor<128x28x28x32xf32>) -> tensor<128x28x28x32xi1>
     %d_conv1_relu_dx = stablehlo.select %d_conv1_relu_positive, %d_conv2_dx, %c_0_128_28_28_32 : tensor<128x28x28x32xi1>, tensor<128x28x28x32xf32>
     // conv1.bn: backward
     %d_conv1_bn_pixels = stablehlo.reshape %d_conv1_relu_dx : (tensor<128x28x28x32xf32>) -> tensor<128x784x32xf32>
+    %d_conv1_bn_mean_pixels = stablehlo.broadcast_in_dim %conv1_bn_mean, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
+    %d_conv1_bn_centred = stablehlo.subtract %conv1_bn_pixels, %d_conv1_bn_mean_pixels : tensor<128x784x32xf32>
+    %d_conv1_bn_istd_pixels = stablehlo.broadcast_in_dim %conv1_bn_istd, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
+    %d_conv1_bn_xhat = stablehlo.multiply %d_conv1_bn_centred, %d_conv1_bn_istd_pixels : tensor<128x784x32xf32>
     %d_conv1_bn_dbeta_images = stablehlo.reduce(%d_conv1_bn_pixels init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x784x32xf32>, tensor<f32>) -> tensor<128x32xf32>
     %d_conv1_bn_dbeta = stablehlo.reduce(%d_conv1_bn_dbeta_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x32xf32>, tensor<f32>) -> tensor<32xf32>
-    %d_conv1_bn_dy_xhat = stablehlo.multiply %d_conv1_bn_pixels, %conv1_bn_xhat : tensor<128x784x32xf32>
+    %d_conv1_bn_dy_xhat = stablehlo.multiply %d_conv1_bn_pixels, %d_conv1_bn_xhat : tensor<128x784x32xf32>
     %d_conv1_bn_dgamma_images = stablehlo.reduce(%d_conv1_bn_dy_xhat init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x784x32xf32>, tensor<f32>) -> tensor<128x32xf32>
     %d_conv1_bn_dgamma = stablehlo.reduce(%d_conv1_bn_dgamma_images init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x32xf32>, tensor<f32>) -> tensor<32xf32>
     %d_conv1_bn_istd_gamma = stablehlo.multiply %conv1_bn_istd, %conv1_gamma : tensor<32xf32>
@@ -749,7 +776,7 @@ module @train_step {
     %d_conv1_bn_dbeta_pixels = stablehlo.broadcast_in_dim %d_conv1_bn_dbeta, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
     %d_conv1_bn_less_mean = stablehlo.subtract %d_conv1_bn_n_dy, %d_conv1_bn_dbeta_pixels : tensor<128x784x32xf32>
     %d_conv1_bn_dgamma_pixels = stablehlo.broadcast_in_dim %d_conv1_bn_dgamma, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
-    %d_conv1_bn_var_part = stablehlo.multiply %conv1_bn_xhat, %d_conv1_bn_dgamma_pixels : tensor<128x784x32xf32>
+    %d_conv1_bn_var_part = stablehlo.multiply %d_conv1_bn_xhat, %d_conv1_bn_dgamma_pixels : tensor<128x784x32xf32>
     %d_conv1_bn_less_var = stablehlo.subtract %d_conv1_bn_less_mean, %d_conv1_bn_var_part : tensor<128x784x32xf32>
     %d_conv1_bn_scale_pixels = stablehlo.broadcast_in_dim %d_conv1_bn_scale, dims = [2] : (tensor<32xf32>) -> tensor<128x784x32xf32>
     %d_conv1_bn_dx_pixels = stablehlo.multiply %d_conv1_bn_less_var, %d_conv1_bn_scale_pixels : tensor<128x784x32xf32>
@@ -1148,80 +1175,152 @@ module @train_step {
     return %loss_mean, %conv1_w_decayed, %conv1_gamma_stepped, %conv1_beta_stepped, %conv2_w_decayed, %conv2_gamma_stepped, %conv2_beta_stepped, %conv3_w_decayed, %conv3_gamma_stepped, %conv3_beta_stepped, %conv4_w_decayed, %conv4_gamma_stepped, %conv4_beta_stepped, %dense1_w_decayed, %dense1_b_stepped, %dense2_w_decayed, %dense2_b_stepped, %conv1_w_m_new, %conv1_gamma_m_new, %conv1_beta_m_new, %conv2_w_m_new, %conv2_gamma_m_new, %conv2_beta_m_new, %conv3_w_m_new, %conv3_gamma_m_new, %conv3_beta_m_new, %conv4_w_m_new, %conv4_gamma_m_new, %conv4_beta_m_new, %dense1_w_m_new, %dense1_b_m_new, %dense2_w_m_new, %dense2_b_m_new, %conv1_w_v_new, %conv1_gamma_v_new, %conv1_beta_v_new, %conv2_w_v_new, %conv2_gamma_v_new, %conv2_beta_v_new, %conv3_w_v_new, %conv3_gamma_v_new, %conv3_beta_v_new, %conv4_w_v_new, %conv4_gamma_v_new, %conv4_beta_v_new, %dense1_w_v_new, %dense1_b_v_new, %dense2_w_v_new, %dense2_b_v_new, %conv1_bn_mean_new, %conv1_bn_var_new, %conv2_bn_mean_new, %conv2_bn_var_new, %conv3_bn_mean_new, %conv3_bn_var_new, %conv4_bn_mean_new, %conv4_bn_var_new, %conv1_w_grad, %conv1_gamma_grad, %conv1_beta_grad, %conv2_w_grad, %conv2_gamma_grad, %conv2_beta_grad, %conv3_w_grad, %conv3_gamma_grad, %conv3_beta_grad, %conv4_w_grad, %conv4_gamma_grad, %conv4_beta_grad, %dense1_w_grad, %dense1_b_grad, %dense2_w_grad, %dense2_b_grad : tensor<f32>, tensor<32x1x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32x32x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<64x32x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64x64x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<3136x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<32x1x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32x32x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<64x32x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64x64x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<3136x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<32x1x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32x32x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<64x32x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64x64x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<3136x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64xf32>, tensor<32x1x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32x32x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<64x32x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64x64x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<3136x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>
   }
   func.func @norms(
-    %conv1_w: tensor<32x1x3x3xf32>,
-    %conv1_gamma: tensor<32xf32>,
-    %conv1_beta: tensor<32xf32>,
-    %conv2_w: tensor<32x32x3x3xf32>,
-    %conv2_gamma: tensor<32xf32>,
-    %conv2_beta: tensor<32xf32>,
-    %conv3_w: tensor<64x32x3x3xf32>,
-    %conv3_gamma: tensor<64xf32>,
-    %conv3_beta: tensor<64xf32>,
-    %conv4_w: tensor<64x64x3x3xf32>,
-    %conv4_gamma: tensor<64xf32>,
-    %conv4_beta: tensor<64xf32>,
-    %dense1_w: tensor<3136x512xf32>,
-    %dense1_b: tensor<512xf32>,
-    %dense2_w: tensor<512x10xf32>,
-    %dense2_b: tensor<10xf32>
-  ) -> (tensor<16xf32>) {
-    %conv1_w_square = stablehlo.multiply %conv1_w, %conv1_w : tensor<32x1x3x3xf32>
+    %conv1_w_grad: tensor<32x1x3x3xf32>,
+    %conv1_gamma_grad: tensor<32xf32>,
+    %conv1_beta_grad: tensor<32xf32>,
+    %conv2_w_grad: tensor<32x32x3x3xf32>,
+    %conv2_gamma_grad: tensor<32xf32>,
+    %conv2_beta_grad: tensor<32xf32>,
+    %conv3_w_grad: tensor<64x32x3x3xf32>,
+    %conv3_gamma_grad: tensor<64xf32>,
+    %conv3_beta_grad: tensor<64xf32>,
+    %conv4_w_grad: tensor<64x64x3x3xf32>,
+    %conv4_gamma_grad: tensor<64xf32>,
+    %conv4_beta_grad: tensor<64xf32>,
+    %dense1_w_grad: tensor<3136x512xf32>,
+    %dense1_b_grad: tensor<512xf32>,
+    %dense2_w_grad: tensor<512x10xf32>,
+    %dense2_b_grad: tensor<10xf32>,
+    %conv1_w_param: tensor<32x1x3x3xf32>,
+    %conv1_gamma_param: tensor<32xf32>,
+    %conv1_beta_param: tensor<32xf32>,
+    %conv2_w_param: tensor<32x32x3x3xf32>,
+    %conv2_gamma_param: tensor<32xf32>,
+    %conv2_beta_param: tensor<32xf32>,
+    %conv3_w_param: tensor<64x32x3x3xf32>,
+    %conv3_gamma_param: tensor<64xf32>,
+    %conv3_beta_param: tensor<64xf32>,
+    %conv4_w_param: tensor<64x64x3x3xf32>,
+    %conv4_gamma_param: tensor<64xf32>,
+    %conv4_beta_param: tensor<64xf32>,
+    %dense1_w_param: tensor<3136x512xf32>,
+    %dense1_b_param: tensor<512xf32>,
+    %dense2_w_param: tensor<512x10xf32>,
+    %dense2_b_param: tensor<10xf32>
+  ) -> (tensor<16xf32>, tensor<16xf32>) {
+    %conv1_w_grad_square = stablehlo.multiply %conv1_w_grad, %conv1_w_grad : tensor<32x1x3x3xf32>
     %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
-    %conv1_w_row_sums = stablehlo.reduce(%conv1_w_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x1x3x3xf32>, tensor<f32>) -> tensor<32xf32>
-    %conv1_w_sum = stablehlo.reduce(%conv1_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
-    %conv1_w_sum_1 = stablehlo.reshape %conv1_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv1_gamma_square = stablehlo.multiply %conv1_gamma, %conv1_gamma : tensor<32xf32>
-    %conv1_gamma_sum = stablehlo.reduce(%conv1_gamma_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
-    %conv1_gamma_sum_1 = stablehlo.reshape %conv1_gamma_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv1_beta_square = stablehlo.multiply %conv1_beta, %conv1_beta : tensor<32xf32>
-    %conv1_beta_sum = stablehlo.reduce(%conv1_beta_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
-    %conv1_beta_sum_1 = stablehlo.reshape %conv1_beta_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv2_w_square = stablehlo.multiply %conv2_w, %conv2_w : tensor<32x32x3x3xf32>
-    %conv2_w_row_sums = stablehlo.reduce(%conv2_w_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x32x3x3xf32>, tensor<f32>) -> tensor<32xf32>
-    %conv2_w_sum = stablehlo.reduce(%conv2_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
-    %conv2_w_sum_1 = stablehlo.reshape %conv2_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv2_gamma_square = stablehlo.multiply %conv2_gamma, %conv2_gamma : tensor<32xf32>
-    %conv2_gamma_sum = stablehlo.reduce(%conv2_gamma_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
-    %conv2_gamma_sum_1 = stablehlo.reshape %conv2_gamma_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv2_beta_square = stablehlo.multiply %conv2_beta, %conv2_beta : tensor<32xf32>
-    %conv2_beta_sum = stablehlo.reduce(%conv2_beta_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
-    %conv2_beta_sum_1 = stablehlo.reshape %conv2_beta_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv3_w_square = stablehlo.multiply %conv3_w, %conv3_w : tensor<64x32x3x3xf32>
-    %conv3_w_row_sums = stablehlo.reduce(%conv3_w_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x32x3x3xf32>, tensor<f32>) -> tensor<64xf32>
-    %conv3_w_sum = stablehlo.reduce(%conv3_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
-    %conv3_w_sum_1 = stablehlo.reshape %conv3_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv3_gamma_square = stablehlo.multiply %conv3_gamma, %conv3_gamma : tensor<64xf32>
-    %conv3_gamma_sum = stablehlo.reduce(%conv3_gamma_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
-    %conv3_gamma_sum_1 = stablehlo.reshape %conv3_gamma_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv3_beta_square = stablehlo.multiply %conv3_beta, %conv3_beta : tensor<64xf32>
-    %conv3_beta_sum = stablehlo.reduce(%conv3_beta_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
-    %conv3_beta_sum_1 = stablehlo.reshape %conv3_beta_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv4_w_square = stablehlo.multiply %conv4_w, %conv4_w : tensor<64x64x3x3xf32>
-    %conv4_w_row_sums = stablehlo.reduce(%conv4_w_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x64x3x3xf32>, tensor<f32>) -> tensor<64xf32>
-    %conv4_w_sum = stablehlo.reduce(%conv4_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
-    %conv4_w_sum_1 = stablehlo.reshape %conv4_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv4_gamma_square = stablehlo.multiply %conv4_gamma, %conv4_gamma : tensor<64xf32>
-    %conv4_gamma_sum = stablehlo.reduce(%conv4_gamma_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
-    %conv4_gamma_sum_1 = stablehlo.reshape %conv4_gamma_sum : (tensor<f32>) -> tensor<1xf32>
-    %conv4_beta_square = stablehlo.multiply %conv4_beta, %conv4_beta : tensor<64xf32>
-    %conv4_beta_sum = stablehlo.reduce(%conv4_beta_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
-    %conv4_beta_sum_1 = stablehlo.reshape %conv4_beta_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense1_w_square = stablehlo.multiply %dense1_w, %dense1_w : tensor<3136x512xf32>
-    %dense1_w_row_sums = stablehlo.reduce(%dense1_w_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<3136x512xf32>, tensor<f32>) -> tensor<3136xf32>
-    %dense1_w_sum = stablehlo.reduce(%dense1_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<3136xf32>, tensor<f32>) -> tensor<f32>
-    %dense1_w_sum_1 = stablehlo.reshape %dense1_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense1_b_square = stablehlo.multiply %dense1_b, %dense1_b : tensor<512xf32>
-    %dense1_b_sum = stablehlo.reduce(%dense1_b_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
-    %dense1_b_sum_1 = stablehlo.reshape %dense1_b_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense2_w_square = stablehlo.multiply %dense2_w, %dense2_w : tensor<512x10xf32>
-    %dense2_w_row_sums = stablehlo.reduce(%dense2_w_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
-    %dense2_w_sum = stablehlo.reduce(%dense2_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
-    %dense2_w_sum_1 = stablehlo.reshape %dense2_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense2_b_square = stablehlo.multiply %dense2_b, %dense2_b : tensor<10xf32>
-    %dense2_b_sum = stablehlo.reduce(%dense2_b_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
-    %dense2_b_sum_1 = stablehlo.reshape %dense2_b_sum : (tensor<f32>) -> tensor<1xf32>
-    %squares = stablehlo.concatenate %conv1_w_sum_1, %conv1_gamma_sum_1, %conv1_beta_sum_1, %conv2_w_sum_1, %conv2_gamma_sum_1, %conv2_beta_sum_1, %conv3_w_sum_1, %conv3_gamma_sum_1, %conv3_beta_sum_1, %conv4_w_sum_1, %conv4_gamma_sum_1, %conv4_beta_sum_1, %dense1_w_sum_1, %dense1_b_sum_1, %dense2_w_sum_1, %dense2_b_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
-    %norms = stablehlo.sqrt %squares : tensor<16xf32>
-    return %norms : tensor<16xf32>
+    %conv1_w_grad_row_sums = stablehlo.reduce(%conv1_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x1x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %conv1_w_grad_sum = stablehlo.reduce(%conv1_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_w_grad_sum_1 = stablehlo.reshape %conv1_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv1_gamma_grad_square = stablehlo.multiply %conv1_gamma_grad, %conv1_gamma_grad : tensor<32xf32>
+    %conv1_gamma_grad_sum = stablehlo.reduce(%conv1_gamma_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_gamma_grad_sum_1 = stablehlo.reshape %conv1_gamma_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv1_beta_grad_square = stablehlo.multiply %conv1_beta_grad, %conv1_beta_grad : tensor<32xf32>
+    %conv1_beta_grad_sum = stablehlo.reduce(%conv1_beta_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_beta_grad_sum_1 = stablehlo.reshape %conv1_beta_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_w_grad_square = stablehlo.multiply %conv2_w_grad, %conv2_w_grad : tensor<32x32x3x3xf32>
+    %conv2_w_grad_row_sums = stablehlo.reduce(%conv2_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x32x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %conv2_w_grad_sum = stablehlo.reduce(%conv2_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_w_grad_sum_1 = stablehlo.reshape %conv2_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_gamma_grad_square = stablehlo.multiply %conv2_gamma_grad, %conv2_gamma_grad : tensor<32xf32>
+    %conv2_gamma_grad_sum = stablehlo.reduce(%conv2_gamma_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_gamma_grad_sum_1 = stablehlo.reshape %conv2_gamma_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_beta_grad_square = stablehlo.multiply %conv2_beta_grad, %conv2_beta_grad : tensor<32xf32>
+    %conv2_beta_grad_sum = stablehlo.reduce(%conv2_beta_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_beta_grad_sum_1 = stablehlo.reshape %conv2_beta_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_w_grad_square = stablehlo.multiply %conv3_w_grad, %conv3_w_grad : tensor<64x32x3x3xf32>
+    %conv3_w_grad_row_sums = stablehlo.reduce(%conv3_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x32x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %conv3_w_grad_sum = stablehlo.reduce(%conv3_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_w_grad_sum_1 = stablehlo.reshape %conv3_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_gamma_grad_square = stablehlo.multiply %conv3_gamma_grad, %conv3_gamma_grad : tensor<64xf32>
+    %conv3_gamma_grad_sum = stablehlo.reduce(%conv3_gamma_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_gamma_grad_sum_1 = stablehlo.reshape %conv3_gamma_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_beta_grad_square = stablehlo.multiply %conv3_beta_grad, %conv3_beta_grad : tensor<64xf32>
+    %conv3_beta_grad_sum = stablehlo.reduce(%conv3_beta_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_beta_grad_sum_1 = stablehlo.reshape %conv3_beta_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_w_grad_square = stablehlo.multiply %conv4_w_grad, %conv4_w_grad : tensor<64x64x3x3xf32>
+    %conv4_w_grad_row_sums = stablehlo.reduce(%conv4_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x64x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %conv4_w_grad_sum = stablehlo.reduce(%conv4_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_w_grad_sum_1 = stablehlo.reshape %conv4_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_gamma_grad_square = stablehlo.multiply %conv4_gamma_grad, %conv4_gamma_grad : tensor<64xf32>
+    %conv4_gamma_grad_sum = stablehlo.reduce(%conv4_gamma_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_gamma_grad_sum_1 = stablehlo.reshape %conv4_gamma_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_beta_grad_square = stablehlo.multiply %conv4_beta_grad, %conv4_beta_grad : tensor<64xf32>
+    %conv4_beta_grad_sum = stablehlo.reduce(%conv4_beta_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_beta_grad_sum_1 = stablehlo.reshape %conv4_beta_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_w_grad_square = stablehlo.multiply %dense1_w_grad, %dense1_w_grad : tensor<3136x512xf32>
+    %dense1_w_grad_row_sums = stablehlo.reduce(%dense1_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<3136x512xf32>, tensor<f32>) -> tensor<3136xf32>
+    %dense1_w_grad_sum = stablehlo.reduce(%dense1_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<3136xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_w_grad_sum_1 = stablehlo.reshape %dense1_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_b_grad_square = stablehlo.multiply %dense1_b_grad, %dense1_b_grad : tensor<512xf32>
+    %dense1_b_grad_sum = stablehlo.reduce(%dense1_b_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_b_grad_sum_1 = stablehlo.reshape %dense1_b_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_w_grad_square = stablehlo.multiply %dense2_w_grad, %dense2_w_grad : tensor<512x10xf32>
+    %dense2_w_grad_row_sums = stablehlo.reduce(%dense2_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense2_w_grad_sum = stablehlo.reduce(%dense2_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_w_grad_sum_1 = stablehlo.reshape %dense2_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_b_grad_square = stablehlo.multiply %dense2_b_grad, %dense2_b_grad : tensor<10xf32>
+    %dense2_b_grad_sum = stablehlo.reduce(%dense2_b_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_b_grad_sum_1 = stablehlo.reshape %dense2_b_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %grad_squares = stablehlo.concatenate %conv1_w_grad_sum_1, %conv1_gamma_grad_sum_1, %conv1_beta_grad_sum_1, %conv2_w_grad_sum_1, %conv2_gamma_grad_sum_1, %conv2_beta_grad_sum_1, %conv3_w_grad_sum_1, %conv3_gamma_grad_sum_1, %conv3_beta_grad_sum_1, %conv4_w_grad_sum_1, %conv4_gamma_grad_sum_1, %conv4_beta_grad_sum_1, %dense1_w_grad_sum_1, %dense1_b_grad_sum_1, %dense2_w_grad_sum_1, %dense2_b_grad_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
+    %grad_norms = stablehlo.sqrt %grad_squares : tensor<16xf32>
+    %conv1_w_param_square = stablehlo.multiply %conv1_w_param, %conv1_w_param : tensor<32x1x3x3xf32>
+    %conv1_w_param_row_sums = stablehlo.reduce(%conv1_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x1x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %conv1_w_param_sum = stablehlo.reduce(%conv1_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_w_param_sum_1 = stablehlo.reshape %conv1_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv1_gamma_param_square = stablehlo.multiply %conv1_gamma_param, %conv1_gamma_param : tensor<32xf32>
+    %conv1_gamma_param_sum = stablehlo.reduce(%conv1_gamma_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_gamma_param_sum_1 = stablehlo.reshape %conv1_gamma_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv1_beta_param_square = stablehlo.multiply %conv1_beta_param, %conv1_beta_param : tensor<32xf32>
+    %conv1_beta_param_sum = stablehlo.reduce(%conv1_beta_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_beta_param_sum_1 = stablehlo.reshape %conv1_beta_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_w_param_square = stablehlo.multiply %conv2_w_param, %conv2_w_param : tensor<32x32x3x3xf32>
+    %conv2_w_param_row_sums = stablehlo.reduce(%conv2_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x32x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %conv2_w_param_sum = stablehlo.reduce(%conv2_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_w_param_sum_1 = stablehlo.reshape %conv2_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_gamma_param_square = stablehlo.multiply %conv2_gamma_param, %conv2_gamma_param : tensor<32xf32>
+    %conv2_gamma_param_sum = stablehlo.reduce(%conv2_gamma_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_gamma_param_sum_1 = stablehlo.reshape %conv2_gamma_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_beta_param_square = stablehlo.multiply %conv2_beta_param, %conv2_beta_param : tensor<32xf32>
+    %conv2_beta_param_sum = stablehlo.reduce(%conv2_beta_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_beta_param_sum_1 = stablehlo.reshape %conv2_beta_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_w_param_square = stablehlo.multiply %conv3_w_param, %conv3_w_param : tensor<64x32x3x3xf32>
+    %conv3_w_param_row_sums = stablehlo.reduce(%conv3_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x32x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %conv3_w_param_sum = stablehlo.reduce(%conv3_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_w_param_sum_1 = stablehlo.reshape %conv3_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_gamma_param_square = stablehlo.multiply %conv3_gamma_param, %conv3_gamma_param : tensor<64xf32>
+    %conv3_gamma_param_sum = stablehlo.reduce(%conv3_gamma_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_gamma_param_sum_1 = stablehlo.reshape %conv3_gamma_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_beta_param_square = stablehlo.multiply %conv3_beta_param, %conv3_beta_param : tensor<64xf32>
+    %conv3_beta_param_sum = stablehlo.reduce(%conv3_beta_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_beta_param_sum_1 = stablehlo.reshape %conv3_beta_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_w_param_square = stablehlo.multiply %conv4_w_param, %conv4_w_param : tensor<64x64x3x3xf32>
+    %conv4_w_param_row_sums = stablehlo.reduce(%conv4_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x64x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %conv4_w_param_sum = stablehlo.reduce(%conv4_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_w_param_sum_1 = stablehlo.reshape %conv4_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_gamma_param_square = stablehlo.multiply %conv4_gamma_param, %conv4_gamma_param : tensor<64xf32>
+    %conv4_gamma_param_sum = stablehlo.reduce(%conv4_gamma_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_gamma_param_sum_1 = stablehlo.reshape %conv4_gamma_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_beta_param_square = stablehlo.multiply %conv4_beta_param, %conv4_beta_param : tensor<64xf32>
+    %conv4_beta_param_sum = stablehlo.reduce(%conv4_beta_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_beta_param_sum_1 = stablehlo.reshape %conv4_beta_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_w_param_square = stablehlo.multiply %dense1_w_param, %dense1_w_param : tensor<3136x512xf32>
+    %dense1_w_param_row_sums = stablehlo.reduce(%dense1_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<3136x512xf32>, tensor<f32>) -> tensor<3136xf32>
+    %dense1_w_param_sum = stablehlo.reduce(%dense1_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<3136xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_w_param_sum_1 = stablehlo.reshape %dense1_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_b_param_square = stablehlo.multiply %dense1_b_param, %dense1_b_param : tensor<512xf32>
+    %dense1_b_param_sum = stablehlo.reduce(%dense1_b_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_b_param_sum_1 = stablehlo.reshape %dense1_b_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_w_param_square = stablehlo.multiply %dense2_w_param, %dense2_w_param : tensor<512x10xf32>
+    %dense2_w_param_row_sums = stablehlo.reduce(%dense2_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense2_w_param_sum = stablehlo.reduce(%dense2_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_w_param_sum_1 = stablehlo.reshape %dense2_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_b_param_square = stablehlo.multiply %dense2_b_param, %dense2_b_param : tensor<10xf32>
+    %dense2_b_param_sum = stablehlo.reduce(%dense2_b_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_b_param_sum_1 = stablehlo.reshape %dense2_b_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %param_squares = stablehlo.concatenate %conv1_w_param_sum_1, %conv1_gamma_param_sum_1, %conv1_beta_param_sum_1, %conv2_w_param_sum_1, %conv2_gamma_param_sum_1, %conv2_beta_param_sum_1, %conv3_w_param_sum_1, %conv3_gamma_param_sum_1, %conv3_beta_param_sum_1, %conv4_w_param_sum_1, %conv4_gamma_param_sum_1, %conv4_beta_param_sum_1, %dense1_w_param_sum_1, %dense1_b_param_sum_1, %dense2_w_param_sum_1, %dense2_b_param_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
+    %param_norms = stablehlo.sqrt %param_squares : tensor<16xf32>
+    return %grad_norms, %param_norms : tensor<16xf32>, tensor<16xf32>
   }
 }

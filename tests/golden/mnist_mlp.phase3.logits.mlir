@@ -10,7 +10,11 @@ module @logits {
     %dense3_b: tensor<10xf32>,
     %x: tensor<128x784xf32>
   ) -> (tensor<128x10xf32>) {
-    %dense1_xw = stablehlo.dot_general %x, %dense1_w, contracting_dims = [1] x [0] : (tensor<128x784xf32>, tensor<784x512xf32>) -> tensor<128x512xf32>
+    %dense1_x_blocks = stablehlo.reshape %x : (tensor<128x784xf32>) -> tensor<128x2x392xf32>
+    %dense1_w_blocks = stablehlo.reshape %dense1_w : (tensor<784x512xf32>) -> tensor<2x392x512xf32>
+    %dense1_xw_blocks = stablehlo.dot_general %dense1_x_blocks, %dense1_w_blocks, batching_dims = [1] x [0], contracting_dims = [2] x [1] : (tensor<128x2x392xf32>, tensor<2x392x512xf32>) -> tensor<2x128x512xf32>
+    %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
+    %dense1_xw = stablehlo.reduce(%dense1_xw_blocks init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<2x128x512xf32>, tensor<f32>) -> tensor<128x512xf32>
     %dense1_b_rows = stablehlo.broadcast_in_dim %dense1_b, dims = [1] : (tensor<512xf32>) -> tensor<128x512xf32>
     %dense1_y = stablehlo.add %dense1_xw, %dense1_b_rows : tensor<128x512xf32>
     %c_0_128_512 = stablehlo.constant dense<0.0> : tensor<128x512xf32>

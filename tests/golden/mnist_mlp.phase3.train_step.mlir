@@ -26,7 +26,11 @@ module @train_step {
     %t: tensor<f32>
   ) -> (tensor<f32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>) {
     // dense1: Dense 784 -> 512
-    %dense1_xw = stablehlo.dot_general %x, %dense1_w, contracting_dims = [1] x [0] : (tensor<128x784xf32>, tensor<784x512xf32>) -> tensor<128x512xf32>
+    %dense1_x_blocks = stablehlo.reshape %x : (tensor<128x784xf32>) -> tensor<128x2x392xf32>
+    %dense1_w_blocks = stablehlo.reshape %dense1_w : (tensor<784x512xf32>) -> tensor<2x392x512xf32>
+    %dense1_xw_blocks = stablehlo.dot_general %dense1_x_blocks, %dense1_w_blocks, batching_dims = [1] x [0], contracting_dims = [2] x [1] : (tensor<128x2x392xf32>, tensor<2x392x512xf32>) -> tensor<2x128x512xf32>
+    %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
+    %dense1_xw = stablehlo.reduce(%dense1_xw_blocks init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<2x128x512xf32>, tensor<f32>) -> tensor<128x512xf32>
     %dense1_b_rows = stablehlo.broadcast_in_dim %dense1_b, dims = [1] : (tensor<512xf32>) -> tensor<128x512xf32>
     %dense1_y = stablehlo.add %dense1_xw, %dense1_b_rows : tensor<128x512xf32>
     // dense1.relu: Relu 512 -> 512
@@ -48,7 +52,6 @@ module @train_step {
     %loss_max_row = stablehlo.broadcast_in_dim %loss_max, dims = [0] : (tensor<128xf32>) -> tensor<128x10xf32>
     %loss_shifted = stablehlo.subtract %dense3_y, %loss_max_row : tensor<128x10xf32>
     %loss_exp = stablehlo.exponential %loss_shifted : tensor<128x10xf32>
-    %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
     %loss_exp_total = stablehlo.reduce(%loss_exp init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<128x10xf32>, tensor<f32>) -> tensor<128xf32>
     %loss_log_total = stablehlo.log %loss_exp_total : tensor<128xf32>
     %loss_log_total_row = stablehlo.broadcast_in_dim %loss_log_total, dims = [0] : (tensor<128xf32>) -> tensor<128x10xf32>
@@ -75,14 +78,14 @@ module @train_step {
     %d_dense3_db = stablehlo.reduce(%loss_dz init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x10xf32>, tensor<f32>) -> tensor<10xf32>
     %d_dense3_dx = stablehlo.dot_general %loss_dz, %dense3_w, contracting_dims = [1] x [1] : (tensor<128x10xf32>, tensor<512x10xf32>) -> tensor<128x512xf32>
     // dense2.relu: backward
-    %d_dense2_relu_positive = stablehlo.compare GT, %dense2_y, %c_0_128_512, FLOAT : (tensor<128x512xf32>, tensor<128x512xf32>) -> tensor<128x512xi1>
+    %d_dense2_relu_positive = stablehlo.compare GT, %dense2_relu_y, %c_0_128_512, FLOAT : (tensor<128x512xf32>, tensor<128x512xf32>) -> tensor<128x512xi1>
     %d_dense2_relu_dx = stablehlo.select %d_dense2_relu_positive, %d_dense3_dx, %c_0_128_512 : tensor<128x512xi1>, tensor<128x512xf32>
     // dense2: backward
     %d_dense2_dw = stablehlo.dot_general %dense1_relu_y, %d_dense2_relu_dx, contracting_dims = [0] x [0] : (tensor<128x512xf32>, tensor<128x512xf32>) -> tensor<512x512xf32>
     %d_dense2_db = stablehlo.reduce(%d_dense2_relu_dx init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<128x512xf32>, tensor<f32>) -> tensor<512xf32>
     %d_dense2_dx = stablehlo.dot_general %d_dense2_relu_dx, %dense2_w, contracting_dims = [1] x [1] : (tensor<128x512xf32>, tensor<512x512xf32>) -> tensor<128x512xf32>
     // dense1.relu: backward
-    %d_dense1_relu_positive = stablehlo.compare GT, %dense1_y, %c_0_128_512, FLOAT : (tensor<128x512xf32>, tensor<128x512xf32>) -> tensor<128x512xi1>
+    %d_dense1_relu_positive = stablehlo.compare GT, %dense1_relu_y, %c_0_128_512, FLOAT : (tensor<128x512xf32>, tensor<128x512xf32>) -> tensor<128x512xi1>
     %d_dense1_relu_dx = stablehlo.select %d_dense1_relu_positive, %d_dense2_dx, %c_0_128_512 : tensor<128x512xi1>, tensor<128x512xf32>
     // dense1: backward
     %d_dense1_dw = stablehlo.dot_general %x, %d_dense1_relu_dx, contracting_dims = [0] x [0] : (tensor<128x784xf32>, tensor<128x512xf32>) -> tensor<784x512xf32>
@@ -244,37 +247,66 @@ module @train_step {
     return %loss_mean, %dense1_w_decayed, %dense1_b_stepped, %dense2_w_decayed, %dense2_b_stepped, %dense3_w_decayed, %dense3_b_stepped, %dense1_w_m_new, %dense1_b_m_new, %dense2_w_m_new, %dense2_b_m_new, %dense3_w_m_new, %dense3_b_m_new, %dense1_w_v_new, %dense1_b_v_new, %dense2_w_v_new, %dense2_b_v_new, %dense3_w_v_new, %dense3_b_v_new, %dense1_w_grad, %dense1_b_grad, %dense2_w_grad, %dense2_b_grad, %dense3_w_grad, %dense3_b_grad : tensor<f32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>, tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>
   }
   func.func @norms(
-    %dense1_w: tensor<784x512xf32>,
-    %dense1_b: tensor<512xf32>,
-    %dense2_w: tensor<512x512xf32>,
-    %dense2_b: tensor<512xf32>,
-    %dense3_w: tensor<512x10xf32>,
-    %dense3_b: tensor<10xf32>
-  ) -> (tensor<6xf32>) {
-    %dense1_w_square = stablehlo.multiply %dense1_w, %dense1_w : tensor<784x512xf32>
+    %dense1_w_grad: tensor<784x512xf32>,
+    %dense1_b_grad: tensor<512xf32>,
+    %dense2_w_grad: tensor<512x512xf32>,
+    %dense2_b_grad: tensor<512xf32>,
+    %dense3_w_grad: tensor<512x10xf32>,
+    %dense3_b_grad: tensor<10xf32>,
+    %dense1_w_param: tensor<784x512xf32>,
+    %dense1_b_param: tensor<512xf32>,
+    %dense2_w_param: tensor<512x512xf32>,
+    %dense2_b_param: tensor<512xf32>,
+    %dense3_w_param: tensor<512x10xf32>,
+    %dense3_b_param: tensor<10xf32>
+  ) -> (tensor<6xf32>, tensor<6xf32>) {
+    %dense1_w_grad_square = stablehlo.multiply %dense1_w_grad, %dense1_w_grad : tensor<784x512xf32>
     %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
-    %dense1_w_row_sums = stablehlo.reduce(%dense1_w_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<784x512xf32>, tensor<f32>) -> tensor<784xf32>
-    %dense1_w_sum = stablehlo.reduce(%dense1_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<784xf32>, tensor<f32>) -> tensor<f32>
-    %dense1_w_sum_1 = stablehlo.reshape %dense1_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense1_b_square = stablehlo.multiply %dense1_b, %dense1_b : tensor<512xf32>
-    %dense1_b_sum = stablehlo.reduce(%dense1_b_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
-    %dense1_b_sum_1 = stablehlo.reshape %dense1_b_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense2_w_square = stablehlo.multiply %dense2_w, %dense2_w : tensor<512x512xf32>
-    %dense2_w_row_sums = stablehlo.reduce(%dense2_w_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x512xf32>, tensor<f32>) -> tensor<512xf32>
-    %dense2_w_sum = stablehlo.reduce(%dense2_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
-    %dense2_w_sum_1 = stablehlo.reshape %dense2_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense2_b_square = stablehlo.multiply %dense2_b, %dense2_b : tensor<512xf32>
-    %dense2_b_sum = stablehlo.reduce(%dense2_b_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
-    %dense2_b_sum_1 = stablehlo.reshape %dense2_b_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense3_w_square = stablehlo.multiply %dense3_w, %dense3_w : tensor<512x10xf32>
-    %dense3_w_row_sums = stablehlo.reduce(%dense3_w_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
-    %dense3_w_sum = stablehlo.reduce(%dense3_w_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
-    %dense3_w_sum_1 = stablehlo.reshape %dense3_w_sum : (tensor<f32>) -> tensor<1xf32>
-    %dense3_b_square = stablehlo.multiply %dense3_b, %dense3_b : tensor<10xf32>
-    %dense3_b_sum = stablehlo.reduce(%dense3_b_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
-    %dense3_b_sum_1 = stablehlo.reshape %dense3_b_sum : (tensor<f32>) -> tensor<1xf32>
-    %squares = stablehlo.concatenate %dense1_w_sum_1, %dense1_b_sum_1, %dense2_w_sum_1, %dense2_b_sum_1, %dense3_w_sum_1, %dense3_b_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
-    %norms = stablehlo.sqrt %squares : tensor<6xf32>
-    return %norms : tensor<6xf32>
+    %dense1_w_grad_row_sums = stablehlo.reduce(%dense1_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<784x512xf32>, tensor<f32>) -> tensor<784xf32>
+    %dense1_w_grad_sum = stablehlo.reduce(%dense1_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<784xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_w_grad_sum_1 = stablehlo.reshape %dense1_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_b_grad_square = stablehlo.multiply %dense1_b_grad, %dense1_b_grad : tensor<512xf32>
+    %dense1_b_grad_sum = stablehlo.reduce(%dense1_b_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_b_grad_sum_1 = stablehlo.reshape %dense1_b_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_w_grad_square = stablehlo.multiply %dense2_w_grad, %dense2_w_grad : tensor<512x512xf32>
+    %dense2_w_grad_row_sums = stablehlo.reduce(%dense2_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x512xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense2_w_grad_sum = stablehlo.reduce(%dense2_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_w_grad_sum_1 = stablehlo.reshape %dense2_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_b_grad_square = stablehlo.multiply %dense2_b_grad, %dense2_b_grad : tensor<512xf32>
+    %dense2_b_grad_sum = stablehlo.reduce(%dense2_b_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_b_grad_sum_1 = stablehlo.reshape %dense2_b_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense3_w_grad_square = stablehlo.multiply %dense3_w_grad, %dense3_w_grad : tensor<512x10xf32>
+    %dense3_w_grad_row_sums = stablehlo.reduce(%dense3_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense3_w_grad_sum = stablehlo.reduce(%dense3_w_grad_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense3_w_grad_sum_1 = stablehlo.reshape %dense3_w_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense3_b_grad_square = stablehlo.multiply %dense3_b_grad, %dense3_b_grad : tensor<10xf32>
+    %dense3_b_grad_sum = stablehlo.reduce(%dense3_b_grad_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %dense3_b_grad_sum_1 = stablehlo.reshape %dense3_b_grad_sum : (tensor<f32>) -> tensor<1xf32>
+    %grad_squares = stablehlo.concatenate %dense1_w_grad_sum_1, %dense1_b_grad_sum_1, %dense2_w_grad_sum_1, %dense2_b_grad_sum_1, %dense3_w_grad_sum_1, %dense3_b_grad_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
+    %grad_norms = stablehlo.sqrt %grad_squares : tensor<6xf32>
+    %dense1_w_param_square = stablehlo.multiply %dense1_w_param, %dense1_w_param : tensor<784x512xf32>
+    %dense1_w_param_row_sums = stablehlo.reduce(%dense1_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<784x512xf32>, tensor<f32>) -> tensor<784xf32>
+    %dense1_w_param_sum = stablehlo.reduce(%dense1_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<784xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_w_param_sum_1 = stablehlo.reshape %dense1_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_b_param_square = stablehlo.multiply %dense1_b_param, %dense1_b_param : tensor<512xf32>
+    %dense1_b_param_sum = stablehlo.reduce(%dense1_b_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_b_param_sum_1 = stablehlo.reshape %dense1_b_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_w_param_square = stablehlo.multiply %dense2_w_param, %dense2_w_param : tensor<512x512xf32>
+    %dense2_w_param_row_sums = stablehlo.reduce(%dense2_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x512xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense2_w_param_sum = stablehlo.reduce(%dense2_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_w_param_sum_1 = stablehlo.reshape %dense2_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_b_param_square = stablehlo.multiply %dense2_b_param, %dense2_b_param : tensor<512xf32>
+    %dense2_b_param_sum = stablehlo.reduce(%dense2_b_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_b_param_sum_1 = stablehlo.reshape %dense2_b_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense3_w_param_square = stablehlo.multiply %dense3_w_param, %dense3_w_param : tensor<512x10xf32>
+    %dense3_w_param_row_sums = stablehlo.reduce(%dense3_w_param_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense3_w_param_sum = stablehlo.reduce(%dense3_w_param_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense3_w_param_sum_1 = stablehlo.reshape %dense3_w_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense3_b_param_square = stablehlo.multiply %dense3_b_param, %dense3_b_param : tensor<10xf32>
+    %dense3_b_param_sum = stablehlo.reduce(%dense3_b_param_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %dense3_b_param_sum_1 = stablehlo.reshape %dense3_b_param_sum : (tensor<f32>) -> tensor<1xf32>
+    %param_squares = stablehlo.concatenate %dense1_w_param_sum_1, %dense1_b_param_sum_1, %dense2_w_param_sum_1, %dense2_b_param_sum_1, %dense3_w_param_sum_1, %dense3_b_param_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
+    %param_norms = stablehlo.sqrt %param_squares : tensor<6xf32>
+    return %grad_norms, %param_norms : tensor<6xf32>, tensor<6xf32>
   }
 }
