@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from harness.backends import BACKENDS
-from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.train_step import emit_train_step

@@ -13,7 +13,8 @@ from tests.test_networks import config, network, worst
 IMPORTS = """
 from dataclasses import dataclass
 from typing import ClassVar
-from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.rules import hlo_backward, hlo_forward, jax_rule
 from harness.spec import Layer, Shape

@@ -1,183 +1,21 @@
-"""Builds StableHLO text. Every operation of a rule is a method here; shapes are checked when it is built.
+"""The operations of StableHLO, one method each; shapes are checked when an operation is built.
 
-Values carry names (`%conv1_dw`), so that emitted text and compiler messages can be read. Operations that no result
-depends on are left out. Images between layers are NHWC on this side, parameters keep the layout of the init file.
+Every operation of a rule goes through here. Images between layers are NHWC on this side, parameters keep the layout of
+the init file.
 """
 
 import math
-import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
 
-from harness.errors import EmitError
-from harness.shapes import Node, size
-from harness.spec import Conventions, DType, Shape
-
-ElementType = Literal["f32", "f64", "i32", "i1"]
-
-
-@dataclass(frozen=True)
-class Value:
-    """An SSA value: its name without the percent sign, shape and element type."""
-
-    name: str
-    shape: Shape
-    dtype: ElementType
-
-    @property
-    def type(self) -> str:
-        """The MLIR type."""
-        return f"tensor<{''.join(f'{n}x' for n in self.shape)}{self.dtype}>"
-
-    def __str__(self) -> str:
-        return f"%{self.name}"
-
-
-@dataclass
-class _Line:
-    text: str
-    results: tuple[str, ...] = ()
-    operands: tuple[str, ...] = ()
-    used: bool = field(default=False)
-
+from harness.emit.hlo_function import ElementType, HloFunction, Value, check
+from harness.shapes import size
+from harness.spec import Shape
 
 Operand = Value | float
 
 
-def literal(value: float, dtype: ElementType) -> str:
-    """A number as MLIR reads it without loss: decimal with a point, or the bits in hexadecimal."""
-    if dtype in ("i32", "i1"):
-        return str(int(value))
-    if not math.isfinite(value):
-        code, width = ("<f", 8) if dtype == "f32" else ("<d", 16)
-        return f"0x{int.from_bytes(struct.pack(code, value), 'little'):0{width}X}"
-    text = repr(float(value))
-    mantissa, e, exponent = text.partition("e")
-    return text if "." in mantissa else f"{mantissa}.0{e}{exponent}"
-
-
-class HloBuilder:
-    """The body of one function. A rule sees its node's tensors through `param`, `grad`, `state` and `set_state`."""
-
-    def __init__(self, dtype: DType, conventions: Conventions) -> None:
-        self.dtype: DType = dtype
-        self.conventions = conventions
-        self.node: Node | None = None
-        self.grads: dict[str, Value] = {}
-        self.new_states: dict[str, Value] = {}
-        self.inputs: dict[str, Value] = {}
-        self._lines: list[_Line] = []
-        self._taken: set[str] = set()
-        self._prefix = ""
-        self._constants: dict[tuple[float, Shape, ElementType], Value] = {}
-        self._once: dict[str, Value] = {}
-
-    # Names, inputs, parameters
-
-    @contextmanager
-    def at(self, node: Node | None, prefix: str) -> Iterator[None]:
-        """Build for `node`: its tensors are in reach and names start with `prefix`."""
-        previous = self.node, self._prefix
-        self.node, self._prefix = node, prefix.replace(".", "_")
-        yield
-        self.node, self._prefix = previous
-
-    def input(self, name: str, shape: Shape, dtype: ElementType | None = None) -> Value:
-        """Declare an argument of the function."""
-        value = Value(self._fresh(name.replace(".", "_")), shape, dtype or self.dtype)
-        self.inputs[name] = value
-        return value
-
-    def param(self, name: str) -> Value:
-        """The node's parameter."""
-        return self.inputs[self._scoped(name)]
-
-    def grad(self, name: str, value: Value) -> None:
-        """Set the gradient of the loss by the node's parameter."""
-        want = self.param(name).shape
-        _check(value.shape == want, f"gradient of {self._scoped(name)} has shape {value.shape}, expected {want}")
-        self.grads[self._scoped(name)] = value
-
-    def state(self, name: str) -> Value:
-        """The node's running statistic before this step."""
-        return self.inputs[self._scoped(name)]
-
-    def set_state(self, name: str, value: Value) -> None:
-        """The node's running statistic after this step."""
-        self.new_states[self._scoped(name)] = value
-
-    def comment(self, text: str) -> None:
-        """A line for the reader."""
-        self._lines.append(_Line(f"// {text}"))
-
-    def once(self, name: str, build: Callable[[], Value]) -> Value:
-        """The value that `build` gives at the first call by this name; named without a node's prefix."""
-        if name not in self._once:
-            with self.at(self.node, ""):
-                self._once[name] = build()
-        return self._once[name]
-
-    def _scoped(self, name: str) -> str:
-        assert self.node is not None
-        return f"{self.node.scope}.{name}"
-
-    def _named(self, hint: str) -> str:
-        return f"{self._prefix}_{hint}" if self._prefix else hint
-
-    def _fresh(self, name: str) -> str:
-        unique, count = name, 1
-        while unique in self._taken:
-            count += 1
-            unique = f"{name}_{count}"
-        self._taken.add(unique)
-        return unique
-
-    def _emit(
-        self, name: str | None, default: str, shape: Shape, dtype: ElementType, text: str, *operands: Value
-    ) -> Value:
-        value = Value(self._fresh(self._named(name or default)), shape, dtype)
-        text = text.replace("{result}", value.type)
-        self._lines.append(_Line(f"{value} = {text}", (value.name,), tuple(o.name for o in operands)))
-        return value
-
-    def body(self, results: Sequence[Value]) -> list[str]:
-        """The lines that the results depend on, in order; a comment stays while a line below it does."""
-        needed = {value.name for value in results}
-        for line in reversed(self._lines):
-            line.used = not line.results or not needed.isdisjoint(line.results)
-            if line.results and line.used:
-                needed.update(line.operands)
-        kept: list[_Line] = []
-        for line in self._lines:
-            if line.used:
-                if not line.results and kept and not kept[-1].results:
-                    kept.pop()
-                kept.append(line)
-        return [line.text for line in kept]
-
-    # Constants and elementwise arithmetic
-
-    def constant(
-        self, value: float, shape: Shape = (), dtype: ElementType | None = None, *, rounded_to_f32: bool = False
-    ) -> Value:
-        """A tensor whose elements all are `value`. Every use of one constant shares one definition.
-
-        `rounded_to_f32`: for settings that an f64 cell takes as the f32 value widened.
-        """
-        kind = dtype or self.dtype
-        if rounded_to_f32:
-            value = struct.unpack("<f", struct.pack("<f", value))[0]
-        key = (float(value), shape, kind)
-        if key not in self._constants:
-            spelled = repr(float(value)).removesuffix(".0").replace("-", "m").replace(".", "p").replace("+", "")
-            name = self._fresh("_".join(["c", spelled, *map(str, shape)]))
-            made = Value(name, shape, kind)
-            text = f"{made} = stablehlo.constant dense<{literal(value, kind)}> : {made.type}"
-            self._lines.append(_Line(text, (name,)))
-            self._constants[key] = made
-        return self._constants[key]
+class HloBuilder(HloFunction):
+    """A function to which rules add operations."""
 
     def iota(self, shape: Shape, axis: int, name: str | None = None) -> Value:
         """i32 tensor that counts along `axis`."""
@@ -190,7 +28,7 @@ class HloBuilder:
         like = a if isinstance(a, Value) else b
         assert isinstance(like, Value), "one operand must be a value"
         x, y = self._operand(a, like), self._operand(b, like)
-        _check(x.shape == y.shape and x.dtype == y.dtype, f"{op} of {x.type} and {y.type}")
+        check(x.shape == y.shape and x.dtype == y.dtype, f"{op} of {x.type} and {y.type}")
         return self._emit(name, op, x.shape, x.dtype, f"stablehlo.{op} {x}, {y} : {{result}}", x, y)
 
     def _unary(self, op: str, x: Value, name: str | None) -> Value:
@@ -249,7 +87,7 @@ class HloBuilder:
         like = a if isinstance(a, Value) else b
         assert isinstance(like, Value), "one operand must be a value"
         x, y = self._operand(a, like), self._operand(b, like)
-        _check(x.shape == y.shape and x.dtype == y.dtype, f"compare of {x.type} and {y.type}")
+        check(x.shape == y.shape and x.dtype == y.dtype, f"compare of {x.type} and {y.type}")
         kind = "SIGNED" if x.dtype == "i32" else "FLOAT"
         flags = Value("", x.shape, "i1")
         text = f"stablehlo.compare {direction}, {x}, {y}, {kind} : ({x.type}, {y.type}) -> {flags.type}"
@@ -260,7 +98,7 @@ class HloBuilder:
         like = a if isinstance(a, Value) else b
         assert isinstance(like, Value), "one operand must be a value"
         x, y = self._operand(a, like), self._operand(b, like)
-        _check(where.shape == x.shape == y.shape and x.dtype == y.dtype, f"select of {where.type}, {x.type}, {y.type}")
+        check(where.shape == x.shape == y.shape and x.dtype == y.dtype, f"select of {where.type}, {x.type}, {y.type}")
         text = f"stablehlo.select {where}, {x}, {y} : {where.type}, {{result}}"
         return self._emit(name, "select", x.shape, x.dtype, text, where, x, y)
 
@@ -271,24 +109,21 @@ class HloBuilder:
 
     def barrier(self, xs: Sequence[Value], names: Sequence[str]) -> list[Value]:
         """The same values, all materialised: nothing behind this point is computed together with what is before it."""
-        results = [Value(self._fresh(self._named(name)), x.shape, x.dtype) for name, x in zip(names, xs, strict=True)]
         text = f"stablehlo.optimization_barrier {', '.join(map(str, xs))} : {', '.join(x.type for x in xs)}"
-        line = f"{', '.join(map(str, results))} = {text}"
-        self._lines.append(_Line(line, tuple(r.name for r in results), tuple(x.name for x in xs)))
-        return results
+        return self._emit_many([(name, x.shape, x.dtype) for name, x in zip(names, xs, strict=True)], text, *xs)
 
     # Shape
 
     def broadcast(self, x: Value, shape: Shape, axes: Shape = (), name: str | None = None) -> Value:
         """Repeat x to `shape`; axis i of x becomes axis axes[i] of the result."""
         fits = len(axes) == len(x.shape) and all(x.shape[i] in (1, shape[axis]) for i, axis in enumerate(axes))
-        _check(fits, f"broadcast of {x.type} to {shape} along {axes}")
+        check(fits, f"broadcast of {x.type} to {shape} along {axes}")
         text = f"stablehlo.broadcast_in_dim {x}, dims = {list(axes)} : ({x.type}) -> {{result}}"
         return self._emit(name, "broadcast", shape, x.dtype, text, x)
 
     def reshape(self, x: Value, shape: Shape, name: str | None = None) -> Value:
         """The same elements, row-major, in another shape."""
-        _check(size(x.shape) == size(shape), f"reshape of {x.type} to {shape}")
+        check(size(x.shape) == size(shape), f"reshape of {x.type} to {shape}")
         if x.shape == shape:
             return x
         text = f"stablehlo.reshape {x} : ({x.type}) -> {{result}}"
@@ -296,7 +131,7 @@ class HloBuilder:
 
     def transpose(self, x: Value, order: Shape, name: str | None = None) -> Value:
         """Axis i of the result is axis order[i] of x."""
-        _check(sorted(order) == list(range(len(x.shape))), f"transpose of {x.type} by {order}")
+        check(sorted(order) == list(range(len(x.shape))), f"transpose of {x.type} by {order}")
         text = f"stablehlo.transpose {x}, dims = {list(order)} : ({x.type}) -> {{result}}"
         return self._emit(name, "transpose", tuple(x.shape[i] for i in order), x.dtype, text, x)
 
@@ -309,7 +144,7 @@ class HloBuilder:
         """x[start:stop:stride] along every axis."""
         steps = stride or (1,) * len(x.shape)
         fits = all(0 <= lo <= hi <= n for lo, hi, n in zip(start, stop, x.shape, strict=True))
-        _check(fits, f"slice of {x.type} from {start} to {stop}")
+        check(fits, f"slice of {x.type} from {start} to {stop}")
         ranges = ", ".join(f"{lo}:{hi}:{by}" for lo, hi, by in zip(start, stop, steps, strict=True))
         shape = tuple(-(-(hi - lo) // by) for lo, hi, by in zip(start, stop, steps, strict=True))
         text = f"stablehlo.slice {x} [{ranges}] : ({x.type}) -> {{result}}"
@@ -321,7 +156,7 @@ class HloBuilder:
         shape[axis] = sum(x.shape[axis] for x in xs)
         for x in xs:
             same = all(n == m for i, (n, m) in enumerate(zip(x.shape, shape, strict=True)) if i != axis)
-            _check(same, f"concatenate of {xs[0].type} and {x.type} along axis {axis}")
+            check(same, f"concatenate of {xs[0].type} and {x.type} along axis {axis}")
         types = ", ".join(x.type for x in xs)
         text = f"stablehlo.concatenate {', '.join(map(str, xs))}, dim = {axis} : ({types}) -> {{result}}"
         return self._emit(name, "concatenate", tuple(shape), xs[0].dtype, text, *xs)
@@ -353,7 +188,7 @@ class HloBuilder:
     ) -> Value:
         """Σ over the contracted axes of a b; the result has the batch axes, then what is left of a, then of b."""
         for i, j in (*zip(*contract, strict=True), *zip(*batch, strict=True)):
-            _check(a.shape[i] == b.shape[j], f"dot of {a.type} and {b.type} over axes {contract}, batch {batch}")
+            check(a.shape[i] == b.shape[j], f"dot of {a.type} and {b.type} over axes {contract}, batch {batch}")
         shape = tuple(a.shape[i] for i in batch[0])
         for x, gone in ((a, (*contract[0], *batch[0])), (b, (*contract[1], *batch[1]))):
             shape += tuple(n for i, n in enumerate(x.shape) if i not in gone)
@@ -369,7 +204,7 @@ class HloBuilder:
     ) -> Value:
         """Cross-correlation of NHWC images with HWIO weights; `padding` is (low, high) of H and of W."""
         n, height, width, channels = x.shape
-        _check(w.shape[2] == channels, f"convolution of {x.type} with {w.type}")
+        check(w.shape[2] == channels, f"convolution of {x.type} with {w.type}")
         places = [
             (size + low + high - k) // stride + 1
             for size, k, (low, high) in zip((height, width), w.shape[:2], padding, strict=True)
@@ -402,8 +237,3 @@ class HloBuilder:
     def min(self, x: Value, axes: Shape, name: str | None = None) -> Value:
         """Minimum over `axes` of integers, which disappear."""
         return self._reduce("minimum", 2**31 - 1, x, axes, name)
-
-
-def _check(holds: bool, what: str) -> None:
-    if not holds:
-        raise EmitError(f"{what}: shapes do not fit.")

@@ -10,7 +10,8 @@ Norms are a function of their own beside the step, so that a step that is observ
 """
 
 import harness.layers  # noqa: F401  (registers the rules)
-from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
 from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
 from harness.shapes import Graph, dims
 from harness.spec import Conventions, DType, TrainConfig

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.rules import hlo_loss, jax_loss
 from harness.spec import Loss

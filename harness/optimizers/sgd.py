@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.emit.hlo_builder import HloBuilder, Value
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.rules import hlo_optimizer, jax_optimizer

@@ -1,0 +1,185 @@
+"""The body of a StableHLO function: SSA values with names, arguments, constants, and the lines that results need.
+
+Values carry names (`%conv1_dw`), so that emitted text and compiler messages can be read. Operations that no result
+depends on are left out.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.errors import EmitError
+from harness.shapes import Node
+from harness.spec import Conventions, DType, Shape
+
+ElementType = Literal["f32", "f64", "i32", "i1"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """An SSA value: its name without the percent sign, shape and element type."""
+
+    name: str
+    shape: Shape
+    dtype: ElementType
+
+    @property
+    def type(self) -> str:
+        """The MLIR type."""
+        return f"tensor<{''.join(f'{n}x' for n in self.shape)}{self.dtype}>"
+
+    def __str__(self) -> str:
+        return f"%{self.name}"
+
+
+@dataclass
+class _Line:
+    text: str
+    results: tuple[str, ...] = ()
+    operands: tuple[str, ...] = ()
+    used: bool = field(default=False)
+
+
+def literal(value: float, dtype: ElementType) -> str:
+    """A number as MLIR reads it without loss: decimal with a point, or the bits in hexadecimal."""
+    if dtype in ("i32", "i1"):
+        return str(int(value))
+    if not math.isfinite(value):
+        code, width = ("<f", 8) if dtype == "f32" else ("<d", 16)
+        return f"0x{int.from_bytes(struct.pack(code, value), 'little'):0{width}X}"
+    text = repr(float(value))
+    mantissa, e, exponent = text.partition("e")
+    return text if "." in mantissa else f"{mantissa}.0{e}{exponent}"
+
+
+class HloFunction:
+    """One function. A rule sees its node's tensors through `param`, `grad`, `state` and `set_state`."""
+
+    def __init__(self, dtype: DType, conventions: Conventions) -> None:
+        self.dtype: DType = dtype
+        self.conventions = conventions
+        self.node: Node | None = None
+        self.grads: dict[str, Value] = {}
+        self.new_states: dict[str, Value] = {}
+        self.inputs: dict[str, Value] = {}
+        self._lines: list[_Line] = []
+        self._taken: set[str] = set()
+        self._prefix = ""
+        self._constants: dict[tuple[float, Shape, ElementType], Value] = {}
+        self._once: dict[str, Value] = {}
+
+    # Names, inputs, parameters
+
+    @contextmanager
+    def at(self, node: Node | None, prefix: str) -> Iterator[None]:
+        """Build for `node`: its tensors are in reach and names start with `prefix`."""
+        previous = self.node, self._prefix
+        self.node, self._prefix = node, prefix.replace(".", "_")
+        yield
+        self.node, self._prefix = previous
+
+    def input(self, name: str, shape: Shape, dtype: ElementType | None = None) -> Value:
+        """Declare an argument of the function."""
+        value = Value(self._fresh(name.replace(".", "_")), shape, dtype or self.dtype)
+        self.inputs[name] = value
+        return value
+
+    def param(self, name: str) -> Value:
+        """The node's parameter."""
+        return self.inputs[self._scoped(name)]
+
+    def grad(self, name: str, value: Value) -> None:
+        """Set the gradient of the loss by the node's parameter."""
+        want = self.param(name).shape
+        check(value.shape == want, f"gradient of {self._scoped(name)} has shape {value.shape}, expected {want}")
+        self.grads[self._scoped(name)] = value
+
+    def state(self, name: str) -> Value:
+        """The node's running statistic before this step."""
+        return self.inputs[self._scoped(name)]
+
+    def set_state(self, name: str, value: Value) -> None:
+        """The node's running statistic after this step."""
+        self.new_states[self._scoped(name)] = value
+
+    def comment(self, text: str) -> None:
+        """A line for the reader."""
+        self._lines.append(_Line(f"// {text}"))
+
+    def once(self, name: str, build: Callable[[], Value]) -> Value:
+        """The value that `build` gives at the first call by this name; named without a node's prefix."""
+        if name not in self._once:
+            with self.at(self.node, ""):
+                self._once[name] = build()
+        return self._once[name]
+
+    def _scoped(self, name: str) -> str:
+        assert self.node is not None
+        return f"{self.node.scope}.{name}"
+
+    def _named(self, hint: str) -> str:
+        return f"{self._prefix}_{hint}" if self._prefix else hint
+
+    def _fresh(self, name: str) -> str:
+        unique, count = name, 1
+        while unique in self._taken:
+            count += 1
+            unique = f"{name}_{count}"
+        self._taken.add(unique)
+        return unique
+
+    def _emit(
+        self, name: str | None, default: str, shape: Shape, dtype: ElementType, text: str, *operands: Value
+    ) -> Value:
+        return self._emit_many([(name or default, shape, dtype)], text, *operands)[0]
+
+    def _emit_many(self, results: Sequence[tuple[str, Shape, ElementType]], text: str, *operands: Value) -> list[Value]:
+        """Add an operation with results of those names; `{result}` in its text is the type of the first."""
+        values = [Value(self._fresh(self._named(name)), shape, dtype) for name, shape, dtype in results]
+        text = f"{', '.join(map(str, values))} = {text.replace('{result}', values[0].type)}"
+        self._lines.append(_Line(text, tuple(v.name for v in values), tuple(o.name for o in operands)))
+        return values
+
+    def body(self, results: Sequence[Value]) -> list[str]:
+        """The lines that the results depend on, in order; a comment stays while a line below it does."""
+        needed = {value.name for value in results}
+        for line in reversed(self._lines):
+            line.used = not line.results or not needed.isdisjoint(line.results)
+            if line.results and line.used:
+                needed.update(line.operands)
+        kept: list[_Line] = []
+        for line in self._lines:
+            if line.used:
+                if not line.results and kept and not kept[-1].results:
+                    kept.pop()
+                kept.append(line)
+        return [line.text for line in kept]
+
+    def constant(
+        self, value: float, shape: Shape = (), dtype: ElementType | None = None, *, rounded_to_f32: bool = False
+    ) -> Value:
+        """A tensor whose elements all are `value`. Every use of one constant shares one definition.
+
+        `rounded_to_f32`: for settings that an f64 cell takes as the f32 value widened.
+        """
+        kind = dtype or self.dtype
+        if rounded_to_f32:
+            value = struct.unpack("<f", struct.pack("<f", value))[0]
+        key = (float(value), shape, kind)
+        if key not in self._constants:
+            spelled = repr(float(value)).removesuffix(".0").replace("-", "m").replace(".", "p").replace("+", "")
+            name = self._fresh("_".join(["c", spelled, *map(str, shape)]))
+            made = Value(name, shape, kind)
+            text = f"{made} = stablehlo.constant dense<{literal(value, kind)}> : {made.type}"
+            self._lines.append(_Line(text, (name,)))
+            self._constants[key] = made
+        return self._constants[key]
+
+
+def check(holds: bool, what: str) -> None:
+    """Raise EmitError when the shapes of an operation do not fit."""
+    if not holds:
+        raise EmitError(f"{what}: shapes do not fit.")
