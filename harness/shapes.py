@@ -44,8 +44,8 @@ class Graph:
         return sum(size(param.shape) for param in self.params)
 
 
-class Block:
-    """Where one layer of a network adds its nodes; a nested layer gets a block with a longer scope."""
+class _Scope:
+    """Where one layer of a network adds its nodes; a nested layer gets one with a longer scope."""
 
     def __init__(self, walk: "_Walk", scope: str) -> None:
         self._walk = walk
@@ -57,7 +57,7 @@ class Block:
 
     def nest(self, layer: Layer, x: str, name: str) -> str:
         """Expand `layer` in a scope of its own, `scope.name`, and return the name of its last node."""
-        return layer.expand(Block(self._walk, f"{self.scope}.{name}"), x)
+        return layer.expand(_Scope(self._walk, f"{self.scope}.{name}"), x)
 
     def shape(self, name: str) -> Shape:
         """Shape of a value added before, without the batch."""
@@ -95,7 +95,7 @@ def infer_shapes(spec: NetSpec) -> Graph:
     x = "x"
     for position, layer in enumerate(spec.layers, 1):
         try:
-            x = layer.expand(Block(walk, layer.name), x)
+            x = layer.expand(_Scope(walk, layer.name), x)
         except SpecError as error:
             hint = f" Change it or '{spec.layers[position - 2].name}'." if position > 1 else ""
             raise SpecError(f"{spec.name}, layer {position} '{layer.name}': {error}{hint}") from None

@@ -8,12 +8,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from harness.errors import SpecError
-
-if TYPE_CHECKING:
-    from harness.shapes import Block
 
 Shape = tuple[int, ...]
 DType = Literal["f32", "f64"]
@@ -37,6 +34,19 @@ class State:
 
     name: str
     shape: Shape
+
+
+class Block(Protocol):
+    """Where a layer adds its nodes; shape inference gives it."""
+
+    def add(self, layer: "Layer", *inputs: str) -> str:
+        """Add one node that reads the values named `inputs`; returns its own name."""
+
+    def nest(self, layer: "Layer", x: str, name: str) -> str:
+        """Expand a layer in a scope of its own behind value `x`; returns the name of its last node."""
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a value added before, without the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +74,7 @@ class Layer:
         """Shape of the output. Raises SpecError when the inputs do not fit."""
         raise SpecError(f"layer {type(self).__name__} is a composition and has no shape of its own")
 
-    def expand(self, block: "Block", x: str) -> str:
+    def expand(self, block: Block, x: str) -> str:
         """Add this layer's nodes to `block` behind value `x`; a composition adds other layers instead of itself."""
         return block.add(self, x)
 
@@ -75,7 +85,7 @@ class Activated(Layer):
 
     activation: Layer | None = None
 
-    def expand(self, block: "Block", x: str) -> str:
+    def expand(self, block: Block, x: str) -> str:
         y = block.add(self, x)
         return y if self.activation is None else block.add(self.activation, y)
 

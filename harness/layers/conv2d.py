@@ -5,8 +5,7 @@ from typing import ClassVar
 
 from harness.layers.bias import Bias
 from harness.layers.convolution import Convolution, Padding
-from harness.shapes import Block
-from harness.spec import Activated
+from harness.spec import Activated, Block
 
 
 @dataclass(frozen=True)

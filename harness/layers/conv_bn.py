@@ -6,8 +6,7 @@ from typing import ClassVar
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.convolution import Convolution, Padding
 from harness.layers.relu import Relu
-from harness.shapes import Block
-from harness.spec import Activated, Layer
+from harness.spec import Activated, Block, Layer
 
 
 @dataclass(frozen=True)
