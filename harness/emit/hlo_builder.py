@@ -102,11 +102,6 @@ class HloBuilder(HloFunction):
         text = f"stablehlo.select {where}, {x}, {y} : {where.type}, {{result}}"
         return self._emit(name, "select", x.shape, x.dtype, text, where, x, y)
 
-    def convert(self, x: Value, dtype: ElementType, name: str | None = None) -> Value:
-        """Change the element type."""
-        text = f"stablehlo.convert {x} : ({x.type}) -> {{result}}"
-        return self._emit(name, "convert", x.shape, dtype, text, x)
-
     def barrier(self, xs: Sequence[Value], names: Sequence[str]) -> list[Value]:
         """The same values, all materialised: nothing behind this point is computed together with what is before it."""
         text = f"stablehlo.optimization_barrier {', '.join(map(str, xs))} : {', '.join(x.type for x in xs)}"
@@ -134,11 +129,6 @@ class HloBuilder(HloFunction):
         check(sorted(order) == list(range(len(x.shape))), f"transpose of {x.type} by {order}")
         text = f"stablehlo.transpose {x}, dims = {list(order)} : ({x.type}) -> {{result}}"
         return self._emit(name, "transpose", tuple(x.shape[i] for i in order), x.dtype, text, x)
-
-    def reverse(self, x: Value, axes: Shape, name: str | None = None) -> Value:
-        """x read backwards along `axes`."""
-        text = f"stablehlo.reverse {x}, dims = {list(axes)} : {{result}}"
-        return self._emit(name, "reverse", x.shape, x.dtype, text, x)
 
     def slice(self, x: Value, start: Shape, stop: Shape, stride: Shape | None = None, name: str | None = None) -> Value:
         """x[start:stop:stride] along every axis."""
@@ -233,7 +223,3 @@ class HloBuilder(HloFunction):
     def max(self, x: Value, axes: Shape, name: str | None = None) -> Value:
         """Maximum over `axes`, which disappear."""
         return self._reduce("maximum", -math.inf, x, axes, name)
-
-    def min(self, x: Value, axes: Shape, name: str | None = None) -> Value:
-        """Minimum over `axes` of integers, which disappear."""
-        return self._reduce("minimum", 2**31 - 1, x, axes, name)
