@@ -7,7 +7,7 @@ the init file.
 import math
 from collections.abc import Sequence
 
-from harness.emit.hlo_function import ElementType, HloFunction, Value, check
+from harness.emit.hlo_function import HloFunction, Value, check
 from harness.shapes import size
 from harness.spec import Shape
 
