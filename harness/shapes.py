@@ -51,9 +51,9 @@ class _Scope:
         self._walk = walk
         self.scope = scope
 
-    def add(self, layer: Layer, *inputs: str) -> str:
-        """Add one node and return its name: the scope, then the layer's kind for every node but the first."""
-        return self._walk.add(layer, self.scope, inputs)
+    def add(self, layer: Layer, *inputs: str, name: str = "") -> str:
+        """Add one node and return its name."""
+        return self._walk.add(layer, self.scope, inputs, name)
 
     def nest(self, layer: Layer, x: str, name: str) -> str:
         """Expand `layer` in a scope of its own, `scope.name`, and return the name of its last node."""
@@ -72,10 +72,10 @@ class _Walk:
         self.params: list[Param] = []
         self.states: list[State] = []
 
-    def add(self, layer: Layer, scope: str, inputs: tuple[str, ...]) -> str:
+    def add(self, layer: Layer, scope: str, inputs: tuple[str, ...], name: str) -> str:
         layer.validate()
-        in_shapes = tuple(self.shapes[name] for name in inputs)
-        name = scope if scope not in self.shapes else f"{scope}.{layer.kind}"
+        in_shapes = tuple(self.shapes[x] for x in inputs)
+        name = f"{scope}.{name}" if name else scope if scope not in self.shapes else f"{scope}.{layer.kind}"
         if name in self.shapes:
             raise SpecError(f"two nodes are called '{name}'. Nest one of them under a name of its own.")
         out = layer.out_shape(*in_shapes)

@@ -39,8 +39,11 @@ class State:
 class Block(Protocol):
     """Where a layer adds its nodes; shape inference gives it."""
 
-    def add(self, layer: "Layer", *inputs: str) -> str:
-        """Add one node that reads the values named `inputs`; returns its own name."""
+    def add(self, layer: "Layer", *inputs: str, name: str = "") -> str:
+        """Add one node that reads the values named `inputs`; returns its own name.
+
+        Without a `name` inside the scope, the first node is called like the scope and others after their kind.
+        """
 
     def nest(self, layer: "Layer", x: str, name: str) -> str:
         """Expand a layer in a scope of its own behind value `x`; returns the name of its last node."""

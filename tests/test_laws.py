@@ -6,15 +6,21 @@ import pytest
 
 from harness import rules
 from harness.emit.jax_builder import JaxBuilder
+from harness.layers.add import Add
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.bias import Bias
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten
+from harness.layers.gelu import Gelu
 from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.hard_sigmoid import HardSigmoid
+from harness.layers.hard_swish import HardSwish
 from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
+from harness.layers.sigmoid import Sigmoid
+from harness.layers.swish import Swish
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
 from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
@@ -45,6 +51,12 @@ SAMPLES = {
     Flatten: [(Flatten(), ((3, 4, 5),)), (Flatten(), ((7,),))],
     Relu: [(Relu(), ((3, 4, 5),)), (Relu(), ((9,),))],
     Relu6: [(Relu6(), ((3, 4, 5),)), (Relu6(), ((9,),))],
+    Sigmoid: [(Sigmoid(), ((3, 4, 5),))],
+    Swish: [(Swish(), ((3, 4, 5),))],
+    HardSigmoid: [(HardSigmoid(), ((3, 4, 5),)), (HardSigmoid(), ((9,),))],
+    HardSwish: [(HardSwish(), ((3, 4, 5),)), (HardSwish(), ((9,),))],
+    Gelu: [(Gelu(), ((3, 4, 5),))],
+    Add: [(Add(), ((3, 4, 5), (3, 4, 5))), (Add(), ((9,), (9,)))],
 }
 CASES = [
     pytest.param(*case, id=f"{cls.__name__}-{i}") for cls, cases in SAMPLES.items() for i, case in enumerate(cases)
@@ -68,7 +80,7 @@ def test_hlo_is_the_vjp_of_jax(layer, in_shapes, kind) -> None:
     rng = np.random.default_rng(7)
 
     def draw(shape):
-        return rng.normal(size=shape) if kind == "smooth" else rng.integers(-2, 8, shape).astype(np.float64)
+        return rng.normal(size=shape) if kind == "smooth" else rng.integers(-4, 8, shape).astype(np.float64)
 
     params = {f"layer.{p.name}": rng.normal(size=p.shape) for p in layer.params()}
     stats = {f"layer.{s.name}": rng.random(s.shape) for s in layer.states()}

@@ -19,6 +19,7 @@ from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
+from harness.layers.residual_block import ResidualBlock
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
 from harness.shapes import infer_shapes
@@ -93,6 +94,17 @@ def _parts(layer: Layer) -> list[Layer]:
     if isinstance(layer, Conv2d | ConvBn):
         return [Convolution(layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding)]
     return [layer]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [ResidualBlock(2, 2), ResidualBlock(2, 3, blocks=2, stride=2), ResidualBlock(2, 3)],
+    ids=["same-shape", "projected-twice", "wider"],
+)
+def test_compositions_agree_in_f64(block: Layer) -> None:
+    spec = network((2, 6, 6), block, GlobalAvgPool(), Dense(block.out_channels, 4))
+    both = TwoPipelines(infer_shapes(spec), config(), "f64")
+    assert worst(both.phase3(3), both.phase2(3)) < 1e-9
 
 
 CONFIGS = st.builds(

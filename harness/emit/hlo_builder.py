@@ -82,6 +82,10 @@ class HloBuilder(HloFunction):
         """Elementwise square root."""
         return self._unary("sqrt", x, name)
 
+    def logistic(self, x: Value, name: str | None = None) -> Value:
+        """Elementwise 1/(1 + e^-x)."""
+        return self._unary("logistic", x, name)
+
     def compare(self, direction: str, a: Operand, b: Operand, name: str | None = None) -> Value:
         """Elementwise comparison (EQ, NE, GE, GT, LE, LT), giving booleans."""
         like = a if isinstance(a, Value) else b

@@ -144,6 +144,26 @@ class JaxBuilder:
         """min(max(x, 0), 6) with derivative 0 at both corners (jnp.clip would give 1/2 there)."""
         return Expr(f"jax.nn.relu6({x})")
 
+    def sigmoid(self, x: Expr) -> Expr:
+        """1/(1 + e^-x)."""
+        return Expr(f"jax.nn.sigmoid({x})")
+
+    def swish(self, x: Expr) -> Expr:
+        """x/(1 + e^-x)."""
+        return Expr(f"jax.nn.silu({x})")
+
+    def hard_sigmoid(self, x: Expr) -> Expr:
+        """relu6(x + 3)/6."""
+        return Expr(f"jax.nn.hard_sigmoid({x})")
+
+    def hard_swish(self, x: Expr) -> Expr:
+        """x relu6(x + 3)/6."""
+        return Expr(f"jax.nn.hard_swish({x})")
+
+    def gelu(self, x: Expr) -> Expr:
+        """GELU in its tanh form."""
+        return Expr(f"jax.nn.gelu({x}, approximate=True)")
+
     def where(self, condition: Expr, a: Operand, b: Operand) -> Expr:
         """Elementwise a where the condition holds, else b."""
         return Expr(f"jnp.where({condition}, {_expr(a)}, {_expr(b)})")

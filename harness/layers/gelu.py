@@ -1,0 +1,55 @@
+"""Gaussian error linear unit, tanh form."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.spec import Layer, Shape
+
+CUBIC = 0.044715
+
+
+@dataclass(frozen=True)
+class Gelu(Layer):
+    """y = x/2 (1 + tanh u), u = sqrt(2/pi) (x + 0.044715 x³).
+
+    Shapes: any x, y alike.
+    Source: specs/README.md, Activations.
+    """
+
+    kind: ClassVar[str] = "gelu"
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+
+@jax_rule(Gelu)
+def jax_gelu(layer: Gelu, j: JaxBuilder, x: Expr) -> Expr:
+    """jax.nn.gelu in its tanh form."""
+    return j.gelu(x)
+
+
+@hlo_forward(Gelu)
+def hlo_gelu(layer: Gelu, h: HloBuilder, x: Value) -> tuple[Value, Value]:
+    """(1 + tanh u)/2 is the logistic function of 2u, which also exists in f64 where tanh does not; backward needs x."""
+    return h.mul(x, _gate(h, x), "y"), x
+
+
+def _gate(h: HloBuilder, x: Value) -> Value:
+    cube = h.mul(h.mul(x, x, "x2"), x, "x3")
+    return h.logistic(h.mul(h.add(x, h.mul(cube, CUBIC, "cubic"), "arc"), 2 * math.sqrt(2 / math.pi), "two_u"), "gate")
+
+
+@hlo_backward(Gelu)
+def hlo_gelu_backward(layer: Gelu, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
+    """With s = logistic(2u): y' = s + x s (1 - s) 2u', u' = sqrt(2/pi) (1 + 3·0.044715 x²)."""
+    s = _gate(h, x)
+    arc = h.add(h.mul(h.mul(x, x, "x2"), 3 * CUBIC, "cubic_slope"), 1.0, "arc_slope")
+    two_du = h.mul(arc, 2 * math.sqrt(2 / math.pi), "two_du")
+    spread = h.mul(h.mul(x, h.mul(s, h.sub(1.0, s, "rest"), "s_rest"), "x_s_rest"), two_du, "spread")
+    return (h.mul(dy, h.add(s, spread, "slope"), "dx"),)

@@ -1,0 +1,47 @@
+"""Piecewise quadratic approximation of swish."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.spec import Layer, Shape
+
+
+@dataclass(frozen=True)
+class HardSwish(Layer):
+    """y = x min(max(x + 3, 0), 6)/6.
+
+    Shapes: any x, y alike.
+    Source: specs/README.md, Activations.
+    """
+
+    kind: ClassVar[str] = "hard_swish"
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+
+@jax_rule(HardSwish)
+def jax_hard_swish(layer: HardSwish, j: JaxBuilder, x: Expr) -> Expr:
+    """jax.nn.hard_swish(x)."""
+    return j.hard_swish(x)
+
+
+@hlo_forward(HardSwish)
+def hlo_hard_swish(layer: HardSwish, h: HloBuilder, x: Value) -> tuple[Value, Value]:
+    """x times the clipped line; backward needs x."""
+    line = h.minimum(h.maximum(h.add(x, 3.0, "shifted"), 0.0, "positive_part"), 6.0, "line")
+    return h.div(h.mul(x, line, "x_line"), 6.0, "y"), x
+
+
+@hlo_backward(HardSwish)
+def hlo_hard_swish_backward(layer: HardSwish, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
+    """y' = line/6 + x line'/6: 0 below -3, (2x + 3)/6 between, 1 above 3; at the corners line' is 0."""
+    line = h.minimum(h.maximum(h.add(x, 3.0, "shifted"), 0.0, "positive_part"), 6.0, "line")
+    inside = h.logical_and(h.compare("GT", x, -3.0, "above"), h.compare("LT", x, 3.0, "below"), "inside")
+    slope = h.div(h.add(line, h.select(inside, x, 0.0, "x_inside"), "six_slopes"), 6.0, "slope")
+    return (h.mul(dy, slope, "dx"),)
