@@ -11,6 +11,7 @@ from harness.layers.batch_norm import BatchNorm
 from harness.layers.bias import Bias
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
+from harness.layers.depthwise_convolution import DepthwiseConvolution
 from harness.layers.flatten import Flatten
 from harness.layers.gelu import Gelu
 from harness.layers.global_avg_pool import GlobalAvgPool
@@ -56,6 +57,14 @@ SAMPLES = {
     HardSigmoid: [(HardSigmoid(), ((3, 4, 5),)), (HardSigmoid(), ((9,),))],
     HardSwish: [(HardSwish(), ((3, 4, 5),)), (HardSwish(), ((9,),))],
     Gelu: [(Gelu(), ((3, 4, 5),))],
+    DepthwiseConvolution: [
+        (DepthwiseConvolution(3), ((3, 5, 6),)),
+        (DepthwiseConvolution(2, 5), ((2, 7, 7),)),
+        (DepthwiseConvolution(4, 3, stride=2), ((4, 8, 7),)),
+        (DepthwiseConvolution(2, 5, stride=2), ((2, 8, 9),)),
+        (DepthwiseConvolution(2, 3, stride=2, padding="VALID"), ((2, 8, 7),)),
+        (DepthwiseConvolution(1, 1), ((1, 3, 3),)),
+    ],
     Add: [(Add(), ((3, 4, 5), (3, 4, 5))), (Add(), ((9,), (9,)))],
 }
 CASES = [

@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 
 from harness import rules
 from harness.layers.batch_norm import BatchNorm
+from harness.layers.bottleneck_block import BottleneckBlock
 from harness.layers.conv2d import Conv2d
 from harness.layers.conv_bn import ConvBn
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten
 from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.inverted_residual import InvertedResidual
 from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
 from harness.layers.residual_block import ResidualBlock
+from harness.layers.separable_conv import SeparableConv
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
 from harness.shapes import infer_shapes
@@ -98,8 +101,16 @@ def _parts(layer: Layer) -> list[Layer]:
 
 @pytest.mark.parametrize(
     "block",
-    [ResidualBlock(2, 2), ResidualBlock(2, 3, blocks=2, stride=2), ResidualBlock(2, 3)],
-    ids=["same-shape", "projected-twice", "wider"],
+    [
+        ResidualBlock(2, 2),
+        ResidualBlock(2, 3, blocks=2, stride=2),
+        BottleneckBlock(2, 8, blocks=2),
+        BottleneckBlock(2, 4, stride=2),
+        SeparableConv(2, 3, stride=2),
+        InvertedResidual(2, 2, expansion=2),
+        InvertedResidual(2, 3, expansion=1, stride=2, blocks=2),
+    ],
+    ids=repr,
 )
 def test_compositions_agree_in_f64(block: Layer) -> None:
     spec = network((2, 6, 6), block, GlobalAvgPool(), Dense(block.out_channels, 4))

@@ -193,12 +193,12 @@ class JaxBuilder:
         over = "" if axis is None else f", axis={axis}"
         return Expr(f"jnp.mean({x}{over}{', keepdims=True' if keepdims else ''})")
 
-    def conv(self, x: Expr, w: Expr, stride: int, padding: str) -> Expr:
-        """Convolution of an NHWC image with OIHW weights."""
-        layout = '("NHWC", "OIHW", "NHWC")'
-        return Expr(
-            f'jax.lax.conv_general_dilated({x}, {w}, ({stride}, {stride}), "{padding}", dimension_numbers={layout})'
-        )
+    def conv(self, x: Expr, w: Expr, stride: int, padding: str, groups: int = 1) -> Expr:
+        """Convolution of an NHWC image with OIHW weights; `groups` of channels do not mix."""
+        options = 'dimension_numbers=("NHWC", "OIHW", "NHWC")'
+        if groups > 1:
+            options += f", feature_group_count={groups}"
+        return Expr(f'jax.lax.conv_general_dilated({x}, {w}, ({stride}, {stride}), "{padding}", {options})')
 
     def window_max(self, x: Expr, window: int, stride: int, padding: str) -> Expr:
         """Maximum over windows of H and W; among equals the first gets the gradient."""
