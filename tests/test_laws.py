@@ -9,6 +9,7 @@ from harness.emit.jax_builder import JaxBuilder
 from harness.layers.add import Add
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.bias import Bias
+from harness.layers.concat import Concat
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
 from harness.layers.depthwise_convolution import DepthwiseConvolution
@@ -20,8 +21,10 @@ from harness.layers.hard_swish import HardSwish
 from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
+from harness.layers.scale_channels import ScaleChannels
 from harness.layers.sigmoid import Sigmoid
 from harness.layers.swish import Swish
+from harness.layers.to_pixel import ToPixel
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
 from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
@@ -65,6 +68,9 @@ SAMPLES = {
         (DepthwiseConvolution(2, 3, stride=2, padding="VALID"), ((2, 8, 7),)),
         (DepthwiseConvolution(1, 1), ((1, 3, 3),)),
     ],
+    ToPixel: [(ToPixel(), ((5,),))],
+    ScaleChannels: [(ScaleChannels(), ((3, 4, 5), (3, 1, 1)))],
+    Concat: [(Concat(), ((3, 4, 5), (2, 4, 5)))],
     Add: [(Add(), ((3, 4, 5), (3, 4, 5))), (Add(), ((9,), (9,)))],
 }
 CASES = [

@@ -15,14 +15,19 @@ from harness.layers.conv2d import Conv2d
 from harness.layers.conv_bn import ConvBn
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
+from harness.layers.fire_module import FireModule
 from harness.layers.flatten import Flatten
+from harness.layers.fused_mb_conv import FusedMbConv
 from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.inverted_residual import InvertedResidual
 from harness.layers.max_pool import MaxPool
+from harness.layers.mb_conv import MbConv
+from harness.layers.mb_conv_v3 import MbConvV3
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
 from harness.layers.residual_block import ResidualBlock
 from harness.layers.separable_conv import SeparableConv
+from harness.layers.uib import Uib
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
 from harness.shapes import infer_shapes
@@ -109,11 +114,23 @@ def _parts(layer: Layer) -> list[Layer]:
         SeparableConv(2, 3, stride=2),
         InvertedResidual(2, 2, expansion=2),
         InvertedResidual(2, 3, expansion=1, stride=2, blocks=2),
+        MbConv(2, 2, expansion=2, kernel=3),
+        MbConv(2, 3, expansion=1, kernel=5, stride=2, blocks=2, squeeze=False),
+        MbConvV3(2, 2, width=8, squeeze=True, hard_swish=True),
+        MbConvV3(2, 3, width=2, kernel=5, stride=2),
+        FusedMbConv(2, 2, expansion=2, squeeze=True),
+        FusedMbConv(2, 3, expansion=1, stride=2, blocks=2),
+        Uib(2, 2, expansion=2, pre=3, post=5),
+        Uib(2, 3, expansion=2, stride=2, post=3),
+        Uib(2, 3, expansion=2, stride=2, pre=5),
+        Uib(2, 2, expansion=2),
+        FireModule(2, 2, 3, 2),
     ],
     ids=repr,
 )
 def test_compositions_agree_in_f64(block: Layer) -> None:
-    spec = network((2, 6, 6), block, GlobalAvgPool(), Dense(block.out_channels, 4))
+    channels = block.expand1 + block.expand3 if isinstance(block, FireModule) else block.out_channels
+    spec = network((2, 6, 6), block, GlobalAvgPool(), Dense(channels, 4))
     both = TwoPipelines(infer_shapes(spec), config(), "f64")
     assert worst(both.phase3(3), both.phase2(3)) < 1e-9
 

@@ -211,6 +211,10 @@ class JaxBuilder:
         """The same elements in another shape, -1 for one size that follows from the others."""
         return Expr(f"{x.at(ATOM)}.reshape({', '.join(map(str, sizes))})")
 
+    def concatenate(self, a: Expr, b: Expr) -> Expr:
+        """a, then b, along the last axis."""
+        return Expr(f"jnp.concatenate([{a}, {b}], axis=-1)")
+
     def transpose(self, x: Expr, order: Shape) -> Expr:
         """Axis i of the result is axis order[i] of x."""
         return Expr(f"{x.at(ATOM)}.transpose({', '.join(map(str, order))})")
