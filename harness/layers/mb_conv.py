@@ -16,7 +16,7 @@ from harness.spec import Block, Layer
 class MbConv(Layer):
     """`blocks` times: widen, depthwise, squeeze and excitation, project (+ x where the shapes are alike).
 
-    A composition. Swish follows the first two; widening is left out at expansion 1; only the first block has the stride.
+    A composition. Swish follows the first two; no widening at expansion 1; only the first block has the stride.
 
     Shapes: x (B, in_channels, H, W), y (B, out_channels, H/stride, W/stride).
     Source: specs/README.md, Mobile blocks; Tan and Le 2019.
