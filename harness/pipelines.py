@@ -62,7 +62,11 @@ def prepare_phase2(cell: Cell, folder: Path) -> Program:
     return Program(
         command=(backend.python(), str(path), "{data}"),
         environment=backend.jax_environment() | ({"JAX_DISABLE_JIT": "1"} if cell.eager else {}),
-        provenance={"emitted_sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+        provenance={
+            "emitted_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "compiler": "XLA",
+            "matmul_precision": "highest",
+        },
     )
 
 
