@@ -20,12 +20,12 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 MODEL ?= mnist_mlp
-VERIFY_FLAGS := $(if $(STEPS),--steps $(STEPS)) $(if $(BACKENDS),--backends $(BACKENDS)) \
-	$(if $(PROFILE),--profile $(PROFILE)) $(if $(DTYPE),--dtype $(DTYPE)) $(if $(DATA),--data $(DATA)) \
-	$(if $(MODE),--mode $(MODE)) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT)) $(ARGS)
+VERIFY_FLAGS := $(if $(STEPS),--steps '$(STEPS)') $(if $(BACKENDS),--backends '$(BACKENDS)') \
+	$(if $(PROFILE),--profile '$(PROFILE)') $(if $(DTYPE),--dtype '$(DTYPE)') $(if $(DATA),--data '$(subst ~/,$(HOME)/,$(DATA))') \
+	$(if $(MODE),--mode '$(MODE)') $(if $(SEED),--seed '$(SEED)') $(if $(OUT),--out '$(subst ~/,$(HOME)/,$(OUT))') $(ARGS)
 
 verify: $(STAMP) ## Train MODEL with both pipelines on every backend present and judge each pair
-	$(BIN)/python -m harness verify $(MODEL) $(VERIFY_FLAGS)
+	$(BIN)/python -m harness verify '$(MODEL)' $(VERIFY_FLAGS)
 
 test: $(STAMP) ## Lint, check types and run the tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

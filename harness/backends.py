@@ -96,7 +96,9 @@ def _meant_for(variable: str, prefix: str, prefixes: list[str]) -> str | None:
     if not value:
         return None
     if not value.startswith(tuple(prefixes)):
-        raise BackendError(f"{variable} is {value!r}, expected a name that starts with {' or '.join(prefixes)}.")
+        raise BackendError(
+            f"{variable} is {value!r}, expected a name that starts with {' or '.join(dict.fromkeys(prefixes))}."
+        )
     return value if value.startswith(prefix) else None
 
 

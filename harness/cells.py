@@ -45,13 +45,14 @@ class Cell:
 
 
 def relation(a: Cell, b: Cell) -> str | None:
-    """What a pair of cells tells: which single factor differs, or None when several do."""
+    """What a pair of cells tells: which single factor differs, or None when several do.
+
+    Only phase 2 can be eager, so that between pipelines this is no factor of its own.
+    """
     if a.backend == b.backend and a.pipeline == b.pipeline:
         return "cross-mode" if a.eager != b.eager else None
-    if a.eager != b.eager:
-        return None
     if a.backend == b.backend:
         return "cross-compiler"
-    if a.pipeline == b.pipeline:
+    if a.pipeline == b.pipeline and a.eager == b.eager:
         return "cross-vendor" if "phase3" in a.pipeline else "cross-platform"
     return None

@@ -25,6 +25,12 @@ class _Group(click.Group):
         except HarnessError as error:
             click.echo(f"harness: {error}", err=True)
             sys.exit(2)
+        except BrokenPipeError:
+            raise  # whoever read us has gone; click knows how to end then
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename is not None else ""
+            click.echo(f"harness: {place}{error.strerror or error}.", err=True)
+            sys.exit(2)
         except KeyboardInterrupt:
             click.echo("harness: interrupted; finished cells are kept, the running one left its prefix.", err=True)
             sys.exit(INTERRUPTED)
@@ -48,7 +54,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 def _steps(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
     if value is None or value == "full":
         return value
-    if not value.isdecimal() or int(value) < 1:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 16 and int(value) >= 1):
         raise click.BadParameter(f"{value!r} is neither a whole number of at least 1 nor `full`.")
     return int(value)
 
@@ -152,7 +158,9 @@ def verify(
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parse_externals(externals),
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup, and has to stay so
+            signal.signal(number, _interrupt)
     outcome = run(options)
     paths = report.write_reports(outcome)
     click.echo(report.for_terminal(outcome))

@@ -32,6 +32,7 @@ IDENTITY = (
     "init_sha256",
     "dtype",
     "units",
+    "epoch_steps",
 )
 
 
@@ -166,10 +167,11 @@ def compare(a: Recording, b: Recording, judging: Judging = Judging()) -> Compari
     compared = min(a.trace.steps, b.trace.steps, *([] if limit is None else [limit]))
     identity = compare_identity(a.trace, b.trace, compared)
     resolutions = find_resolution(a.trace.loss), find_resolution(b.trace.loss)
+    lr_resolution = sum(_lr_resolution(side.trace, r) for side, r in ((a, resolutions[0]), (b, resolutions[1])))
     numbers = None
     if not identity.refused:
         with np.errstate(all="ignore"):  # what overflows or is not a number shows in the result
-            numbers = _compare_numbers(a.trace, b.trace, judging, compared, sum(r or 0.0 for r in resolutions))
+            numbers = _compare_numbers(a.trace, b.trace, judging, compared, lr_resolution)
     return Comparison(a, b, judging, identity, *resolutions, numbers)
 
 
@@ -186,12 +188,17 @@ def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
     return Identity(differences, unknown_a, unknown_b, conventions, len(common), batch, wrong)
 
 
-def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, resolution: float) -> Numbers:
+def _lr_resolution(trace: Trace, resolution: float | None) -> float:
+    """How coarsely learning rates were printed. Few rates tell little, so no coarser than the losses."""
+    return 0.0 if resolution is None else min(resolution, find_resolution(trace.lr) or 0.0)
+
+
+def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_resolution: float) -> Numbers:
     mode, judged = judging.mode, judging.judged(compared)
     loss_a, loss_b, lr_a, lr_b = (column[:compared] for column in (a.loss, b.loss, a.lr, b.lr))
     delta, lr_delta = difference(loss_a, loss_b), difference(lr_a, lr_b)
     # An absolute tolerance made for losses would let any learning rate pass: only the print resolution is added.
-    lr_atol = 0.0 if mode.name == "bitwise" else resolution
+    lr_atol = 0.0 if mode.name == "bitwise" else lr_resolution
     max_step, lr_max_step = _largest(delta), _largest(lr_delta)
     epoch_beyond = first_false(a.epoch[:compared] == b.epoch[:compared])
     epochs = _epoch_means(a, b, compared) if epoch_beyond is None else ()
@@ -210,7 +217,7 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, resolu
         lr_beyond=first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, mode.rtol)),
         epoch_beyond=epoch_beyond,
         epochs=epochs,
-        full=compared == a.steps == b.steps and _is_full(a, epochs),
+        full=compared == a.steps == b.steps and _is_full(a, b, epochs),
         loss_a=loss_a,
         loss_b=loss_b,
         delta=delta,
@@ -263,16 +270,17 @@ def _epoch_means(a: Trace, b: Trace, compared: int) -> tuple[EpochMean, ...]:
 
 
 def _epoch_steps(a: Trace, b: Trace) -> int | None:
-    """How many steps an epoch has: as a header says, else as long as a first epoch that another follows."""
-    for trace in (a, b):
-        if trace.header.epoch_steps is not None:
-            return trace.header.epoch_steps
-    for trace in (a, b):
-        if trace.steps and trace.epoch[-1] > trace.epoch[0]:
-            return int(np.argmax(trace.epoch > trace.epoch[0]))
-    return None
+    """How many steps an epoch has: as a first epoch that another follows, else as a header says.
+
+    None when the sides do not say the same, so that their order does not matter.
+    """
+    begun = [t for t in (a, b) if t.steps and t.epoch[-1] > t.epoch[0]]
+    lengths = {int(np.argmax(trace.epoch > trace.epoch[0])) for trace in begun}
+    if not lengths:
+        lengths = {t.header.epoch_steps for t in (a, b) if t.header.epoch_steps is not None}
+    return lengths.pop() if len(lengths) == 1 else None
 
 
-def _is_full(trace: Trace, epochs: tuple[EpochMean, ...]) -> bool:
-    configured = trace.header.config.get("epochs")
-    return bool(epochs) and epochs[-1].complete and epochs[-1].epoch + 1 == configured
+def _is_full(a: Trace, b: Trace, epochs: tuple[EpochMean, ...]) -> bool:
+    configured = {trace.header.config.get("epochs") for trace in (a, b)} - {None}
+    return bool(epochs) and epochs[-1].complete and configured == {epochs[-1].epoch + 1}

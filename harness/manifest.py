@@ -9,7 +9,7 @@ from harness.errors import TraceError
 from harness.trace import one_line
 
 Status = Literal["complete", "crashed", "timed-out", "interrupted", "refused"]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 _TRACE_SUFFIXES = (".jsonl.gz", ".jsonl")
@@ -39,6 +39,10 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     known_trouble: str | None = None
     provenance: dict[str, Any] = msgspec.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.test_correct is not None and self.test_total is not None and self.test_correct > self.test_total:
+            raise ValueError(f"test_correct is {self.test_correct} of test_total {self.test_total}")
+
 
 def manifest_path(trace: str | Path) -> Path:
     """Where the manifest of a trace lies: NAME.manifest.json beside NAME.jsonl, .jsonl.gz or .partial.jsonl."""
@@ -48,7 +52,7 @@ def manifest_path(trace: str | Path) -> Path:
         if name.endswith(suffix):
             name = name.removesuffix(suffix)
             break
-    return path.with_name(name.removesuffix(".partial") + ".manifest.json")
+    return path.parent / (name.removesuffix(".partial") + ".manifest.json")  # a folder such as `.` has no name
 
 
 def read_manifest(path: str | Path) -> Manifest:

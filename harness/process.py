@@ -125,7 +125,7 @@ class Child:
 
 
 class Interruptions:
-    """Inside it, SIGINT and SIGTERM are noted in `received` and take effect on leaving.
+    """Inside it, SIGINT, SIGTERM and SIGHUP are noted in `received` and take effect on leaving.
 
     So nothing cuts short the stopping of a program and the writing of its files. A context manager; outside the main
     thread, where no signal arrives, it does nothing.
@@ -137,7 +137,7 @@ class Interruptions:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):  # ignored: whoever started us wants that
                     self._before[number] = before

@@ -13,6 +13,7 @@ from harness.trace import ConfigTypes, Floats, Ints, StepLine, Trace, TraceHeade
 
 LONGEST_LINE = 1 << 20  # bytes; the norms of every parameter of the largest network take a twentieth of it
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
+_DEEPEST = 64  # levels of a header's values
 _BLOCK = 1 << 16  # bytes read at once: the lines and what is decoded from them stay in the processor's cache
 
 
@@ -111,6 +112,7 @@ class _Reader:
             line.decode()
             header = msgspec.json.decode(line, type=TraceHeader)
             msgspec.convert(header.config, ConfigTypes)
+            _check_depth(header.config)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{self.place(1)}: {_explain(error, line, 'header')}") from None
         return header
@@ -181,6 +183,13 @@ def has_channels(line: StepLine) -> bool:
     """Whether a step carries any optional channel but its wall time."""
     channels = (line.grad_norm, line.param_norm, line.grad_norms, line.param_norms, line.batch_sha256)
     return any(channel is not None for channel in channels)
+
+
+def _check_depth(value: object, levels: int = _DEEPEST) -> None:
+    if levels == 0:
+        raise RecursionError
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(inner, levels - 1)
 
 
 def _explain(error: Exception, line: bytes, kind: str) -> str:

@@ -1,7 +1,10 @@
 """`harness verify`: train one network with every pipeline on every backend there is, and judge each pair of runs."""
 
+import fcntl
 import itertools
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,12 +13,12 @@ from harness.cells import Cell, relation
 from harness.compare import Judging, compare
 from harness.data.batches import steps_per_epoch
 from harness.data.dataset import DataChoice, resolve_data
-from harness.errors import EmitError
+from harness.errors import ContractError, EmitError
 from harness.initbin import write_init
 from harness.manifest import Manifest
 from harness.models import Model
 from harness.pipelines import PIPELINES, Program, external_program
-from harness.recording import read_recording
+from harness.recording import Recording, read_recording
 from harness.report import PairRow, judge_pair
 from harness.run.cell import DEFAULT_TIMEOUT_S, CellPlan, refuse, run_cell
 from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
@@ -24,6 +27,7 @@ from harness.run.known_trouble import trouble_by_id
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
 from harness.spec import DType
+from harness.trace import one_line
 from harness.verdict import Verdict
 
 
@@ -60,7 +64,12 @@ class Options:
     @property
     def stem(self) -> str:
         """Name of the report: the model, and what is off its default."""
-        return self.model.name + self.cell("phase2", "cpu").suffix
+        return self.model.name + (".shuf" if self.shuffle else "") + self.cell("phase2", "cpu").suffix
+
+    @property
+    def reports(self) -> list[Path]:
+        """The reports, for people and for programs."""
+        return [self.out / "reports" / f"{self.stem}.{suffix}" for suffix in ("md", "json")]
 
     def cell(self, pipeline: str, backend: str) -> Cell:
         """The cell of one pipeline on one backend."""
@@ -84,6 +93,9 @@ class CellResult:
         if self.manifest.status == "complete":
             return ""
         note = f"{self.manifest.status}: {self.manifest.reason}" if not self.absent else self.manifest.reason or ""
+        said = self.manifest.stderr_tail.split("\n")
+        if self.manifest.exit_code and (last := next((line for line in reversed(said) if line.strip()), "")):
+            note += f" ({one_line(last.strip())})"
         if self.manifest.known_trouble is not None:
             trouble = trouble_by_id(self.manifest.known_trouble)
             note += f"; known trouble ({trouble.ticket}): {trouble.workaround}"
@@ -110,13 +122,29 @@ def verify(options: Options) -> Outcome:
     options.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
     build = options.out / "build"
     build.mkdir(parents=True, exist_ok=True)
-    init = build / f"{options.model.name}.s{options.init_seed}.init.bin"
-    init_sha256 = write_init(init, options.model.graph.params, options.init_seed)
-    results = []
-    with CellProgress() as progress:
-        for cell, asked in _cells(options):
-            results.append(_run(options, cell, asked, build, init, data, progress))
-    return Outcome(options, data, init_sha256, tuple(results), tuple(_judge(options, results)))
+    with _alone(build):
+        for report in options.reports:
+            report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
+        init = build / f"{options.model.name}.s{options.init_seed}.init.bin"
+        init_sha256 = write_init(init, options.model.graph.params, options.init_seed)
+        results = []
+        with CellProgress() as progress:
+            for cell, asked in _cells(options):
+                results.append(_run(options, cell, asked, build, init, data, progress))
+        return Outcome(options, data, init_sha256, tuple(results), tuple(_judge(options, results)))
+
+
+@contextmanager
+def _alone(build: Path) -> Iterator[None]:
+    """Two at once would write the same files. The system gives the lock back, however this process ends."""
+    with (build / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ContractError(
+                f"{build.parent}: another verify is writing there. Wait for it, or choose another folder with --out."
+            ) from None
+        yield
 
 
 def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
@@ -191,5 +219,11 @@ def _judge(options: Options, results: Sequence[CellResult]) -> Iterable[PairRow]
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             yield PairRow(*names, verdict=missing, note="; ".join(notes), kind=kind)
         else:
-            a, b = read_recording(left.plan.trace), read_recording(right.plan.trace)
+            a, b = (_recording(options, result.plan) for result in (left, right))
             yield replace(judge_pair(compare(a, b, options.judging), kind), a=names[0], b=names[1])
+
+
+def _recording(options: Options, plan: CellPlan) -> Recording:
+    """What a cell left, its path relative to `out`: a report tells nothing about the machine."""
+    found = read_recording(plan.trace)
+    return replace(found, trace=replace(found.trace, path=os.path.relpath(plan.trace, options.out)))

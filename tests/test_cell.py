@@ -513,7 +513,9 @@ def in_a_parent(tmp_path: Path, code: str, then: Callable[["subprocess.Popen[str
     return parent.returncode, out, pid
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)]
+)
 def test_an_interruption_leaves_a_prefix_and_says_so(tmp_path: Path, number: signal.Signals, code: int) -> None:
     returned, out, pid = in_a_parent(tmp_path, FOREVER, lambda parent: parent.send_signal(number))
     assert returned == code, "the signal takes its usual effect afterwards"
@@ -556,3 +558,22 @@ def test_a_program_that_prints_does_not_outlive_a_killed_harness(tmp_path: Path)
     chatty = FOREVER.replace("    step(k)\n", "    step(k)\n    print(k, flush=True)\n")
     _, _, pid = in_a_parent(tmp_path, chatty, lambda parent: parent.kill())
     assert dies(pid)
+
+
+def test_a_trace_that_is_a_pipe_or_a_link_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would be opened for ever; what a link leads to is not ours to cut."""
+    victim = tmp_path / "victim"
+    victim.write_text("not a trace")
+    for number, code in enumerate(("os.mkfifo(out)", f"os.symlink({str(victim)!r}, out)")):
+        program = f"import os\nout = os.environ['LEAN_MLIR_TRACE_OUT']\n{code}\n"
+        folder = tmp_path / str(number)
+        plan = CellPlan(NAME, (sys.executable, "-c", program), folder, planned_steps=3, timeout_s=20)
+        manifest = run_cell(plan)
+        assert (manifest.status, manifest.reason) == ("crashed", "the trace cannot be read: it is not a regular file")
+        assert not os.path.lexists(plan.partial)
+    assert victim.read_text() == "not a trace"
+
+
+def test_a_reason_is_one_line(tmp_path: Path) -> None:
+    manifest = run_cell(CellPlan(NAME, ("a\nb",), tmp_path / "traces"))
+    assert manifest.reason == "a b: No such file or directory"

@@ -34,6 +34,7 @@ CHANGES = {
     "init_sha256": "cd",
     "dtype": "f64",
     "units": {"loss": "bits"},
+    "epoch_steps": 10,
     "config_lr": 0.002,
     "config_batch_size": 64,
     "config_epochs": 15,
@@ -49,6 +50,7 @@ GIVEN = {
     "init_sha256": "ab",
     "dtype": "f32",
     "units": {"loss": "nats"},
+    "epoch_steps": 468,
     "config_optimizer": {"is": "SGD", "momentum": 0.0},
 }
 
@@ -310,3 +312,23 @@ def test_comparing_the_other_way_round_gives_the_same(a, b, mode, all_steps):
 def test_a_trace_agrees_with_itself_exactly_when_it_is_finite(losses):
     numbers = compared(losses, losses, BITWISE)
     assert (numbers.first_beyond is None) == all(map(math.isfinite, losses))
+
+
+def test_a_length_of_epochs_that_the_steps_contradict_is_not_believed():
+    says = recording([1.0] * 8, per_epoch=4, epoch_steps=999)
+    for a, b in ((says, recording([1.0] * 8, per_epoch=4)), (recording([1.0] * 8, per_epoch=4), says), (says, says)):
+        assert [mean.complete for mean in numbers_of(compare(a, b)).epochs] == [True, True]
+
+
+def test_who_comes_first_does_not_decide_whether_a_run_is_full():
+    keys = {"per_epoch": 4, "config_epochs": 2}
+    a, b = recording([1.0] * 8, **keys), recording([1.0] * 8, per_epoch=4, config_epochs=None)
+    assert numbers_of(compare(a, b)).full
+    assert numbers_of(compare(b, a)).full
+
+
+def test_coarse_losses_do_not_excuse_a_learning_rate():
+    losses = [2.4, 2.0, 1.8]
+    a, b = recording(losses, lr=0.001), recording(losses, lr=0.05)
+    assert compare(a, b).resolution_a == 0.1
+    assert numbers_of(compare(a, b)).lr_beyond == 1

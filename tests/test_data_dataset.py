@@ -168,3 +168,12 @@ def test_first_loss_of_the_mlp(mnist: DataSet) -> None:
     labels = fed_labels(mnist.train_labels[indices])
     losses = np.log(np.exp(x).sum(axis=1)) - x[np.arange(128), labels]
     assert float(losses.mean()) == pytest.approx(2.41993885971, abs=1e-10)
+
+
+def test_a_pipe_or_a_device_in_place_of_a_file_is_not_read(folder: Path) -> None:
+    (folder / TRAIN_LABELS).unlink()
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        make(folder / TRAIN_LABELS)
+        with pytest.raises(DataError, match="not a regular file"):
+            resolve_data(str(folder))
+        (folder / TRAIN_LABELS).unlink()

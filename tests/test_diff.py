@@ -263,6 +263,7 @@ BAD = {
     "ten megabytes": text([*lines(3), b"x" * 10_000_000]),
     "binary": bytes(range(256)) * 40,
     "no header": text(lines(3)[1:]),
+    "nested": text([lines(0)[0].replace(b'"seed":314159', b'"seed":1,"x":' + b"[" * 800 + b"]" * 800), *lines(3)[1:]]),
 }
 
 
@@ -279,6 +280,20 @@ def test_bad_input_gives_one_line_and_2(tmp_path, pair, content):
 def test_a_folder_in_place_of_a_file(tmp_path, pair):
     found = diff(pair[0], tmp_path)
     assert (found.exit_code, found.stderr) == (2, f"{tmp_path}:1: a directory; expected a trace file.\n")
+    for folder in (".", "/"):
+        found = diff(pair[0], folder)
+        assert (found.exit_code, found.stderr) == (2, f"{folder}:1: a directory; expected a trace file.\n")
+
+
+def test_a_name_that_leaves_no_room_for_a_manifest(tmp_path):
+    long = write(tmp_path / ("x" * 245 + ".jsonl"), [1.0, 0.5])
+    assert diff(long, long).exit_code == 0
+
+
+def test_a_terminal_is_not_steered_by_what_a_file_holds(tmp_path):
+    odd = write(tmp_path / "odd.jsonl", [1.0, 0.5], pipeline="\x1b[2J")
+    assert "\x1b" not in diff(odd, odd).stdout
+    assert "\x1b" not in diff(odd, odd, "--format", "markdown").stdout
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,5 +1,7 @@
 """The modules of phase 3 compile for the GPUs of both vendors, on a machine that has neither."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.backends import BACKENDS
@@ -70,3 +72,24 @@ def test_a_module_that_does_not_compile_names_the_target(backend: str) -> None:
     with pytest.raises(EmitError, match=rf"^broken: iree-compile .*={CHIPS[backend].decode()}: [^\n]*error") as told:
         compile_module("module { func.func @main() -> tensor<2xf32> { return } }", flags, "broken")
     assert "\n" not in str(told.value)
+
+
+def test_a_module_that_is_not_as_it_was_written_is_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    flags = BACKENDS["cpu"].compile_flags()
+
+    def compiled() -> Compiled:
+        return compile_module(
+            "func.func @f(%x: tensor<2xf32>) -> tensor<2xf32> { return %x : tensor<2xf32> }", flags, "f"
+        )
+
+    first = compiled()
+    whole, clock = first.path.read_bytes(), first.path.with_suffix(".seconds")
+    assert (first.cached, compiled().cached) == (False, True)
+    for path, content in ((first.path, whole[:100]), (first.path, b""), (clock, b""), (clock, b"x y"), (clock, b"1.0")):
+        path.write_bytes(content)
+        assert not compiled().cached
+        assert compiled().cached
+        assert first.path.read_bytes()[:4] == whole[:4]

@@ -90,6 +90,11 @@ def test_a_failed_write_leaves_the_old_manifest(tmp_path):
         ),
         (b'{"status":"complete","test_accuracy":NaN}', "not a manifest: "),
         (b"[" * 100_000, "not a manifest: "),
+        (
+            b'{"status":"complete","test_correct":11,"test_total":10}',
+            "not a manifest: test_correct is 11 of test_total 10",
+        ),
+        (b'{"status":"complete","test_correct":' + b"9" * 400 + b"}", "not a manifest: "),
     ],
 )
 def test_what_is_no_manifest_is_refused(tmp_path, content, expected):

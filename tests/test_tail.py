@@ -1,5 +1,6 @@
 """Following a trace while it grows, and what is kept of one that broke off."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from sample_traces import lines, text
 
 from harness.run import tail as module
-from harness.run.tail import TraceTail, keep_readable
+from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.trace_reader import read_trace
 
 
@@ -114,3 +115,13 @@ def test_a_long_and_odd_path(tmp_path: Path) -> None:
     assert trace is not None
     assert trace.steps == 2
     assert problem is not None
+
+
+def test_a_pipe_a_device_and_a_link_are_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe", tmp_path / "link", tmp_path, tmp_path / "absent"):
+        assert not is_regular(path)
+        assert not TraceTail(path).advance()
+    (tmp_path / "file").touch()
+    assert is_regular(tmp_path / "file")

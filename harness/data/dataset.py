@@ -108,6 +108,8 @@ def _name_of(digest: str, facts: DataSetFacts) -> str:
 
 def _read(path: Path, folder: Path, facts: DataSetFacts) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe or a device may never end
+            raise DataError(f"{path}: not a regular file. Replace it.")
         return path.read_bytes()
     except FileNotFoundError:
         packed = path.with_name(f"{path.name}.gz")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness import report
 from harness.report import PairRow
+from harness.report.text import printable
 
 
 def render_pair(row: PairRow) -> str:
@@ -15,22 +16,23 @@ def render_pair(row: PairRow) -> str:
         mode = report.describe_mode(row.comparison)
         parts.append("\n".join(f"- {_escape(line)}" for line in (f"A: {side_a}", f"B: {side_b}", f"mode {mode}")))
         if numbers is not None and numbers.compared:
-            parts.append(_table(report.PAIR_COLUMNS, report.pair_table(numbers)))
+            parts.append(table(report.PAIR_COLUMNS, report.pair_table(numbers)))
             parts.append("\n".join(f"- {_escape(line)}" for line in report.describe_tolerance(row.comparison)))
     if row.note:
         parts.append(_escape(row.note))
     if row.verdict is not None:
-        parts.append(_table(report.GATE_COLUMNS, report.gate_table(row.verdict)))
+        parts.append(table(report.GATE_COLUMNS, report.gate_table(row.verdict)))
         parts.append(f"**{_escape(report.show_sentence(row.verdict))}**")
     return "\n\n".join(parts) + "\n"
 
 
 def render_summary(rows: Sequence[PairRow]) -> str:
     """One table row a pair: differences at steps 1 and 2, median, maximum, verdict."""
-    return _table(report.SUMMARY_COLUMNS, report.summary_table(rows)) + "\n"
+    return table(report.SUMMARY_COLUMNS, report.summary_table(rows)) + "\n"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose cells mean themselves."""
     from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
 
     escaped = [[_escape(cell) for cell in row] for row in rows]
@@ -39,4 +41,4 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _escape(text: str) -> str:
     """Text whose characters mean themselves in a Markdown line or table cell."""
-    return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in text.replace("\n", " "))
+    return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in printable(text).replace("\n", " "))

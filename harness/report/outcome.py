@@ -38,7 +38,9 @@ def headline(outcome: Outcome) -> str:
 
 def for_terminal(outcome: Outcome) -> str:
     """Cells, the table of pairs, then a sentence a judged pair."""
-    cells = tabulate(_cell_rows(outcome.cells), headers=CELL_COLUMNS, tablefmt="simple", disable_numparse=True)
+    cells = text.printable(
+        tabulate(_cell_rows(outcome.cells), headers=CELL_COLUMNS, tablefmt="simple", disable_numparse=True)
+    )
     sentences = [f"{row.name}: {show_sentence(row.verdict)}" for row in outcome.rows if row.verdict is not None]
     facts = "\n".join(f"{name:<9} {value}" for name, value in _facts(outcome))
     return (
@@ -50,8 +52,7 @@ def for_markdown(outcome: Outcome) -> str:
     """The same, with a section for each pair that was compared."""
     parts = [f"# {outcome.options.model.spec.name}", headline(outcome)]
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(outcome)))
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in _cell_rows(outcome.cells)]
-    parts.append(tabulate(rows, headers=CELL_COLUMNS, tablefmt="pipe", disable_numparse=True))
+    parts.append(markdown.table(CELL_COLUMNS, _cell_rows(outcome.cells)))
     for kind in CROSS:
         of_kind = [row for row in outcome.rows if row.kind == kind]
         if of_kind:
@@ -85,12 +86,10 @@ def for_json(outcome: Outcome) -> str:
 
 def write_reports(outcome: Outcome) -> list[Path]:
     """Write STEM.md and STEM.json into the reports folder and return their paths."""
-    folder = outcome.options.out / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for suffix, content in (("md", for_markdown(outcome)), ("json", for_json(outcome))):
-        paths.append(folder / f"{outcome.options.stem}.{suffix}")
-        with replace_file(paths[-1]) as file:
+    paths = outcome.options.reports
+    for path, content in zip(paths, (for_markdown(outcome), for_json(outcome)), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(path) as file:
             file.write(content.encode())
     return paths
 

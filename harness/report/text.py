@@ -21,12 +21,17 @@ def render_pair(row: PairRow) -> str:
     if row.verdict is not None:
         lines += ["", _table(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""]
         lines.append(report.show_sentence(row.verdict))
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines)) + "\n"
+
+
+def printable(text: str) -> str:
+    """Text without what would steer a terminal: names come out of files that anybody may have written."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def render_summary(rows: Sequence[PairRow]) -> str:
     """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
-    return _table(report.SUMMARY_COLUMNS, report.summary_table(rows)) + "\n"
+    return printable(_table(report.SUMMARY_COLUMNS, report.summary_table(rows))) + "\n"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -20,7 +20,7 @@ from harness.process import Child, Interruptions, signal_name
 from harness.run.contract import TRACE_OUT, child_environment
 from harness.run.known_trouble import recognise
 from harness.run.provenance import scrub, scrub_tree
-from harness.run.tail import TraceTail, keep_readable
+from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.trace import Trace
 
 POLL_S = 0.05
@@ -230,8 +230,12 @@ def _settle(plan: CellPlan, end: _End, wall_s: float) -> Manifest:
 def _left_behind(plan: CellPlan, end: _End) -> tuple[Trace | None, str | None]:
     """The readable part of the trace, and what is wrong with the rest."""
     try:
-        if not plan.partial.exists():
+        if not os.path.lexists(plan.partial):
             return None, None
+        if not is_regular(plan.partial):
+            if not plan.partial.is_dir() or plan.partial.is_symlink():
+                plan.partial.unlink()  # so that nobody waits for it
+            return None, "the trace cannot be read: it is not a regular file"
         trace, problem = keep_readable(plan.partial, plan.planned_steps if end.cut else None)
     except OSError as error:
         trace, problem = None, str(error.strerror)
@@ -261,7 +265,12 @@ def _record(plan: CellPlan, manifest: Manifest, end: _End) -> Manifest:
         trouble = recognise(
             plan.backend, plan.pipeline, end.signal, end.stderr, versions, environment=environment, hung=end.hung
         )
-    manifest = msgspec.structs.replace(manifest, known_trouble=trouble.id if trouble else None, provenance=told)
+    manifest = msgspec.structs.replace(
+        manifest,
+        reason=manifest.reason and " ".join(manifest.reason.split()),
+        known_trouble=trouble.id if trouble else None,
+        provenance=told,
+    )
     try:
         write_manifest(plan.manifest, manifest)
     except OSError as error:

@@ -33,8 +33,9 @@ def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
     key = hashlib.sha256("\0".join([text, *flags, compiler_version(), _host_of(flags)]).encode()).hexdigest()
     folder = cache_root() / "iree" / key[:2]
     path, clock = folder / f"{key}.vmfb", folder / f"{key}.seconds"
-    if path.is_file() and clock.is_file():
-        return Compiled(path, float(clock.read_text()), cached=True)
+    seconds = _compiled_in(path, clock)
+    if seconds is not None:
+        return Compiled(path, seconds, cached=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _compile(text, flags, name, path, clock)
@@ -56,10 +57,19 @@ def _compile(text: str, flags: Sequence[str], name: str, path: Path, clock: Path
         if done.returncode != 0 or not made.is_file():
             raise EmitError(f"{name}: iree-compile {' '.join(flags)}: {_diagnostic(done, str(source))}")
         timed = Path(scratch, "seconds")
-        timed.write_text(f"{seconds:.3f}")
+        timed.write_text(f"{seconds:.3f} {hashlib.sha256(made.read_bytes()).hexdigest()}")
         timed.replace(clock)
         made.replace(path)
     return Compiled(path, seconds, cached=False)
+
+
+def _compiled_in(path: Path, clock: Path) -> float | None:
+    """The compiler's seconds for a module of the cache; None when it is not there, or not as it was written."""
+    try:
+        seconds, sha256 = clock.read_text().split()
+        return float(seconds) if hashlib.sha256(path.read_bytes()).hexdigest() == sha256 else None
+    except (OSError, ValueError):
+        return None
 
 
 def compiler_version() -> str:

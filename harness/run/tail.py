@@ -1,6 +1,7 @@
 """Follows a trace while it is written, and cuts what is left of one to what can be read."""
 
 import re
+import stat
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,8 @@ class TraceTail:
     def advance(self) -> bool:
         """Read what is new; True when there was a new step. Lines that are no steps are somebody else's to judge."""
         before = self.step
+        if not is_regular(self._path):
+            return False
         try:
             with self._path.open("rb") as file:
                 if file.seek(0, 2) < self._offset:  # it was begun anew
@@ -50,6 +53,14 @@ class TraceTail:
                 continue
             self.step, self.loss = record.step, float(record.loss)
             return
+
+
+def is_regular(path: Path) -> bool:
+    """Whether it is a file by itself. Opening a pipe may never end, and what a link leads to is somebody else's."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def keep_readable(path: Path, most_steps: int | None = None) -> tuple[Trace | None, str | None]:

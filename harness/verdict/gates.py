@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from harness.compare import Comparison, EpochMean, KeyDifference, Numbers
 from harness.recording import Recording
+from harness.trace import one_line
 from harness.verdict.evidence import Evidence
 
 Gate = Callable[[Comparison], Evidence]
@@ -221,7 +222,8 @@ def _faults(name: str, side: Recording) -> list[str]:
     if manifest is not None:
         if manifest.status != "complete":
             faults.append(
-                f"the run of {name} is {manifest.status}" + (f" ({manifest.reason})" if manifest.reason else "")
+                f"the run of {name} is {manifest.status}"
+                + (f" ({one_line(manifest.reason)})" if manifest.reason else "")
             )
         elif manifest.steps_written != trace.steps:
             faults.append(f"the manifest of {name} says {manifest.steps_written} steps, its trace has {trace.steps}")
