@@ -9,7 +9,7 @@ STAMP := $(VENV)/installed
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 	@echo
-	@echo "  make verify MODEL=mnist_mlp [STEPS=200|full] [BACKENDS=cpu,cuda] [PROFILE=published] [DTYPE=f64]"
+	@echo "  make verify MODEL=mnist_mlp [STEPS=200|full] [BACKENDS=cpu,cuda] [PROFILE=published] [DTYPE=f64] [BATCH=4] [IMAGE_SIZE=64]"
 	@echo "              [DATA=folder|synthetic] [MODE=strict] [SEED=43] [OUT=folder] [ARGS='--compile-all']"
 
 setup: $(STAMP) ## Create .venv and install the package with its development tools
@@ -20,7 +20,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 MODEL ?= mnist_mlp
-VERIFY_FLAGS := $(if $(STEPS),--steps '$(STEPS)') $(if $(BACKENDS),--backends '$(BACKENDS)') \
+VERIFY_FLAGS := $(if $(STEPS),--steps '$(STEPS)') $(if $(BATCH),--batch '$(BATCH)') \
+	$(if $(IMAGE_SIZE),--image-size '$(IMAGE_SIZE)') $(if $(BACKENDS),--backends '$(BACKENDS)') \
 	$(if $(PROFILE),--profile '$(PROFILE)') $(if $(DTYPE),--dtype '$(DTYPE)') $(if $(DATA),--data '$(subst ~/,$(HOME)/,$(DATA))') \
 	$(if $(MODE),--mode '$(MODE)') $(if $(SEED),--seed '$(SEED)') $(if $(OUT),--out '$(subst ~/,$(HOME)/,$(OUT))') $(ARGS)
 

@@ -34,14 +34,14 @@ class Cell:
 
     @property
     def suffix(self) -> str:
-        """The part of the name that tells variants of one model apart, `.f64.s43.published.eager`, or nothing."""
+        """The part of the name that tells variants of one model apart, `.b2.f64.s43.published.eager`, or nothing."""
         parts = [
             self.dtype if self.dtype != "f32" else "",
             f"s{self.init_seed}" if self.init_seed != DEFAULT_INIT_SEED else "",
             self.profile if self.profile != "shared" else "",
             "eager" if self.eager else "",
         ]
-        return "".join(f".{part}" for part in parts if part)
+        return self.model.resized + "".join(f".{part}" for part in parts if part)
 
 
 def relation(a: Cell, b: Cell) -> str | None:

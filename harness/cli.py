@@ -51,7 +51,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     return names
 
 
-def _steps(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+def _count_or_full(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
     if value is None or value == "full":
         return value
     if not (value.isascii() and value.isdecimal() and len(value) <= 16 and int(value) >= 1):
@@ -68,6 +68,12 @@ profile_option = click.option(
     show_default=True,
     help="Conventions of both pipelines: all alike, or what the published programs ran.",
 )
+batch_option = click.option(
+    "--batch", type=click.IntRange(min=1), metavar="N", help="Examples a step. Default: the network's own."
+)
+image_size_option = click.option(
+    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side, for networks that take several sizes."
+)
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Seed of the initial parameters."
 )
@@ -75,7 +81,11 @@ seed_option = click.option(
 
 @main.command()
 @model_argument
-@click.option("--steps", callback=_steps, metavar="N|full", help="Training steps. Default: the network's own.")
+@click.option("--steps", callback=_count_or_full, metavar="N|full", help="Training steps. Default: the network's own.")
+@click.option(
+    "--batch", callback=_count_or_full, metavar="N|full", help="Examples a step. Default: the network's own for verify."
+)
+@image_size_option
 @click.option("--backends", callback=_names, metavar="A,B", help="Default: every backend that is present.")
 @profile_option
 @dtype_option
@@ -106,6 +116,8 @@ seed_option = click.option(
 def verify(
     model: str,
     steps: int | str | None,
+    batch: int | str | None,
+    image_size: int | None,
     backends: tuple[str, ...] | None,
     profile: str,
     dtype: str,
@@ -141,6 +153,8 @@ def verify(
         backend(name)
     loaded = load_model(model)
     asked = loaded.verify_steps if steps is None else None if steps == "full" else int(steps)
+    examples = loaded.verify_batch if batch is None else None if batch == "full" else int(batch)
+    loaded = load_model(model, batch=examples, image_size=image_size)
     options = Options(
         model=loaded,
         out=out,
@@ -202,12 +216,13 @@ def models() -> None:
 @model_argument
 @click.option("--out", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
 @seed_option
-def init(model: str, path: Path, seed: int) -> None:
+@image_size_option
+def init(model: str, path: Path, seed: int, image_size: int | None) -> None:
     """Write the initial parameters of MODEL and print their SHA-256."""
     from harness.initbin import write_init
     from harness.models import load_model
 
-    loaded = load_model(model)
+    loaded = load_model(model, image_size=image_size)
     digest = write_init(path, loaded.graph.params, seed)
     click.echo(f"{digest}  {path} ({4 * loaded.graph.total_params:,} bytes)")
 
@@ -218,16 +233,28 @@ def init(model: str, path: Path, seed: int) -> None:
 @dtype_option
 @profile_option
 @seed_option
+@batch_option
+@image_size_option
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("build"), show_default=True)
-def emit(model: str, pipeline: str | None, dtype: str, profile: str, seed: int, out: Path) -> None:
+def emit(
+    model: str,
+    pipeline: str | None,
+    dtype: str,
+    profile: str,
+    seed: int,
+    batch: int | None,
+    image_size: int | None,
+    out: Path,
+) -> None:
     """Write the programs of MODEL and print their paths."""
     from harness.cells import Cell
     from harness.models import load_model
     from harness.pipelines import PIPELINES
 
+    loaded = load_model(model, batch=batch, image_size=image_size)
     out.mkdir(parents=True, exist_ok=True)
     for name in [pipeline] if pipeline else list(PIPELINES):
-        cell = Cell(load_model(model), name, "cpu", "f64" if dtype == "f64" else "f32", seed, profile)
+        cell = Cell(loaded, name, "cpu", "f64" if dtype == "f64" else "f32", seed, profile)
         for path in PIPELINES[name].emit(cell, out):
             click.echo(str(path))
 

@@ -45,7 +45,7 @@ def emit_phase2_files(cell: Cell, folder: Path) -> list[Path]:
     """Write the JAX script."""
     conventions = PROFILES[cell.profile]["phase2"]
     command = f"python -m harness emit {cell.model.name} --pipeline phase2 --dtype {cell.dtype}"
-    command += f" --profile {cell.profile} --seed {cell.init_seed}"
+    command += f" --profile {cell.profile} --seed {cell.init_seed}{cell.model.size_options}"
     model = cell.model
     text = emit_jax_script(
         model.graph, model.config, cell.dtype, conventions, command=command, init_seed=cell.init_seed

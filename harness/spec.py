@@ -164,7 +164,6 @@ class TrainConfig:
         _require("warmup_epochs", self.warmup_epochs, 0 <= self.warmup_epochs <= limit, f"between 0 and {limit}")
         _require("label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "in [0, 1)")
         _require("schedule", self.schedule, self.schedule in ("epoch", "step"), '"epoch" or "step"')
-        _require("augment", self.augment, not self.augment, "False: no data set of this version is augmented")
         self.optimizer.validate()
 
     def header(self) -> dict[str, Any]:

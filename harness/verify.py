@@ -125,7 +125,7 @@ def verify(options: Options) -> Outcome:
     with _alone(build):
         for report in options.reports:
             report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
-        init = build / f"{options.model.name}.s{options.init_seed}.init.bin"
+        init = build / f"{options.model.name}{options.model.resized}.s{options.init_seed}.init.bin"
         init_sha256 = write_init(init, options.model.graph.params, options.init_seed)
         results = []
         with CellProgress() as progress:

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from harness.atomicfile import replace_file
 from harness.report import as_json, exit_code, markdown, show_sentence, text
+from harness.shapes import dims
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 from harness.verify import CellResult, Outcome
 
@@ -72,6 +73,8 @@ def for_json(outcome: Outcome) -> str:
         "profile": options.profile,
         "dtype": options.dtype,
         "mode": options.judging.mode.name,
+        "batch_size": options.model.config.batch_size,
+        "input_shape": options.model.spec.input_shape,
         "planned_steps": options.planned_steps(outcome.data.examples),
         "dataset": outcome.data.name,
         "data_sha256": outcome.data.data_sha256,
@@ -107,7 +110,8 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
         (
             "run",
             f"{steps} steps{' (all)' if whole else ''} of batch {config.batch_size}, {options.dtype}, "
-            f"profile {options.profile}, {'shuffled' if options.shuffle else 'file order'}",
+            f"inputs {dims(options.model.spec.input_shape)}, profile {options.profile}, "
+            f"{'shuffled' if options.shuffle else 'file order'}{', augmented' if config.augment else ''}",
         ),
         ("mode", f"{options.judging.mode.name}"),
     ]

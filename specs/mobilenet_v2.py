@@ -1,0 +1,51 @@
+"""MobileNet v2: inverted residuals. Sandler et al. 2018, table 2."""
+
+from harness.layers.conv_bn import ConvBn
+from harness.layers.dense import Dense
+from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.inverted_residual import InvertedResidual
+from harness.losses import SoftmaxCrossEntropy
+from harness.optimizers import Adam
+from harness.spec import NetSpec, TrainConfig
+
+
+def network(image_size: int) -> NetSpec:
+    """The network for images of that size."""
+    return NetSpec(
+        name="MobileNet-v2",
+        dataset="imagenette",
+        input_shape=(3, image_size, image_size),
+        classes=10,
+        layers=[
+            ConvBn(3, 32, stride=2),
+            InvertedResidual(32, 16, expansion=1, stride=1, blocks=1),
+            InvertedResidual(16, 24, expansion=6, stride=2, blocks=2),
+            InvertedResidual(24, 32, expansion=6, stride=2, blocks=3),
+            InvertedResidual(32, 64, expansion=6, stride=2, blocks=4),
+            InvertedResidual(64, 96, expansion=6, stride=1, blocks=3),
+            InvertedResidual(96, 160, expansion=6, stride=2, blocks=3),
+            InvertedResidual(160, 320, expansion=6, stride=1, blocks=1),
+            ConvBn(320, 1280, kernel=1),
+            GlobalAvgPool(),
+            Dense(1280, 10),
+        ],
+        loss=SoftmaxCrossEntropy(),
+    )
+
+
+SPEC = network(224)
+
+CONFIG = TrainConfig(
+    lr=0.001,
+    batch_size=192,
+    epochs=80,
+    optimizer=Adam(),
+    weight_decay=0.001,
+    cosine=True,
+    warmup_epochs=5,
+    augment=True,
+)
+
+# A run on a CPU is about agreement at full image size, not about learning.
+VERIFY_STEPS = 3
+VERIFY_BATCH = 2

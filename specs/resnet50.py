@@ -1,0 +1,49 @@
+"""ResNet-50: bottleneck blocks. He et al. 2016, table 1."""
+
+from harness.layers.bottleneck_block import BottleneckBlock
+from harness.layers.conv_bn import ConvBn
+from harness.layers.dense import Dense
+from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.max_pool import MaxPool
+from harness.losses import SoftmaxCrossEntropy
+from harness.optimizers import Adam
+from harness.spec import NetSpec, TrainConfig
+
+
+def network(image_size: int) -> NetSpec:
+    """The network for images of that size."""
+    return NetSpec(
+        name="ResNet-50",
+        dataset="imagenette",
+        input_shape=(3, image_size, image_size),
+        classes=10,
+        layers=[
+            ConvBn(3, 64, kernel=7, stride=2),
+            MaxPool(3, 2),
+            BottleneckBlock(64, 256, blocks=3),
+            BottleneckBlock(256, 512, blocks=4, stride=2),
+            BottleneckBlock(512, 1024, blocks=6, stride=2),
+            BottleneckBlock(1024, 2048, blocks=3, stride=2),
+            GlobalAvgPool(),
+            Dense(2048, 10),
+        ],
+        loss=SoftmaxCrossEntropy(),
+    )
+
+
+SPEC = network(224)
+
+CONFIG = TrainConfig(
+    lr=0.001,
+    batch_size=192,
+    epochs=80,
+    optimizer=Adam(),
+    weight_decay=1e-4,
+    cosine=True,
+    warmup_epochs=3,
+    augment=True,
+)
+
+# A run on a CPU is about agreement at full image size, not about learning.
+VERIFY_STEPS = 3
+VERIFY_BATCH = 2
