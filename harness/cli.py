@@ -8,6 +8,7 @@ from types import FrameType
 import click
 
 from harness import __version__
+from harness.compilation.command import compile_command
 from harness.data.command import data_command
 from harness.diff import main as diff_command
 from harness.errors import HarnessError
@@ -284,3 +285,4 @@ def doctor() -> None:
 
 main.add_command(diff_command, "diff")
 main.add_command(data_command, "data")
+main.add_command(compile_command, "compile")

@@ -1,0 +1,104 @@
+"""`harness compile …`: training steps through iree-compile, for targets that need not be present."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.verdict import EXIT_CODES
+
+if TYPE_CHECKING:
+    from harness.compilation.steps import Compilation
+
+COLUMNS = ("network", "backend", "chip", "lines", "StableHLO", "module", "seconds", "result")
+
+
+@click.command("compile")
+@click.argument("models", nargs=-1)
+@click.option("--backends", default="cpu,cuda,rocm", show_default=True, metavar="A,B")
+@click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Default: that of verify.")
+@click.option(
+    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side. Default: the network's own."
+)
+@click.option("--part", metavar="K/N", help="Every N-th network, from the K-th on: for runs that take turns.")
+@click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="Compilers at once.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+def compile_command(
+    models: tuple[str, ...],
+    backends: str,
+    dtype: str,
+    batch: int | None,
+    image_size: int | None,
+    part: str | None,
+    jobs: int,
+    form: str,
+) -> None:
+    """Compile the training steps of MODELS (default: all) and report time, size and diagnostics.
+
+    No GPU is needed. Exit codes: 0 every one compiles, 1 a compiler refuses one, 2 usage.
+    """
+    from harness.backends import backend
+    from harness.compilation.steps import compile_steps, part_of
+    from harness.models import load_model, model_names
+
+    names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))
+    if not names:
+        raise click.BadParameter("expected names separated by commas.", param_hint="--backends")
+    for name in names:
+        backend(name)
+    chosen = part_of(models or model_names(), *_part(part))
+    loaded = [load_model(name, batch=batch or load_model(name).verify_batch, image_size=image_size) for name in chosen]
+    results = compile_steps(loaded, names, "f64" if dtype == "f64" else "f32", jobs, _say)
+    click.echo(render(results, form), nl=False)
+    sys.exit(EXIT_CODES["PASS" if all(result.seconds is not None for result in results) else "FAIL"])
+
+
+def _part(value: str | None) -> tuple[int, int]:
+    if value is None:
+        return 1, 1
+    k, slash, n = value.partition("/")
+    if not (slash and k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n)):
+        raise click.BadParameter(f"{value!r} is not of the form 2/3.", param_hint="--part")
+    return int(k), int(n)
+
+
+def _say(result: "Compilation") -> None:
+    took = f"{result.seconds:.1f} s" if result.seconds is not None else "failed"
+    click.echo(f"{result.model}, {result.backend}: {took}{' (from the cache)' if result.cached else ''}", err=True)
+
+
+def render(results: Sequence["Compilation"], form: str) -> str:
+    """The results as a table or as JSON."""
+    from tabulate import tabulate
+
+    if form == "json":
+        return json.dumps([_facts(result) for result in results], indent=2) + "\n"
+    style = "pipe" if form == "markdown" else "simple"
+    rows = [_row(result) for result in results]
+    table = tabulate(rows, headers=COLUMNS, tablefmt=style, disable_numparse=True, colalign=_ALIGN)
+    diagnostics = dict.fromkeys(result.diagnostic for result in results if result.diagnostic)
+    return "\n".join([table, *(["", *diagnostics] if diagnostics else []), ""])
+
+
+_ALIGN = (*["left"] * 3, *["right"] * 4, "left")
+
+
+def _row(result: "Compilation") -> list[str]:
+    module = "-" if result.module_bytes is None else f"{result.module_bytes / 1e6:.2f} MB"
+    seconds = "-" if result.seconds is None else f"{result.seconds:.1f}"
+    verdict = "compiles" if result.seconds is not None else "does not compile"
+    if result.trouble is not None:
+        verdict += f": known trouble ({result.trouble.ticket})"
+    text = f"{result.text_bytes / 1e3:.0f} kB"
+    return [result.model, result.backend, result.chip, f"{result.lines:,}", text, module, seconds, verdict]
+
+
+def _facts(result: "Compilation") -> dict[str, Any]:
+    names = ("model", "backend", "chip", "lines", "text_bytes", "module_bytes", "seconds", "diagnostic")
+    return {name: getattr(result, name) for name in names} | {
+        "known_trouble": None if result.trouble is None else result.trouble.id
+    }
