@@ -134,6 +134,11 @@ class HloBuilder(HloFunction):
         text = f"stablehlo.transpose {x}, dims = {list(order)} : ({x.type}) -> {{result}}"
         return self._emit(name, "transpose", tuple(x.shape[i] for i in order), x.dtype, text, x)
 
+    def reverse(self, x: Value, axes: Shape, name: str | None = None) -> Value:
+        """The elements in opposite order along `axes`."""
+        text = f"stablehlo.reverse {x}, dims = {list(axes)} : {{result}}"
+        return self._emit(name, "reverse", x.shape, x.dtype, text, x)
+
     def slice(self, x: Value, start: Shape, stop: Shape, stride: Shape | None = None, name: str | None = None) -> Value:
         """x[start:stop:stride] along every axis."""
         steps = stride or (1,) * len(x.shape)
@@ -194,19 +199,32 @@ class HloBuilder(HloFunction):
         return self._emit(name, "dot", shape, a.dtype, text, a, b)
 
     def convolution(
-        self, x: Value, w: Value, stride: int, padding: tuple[tuple[int, int], tuple[int, int]], name: str | None = None
+        self,
+        x: Value,
+        w: Value,
+        stride: int,
+        padding: tuple[tuple[int, int], tuple[int, int]],
+        name: str | None = None,
+        *,
+        groups: int = 1,
+        dilation: int = 1,
     ) -> Value:
-        """Cross-correlation of NHWC images with HWIO weights; `padding` is (low, high) of H and of W."""
+        """Cross-correlation of NHWC images with HWIO weights; `padding` is (low, high) of H and of W.
+
+        `groups` of channels do not mix; the taps of w are `dilation` pixels apart.
+        """
         n, height, width, channels = x.shape
-        check(w.shape[2] == channels, f"convolution of {x.type} with {w.type}")
+        check(w.shape[2] * groups == channels and w.shape[3] % groups == 0, f"convolution of {x.type} with {w.type}")
         places = [
-            (size + low + high - k) // stride + 1
+            (size + low + high - (k - 1) * dilation - 1) // stride + 1
             for size, k, (low, high) in zip((height, width), w.shape[:2], padding, strict=True)
         ]
         window = f"stride = [{stride}, {stride}], pad = {[list(pair) for pair in padding]}"
+        if dilation > 1:
+            window += f", rhs_dilate = [{dilation}, {dilation}]"
         text = (
             f"stablehlo.convolution({x}, {w}) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], "
-            f"window = {{{window}}} {{batch_group_count = 1 : i64, feature_group_count = 1 : i64}} : "
+            f"window = {{{window}}} {{batch_group_count = 1 : i64, feature_group_count = {groups} : i64}} : "
             f"({x.type}, {w.type}) -> {{result}}"
         )
         return self._emit(name, "convolution", (n, *places, w.shape[3]), x.dtype, text, x, w)

@@ -51,76 +51,49 @@ def jax_depthwise(layer: DepthwiseConvolution, j: JaxBuilder, x: Expr) -> Expr:
     return j.conv(x, j.param("w"), layer.stride, layer.padding, groups=layer.channels)
 
 
-def _weighted_taps(h: HloBuilder, x: Value, w: list[Value], kernel: int, stride: int, places: Shape) -> Value:
-    """Σ over the taps of a padded NHWC image, each times its weight a channel; `w` row-major."""
-    n, _, _, channels = x.shape
-    total = None
-    for i, tap in enumerate(_taps(h, x, kernel, stride, places)):
-        part = h.mul(tap, h.broadcast(w[i], (n, *places, channels), (3,), f"w{i}_pixels"), f"part{i}")
-        total = part if total is None else h.add(total, part, f"sum{i}")
-    assert total is not None
-    return total
-
-
-def _taps(h: HloBuilder, x: Value, kernel: int, stride: int, places: Shape) -> list[Value]:
-    n, _, _, channels = x.shape
-    (rows, columns), s = places, stride
-    return [
-        h.slice(
-            x,
-            (0, k, m, 0),
-            (n, k + (rows - 1) * s + 1, m + (columns - 1) * s + 1, channels),
-            (1, s, s, 1),
-            f"tap{k}{m}",
-        )
-        for k in range(kernel)
-        for m in range(kernel)
-    ]
-
-
-def _weights(h: HloBuilder) -> list[Value]:
-    """The kernel's elements, each a vector (channels,), row-major."""
-    w = h.param("w")
-    channels, _, height, width = w.shape
-    return [
-        h.reshape(h.slice(w, (0, 0, k, m), (channels, 1, k + 1, m + 1), name=f"w{k}{m}"), (channels,))
-        for k in range(height)
-        for m in range(width)
-    ]
+def _channels_last(h: HloBuilder, w: Value) -> Value:
+    """Weights (C, 1, k, k) as (k, k, 1, C): channels last, like the image."""
+    return h.transpose(w, (2, 3, 1, 0), "w_hwic")
 
 
 @hlo_forward(DepthwiseConvolution)
-def hlo_depthwise(layer: DepthwiseConvolution, h: HloBuilder, x: Value) -> tuple[Value, tuple[Value, Shape]]:
-    """One product a tap, which every target vectorises over channels; backward needs the padded image."""
-    rows, top, bottom = window_span(x.shape[1], layer.kernel, layer.stride, layer.padding)
-    columns, left, right = window_span(x.shape[2], layer.kernel, layer.stride, layer.padding)
-    padded = x
-    if top or bottom or left or right:
-        padded = h.pad(x, 0.0, (0, top, left, 0), (0, bottom, right, 0), name="padded")
-    return _weighted_taps(h, padded, _weights(h), layer.kernel, layer.stride, (rows, columns)), (padded, x.shape)
+def hlo_depthwise(layer: DepthwiseConvolution, h: HloBuilder, x: Value) -> tuple[Value, Value]:
+    """A convolution with one group a channel; backward needs x."""
+    _, top, bottom = window_span(x.shape[1], layer.kernel, layer.stride, layer.padding)
+    _, left, right = window_span(x.shape[2], layer.kernel, layer.stride, layer.padding)
+    w, edges = _channels_last(h, h.param("w")), ((top, bottom), (left, right))
+    return h.convolution(x, w, layer.stride, edges, "y", groups=layer.channels), x
 
 
 @hlo_backward(DepthwiseConvolution)
-def hlo_depthwise_backward(
-    layer: DepthwiseConvolution, h: HloBuilder, saved: tuple[Value, Shape], dy: Value
-) -> tuple[Value]:
-    """dw_kl = Σ_bhw dy x_tap(k,l), within images first.
+def hlo_depthwise_backward(layer: DepthwiseConvolution, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
+    """Pixel p is under tap k of place h where p = s h + k - low.
 
-    Pixel p is under tap k of place h where p = s h + k - low: dx is dy, spread out by the stride and padded by
-    kernel-1-low below, correlated with the kernel turned around.
+    So dw_ckl = Σ_bhw dy_bchw x_bc,sh+k-low,sw+l-low is the padded image correlated with dy as the kernel, its taps s
+    apart, which fits at exactly k places; and dx is dy, spread out by the stride and padded by kernel-1-low below,
+    correlated with the kernel turned around.
     """
-    padded, (_, height, width, channels) = saved
     k, s = layer.kernel, layer.stride
-    parts = []
-    for i, tap in enumerate(_taps(h, padded, k, s, dy.shape[1:3])):
-        images = h.sum(h.mul(tap, dy, f"dy_tap{i}"), (1, 2), f"dw{i}_images")
-        parts.append(h.reshape(h.sum(images, (0,), f"dw{i}"), (1, channels)))
-    dw = h.concatenate(parts, 0, "dw_taps") if len(parts) > 1 else parts[0]
-    h.grad("w", h.reshape(h.transpose(dw, (1, 0), "dw_channels"), (channels, 1, k, k), "dw"))
-    low, high = [0], [0]
-    for size, places in ((height, dy.shape[1]), (width, dy.shape[2])):
-        below = k - 1 - window_span(size, k, s, layer.padding)[1]
-        low.append(below)
-        high.append(size + k - 1 - below - ((places - 1) * s + 1))
-    spread = h.pad(dy, 0.0, (*low, 0), (*high, 0), (0, s - 1, s - 1, 0), "dy_spread")
-    return (_weighted_taps(h, spread, _weights(h)[::-1], k, 1, (height, width)),)
+    low, high, below, above = [], [], [], []
+    for size, places in zip(x.shape[1:3], dy.shape[1:3], strict=True):
+        before = window_span(size, k, s, layer.padding)[1]
+        low.append(before)
+        high.append((places - 1) * s + k - size - before)  # negative: pixels that no window reaches
+        below.append(k - 1 - before)
+        above.append(size + before - ((places - 1) * s + 1))
+    h.grad("w", _weight_gradient(layer, h, h.pad(x, 0.0, (0, *low, 0), (0, *high, 0), name="padded"), dy))
+    spread = h.pad(dy, 0.0, (0, *below, 0), (0, *above, 0), (0, s - 1, s - 1, 0), "dy_spread")
+    turned = h.reverse(_channels_last(h, h.param("w")), (0, 1), "w_turned")
+    return (h.convolution(spread, turned, 1, ((0, 0), (0, 0)), "dx", groups=layer.channels),)
+
+
+def _weight_gradient(layer: DepthwiseConvolution, h: HloBuilder, padded: Value, dy: Value) -> Value:
+    """All images side by side as channels of one, which keeps the sum of each to itself; the images are added last."""
+    k, (n, rows, columns, channels) = layer.kernel, dy.shape
+    _, height, width, _ = padded.shape
+    wide = h.reshape(h.transpose(padded, (1, 2, 0, 3), "x_hwnc"), (1, height, width, n * channels), "x_wide")
+    kernel = h.reshape(h.transpose(dy, (1, 2, 0, 3), "dy_hwnc"), (rows, columns, 1, n * channels), "dy_kernel")
+    taps = h.convolution(wide, kernel, 1, ((0, 0), (0, 0)), "dw_wide", groups=n * channels, dilation=layer.stride)
+    images = h.reshape(taps, (k, k, n, channels), "dw_images")
+    dw = h.transpose(h.sum(images, (2,), "dw_hwc"), (2, 0, 1), "dw_chw")
+    return h.reshape(dw, (channels, 1, k, k), "dw")
