@@ -7,31 +7,40 @@ import pytest
 from harness import rules
 from harness.emit.jax_builder import JaxBuilder
 from harness.layers.add import Add
+from harness.layers.attention import Attention
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.bias import Bias
+from harness.layers.class_token import ClassToken
 from harness.layers.concat import Concat
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
 from harness.layers.depthwise_convolution import DepthwiseConvolution
+from harness.layers.first_token import FirstToken
 from harness.layers.flatten import Flatten
 from harness.layers.gelu import Gelu
 from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.hard_sigmoid import HardSigmoid
 from harness.layers.hard_swish import HardSwish
+from harness.layers.layer_norm import LayerNorm
 from harness.layers.max_pool import MaxPool
+from harness.layers.positional_embedding import PositionalEmbedding
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
 from harness.layers.scale_channels import ScaleChannels
 from harness.layers.sigmoid import Sigmoid
 from harness.layers.swish import Swish
 from harness.layers.to_pixel import ToPixel
+from harness.layers.to_sequence import ToSequence
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
 from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
 
 # Layer -> its samples: (layer, shapes of its inputs without the batch).
 SAMPLES = {
-    Dense: [(Dense(5, 3), ((5,),)), (Dense(17, 8), ((17,),)), (Dense(784, 6), ((784,),)), (Dense(502, 3), ((502,),))],
+    Dense: [
+        *((Dense(5, 3), ((5,),)), (Dense(17, 8), ((17,),)), (Dense(784, 6), ((784,),)), (Dense(502, 3), ((502,),))),
+        *((Dense(5, 3), ((4, 5),)), (Dense(6, 7), ((1, 6),)), (Dense(784, 6), ((2, 784),))),
+    ],
     Convolution: [
         (Convolution(1, 4, 3), ((1, 6, 7),)),
         (Convolution(3, 2, 3), ((3, 5, 5),)),
@@ -40,13 +49,16 @@ SAMPLES = {
         (Convolution(2, 3, 5, stride=3), ((2, 9, 10),)),
         (Convolution(2, 3, 4, stride=2, padding="VALID"), ((2, 9, 8),)),
         (Convolution(2, 3, 2), ((2, 5, 4),)),
+        # One place along an axis, and pixels beyond it that no window sees.
+        *((Convolution(2, 3, 1, stride=2), ((2, 2, 2),)), (Convolution(2, 3, 3, 3, "VALID"), ((2, 5, 7),))),
+        *((Convolution(2, 3, 2, 3, "VALID"), ((2, 8, 7),)), (Convolution(2, 3, 3, 1, "VALID"), ((2, 5, 3),))),
     ],
     Bias: [(Bias(3), ((3, 4, 5),))],
     BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),))],
     MaxPool: [
         (MaxPool(2, 2), ((3, 6, 8),)),
         (MaxPool(2, 2), ((2, 7, 5),)),
-        (MaxPool(3, 2), ((2, 8, 7),)),
+        *((MaxPool(3, 2), ((2, 8, 7),)), (MaxPool(3, 2), ((2, 7, 7),)), (MaxPool(3, 2), ((1, 6, 8),))),
         (MaxPool(3, 3), ((1, 9, 9),)),
         (MaxPool(2, 1), ((2, 4, 4),)),
         (MaxPool(1, 2), ((2, 5, 4),)),
@@ -68,6 +80,15 @@ SAMPLES = {
         (DepthwiseConvolution(2, 3, stride=2, padding="VALID"), ((2, 8, 7),)),
         (DepthwiseConvolution(1, 1), ((1, 3, 3),)),
     ],
+    LayerNorm: [(LayerNorm(6), ((5, 6),)), (LayerNorm(9), ((9,),)), (LayerNorm(4), ((1, 4),))],
+    Attention: [
+        *((Attention(1), ((5, 4),) * 3), (Attention(2), ((5, 6),) * 3), (Attention(3), ((4, 3),) * 3)),
+        (Attention(2), ((1, 4),) * 3),
+    ],
+    ToSequence: [(ToSequence(), ((3, 4, 5),)), (ToSequence(), ((2, 1, 1),))],
+    ClassToken: [(ClassToken(4), ((3, 4),))],
+    PositionalEmbedding: [(PositionalEmbedding(5, 4), ((5, 4),))],
+    FirstToken: [(FirstToken(), ((5, 4),)), (FirstToken(), ((1, 3),))],
     ToPixel: [(ToPixel(), ((5,),))],
     ScaleChannels: [(ScaleChannels(), ((3, 4, 5), (3, 1, 1)))],
     Concat: [(Concat(), ((3, 4, 5), (2, 4, 5)))],

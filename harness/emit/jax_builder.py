@@ -176,6 +176,10 @@ class JaxBuilder:
         """Logarithm of softmax over the last axis."""
         return Expr(f"jax.nn.log_softmax({x})")
 
+    def softmax(self, x: Expr) -> Expr:
+        """Softmax over the last axis."""
+        return Expr(f"jax.nn.softmax({x})")
+
     def pick(self, x: Expr, labels: Expr) -> Expr:
         """Of each row of x the element that its label names."""
         return Expr(f"jnp.take_along_axis({x}, {labels.at(ATOM)}[:, None], axis=-1)[:, 0]")
@@ -211,9 +215,29 @@ class JaxBuilder:
         """The same elements in another shape, -1 for one size that follows from the others."""
         return Expr(f"{x.at(ATOM)}.reshape({', '.join(map(str, sizes))})")
 
-    def concatenate(self, a: Expr, b: Expr) -> Expr:
-        """a, then b, along the last axis."""
-        return Expr(f"jnp.concatenate([{a}, {b}], axis=-1)")
+    def size(self, x: Expr, axis: int) -> Expr:
+        """Number of elements along one axis, which is a constant of the trace."""
+        return Expr(f"{x.at(ATOM)}.shape[{axis}]")
+
+    def split_last(self, x: Expr, parts: Expr) -> Expr:
+        """The last axis as two, of which the first counts `parts`."""
+        return Expr(f"{x.at(ATOM)}.reshape(*{x.at(ATOM)}.shape[:-1], {parts}, -1)")
+
+    def join_last(self, x: Expr) -> Expr:
+        """The last two axes as one."""
+        return Expr(f"{x.at(ATOM)}.reshape(*{x.at(ATOM)}.shape[:-2], -1)")
+
+    def repeat(self, x: Expr, like: Expr, *sizes: int) -> Expr:
+        """x broadcast to `sizes`, once for every example of `like`."""
+        return Expr(f"jnp.broadcast_to({x}, ({like.at(ATOM)}.shape[0], {', '.join(map(str, sizes))}))")
+
+    def first(self, x: Expr) -> Expr:
+        """Element 0 of the axis behind the batch."""
+        return Expr(f"{x.at(ATOM)}[:, 0]")
+
+    def concatenate(self, a: Expr, b: Expr, axis: int = -1) -> Expr:
+        """a, then b, along `axis`."""
+        return Expr(f"jnp.concatenate([{a}, {b}], axis={axis})")
 
     def transpose(self, x: Expr, order: Shape) -> Expr:
         """Axis i of the result is axis order[i] of x."""

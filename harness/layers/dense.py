@@ -8,7 +8,7 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.rules import hlo_backward, hlo_forward, jax_rule
-from harness.shapes import dims
+from harness.shapes import dims, size
 from harness.spec import Activated, Param, Shape
 
 LONGEST_SUM = 512
@@ -16,9 +16,9 @@ LONGEST_SUM = 512
 
 @dataclass(frozen=True)
 class Dense(Activated):
-    """y = act(x w + b).
+    """y = act(x w + b), of a vector or of every token of a sequence.
 
-    Shapes: x (B, inputs), w (inputs, units), b (units,), y (B, units).
+    Shapes: x (B, inputs) or (B, T, inputs), w (inputs, units), b (units,), y as x with units for inputs.
     Source: specs/README.md, Dense.
     """
 
@@ -38,13 +38,13 @@ class Dense(Activated):
 
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if len(x) != 1:
+        if len(x) > 2:
             raise SpecError(
                 f"the input is an image {dims(x)}, w needs a vector of {self.inputs}. Put a Flatten before."
             )
-        if x != (self.inputs,):
-            raise SpecError(f"the input has {x[0]} features, w was declared for {self.inputs}. Set inputs={x[0]}.")
-        return (self.units,)
+        if x[-1] != self.inputs:
+            raise SpecError(f"the input has {x[-1]} features, w was declared for {self.inputs}. Set inputs={x[-1]}.")
+        return (*x[:-1], self.units)
 
 
 @jax_rule(Dense)
@@ -53,11 +53,17 @@ def jax_dense(layer: Dense, j: JaxBuilder, x: Expr) -> Expr:
     return j.add(j.dot(x, j.param("w")), j.param("b"))
 
 
+def _rows(h: HloBuilder, x: Value, name: str) -> Value:
+    """All vectors below each other: (B, T, D) as (B·T, D)."""
+    return h.reshape(x, (size(x.shape[:-1]), x.shape[-1]), name)
+
+
 @hlo_forward(Dense)
 def hlo_dense(layer: Dense, h: HloBuilder, x: Value) -> tuple[Value, Value]:
     """x w + b; backward needs x."""
-    xw = _product(h, x, h.param("w"))
-    return h.add(xw, h.broadcast(h.param("b"), xw.shape, (1,), "b_rows"), "y"), x
+    xw = _product(h, _rows(h, x, "rows"), h.param("w"))
+    y = h.add(xw, h.broadcast(h.param("b"), xw.shape, (1,), "b_rows"), "y")
+    return h.reshape(y, (*x.shape[:-1], layer.units), "y_tokens"), x
 
 
 def _product(h: HloBuilder, x: Value, w: Value) -> Value:
@@ -73,7 +79,14 @@ def _product(h: HloBuilder, x: Value, w: Value) -> Value:
 
 @hlo_backward(Dense)
 def hlo_dense_backward(layer: Dense, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
-    """y_bu = Σ_i x_bi w_iu + b_u, so dw = xᵀ dy, db = Σ_b dy, dx = dy wᵀ."""
-    h.grad("w", h.dot(x, dy, ((0,), (0,)), name="dw"))
-    h.grad("b", h.sum(dy, (0,), "db"))
-    return (h.dot(dy, h.param("w"), ((1,), (1,)), name="dx"),)
+    """y_bu = Σ_i x_bi w_iu + b_u, so dw = xᵀ dy, db = Σ_b dy, dx = dy wᵀ. In a sequence b runs over all its tokens."""
+    if len(x.shape) == 2:
+        dw, db = h.dot(x, dy, ((0,), (0,)), name="dw"), dy
+    else:
+        # Within examples first, which keeps more digits.
+        dw = h.sum(h.dot(x, dy, ((1,), (1,)), ((0,), (0,)), "dw_examples"), (0,), "dw")
+        db = h.sum(dy, (1,), "db_examples")
+    h.grad("w", dw)
+    h.grad("b", h.sum(db, (0,), "db"))
+    dx = h.dot(_rows(h, dy, "dy_rows"), h.param("w"), ((1,), (1,)), name="dx")
+    return (h.reshape(dx, x.shape, "dx_tokens"),)

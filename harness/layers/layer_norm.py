@@ -1,0 +1,113 @@
+"""Layer normalisation."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.shapes import dims
+from harness.spec import Layer, Param, Shape
+
+EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """y = gamma (x - mean)/sqrt(var + 1e-5) + beta, with mean and biased variance over the last axis.
+
+    Shapes: x (B, T, features) or (B, features), gamma, beta (features,), y as x.
+    Source: specs/README.md, Layer norm; Ba et al. 2016.
+    """
+
+    features: int
+    kind: ClassVar[str] = "ln"
+
+    def validate(self) -> None:
+        if self.features < 1:
+            raise SpecError(f"features={self.features}; it must be at least 1.")
+
+    def params(self) -> tuple[Param, ...]:
+        return (Param("gamma", (self.features,), "ones"), Param("beta", (self.features,), "zeros"))
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) not in (1, 2) or x[-1] != self.features:
+            raise SpecError(
+                f"the input has shape {dims(x)}, gamma was declared for vectors or sequences of {self.features}."
+            )
+        return x
+
+
+def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
+    centred = j.let("centred", j.sub(x, j.mean(x, -1, keepdims=True)))
+    var = j.let("var", j.mean(j.square(centred), -1, keepdims=True))
+    return (j.add(j.mul(j.div(centred, j.sqrt(j.add(var, EPSILON))), gamma), beta),)
+
+
+@jax_rule(LayerNorm)
+def jax_layer_norm(layer: LayerNorm, j: JaxBuilder, x: Expr) -> Expr:
+    """Normalise the last axis."""
+    doc = "Normalise the features of each token."
+    return j.call("layer_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+
+
+@dataclass(frozen=True)
+class _Saved:
+    x: Value
+    mean: Value
+    istd: Value
+
+
+def _along(h: HloBuilder, rows: Value, x: Value, name: str) -> Value:
+    """One number a row, repeated along the features of x."""
+    return h.broadcast(rows, x.shape, tuple(range(len(rows.shape))), name)
+
+
+def _across(h: HloBuilder, features: Value, x: Value, name: str) -> Value:
+    """One number a feature, repeated for every row of x."""
+    return h.broadcast(features, x.shape, (len(x.shape) - 1,), name)
+
+
+def _centre(h: HloBuilder, x: Value, mean: Value) -> Value:
+    return h.sub(x, _along(h, mean, x, "mean_row"), "centred")
+
+
+@hlo_forward(LayerNorm)
+def hlo_layer_norm(layer: LayerNorm, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+    """Two passes: the mean, then the mean square of what is left."""
+    last, n = len(x.shape) - 1, float(layer.features)
+    mean = h.div(h.sum(x, (last,), "total"), n, "mean")
+    centred = _centre(h, x, mean)
+    var = h.div(h.sum(h.mul(centred, centred, "squares"), (last,), "total_squares"), n, "var")
+    istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
+    xhat = h.mul(centred, _along(h, istd, x, "istd_row"), "xhat")
+    scaled = h.mul(xhat, _across(h, h.param("gamma"), x, "gamma_rows"), "scaled")
+    return h.add(scaled, _across(h, h.param("beta"), x, "beta_rows"), "y"), _Saved(x, mean, istd)
+
+
+def _feature_sum(h: HloBuilder, x: Value, name: str) -> Value:
+    """Σ over all rows; within examples first, which keeps more digits."""
+    return h.sum(h.sum(x, (1,), f"{name}_tokens") if len(x.shape) == 3 else x, (0,), name)
+
+
+@hlo_backward(LayerNorm)
+def hlo_layer_norm_backward(layer: LayerNorm, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+    """xhat = (x - mean) istd, y = gamma xhat + beta, so dbeta = Σ dy, dgamma = Σ dy xhat over all rows.
+
+    With dn = gamma dy and N features, in each row: x moves xhat itself by istd, by -istd/N through the mean, and by
+    -xhat istd/N xhat_i through istd, since dvar/dx_i = 2/N (x_i - mean) and distd/dvar = -istd³/2. Together
+    dx = istd (dn - Σ dn/N - xhat Σ (dn xhat)/N).
+    """
+    x, last, n = saved.x, len(dy.shape) - 1, float(layer.features)
+    xhat = h.mul(_centre(h, x, saved.mean), _along(h, saved.istd, x, "istd_row"), "xhat")
+    h.grad("gamma", _feature_sum(h, h.mul(dy, xhat, "dy_xhat"), "dgamma"))
+    h.grad("beta", _feature_sum(h, dy, "dbeta"))
+    dn = h.mul(dy, _across(h, h.param("gamma"), dy, "gamma_rows"), "dn")
+    mean_dn = h.div(h.sum(dn, (last,), "total_dn"), n, "mean_dn")
+    mean_dn_xhat = h.div(h.sum(h.mul(dn, xhat, "dn_xhat"), (last,), "total_dn_xhat"), n, "mean_dn_xhat")
+    less_mean = h.sub(dn, _along(h, mean_dn, dn, "mean_dn_row"), "less_mean")
+    less_var = h.sub(less_mean, h.mul(xhat, _along(h, mean_dn_xhat, dn, "var_row"), "var_part"), "less_var")
+    return (h.mul(less_var, _along(h, saved.istd, dn, "istd_row"), "dx"),)
