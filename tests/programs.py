@@ -97,11 +97,11 @@ def layer_node(layer: Layer, in_shapes: tuple[Shape, ...]) -> Node:
 
 
 def jax_layer(node: Node) -> Any:
-    """The JAX rule of a node as a function f(params, stats, *x) -> y; images NCHW."""
+    """The JAX rule of a node as a function f(params, stats, *x, t=1.0) -> y; images NCHW."""
     j = JaxBuilder(SHARED)
     arguments = ", ".join(node.inputs)
-    with j.source.block(f"def layer(params, stats, {arguments}):"):
-        j.source.line("new_stats, t = {}, 1.0")
+    with j.source.block(f"def layer(params, stats, {arguments}, t=1.0):"):
+        j.source.line("new_stats = {}")
         j.node = node
         xs = [Expr(name) for name in node.inputs]
         xs = [j.transpose(x, (0, 2, 3, 1)) if len(s) == 3 else x for x, s in zip(xs, node.in_shapes, strict=True)]

@@ -15,12 +15,14 @@ from harness.layers.concat import Concat
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
 from harness.layers.depthwise_convolution import DepthwiseConvolution
+from harness.layers.dropout import Dropout
 from harness.layers.first_token import FirstToken
 from harness.layers.flatten import Flatten
 from harness.layers.gelu import Gelu
 from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.hard_sigmoid import HardSigmoid
 from harness.layers.hard_swish import HardSwish
+from harness.layers.instance_norm import InstanceNorm
 from harness.layers.layer_norm import LayerNorm
 from harness.layers.max_pool import MaxPool
 from harness.layers.positional_embedding import PositionalEmbedding
@@ -85,6 +87,8 @@ SAMPLES = {
         *((Attention(1), ((5, 4),) * 3), (Attention(2), ((5, 6),) * 3), (Attention(3), ((4, 3),) * 3)),
         (Attention(2), ((1, 4),) * 3),
     ],
+    Dropout: [(Dropout(0.25), ((3, 4, 5),)), (Dropout(0.5, seed=7), ((9,),)), (Dropout(0.9), ((4, 5),))],
+    InstanceNorm: [(InstanceNorm(3), ((3, 4, 5),)), (InstanceNorm(1), ((1, 7, 7),)), (InstanceNorm(2), ((2, 1, 3),))],
     ToSequence: [(ToSequence(), ((3, 4, 5),)), (ToSequence(), ((2, 1, 1),))],
     ClassToken: [(ClassToken(4), ((3, 4),))],
     PositionalEmbedding: [(PositionalEmbedding(5, 4), ((5, 4),))],

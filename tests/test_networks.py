@@ -15,10 +15,12 @@ from harness.layers.conv2d import Conv2d
 from harness.layers.conv_bn import ConvBn
 from harness.layers.convolution import Convolution
 from harness.layers.dense import Dense
+from harness.layers.dropout import Dropout
 from harness.layers.fire_module import FireModule
 from harness.layers.flatten import Flatten
 from harness.layers.fused_mb_conv import FusedMbConv
 from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.instance_norm import InstanceNorm
 from harness.layers.inverted_residual import InvertedResidual
 from harness.layers.layer_norm import LayerNorm
 from harness.layers.max_pool import MaxPool
@@ -135,6 +137,13 @@ def test_compositions_agree_in_f64(block: Layer) -> None:
     channels = block.expand1 + block.expand3 if isinstance(block, FireModule) else block.out_channels
     spec = network((2, 6, 6), block, GlobalAvgPool(), Dense(channels, 4))
     both = TwoPipelines(infer_shapes(spec), config(), "f64")
+    assert worst(both.phase3(3), both.phase2(3)) < 1e-9
+
+
+def test_dropped_and_instance_normed_networks_agree_in_f64() -> None:
+    image = (Conv2d(2, 3, 3), InstanceNorm(3), Relu(), Dropout(0.3), Conv2d(3, 3, 3), InstanceNorm(3))
+    spec = network((2, 6, 5), *image, Dropout(0.5), Flatten(), Dense(90, 8), Dropout(0.2, seed=1), Dense(8, 4))
+    both = TwoPipelines(infer_shapes(spec), config(optimizer=Sgd(momentum=0.9)), "f64")
     assert worst(both.phase3(3), both.phase2(3)) < 1e-9
 
 

@@ -7,7 +7,7 @@ the init file.
 import math
 from collections.abc import Sequence
 
-from harness.emit.hlo_function import HloFunction, Value, check
+from harness.emit.hlo_function import ElementType, HloFunction, Value, check
 from harness.shapes import size
 from harness.spec import Shape
 
@@ -17,9 +17,15 @@ Operand = Value | float
 class HloBuilder(HloFunction):
     """A function to which rules add operations."""
 
-    def iota(self, shape: Shape, axis: int, name: str | None = None) -> Value:
-        """i32 tensor that counts along `axis`."""
-        return self._emit(name, "iota", shape, "i32", f"stablehlo.iota dim = {axis} : {{result}}")
+    def iota(self, shape: Shape, axis: int, name: str | None = None, dtype: ElementType = "i32") -> Value:
+        """Integers that count along `axis`."""
+        return self._emit(name, "iota", shape, dtype, f"stablehlo.iota dim = {axis} : {{result}}")
+
+    def convert(self, x: Value, dtype: ElementType, name: str | None = None) -> Value:
+        """The same numbers in another element type; towards zero for integers."""
+        made = Value("", x.shape, dtype)
+        text = f"stablehlo.convert {x} : ({x.type}) -> {made.type}"
+        return self._emit(name, "convert", x.shape, dtype, text, x)
 
     def _operand(self, x: Operand, like: Value) -> Value:
         return x if isinstance(x, Value) else self.constant(x, like.shape, like.dtype)
@@ -66,6 +72,14 @@ class HloBuilder(HloFunction):
         """Elementwise conjunction of booleans."""
         return self._binary("and", a, b, name)
 
+    def xor(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Bitwise exclusive or of integers."""
+        return self._binary("xor", a, b, name)
+
+    def shift_right(self, a: Operand, b: Operand, name: str | None = None) -> Value:
+        """Bits of an integer moved down by b places, zeros from above."""
+        return self._binary("shift_right_logical", a, b, name)
+
     def negate(self, x: Value, name: str | None = None) -> Value:
         """Elementwise -x."""
         return self._unary("negate", x, name)
@@ -92,7 +106,7 @@ class HloBuilder(HloFunction):
         assert isinstance(like, Value), "one operand must be a value"
         x, y = self._operand(a, like), self._operand(b, like)
         check(x.shape == y.shape and x.dtype == y.dtype, f"compare of {x.type} and {y.type}")
-        kind = "SIGNED" if x.dtype == "i32" else "FLOAT"
+        kind = {"i32": "SIGNED", "ui32": "UNSIGNED"}.get(x.dtype, "FLOAT")
         flags = Value("", x.shape, "i1")
         text = f"stablehlo.compare {direction}, {x}, {y}, {kind} : ({x.type}, {y.type}) -> {flags.type}"
         return self._emit(name, direction.lower(), x.shape, "i1", text, x, y)

@@ -15,7 +15,7 @@ from harness.errors import EmitError
 from harness.shapes import Node
 from harness.spec import Conventions, DType, Shape
 
-ElementType = Literal["f32", "f64", "i32", "i1"]
+ElementType = Literal["f32", "f64", "i32", "ui32", "i1"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Line:
 
 def literal(value: float, dtype: ElementType) -> str:
     """A number as MLIR reads it without loss: decimal with a point, or the bits in hexadecimal."""
-    if dtype in ("i32", "i1"):
+    if dtype in ("i32", "ui32", "i1"):
         return str(int(value))
     if not math.isfinite(value):
         code, width = ("<f", 8) if dtype == "f32" else ("<d", 16)

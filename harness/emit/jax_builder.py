@@ -172,6 +172,26 @@ class JaxBuilder:
         """Elementwise a == b."""
         return Expr(f"{_expr(a).at(SUM)} == {_expr(b).at(SUM)}", -1)
 
+    def at_least(self, a: Operand, b: Operand) -> Expr:
+        """Elementwise a >= b."""
+        return Expr(f"{_expr(a).at(SUM)} >= {_expr(b).at(SUM)}", -1)
+
+    def word(self, x: Expr | int) -> Expr:
+        """x as an unsigned integer of 32 bits, whose arithmetic is modulo 2^32."""
+        return Expr(f"jnp.uint32({x if isinstance(x, Expr) else hex(x)})")
+
+    def xor(self, a: Expr, b: Expr) -> Expr:
+        """Bitwise exclusive or of words."""
+        return Expr(f"{a.at(SUM)} ^ {b.at(SUM)}", -1)
+
+    def shift_right(self, a: Expr, places: int) -> Expr:
+        """Bits of a word moved down, zeros from above."""
+        return Expr(f"({a.at(SUM)} >> {places})")
+
+    def count(self, x: Expr) -> Expr:
+        """Words 0, 1, 2, … as many as x has elements, in one axis."""
+        return Expr(f"jnp.arange({x.at(ATOM)}.size, dtype=jnp.uint32)")
+
     def log_softmax(self, x: Expr) -> Expr:
         """Logarithm of softmax over the last axis."""
         return Expr(f"jax.nn.log_softmax({x})")

@@ -1,0 +1,105 @@
+"""Instance normalisation."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.errors import SpecError
+from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.shapes import dims
+from harness.spec import Layer, Param, Shape
+
+EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class InstanceNorm(Layer):
+    """y = gamma (x - mean)/sqrt(var + 1e-5) + beta, with mean and biased variance of each channel of each image.
+
+    Shapes: x (B, channels, H, W), gamma, beta (channels,), y as x.
+    Source: specs/README.md, Instance norm; Ulyanov et al. 2016.
+    """
+
+    channels: int
+    kind: ClassVar[str] = "in"
+
+    def validate(self) -> None:
+        if self.channels < 1:
+            raise SpecError(f"channels={self.channels}; it must be at least 1.")
+
+    def params(self) -> tuple[Param, ...]:
+        return (Param("gamma", (self.channels,), "ones"), Param("beta", (self.channels,), "zeros"))
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) != 3 or x[0] != self.channels:
+            raise SpecError(
+                f"the input has shape {dims(x)}, gamma was declared for images of {self.channels} channels."
+            )
+        return x
+
+
+def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
+    centred = j.let("centred", j.sub(x, j.mean(x, (1, 2), keepdims=True)))
+    var = j.let("var", j.mean(j.square(centred), (1, 2), keepdims=True))
+    return (j.add(j.mul(j.div(centred, j.sqrt(j.add(var, EPSILON))), gamma), beta),)
+
+
+@jax_rule(InstanceNorm)
+def jax_instance_norm(layer: InstanceNorm, j: JaxBuilder, x: Expr) -> Expr:
+    """Normalise over the two image axes."""
+    doc = "Normalise each channel of each image over its pixels."
+    return j.call("instance_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+
+
+@dataclass(frozen=True)
+class _Saved:
+    x: Value
+    mean: Value
+    istd: Value
+
+
+def _image_sum(h: HloBuilder, x: Value, name: str) -> Value:
+    """Σ over the pixels of x (B, H, W, C): within rows first, which keeps more digits."""
+    return h.sum(h.sum(x, (2,), f"{name}_rows"), (1,), name)
+
+
+def _normalise(h: HloBuilder, x: Value, mean: Value, istd: Value) -> Value:
+    """(x - mean) istd, image by image and channel by channel."""
+    centred = h.sub(x, h.broadcast(mean, x.shape, (0, 3), "mean_pixels"), "centred")
+    return h.mul(centred, h.broadcast(istd, x.shape, (0, 3), "istd_pixels"), "xhat")
+
+
+@hlo_forward(InstanceNorm)
+def hlo_instance_norm(layer: InstanceNorm, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+    """Two passes: the mean, then the mean square of what is left."""
+    count = float(x.shape[1] * x.shape[2])
+    mean = h.div(_image_sum(h, x, "total"), count, "mean")
+    centred = h.sub(x, h.broadcast(mean, x.shape, (0, 3), "mean_pixels"), "centred")
+    var = h.div(_image_sum(h, h.mul(centred, centred, "squares"), "total_squares"), count, "var")
+    istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
+    xhat = _normalise(h, x, mean, istd)
+    scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")
+    return h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y"), _Saved(x, mean, istd)
+
+
+@hlo_backward(InstanceNorm)
+def hlo_instance_norm_backward(layer: InstanceNorm, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+    """As batch norm with N = H W, one image at a time; gamma is constant inside a channel and leaves the sums.
+
+    With s = Σ_hw dy and r = Σ_hw dy xhat of each image: dbeta = Σ_b s, dgamma = Σ_b r,
+    dx = istd gamma (dy - s/N - xhat r/N).
+    """
+    count = float(dy.shape[1] * dy.shape[2])
+    xhat = _normalise(h, saved.x, saved.mean, saved.istd)
+    s = _image_sum(h, dy, "s")
+    r = _image_sum(h, h.mul(dy, xhat, "dy_xhat"), "r")
+    h.grad("beta", h.sum(s, (0,), "dbeta"))
+    h.grad("gamma", h.sum(r, (0,), "dgamma"))
+    mean_part = h.broadcast(h.div(s, count, "s_mean"), dy.shape, (0, 3), "s_pixels")
+    var_part = h.mul(xhat, h.broadcast(h.div(r, count, "r_mean"), dy.shape, (0, 3), "r_pixels"), "var_part")
+    less = h.sub(h.sub(dy, mean_part, "less_mean"), var_part, "less_var")
+    scale = h.mul(saved.istd, h.broadcast(h.param("gamma"), saved.istd.shape, (1,), "gamma_images"), "scale")
+    return (h.mul(less, h.broadcast(scale, dy.shape, (0, 3), "scale_pixels"), "dx"),)
