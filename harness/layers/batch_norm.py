@@ -9,7 +9,7 @@ from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule
 from harness.shapes import dims
-from harness.spec import Layer, Param, Shape, State
+from harness.spec import Initialiser, Layer, Param, Shape, State
 
 EPSILON = 1e-5
 MOMENTUM = 0.9
@@ -26,10 +26,11 @@ class BatchNorm(Layer):
     """
 
     channels: int
+    gamma: Initialiser = "ones"
     kind: ClassVar[str] = "bn"
 
     def params(self) -> tuple[Param, ...]:
-        return (Param("gamma", (self.channels,), "ones"), Param("beta", (self.channels,), "zeros"))
+        return (Param("gamma", (self.channels,), self.gamma), Param("beta", (self.channels,), "zeros"))
 
     def states(self) -> tuple[State, ...]:
         return (State("mean", (self.channels,)), State("var", (self.channels,)))

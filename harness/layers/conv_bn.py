@@ -6,7 +6,7 @@ from typing import ClassVar
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.convolution import Convolution, Padding
 from harness.layers.relu import Relu
-from harness.spec import Activated, Block, Layer
+from harness.spec import Activated, Block, Initialiser, Layer
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,16 @@ class ConvBn(Activated):
     padding: Padding = "SAME"
     activation: Layer | None = field(default=Relu(), kw_only=True)
     kind: ClassVar[str] = "conv"
+    gamma: ClassVar[Initialiser] = "ones"
 
     def expand(self, block: Block, x: str) -> str:
         y = block.add(Convolution(self.in_channels, self.out_channels, self.kernel, self.stride, self.padding), x)
-        y = block.add(BatchNorm(self.out_channels), y)
+        y = block.add(BatchNorm(self.out_channels, self.gamma), y)
         return y if self.activation is None else block.add(self.activation, y)
+
+
+@dataclass(frozen=True)
+class ConvBnZeroGamma(ConvBn):
+    """ConvBn whose gamma starts at 0. Source: specs/README.md, Residual blocks."""
+
+    gamma: ClassVar[Initialiser] = "zeros"

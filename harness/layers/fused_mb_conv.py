@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.layers.add import Add
 from harness.layers.conv_bn import ConvBn
+from harness.layers.repeated import Repeated
 from harness.layers.squeeze_excite import SqueezeExcite
 from harness.layers.swish import Swish
-from harness.spec import Block, Layer
+from harness.spec import Block
 
 
 @dataclass(frozen=True)
-class FusedMbConv(Layer):
+class FusedMbConv(Repeated):
     """`blocks` times: convolution with swish, squeeze and excitation, project (+ x where the shapes are alike).
 
     A composition. At expansion 1 the convolution gives the output's channels and there is no projection; only the first
@@ -32,18 +32,15 @@ class FusedMbConv(Layer):
     kind: ClassVar[str] = "fused"
 
     def validate(self) -> None:
-        if self.blocks < 1 or self.expansion < 1:
-            raise SpecError(f"blocks={self.blocks}, expansion={self.expansion}; both must be at least 1.")
+        super().validate()
+        if self.expansion < 1:
+            raise SpecError(f"expansion={self.expansion}; it must be at least 1.")
 
-    def expand(self, block: Block, x: str) -> str:
-        for i in range(1, self.blocks + 1):
-            inputs = self.in_channels if i == 1 else self.out_channels
-            stride = self.stride if i == 1 else 1
-            width = self.out_channels if self.expansion == 1 else inputs * self.expansion
-            y = block.nest(ConvBn(inputs, width, self.kernel, stride, activation=Swish()), x, f"b{i}.conv")
-            if self.squeeze:
-                y = block.nest(SqueezeExcite(width), y, f"b{i}.se")
-            if self.expansion != 1:
-                y = block.nest(ConvBn(width, self.out_channels, 1, activation=None), y, f"b{i}.project")
-            x = block.add(Add(), y, x, name=f"b{i}.sum") if inputs == self.out_channels and stride == 1 else y
-        return x
+    def branch(self, block: Block, x: str, at: str, inputs: int, stride: int) -> str:
+        width = self.out_channels if self.expansion == 1 else inputs * self.expansion
+        y = block.nest(ConvBn(inputs, width, self.kernel, stride, activation=Swish()), x, f"{at}.conv")
+        if self.squeeze:
+            y = block.nest(SqueezeExcite(width), y, f"{at}.se")
+        if self.expansion == 1:
+            return y
+        return block.nest(ConvBn(width, self.out_channels, 1, activation=None), y, f"{at}.project")

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.layers.add import Add
 from harness.layers.conv_bn import ConvBn
 from harness.layers.depthwise_bn import DepthwiseBn
 from harness.layers.relu6 import Relu6
-from harness.spec import Block, Layer
+from harness.layers.repeated import Repeated
+from harness.spec import Block
 
 
 @dataclass(frozen=True)
-class InvertedResidual(Layer):
+class InvertedResidual(Repeated):
     """`blocks` times y = BNconv1(relu6(BNdw3(relu6(BNconv1(x))))) (+ x where the shapes are alike): a composition.
 
     The first convolution widens `expansion` times and is left out at 1; only the first block has the stride.
@@ -29,17 +29,13 @@ class InvertedResidual(Layer):
     kind: ClassVar[str] = "inverted"
 
     def validate(self) -> None:
-        if self.blocks < 1 or self.expansion < 1:
-            raise SpecError(f"blocks={self.blocks}, expansion={self.expansion}; both must be at least 1.")
+        super().validate()
+        if self.expansion < 1:
+            raise SpecError(f"expansion={self.expansion}; it must be at least 1.")
 
-    def expand(self, block: Block, x: str) -> str:
-        for i in range(1, self.blocks + 1):
-            inputs = self.in_channels if i == 1 else self.out_channels
-            stride = self.stride if i == 1 else 1
-            width, y = inputs * self.expansion, x
-            if self.expansion != 1:
-                y = block.nest(ConvBn(inputs, width, 1, activation=Relu6()), y, f"b{i}.expand")
-            y = block.nest(DepthwiseBn(width, 3, stride, activation=Relu6()), y, f"b{i}.dw")
-            y = block.nest(ConvBn(width, self.out_channels, 1, activation=None), y, f"b{i}.project")
-            x = block.add(Add(), y, x, name=f"b{i}.sum") if inputs == self.out_channels and stride == 1 else y
-        return x
+    def branch(self, block: Block, x: str, at: str, inputs: int, stride: int) -> str:
+        width = inputs * self.expansion
+        if self.expansion != 1:
+            x = block.nest(ConvBn(inputs, width, 1, activation=Relu6()), x, f"{at}.expand")
+        y = block.nest(DepthwiseBn(width, 3, stride, activation=Relu6()), x, f"{at}.dw")
+        return block.nest(ConvBn(width, self.out_channels, 1, activation=None), y, f"{at}.project")
