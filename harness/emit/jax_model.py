@@ -9,7 +9,7 @@ from harness.spec import Conventions, TrainConfig
 
 
 def write_model(out: Source, graph: Graph, config: TrainConfig, conventions: Conventions) -> None:
-    """Write `forward`, `forward_eval`, `loss_function`, the optimizer and `train_step`.
+    """Write `forward`, `forward_eval`, `loss_function`, the optimizer, `update` and `train_step`.
 
     Raises: RuleError for a layer, loss or optimizer without a rule.
     """
@@ -66,20 +66,8 @@ def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions
         results = rule(optimizer, j, Expr("g"), *map(Expr, slots), Expr("t"))
         out.line(f"return {', '.join(map(str, results))}")
     out.gap()
-    out.text(
-        '''
-        @jax.jit
-        def norms(tensors):
-            """Euclidean norm of every parameter-shaped tensor, in the order of PARAMS."""
-            return jnp.stack([jnp.sqrt(jnp.sum(jnp.square(tensors[name]))) for name in PARAMS])
-        '''
-    )
-    out.gap()
-    out.line("@partial(jax.jit, donate_argnums=(0, 1, 2))")
-    with out.block("def train_step(params, slots, stats, x, labels, lr, t):"):
-        out.line('"""One update; loss and gradients are those of the parameters before it. t counts steps from 1."""')
-        out.line("gradient = jax.value_and_grad(loss_function, has_aux=True)")
-        out.line("(loss, new_stats), grads = gradient(params, stats, x, labels, t)")
+    with out.block("def update(params, slots, grads, lr, t):"):
+        out.line('"""Parameters and slots after one step along the gradients."""')
         empty = ", ".join(f'"{slot}": {{}}' for slot in slots)
         out.line(f"new_params, new_slots = {{}}, {{{empty}}}")
         with out.block("for name, p in params.items():"):
@@ -97,6 +85,23 @@ def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions
                 with out.block("if name in DECAYED:"):
                     j.let("p_new", j.sub(Expr("p_new"), j.mul(j.mul(lr, decay), p)))
             out.line("new_params[name] = p_new")
+        out.line("return new_params, new_slots")
+    out.gap()
+    out.text(
+        '''
+        @jax.jit
+        def norms(tensors):
+            """Euclidean norm of every parameter-shaped tensor, in the order of PARAMS."""
+            return jnp.stack([jnp.sqrt(jnp.sum(jnp.square(tensors[name]))) for name in PARAMS])
+        '''
+    )
+    out.gap()
+    out.line("@partial(jax.jit, donate_argnums=(0, 1, 2))")
+    with out.block("def train_step(params, slots, stats, x, labels, lr, t):"):
+        out.line('"""One update; loss and gradients are those of the parameters before it. t counts steps from 1."""')
+        out.line("gradient = jax.value_and_grad(loss_function, has_aux=True)")
+        out.line("(loss, new_stats), grads = gradient(params, stats, x, labels, t)")
+        out.line("new_params, new_slots = update(params, slots, grads, lr, t)")
         out.line("return loss, new_params, new_slots, new_stats, grads")
     out.gap()
     out.text(

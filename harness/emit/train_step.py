@@ -5,6 +5,7 @@ The order of a function's arguments and results is the interface between the mod
               loss, parameters, slots, statistics, gradients.
 `norms`:      gradients, parameters -> the Euclidean norm of each, in two vectors.
 `logits`:     parameters, running statistics, x -> logits.
+`update`:     parameters, slots, gradients, lr, t -> parameters, slots; the end of the step alone, for the oracle.
 
 Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
 """
@@ -24,12 +25,7 @@ def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions
     Raises: RuleError for a layer, loss or optimizer without a rule.
     """
     h = HloBuilder(dtype, conventions)
-    slots = config.optimizer.slots
-    for p in graph.params:
-        h.input(p.name, p.shape)
-    for slot in slots:
-        for p in graph.params:
-            h.input(f"{p.name}.{slot}", p.shape)
+    _params_and_slots(h, graph, config)
     for s in graph.states:
         h.input(s.name, s.shape)
     x = h.input("x", (config.batch_size, *graph.spec.input_shape))
@@ -54,6 +50,18 @@ def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions
     return _module(title, graph, {"train_step": (h, results), "norms": _norms(graph, dtype, conventions)})
 
 
+def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
+    """Text of a module with the function `update`: what `train_step` does with its gradients."""
+    h = HloBuilder(dtype, conventions)
+    _params_and_slots(h, graph, config)
+    for p in graph.params:
+        h.grads[p.name] = h.input(f"{p.name}.grad", p.shape)
+    h.input("lr", ())
+    h.input("t", ())
+    results = _update(h, graph, config)
+    return _module(f"{graph.spec.name}: the update of a training step in {dtype}", graph, {"update": (h, results)})
+
+
 def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions) -> str:
     """Text of a module with the function `logits`, which evaluates with running statistics."""
     h = HloBuilder(dtype, conventions)
@@ -71,6 +79,15 @@ def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conven
             else:
                 values[node.name], _ = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
     return _module(f"{graph.spec.name}: logits in {dtype}", graph, {"logits": (h, [values[graph.output]])})
+
+
+def _params_and_slots(h: HloBuilder, graph: Graph, config: TrainConfig) -> None:
+    """The first arguments of a step."""
+    for p in graph.params:
+        h.input(p.name, p.shape)
+    for slot in config.optimizer.slots:
+        for p in graph.params:
+            h.input(f"{p.name}.{slot}", p.shape)
 
 
 def _to_inner(h: HloBuilder, x: Value) -> Value:

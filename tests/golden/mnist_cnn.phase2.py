@@ -356,6 +356,19 @@ def adam(g, m, v, t):
     return m_hat / (jnp.sqrt(v_hat) + 1e-08), m, v
 
 
+def update(params, slots, grads, lr, t):
+    """Parameters and slots after one step along the gradients."""
+    new_params, new_slots = {}, {"m": {}, "v": {}}
+    for name, p in params.items():
+        g = grads[name]
+        direction, new_slots["m"][name], new_slots["v"][name] = adam(g, slots["m"][name], slots["v"][name], t)
+        p_new = p - lr * direction
+        if name in DECAYED:
+            p_new = p_new - lr * WEIGHT_DECAY * p
+        new_params[name] = p_new
+    return new_params, new_slots
+
+
 @jax.jit
 def norms(tensors):
     """Euclidean norm of every parameter-shaped tensor, in the order of PARAMS."""
@@ -367,14 +380,7 @@ def train_step(params, slots, stats, x, labels, lr, t):
     """One update; loss and gradients are those of the parameters before it. t counts steps from 1."""
     gradient = jax.value_and_grad(loss_function, has_aux=True)
     (loss, new_stats), grads = gradient(params, stats, x, labels, t)
-    new_params, new_slots = {}, {"m": {}, "v": {}}
-    for name, p in params.items():
-        g = grads[name]
-        direction, new_slots["m"][name], new_slots["v"][name] = adam(g, slots["m"][name], slots["v"][name], t)
-        p_new = p - lr * direction
-        if name in DECAYED:
-            p_new = p_new - lr * WEIGHT_DECAY * p
-        new_params[name] = p_new
+    new_params, new_slots = update(params, slots, grads, lr, t)
     return loss, new_params, new_slots, new_stats, grads
 
 
