@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lint bench golden clean
+.PHONY: help setup verify oracle test lint bench golden clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ VERIFY_FLAGS := $(if $(STEPS),--steps '$(STEPS)') $(if $(BATCH),--batch '$(BATCH
 
 verify: $(STAMP) ## Train MODEL with both pipelines on every backend present and judge each pair
 	$(BIN)/python -m harness verify '$(MODEL)' $(VERIFY_FLAGS)
+
+oracle: $(STAMP) ## Compare the gradients of both pipelines, tensor by tensor [CASE="uib fire"] [DTYPE=f64]
+	$(BIN)/python -m harness oracle $(CASE) $(if $(DTYPE),--dtype '$(DTYPE)') $(if $(DATA),--data '$(subst ~/,$(HOME)/,$(DATA))') $(ARGS)
 
 test: $(STAMP) ## Lint, check types and run the tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -107,6 +107,11 @@ class Optimizer:
     def validate(self) -> None:
         """Raise SpecError when the fields make no sense."""
 
+    @property
+    def magnification(self) -> float:
+        """By how much a relative rounding error can grow between the gradient and the direction."""
+        return 1.0
+
 
 @dataclass(frozen=True)
 class Conventions:

@@ -18,8 +18,10 @@ from harness.shapes import Graph, dims
 from harness.spec import Conventions, DType, TrainConfig
 
 
-def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
-    """Text of a module with the functions `train_step` and `norms`.
+def emit_train_step(
+    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, observed: bool = True
+) -> str:
+    """Text of a module with the functions `train_step` and, where norms are to be observed, `norms`.
 
     Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars of the cell's dtype.
     Raises: RuleError for a layer, loss or optimizer without a rule.
@@ -47,7 +49,10 @@ def emit_train_step(graph: Graph, config: TrainConfig, dtype: DType, conventions
     results += [h.new_states[s.name] for s in graph.states]
     results += [h.grads[p.name] for p in graph.params]
     title = f"{graph.spec.name}: one training step in {dtype}"
-    return _module(title, graph, {"train_step": (h, results), "norms": _norms(graph, dtype, conventions)})
+    functions = {"train_step": (h, results)}
+    if observed:
+        functions["norms"] = _norms(graph, dtype, conventions)
+    return _module(title, graph, functions)
 
 
 def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:

@@ -28,6 +28,14 @@ class Adam(Optimizer):
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.epsilon > 0):
             raise SpecError(f"{self}: betas must lie in [0, 1) and epsilon above 0.")
 
+    @property
+    def magnification(self) -> float:
+        """At t = 1, 1 - b^t is a small difference of numbers near one: an error of b^t grows by 1/(1-b).
+
+        The first moment has it whole, the second under a root, so by half.
+        """
+        return 1 / (1 - self.beta1) + 0.5 / (1 - self.beta2)
+
 
 @jax_optimizer(Adam)
 def jax_adam(optimizer: Adam, j: JaxBuilder, g: Expr, m: Expr, v: Expr, t: Expr) -> tuple[Expr, ...]:

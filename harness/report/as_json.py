@@ -33,7 +33,7 @@ def describe_pair(row: PairRow) -> dict[str, Any]:
         verdict = {name: getattr(row.verdict, name) for name in ("status", "gate", "reason", "place")}
         pair["gates"] = [dataclasses.asdict(line) for line in row.verdict.evidence]
         pair["verdict"] = verdict | {"unreached": list(row.verdict.unreached), "exit_code": row.verdict.exit_code}
-    described: dict[str, Any] = _plain(pair)
+    described: dict[str, Any] = plain(pair)
     return described
 
 
@@ -71,13 +71,14 @@ def _describe_numbers(numbers: Numbers) -> dict[str, Any]:
     return steps | {name: getattr(numbers, name) for name in fields}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: dataclasses as objects, NaN and infinities as strings."""
     if isinstance(value, float):
         return to_number(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        return plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

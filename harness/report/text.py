@@ -16,10 +16,10 @@ def render_pair(row: PairRow) -> str:
         side_a, side_b = report.describe_sides(row.comparison)
         lines += [f"A     {side_a}", f"B     {side_b}", f"mode  {report.describe_mode(row.comparison)}"]
         if numbers is not None and numbers.compared:
-            lines += ["", _table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
+            lines += ["", table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
             lines += report.describe_tolerance(row.comparison)
     if row.verdict is not None:
-        lines += ["", _table(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""]
+        lines += ["", table(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""]
         lines.append(report.show_sentence(row.verdict))
     return printable("\n".join(lines)) + "\n"
 
@@ -31,10 +31,11 @@ def printable(text: str) -> str:
 
 def render_summary(rows: Sequence[PairRow]) -> str:
     """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
-    return printable(_table(report.SUMMARY_COLUMNS, report.summary_table(rows))) + "\n"
+    return printable(table(report.SUMMARY_COLUMNS, report.summary_table(rows))) + "\n"
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose cells stay as they are."""
     from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
 
     return tabulate(rows, headers=columns, tablefmt="simple", disable_numparse=True)

@@ -1,0 +1,72 @@
+"""`harness oracle [CASE…]`."""
+
+import os
+import sys
+
+import click
+
+DEFAULT_TIMEOUT_S = 600.0
+
+
+@click.command("oracle")
+@click.argument("cases", nargs=-1, metavar="[CASE…]")
+@click.option("--dtype", type=click.Choice(["f32", "f64"]), help="Default: both.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at a time. Default: one a core.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Batch size. Default: the case's own.")
+@click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the case's data set, fetched once.")
+@click.option(
+    "--third-opinion/--no-third-opinion",
+    default=True,
+    help="Also run step 1 in the StableHLO interpreter, in f64. On by default.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    default=DEFAULT_TIMEOUT_S,
+    show_default=True,
+    help="Longest run of one case in one dtype.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the result.",
+)
+def oracle_command(
+    cases: tuple[str, ...],
+    dtype: str | None,
+    jobs: int | None,
+    batch: int | None,
+    data: str | None,
+    third_opinion: bool,
+    timeout: float,
+    form: str,
+) -> None:
+    """Compare the gradients of both pipelines, tensor by tensor, on small networks: all of the table by default.
+
+    A network of `harness models` is a case too.
+
+    Exit codes: 0 all agree, 1 one differs or did not come to its end, 2 usage.
+    """
+    from harness.data.dataset import resolve_data
+    from harness.oracle.cases import find_cases
+    from harness.oracle.progress import OracleProgress
+    from harness.oracle.table import exit_code, render
+    from harness.oracle.worker import Task
+    from harness.oracle.workers import run_tasks
+
+    chosen = find_cases(cases, batch)
+    folders = {name: str(resolve_data(data, name).folder) for name in {case.spec.dataset for case in chosen}}
+    tasks = [
+        Task(case.name, kind, folders[case.spec.dataset], batch, third_opinion)
+        for case in chosen
+        for kind in ("f32", "f64")
+        if dtype in (None, kind)
+    ]
+    with OracleProgress(len(tasks)) as progress:
+        rows = run_tasks(tasks, jobs or len(os.sched_getaffinity(0)), timeout, progress)
+    click.echo(render(rows, form), nl=False)
+    sys.exit(exit_code(rows))

@@ -1,0 +1,138 @@
+"""One case in one dtype, from its two programs to what is judged of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.data import dataset_facts
+from harness.data.batches import BatchOrder, fed_labels, pixels
+from harness.data.dataset import read_folder
+from harness.oracle import third_opinion
+from harness.oracle.cases import Case
+from harness.oracle.judgement import (
+    GRADIENT,
+    LOSS_F64,
+    Worst,
+    complaints,
+    gradient_difference,
+    loss_differences,
+    update_difference,
+)
+from harness.oracle.side_by_side import SHARED, Batch, SideBySide, Step, Tensors
+from harness.shapes import Graph
+from harness.spec import Conventions, DType, TrainConfig
+
+STEPS = 3
+# What the interpreter does in about a minute.
+THIRD_OPINION_LIMIT = 100_000_000
+
+
+@dataclass(frozen=True)
+class ThirdOpinion:
+    """Step 1 of phase 3 in the interpreter, against both pipelines; None where it would take too long.
+
+    `operations`: what it takes.
+    """
+
+    operations: int
+    against_phase2: Worst | None = None
+    against_phase3: Worst | None = None
+    loss_difference: float = 0.0
+
+    @property
+    def agrees(self) -> bool:
+        """With both, and on the loss; also where it was not asked."""
+        sides = (self.against_phase2, self.against_phase3)
+        return all(s is None or s.within(GRADIENT["f64"]) for s in sides) and self.loss_difference <= LOSS_F64
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the examination of a case in one dtype gave. `complaints`: the criteria not met; none: it agrees."""
+
+    params: int
+    gradient: Worst
+    losses: tuple[float, ...]
+    optimizer: Worst
+    third: ThirdOpinion | None
+    complaints: tuple[str, ...]
+
+
+def examine(case: Case, dtype: DType, folder: Path, third: bool, conventions: Conventions = SHARED) -> Finding:
+    """Run both programs of the case on its first batches and judge them.
+
+    `folder`: the data. `third`: also ask the interpreter; it speaks in f64 only.
+
+    Raises: HarnessError when a program cannot be made, or the data not be had.
+    """
+    graph = case.graph()
+    batches, steps_per_epoch = first_batches(graph, case.config, dtype, folder)
+    both = SideBySide(graph, case.config, dtype, conventions)
+    phase2, phase3 = both.phase2(batches, steps_per_epoch), both.phase3(batches, steps_per_epoch)
+    gradient = gradient_difference(phase3[0].grads, phase2[0].grads)
+    losses = loss_differences(phase3, phase2)
+    optimizer = optimizers_apart(both)
+    said = complaints(dtype, case.tolerance, gradient, losses, optimizer)
+    opinion = ask_third(both, batches[0], steps_per_epoch, phase2[0], phase3[0]) if third and dtype == "f64" else None
+    if opinion is not None:
+        said += third_complaints(opinion)
+    return Finding(graph.total_params, gradient, losses, optimizer, opinion, tuple(said))
+
+
+def first_batches(graph: Graph, config: TrainConfig, dtype: DType, folder: Path) -> tuple[list[Batch], int]:
+    """The batches of the first steps in file order, as both pipelines are fed them, and the steps of an epoch."""
+    data = read_folder(folder, dataset_facts(graph.spec.dataset))
+    order = BatchOrder(len(data.train_images), config.batch_size, shuffle=False)
+    batches = []
+    for step in range(1, STEPS + 1):
+        rows = order.batch_indices(step)
+        x = pixels(data.train_images[rows], dtype).reshape(-1, *graph.spec.input_shape)
+        batches.append(Batch(x, fed_labels(data.train_labels[rows])))
+    return batches, order.steps_per_epoch
+
+
+def optimizers_apart(both: SideBySide) -> Worst:
+    """Both updates from the same drawn parameters along the same drawn gradients, three times.
+
+    A tenth of the elements is zero, the others spread over many orders of magnitude: down to where Adam's epsilon
+    outweighs the gradient, and a parameter its move.
+    """
+    rng = np.random.default_rng(0)
+    kind = both.script.DTYPE
+
+    def draw(smallest: float) -> Tensors:
+        tensors = {}
+        for p in both.graph.params:
+            spread = rng.normal(size=p.shape) * 10 ** rng.uniform(smallest, 0, p.shape)
+            tensors[p.name] = np.where(rng.random(p.shape) < 0.1, 0, spread).astype(kind)
+        return tensors
+
+    start, gradients = draw(-6), [draw(-12) for _ in range(STEPS)]
+    phase2, phase3 = both.update_phase2(start, gradients), both.update_phase3(start, gradients)
+    return update_difference(start, phase3, phase2, both.config.optimizer)
+
+
+def ask_third(both: SideBySide, batch: Batch, steps_per_epoch: int, phase2: Step, phase3: Step) -> ThirdOpinion:
+    """Step 1 of the phase-3 program in the interpreter, unless it would take too long."""
+    operations = third_opinion.operations(both.train_step, "train_step")
+    if operations > THIRD_OPINION_LIMIT:
+        return ThirdOpinion(operations)
+    third = both.interpreted(batch, steps_per_epoch)
+    return ThirdOpinion(
+        operations,
+        gradient_difference(third.grads, phase2.grads),
+        gradient_difference(third.grads, phase3.grads),
+        max(loss_differences([third, third], [phase2, phase3])),
+    )
+
+
+def third_complaints(opinion: ThirdOpinion) -> list[str]:
+    """What the interpreter's step says about whose difference it is: it runs phase 3's own text."""
+    if opinion.agrees:
+        return []
+    if opinion.against_phase3 is not None and opinion.against_phase3.within(GRADIENT["f64"]):
+        return ["the interpreter agrees with phase 3: the derivation differs, not the compiler"]
+    if opinion.against_phase2 is not None and opinion.against_phase2.within(GRADIENT["f64"]):
+        return ["the interpreter agrees with phase 2: phase 3's compiler differs, not the derivation"]
+    return ["the interpreter agrees with neither pipeline"]

@@ -1,0 +1,103 @@
+"""What two sides' numbers have to fulfil, and what is said of those that do not."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.oracle.side_by_side import Moved, Step, Tensors
+from harness.spec import DType, Optimizer
+
+GRADIENT = {"f32": 5e-3, "f64": 1e-9}
+LOSS_F64 = 1e-9
+ULPS = 8.0
+_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The greatest of some differences, and the tensor that has it."""
+
+    value: float
+    tensor: str
+
+    def within(self, limit: float) -> bool:
+        """Whether it is at most that; a NaN never is."""
+        return self.value <= limit
+
+
+def gradient_difference(found: Tensors, reference: Tensors) -> Worst:
+    """|g - r| / max(|r|, 1e-3 |all r| / sqrt(tensors)) of whole tensors, at its worst.
+
+    The floor is for gradients that are zero but for rounding: a bias in front of batch norm, an attention's key bias.
+    Infinite where all of the reference is zero: nothing was compared then.
+    """
+    norms = {name: _norm(r) for name, r in reference.items()}
+    total = math.hypot(*norms.values())
+    if total == 0:
+        return Worst(math.inf, "every tensor")
+    floor = _FLOOR * total / math.sqrt(len(norms))
+    return _worst({name: _norm(found[name] - r) / max(norms[name], floor) for name, r in reference.items()})
+
+
+def loss_differences(found: Sequence[Step], reference: Sequence[Step]) -> tuple[float, ...]:
+    """|loss - reference| of each step."""
+    return tuple(abs(a.loss - b.loss) for a, b in zip(found, reference, strict=True))
+
+
+def update_difference(
+    start: Tensors, found: Sequence[Moved], reference: Sequence[Moved], optimizer: Optimizer
+) -> Worst:
+    """The worst element's difference after any update, in units in the last place of what it is made of.
+
+    A slot is a sum of terms no larger than twice its largest value so far, so its error is a few ulp of that. A
+    parameter is itself minus a move: a few ulp of its largest value so far, and of the move as many times more as the
+    optimizer magnifies a rounding error.
+    """
+    name = next(iter(start))
+    ulp = np.finfo(start[name].dtype).eps
+    tiny = np.finfo(start[name].dtype).tiny
+    largest = {name: np.abs(p) for name, p in start.items()}
+    moves = {name: np.zeros_like(p) for name, p in start.items()}
+    before = start
+    errors: dict[str, float] = {}
+    for mine, theirs in zip(found, reference, strict=True):
+        tensors = theirs.params | theirs.slots
+        for name, b in tensors.items():
+            a = mine.params[name] if name in theirs.params else mine.slots[name]
+            largest[name] = np.maximum(largest.get(name, 0.0), np.abs(b))
+            scale = largest[name]
+            if name in theirs.params:
+                moves[name] = np.maximum(moves[name], np.abs(b - before[name]))
+                scale = scale + optimizer.magnification * moves[name]
+            error = np.abs(a.astype(np.float64) - b) / (ulp * np.maximum(scale, tiny))
+            errors[name] = float(np.maximum(errors.get(name, 0.0), error.max()))
+        before = theirs.params
+    return _worst(errors)
+
+
+def complaints(
+    dtype: DType, tolerance: float | None, gradient: Worst, losses: Sequence[float], optimizer: Worst
+) -> list[str]:
+    """A sentence for each criterion that is not met."""
+    said = []
+    if not gradient.within(GRADIENT[dtype]):
+        said.append(f"the gradient of {gradient.tensor} differs by {gradient.value:.2e}, {GRADIENT[dtype]:.0e} allowed")
+    limit = LOSS_F64 if dtype == "f64" else tolerance
+    for step, delta in enumerate(losses, 1):
+        if limit is not None and not delta <= limit:
+            said.append(f"the loss of step {step} differs by {delta:.2e}, {limit:.0e} allowed")
+    if not optimizer.within(ULPS):
+        said.append(f"the update of {optimizer.tensor} differs by {optimizer.value:.1f} ulp, {ULPS:g} allowed")
+    return said
+
+
+def _norm(x: np.ndarray) -> float:
+    return float(np.linalg.norm(x.astype(np.float64).ravel()))
+
+
+def _worst(values: dict[str, float]) -> Worst:
+    """A NaN is worse than any number."""
+    tensor = max(values, key=lambda name: (math.isnan(values[name]), values[name]))
+    return Worst(values[tensor], tensor)

@@ -1,0 +1,46 @@
+"""Shows how the oracle gets on: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.run.progress import LINE_EVERY_S
+
+
+class OracleProgress:
+    """On standard error. Use as a context manager; call it with what is done and what runs."""
+
+    def __init__(self, total: int) -> None:
+        console = Console(stderr=True)
+        self._total = total
+        self._live = console.is_terminal
+        self._bars = Progress(
+            TextColumn("oracle"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not self._live,
+        )
+        self._task = self._bars.add_task("", total=total)
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def __call__(self, done: int, running: Sequence[str]) -> None:
+        """Show that so many are done and these run."""
+        self._bars.update(self._task, completed=done, description=", ".join(running))
+        if not self._live and time.monotonic() - self._said > LINE_EVERY_S:
+            self._said = time.monotonic()
+            print(f"oracle: {done} of {self._total} done; {', '.join(running)}", file=sys.stderr, flush=True)

@@ -1,0 +1,98 @@
+"""The table of an oracle's run, for a terminal, as Markdown and as JSON."""
+
+import json
+from collections.abc import Sequence
+
+from harness.oracle.judgement import Worst
+from harness.oracle.workers import Row
+from harness.report.as_json import plain
+from harness.report.markdown import table as markdown_table
+from harness.report.text import printable
+from harness.report.text import table as text_table
+
+ORACLE_VERSION = 1
+COLUMNS = (
+    "case",
+    "dtype",
+    "parameters",
+    "gradient",
+    "worst tensor",
+    "loss 1",
+    "loss 2",
+    "loss 3",
+    "optimizer",
+    "third",
+    "verdict",
+)
+
+
+def render(rows: Sequence[Row], form: str) -> str:
+    """The rows, what is wrong with some, and the totals."""
+    if form == "json":
+        document = {"oracle_version": ORACLE_VERSION, "rows": rows, "exit_code": exit_code(rows)}
+        return json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    make = markdown_table if form == "markdown" else text_table
+    bullet = "- " if form == "markdown" else ""
+    said = [f"{bullet}{row.case} {row.dtype}: {sentence}." for row in rows for sentence in _sentences(row)]
+    totals = [f"{bullet}{line}" for line in _totals(rows)]
+    parts = [make(COLUMNS, [_cells(row) for row in rows]), "\n".join(said), "\n".join(totals)]
+    return printable("\n\n".join(part for part in parts if part)) + "\n"
+
+
+def exit_code(rows: Sequence[Row]) -> int:
+    """0 when there are rows and all agree, else 1."""
+    return 0 if rows and all(row.verdict == "AGREE" for row in rows) else 1
+
+
+def _cells(row: Row) -> list[str]:
+    found = row.finding
+    if found is None:
+        return [row.case, row.dtype, *["-"] * (len(COLUMNS) - 3), row.verdict]
+    return [
+        row.case,
+        row.dtype,
+        f"{found.params:,}",
+        f"{found.gradient.value:.1e}",
+        found.gradient.tensor,
+        *(f"{delta:.1e}" for delta in found.losses),
+        f"{found.optimizer.value:.1f} ulp",
+        _third(row),
+        row.verdict,
+    ]
+
+
+def _third(row: Row) -> str:
+    """The greater of the third opinion's gradient differences from the two pipelines."""
+    third = row.finding.third if row.finding is not None else None
+    if third is None:
+        return "-"
+    sides = [side.value for side in (third.against_phase2, third.against_phase3) if side is not None]
+    return f"{max(sides):.1e}" if sides else "too long"
+
+
+def _sentences(row: Row) -> Sequence[str]:
+    return [row.trouble] if row.finding is None else row.finding.complaints
+
+
+def _totals(rows: Sequence[Row]) -> list[str]:
+    lines = []
+    for dtype in dict.fromkeys(row.dtype for row in rows):
+        found = [row for row in rows if row.dtype == dtype]
+        judged = [(row.finding.gradient, row.case) for row in found if row.finding is not None]
+        agree = sum(row.verdict == "AGREE" for row in found)
+        line = f"{dtype}: {agree} of {len(found)} cases agree"
+        if judged:
+            worst, case = max(judged, key=lambda pair: _order(pair[0]))
+            line += f"; worst gradient {worst.value:.1e}, {worst.tensor} of {case}"
+        lines.append(f"{line}.")
+    thirds = [row.finding.third for row in rows if row.finding is not None and row.finding.third is not None]
+    if thirds:
+        asked = [third for third in thirds if third.against_phase2 is not None]
+        agree = sum(third.agrees for third in asked)
+        left_out = f"; {len(thirds) - len(asked)} would take too long" if len(asked) < len(thirds) else ""
+        lines.append(f"Third opinion: {agree} of {len(asked)} agree with both pipelines{left_out}.")
+    return lines
+
+
+def _order(worst: Worst) -> float:
+    return worst.value if worst.value == worst.value else float("inf")

@@ -1,0 +1,51 @@
+"""The process that examines one case in one dtype: `python -m harness.oracle.worker TASK`, TASK and answer in JSON.
+
+A compiler that crashes or hangs takes this process with it and no other.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import HarnessError
+from harness.spec import DType
+
+MARKER = "finding: "
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to examine. `folder`: the data. `third`: also ask the interpreter."""
+
+    case: str
+    dtype: DType
+    folder: str
+    batch: int | None
+    third: bool
+
+    @property
+    def name(self) -> str:
+        """Name for people."""
+        return f"{self.case} {self.dtype}"
+
+
+def main() -> None:
+    """Print the finding; a HarnessError ends it with one line and exit code 2."""
+    from harness.oracle.cases import find_case
+    from harness.oracle.examination import examine
+
+    task = msgspec.json.decode(sys.argv[1], type=Task)
+    try:
+        finding = examine(find_case(task.case, task.batch), task.dtype, Path(task.folder), task.third)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    # The standard library's JSON, since a NaN has to come through.
+    print(MARKER + json.dumps(msgspec.to_builtins(finding)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
