@@ -118,7 +118,7 @@ def verify(options: Options) -> Outcome:
 
     Raises: HarnessError for unusable input; a cell that fails is a result and not an error.
     """
-    data = resolve_data(options.data, options.model.spec.dataset)
+    data = resolve_data(options.data, options.model.spec.dataset, options.model.spec.input_shape)
     options.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
     build = options.out / "build"
     build.mkdir(parents=True, exist_ok=True)

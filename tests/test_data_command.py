@@ -38,6 +38,8 @@ def test_fetch_then_path_then_list(cache: Path) -> None:
     assert [row.split() for row in rows] == [
         ["mnist", "1x28x28", "10", "54,950,048", "not", "fetched"],
         ["mnist-synthetic", "1x28x28", "10", "54,950,048", str(folder)],
+        ["cifar10", "3x32x32", "10", "184,380,000", "not", "fetched"],
+        ["cifar10-synthetic", "3x32x32", "10", "184,380,000", "not", "fetched"],
     ]
 
 

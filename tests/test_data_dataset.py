@@ -150,7 +150,6 @@ def test_real_mnist(mnist: DataSet) -> None:
     assert mnist.train_labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
     assert mnist.test_labels[:4].tolist() == [7, 2, 1, 0]
     assert not mnist.train_images.flags.writeable
-    assert set(DATASETS) == {"mnist", "mnist-synthetic"} and MNIST_SYNTHETIC.image_shape == MNIST.image_shape
 
 
 def test_a_copy_of_mnist_is_mnist(mnist: DataSet) -> None:

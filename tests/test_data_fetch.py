@@ -273,7 +273,9 @@ def test_cache_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fetch_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^unknown data set 'minst'; known are mnist, mnist-synthetic\.$"):
+    with pytest.raises(
+        DataError, match=r"^unknown data set 'minst'; known are mnist, mnist-synthetic, cifar10, cifar10-synthetic\.$"
+    ):
         fetch("minst", tmp_path)
     with pytest.raises(DataError, match="mnist: no source delivered train-images"):
         fetch("mnist", tmp_path, progress=False, sources=[Fake({}, complaint="offline")])

@@ -68,7 +68,7 @@ def test_it_can_be_learnt_but_not_at_a_glance(small: DataSet) -> None:
 
 @pytest.mark.parametrize(("train", "test"), [(0, 1), (1, 0), (2**25, 1), (-1, 1)])
 def test_impossible_counts(train: int, test: int, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected 1 to 16777216 of each"):
+    with pytest.raises(DataError, match="expected 1 to 16777216 of each kind"):
         write_synthetic(tmp_path / "new", NAMES, train, test)
     assert not (tmp_path / "new").exists()
 

@@ -89,7 +89,6 @@ def test_errors_name_the_layer(layers: list[Layer], message: str) -> None:
         {"warmup_epochs": 3},
         {"label_smoothing": 1.0},
         {"schedule": "batch"},
-        {"augment": True},
         {"optimizer": Adam(beta1=1.0)},
         {"optimizer": Sgd(momentum=-0.1)},
     ],

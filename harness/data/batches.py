@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.data import Normalisation
 from harness.data.idx import Bytes
 from harness.errors import DataError
 
@@ -91,9 +92,15 @@ def _generator(draws: int) -> tuple[Words, Words, Words]:
     return power, tail, bounds
 
 
-def pixels(images: Bytes, dtype: str = "f32") -> Pixels:
-    """f32(byte) / f32(255), divided in f32; an `f64` cell is fed the same values widened. Shapes: as `images`."""
-    fed = images.astype(np.float32) / np.float32(255)
+def pixels(images: Bytes, dtype: str = "f32", normalisation: Normalisation | None = None) -> Pixels:
+    """f32(byte) / f32(255), then normalised, all in f32; an `f64` cell is fed the same values widened.
+
+    Shapes: as `images`, whose last axes are (C, H, W) where there is a normalisation.
+    """
+    fed = np.divide(images, np.float32(255), dtype=np.float32)
+    if normalisation is not None:
+        fed -= np.array(normalisation.mean, np.float32)[:, None, None]
+        fed /= np.array(normalisation.deviation, np.float32)[:, None, None]
     return fed.astype(np.float64) if dtype == "f64" else fed
 
 

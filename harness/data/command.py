@@ -8,6 +8,7 @@ from harness.data import DATASETS
 from harness.errors import DataError
 
 _NAME = click.Choice(list(DATASETS))
+_SYNTHETIC = click.Choice([facts.name for facts in DATASETS.values() if facts.synthetic])
 
 
 @click.group("data")
@@ -59,11 +60,12 @@ def list_command() -> None:
 
 @data_command.command("synthetic")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--train", default=60_000, show_default=True, help="Training images.")
-@click.option("--test", default=10_000, show_default=True, help="Test images.")
-def synthetic_command(folder: Path, train: int, test: int) -> None:
-    """Write the synthetic stand-in for MNIST into FOLDER, with as many images as wanted, for use with --data."""
+@click.option("--name", type=_SYNTHETIC, default="mnist-synthetic", show_default=True)
+@click.option("--train", type=int, help="Training images. Default: as many as the real set has.")
+@click.option("--test", type=int, help="Test images. Default: as many as the real set has.")
+def synthetic_command(folder: Path, name: str, train: int | None, test: int | None) -> None:
+    """Write a synthetic stand-in into FOLDER, with as many images as wanted, for use with --data."""
     from harness.data.synthetic import write_synthetic
 
-    write_synthetic(folder, [file.name for file in DATASETS["mnist-synthetic"].files], train, test)
+    write_synthetic(folder, [file.name for file in DATASETS[name].files], train, test)
     click.echo(folder)

@@ -52,7 +52,7 @@ def fetch_files(facts: DataSetFacts, folder: Path, sources: Sequence[Source], pr
         missing = list(_missing(facts, folder, report))
         if not missing:
             return folder
-        _prepare(folder)
+        make_folder(folder)
         failures: list[str] = []
         for source in sources:
             report.say(f"{facts.name}: asking {source.name}")
@@ -93,8 +93,11 @@ def _intact(path: Path, file: RawFile) -> bool:
         raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from None
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder, and remove what killed fetches left in it."""
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache, and remove what killed writers left in it.
+
+    Raises: DataError.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for part in folder.glob(f".*{PART_SUFFIX}"):
@@ -103,7 +106,7 @@ def _prepare(folder: Path) -> None:
     except FileNotFoundError:
         return  # another fetch has renamed or removed it
     except OSError as error:
-        raise _not_writable(folder, error) from None
+        raise not_writable(folder, error) from None
 
 
 def _store_all(source: Source, files: Sequence[RawFile], folder: Path, report: Reporter) -> Iterator[RawFile]:
@@ -136,10 +139,11 @@ def _store(file: RawFile, chunks: Iterator[bytes], folder: Path, report: Reporte
             if digest.hexdigest() != file.sha256:
                 raise SourceError(f"{file.name} has SHA-256 {digest.hexdigest()}, expected {file.sha256}")
     except OSError as error:
-        raise _not_writable(folder, error) from None
+        raise not_writable(folder, error) from None
 
 
-def _not_writable(folder: Path, error: OSError) -> DataError:
+def not_writable(folder: Path, error: OSError) -> DataError:
+    """What to say when a folder of the cache cannot be written."""
     return DataError(
         f"{folder}: the cache cannot be written: {error.strerror or error}. "
         "Set HARNESS_CACHE to a folder that can, or use --data DIR."

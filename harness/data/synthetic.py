@@ -1,76 +1,109 @@
-"""A stand-in for MNIST that needs no download: same files, same counts, same bytes on every machine.
+"""Stand-ins for MNIST and CIFAR-10 that need no download: same files, same counts, same bytes on every machine.
 
 Each class is a pen stroke; an image is its stroke moved, faded, mixed with a fainter stroke of another class and made
-noisy. Everything is integer arithmetic on a counter-based generator, so image i depends on nothing but i.
+noisy, in colour also tinted and put before a background. Everything is integer arithmetic on a counter-based generator,
+so image i depends on nothing but i.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.atomicfile import replace_file
+from harness.data.cifar import batch_bytes
 from harness.data.idx import Bytes, images_header, labels_header
 from harness.errors import DataError
 
 Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int32]
 
-SIDE = 28
 CLASSES = 10
-TRAIN_COUNT, TEST_COUNT = 60_000, 10_000
 _TEST_START = 1 << 24  # counter of the first test image, beyond any training image
 _SHIFTS = 7  # places along each axis, -3 to 3
 _CHUNK = 2_000
-_PEN, _IMAGE, _NOISE = range(3)  # streams of the generator
+_PEN, _IMAGE, _NOISE, _TINT = range(4)  # streams of the generator
 
 
-def images(start: int, count: int) -> Iterator[bytes]:
-    """The pixels of images start to start + count, row-major, in chunks."""
-    strokes = _moved_strokes()
+@dataclass(frozen=True)
+class Picture:
+    """What the images of a set look like."""
+
+    channels: int
+    side: int
+
+    @property
+    def pixels(self) -> int:
+        """Bytes of one image."""
+        return self.channels * self.side * self.side
+
+
+GREY, COLOUR = Picture(1, 28), Picture(3, 32)
+
+
+def images(picture: Picture, start: int, count: int) -> Iterator[Bytes]:
+    """Images start to start + count in chunks. Shapes: (n, channels * side * side), row-major."""
+    strokes = _moved_strokes(picture.side)
     for first in range(start, start + count, _CHUNK):
         n = min(_CHUNK, start + count - first)
         label, other, main, faint, gain, faint_gain = _choices(first, n)
         ink = strokes[label, main].astype(np.int32) * gain[:, None]
         ink += strokes[other, faint].astype(np.int32) * faint_gain[:, None]
         ink >>= 8
-        noise = _words(_NOISE, first * SIDE * SIDE // 8, n * SIDE * SIDE // 8).astype("<u8").view(np.uint8)
-        noise = noise.reshape(n, SIDE * SIDE)
+        if picture.channels > 1:
+            ink = _coloured(ink, first, n, picture.channels)
+        noise = _words(_NOISE, first * picture.pixels // 8, n * picture.pixels // 8).astype("<u8").view(np.uint8)
+        noise = noise.reshape(n, picture.pixels)
         ink += (ink > 0) * (noise & 31)
         ink += (noise >= 250) * (50 + 50 * (noise & 3))
-        yield np.minimum(ink, 255).astype(np.uint8).tobytes()
+        yield np.minimum(ink, 255).astype(np.uint8)
 
 
-def labels(start: int, count: int) -> bytes:
+def labels(start: int, count: int) -> Bytes:
     """The labels of images start to start + count."""
-    return _choices(start, count)[0].astype(np.uint8).tobytes()
+    return _choices(start, count)[0].astype(np.uint8)
 
 
-def file_chunks(name: str, train: int = TRAIN_COUNT, test: int = TEST_COUNT) -> Iterator[bytes]:
-    """The content of one of the four files, in chunks.
+def file_chunks(name: str, train: int | None = None, test: int | None = None) -> Iterator[bytes]:
+    """The content of one file of MNIST or CIFAR-10, in chunks. The counts default to those of the real set.
 
     Raises: DataError for another name.
     """
-    counts = {"train": (0, train), "t10k": (_TEST_START, test)}
-    split, _, kind = name.partition("-")
-    if split not in counts or kind not in ("images-idx3-ubyte", "labels-idx1-ubyte"):
-        raise DataError(f"the synthetic data set has no file '{name}'.")
-    start, count = counts[split]
-    if kind == "images-idx3-ubyte":
-        yield images_header(count, SIDE, SIDE)
-        yield from images(start, count)
+    test = 10_000 if test is None else test
+    idx = re.fullmatch(r"(train|t10k)-(images-idx3|labels-idx1)-ubyte", name)
+    cifar = re.fullmatch(r"(?:data_batch_([1-5])|test_batch)\.bin", name)
+    if idx is not None:
+        start, count = (0, 60_000 if train is None else train) if idx[1] == "train" else (_TEST_START, test)
+        if idx[2] == "images-idx3":
+            yield images_header(count, GREY.side, GREY.side)
+            yield from (chunk.tobytes() for chunk in images(GREY, start, count))
+        else:
+            yield labels_header(count) + labels(start, count).tobytes()
+    elif cifar is not None:
+        start, end = _TEST_START, _TEST_START + test
+        if cifar[1] is not None:
+            train, part = 50_000 if train is None else train, int(cifar[1])
+            start, end = train * (part - 1) // 5, train * part // 5
+        for chunk in images(COLOUR, start, end - start):
+            yield batch_bytes(chunk, labels(start, len(chunk)))
+            start += len(chunk)
     else:
-        yield labels_header(count) + labels(start, count)
+        raise DataError(f"a synthetic data set has no file '{name}'.")
 
 
-def write_synthetic(folder: Path, names: Iterable[str], train: int = TRAIN_COUNT, test: int = TEST_COUNT) -> None:
+def write_synthetic(folder: Path, names: Sequence[str], train: int | None = None, test: int | None = None) -> None:
     """Write the files into a folder, which is made when absent. Smaller counts give a prefix of the images.
 
     Raises: DataError.
     """
-    if not (1 <= train <= _TEST_START and 1 <= test <= _TEST_START):
-        raise DataError(f"{train} training and {test} test images: expected 1 to {_TEST_START} of each.")
+    least = 5 if names[0].endswith(".bin") else 1  # CIFAR-10 divides its images among five files
+    for count in (train, test):
+        if count is not None and not least <= count <= _TEST_START:
+            raise DataError(f"{count} synthetic images: expected {least} to {_TEST_START} of each kind.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
@@ -104,9 +137,18 @@ def _choices(start: int, count: int) -> tuple[Numbers, ...]:
     return label, other, field(16, places), field(24, places), gain, field(40, 256) * gain >> 9
 
 
-def _moved_strokes() -> Bytes:
-    """Every class's stroke at every place. Shapes: (CLASSES, places, SIDE * SIDE)."""
-    strokes = np.stack([_stroke(label) for label in range(CLASSES)])
+def _coloured(ink: Numbers, start: int, count: int, channels: int) -> Numbers:
+    """Each image's ink in a tint of its own, before a background of its own. Shapes: (count, channels * pixels)."""
+    word = _words(_TINT, start, count)[:, None] >> np.arange(0, 16 * channels, 8, dtype=np.uint64)
+    fields = (word & np.uint64(0xFF)).astype(np.int32)[:, :, None]
+    tint, background = 128 + fields[:, :channels] // 2, fields[:, channels:] // 4
+    return ((ink[:, None] * tint >> 8) + background).reshape(count, -1)
+
+
+@lru_cache
+def _moved_strokes(side: int) -> Bytes:
+    """Every class's stroke at every place. Shapes: (CLASSES, places, side * side)."""
+    strokes = np.stack([_stroke(label, side) for label in range(CLASSES)])
     places = [
         np.roll(strokes, (down, right), axis=(1, 2)).reshape(CLASSES, -1)
         for down in range(-(_SHIFTS // 2), _SHIFTS // 2 + 1)
@@ -115,17 +157,17 @@ def _moved_strokes() -> Bytes:
     return np.stack(places, axis=1)
 
 
-def _stroke(label: int) -> Bytes:
-    """A pen of 2x2 pixels that wanders inside the middle 20x20 and turns now and then, then a 3x3 blur."""
-    canvas = np.zeros((SIDE, SIDE), np.uint16)
-    row = column = SIDE // 2
+def _stroke(label: int, side: int) -> Bytes:
+    """A pen of 2x2 pixels that keeps 5 pixels off the edges and turns now and then, then a 3x3 blur."""
+    canvas = np.zeros((side, side), np.uint16)
+    row = column = side // 2
     heading = (0, 1)
     turns = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, 1), (1, -1), (1, 1), (-1, -1)]
     for word in _words(_PEN, 64 * label, 64).tolist():
         if word % 4 == 0:
             heading = turns[word // 4 % len(turns)]
-        row = min(max(row + heading[0], 5), SIDE - 7)
-        column = min(max(column + heading[1], 5), SIDE - 7)
+        row = min(max(row + heading[0], 5), side - 7)
+        column = min(max(column + heading[1], 5), side - 7)
         canvas[row : row + 2, column : column + 2] = 255
     blurred = sum(
         (np.roll(canvas, (down, right), axis=(0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)), start=canvas * 3

@@ -1,9 +1,10 @@
-"""The part of the JAX script around the network: settings, data, initial parameters, trace and the training loop.
+"""The part of the JAX script around network and data: settings, initial parameters, trace and the training loop.
 
 It carries its own small readers and generators on purpose: the script stands alone, and shares no arithmetic with the
 programs of other pipelines.
 """
 
+from harness.data import TASKS
 from harness.emit.source import Source
 from harness.spec import TrainConfig
 
@@ -57,50 +58,6 @@ def open_output(name, unset, mode, **options):
         return open(path, mode, **options)
     except OSError as error:
         fail(f"{name} is {path!r}: {error.strerror}, expected a file that can be written.")
-'''
-
-DATA = '''
-def read_idx(path, magic, axes):
-    """One IDX file as an array of bytes."""
-    raw = path.read_bytes()
-    if len(raw) < 4 * (1 + axes):
-        fail(f"{path}: not an IDX file of {axes} axes.")
-    head = np.frombuffer(raw[: 4 * (1 + axes)], ">u4")
-    if head[0] != magic or len(raw) - 4 * (1 + axes) != math.prod(map(int, head[1:])):
-        fail(f"{path}: not an IDX file of {axes} axes.")
-    return np.frombuffer(raw, np.uint8, offset=4 * (1 + axes)).reshape(head[1:].astype(int))
-
-
-def load_data(folder):
-    """Images (n, *INPUT_SHAPE) scaled to [0, 1] and labels (n,), for training and for testing; the files' digest."""
-    arrays, digest = [], hashlib.sha256()
-    for split in ("train", "t10k"):
-        for kind, magic, axes in (("images", 2051, 3), ("labels", 2049, 1)):
-            path = folder / f"{split}-{kind}-idx{axes}-ubyte"
-            if not path.is_file():
-                fail(f"{path}: no such file. The last argument is the data folder.")
-            arrays.append(read_idx(path, magic, axes))
-            digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\\n".encode())
-    for i, split in ((0, "train"), (2, "t10k")):
-        if arrays[i][0].size != math.prod(INPUT_SHAPE):
-            fail(f"{folder}: {split} images are of {arrays[i].shape[1:]}, expected {INPUT_SHAPE}.")
-        if len(arrays[i]) != len(arrays[i + 1]):
-            fail(f"{folder}: {len(arrays[i])} {split} images have {len(arrays[i + 1])} labels.")
-        if arrays[i + 1].max() >= CLASSES:
-            fail(f"{folder}: a {split} label is {arrays[i + 1].max()}, expected at most {CLASSES - 1}.")
-        scaled = arrays[i].astype(np.float32) / np.float32(255)
-        arrays[i] = scaled.reshape(-1, *INPUT_SHAPE).astype(DTYPE)
-        arrays[i + 1] = arrays[i + 1].astype(np.int32)
-    return arrays, digest.hexdigest()
-
-
-def shuffle(order, epoch):
-    """Fisher-Yates in place, cumulative over epochs, drawing from a 64-bit linear congruential generator."""
-    state = (epoch + 42) ^ 0x5DEECE66D
-    for i in range(len(order) - 1, 0, -1):
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        j = (state >> 16) % (i + 1)
-        order[i], order[j] = order[j], order[i]
 '''
 
 PARAMETERS = '''
@@ -187,24 +144,26 @@ def observations(x, labels, grad_norms, param_norms):
     return observed | {"batch_sha256": fed.hexdigest()}
 '''
 
-MAIN = '''
+ACCURACY = '''
 def accuracy(params, stats, images, labels):
     """How many test images are classified rightly; the last batch is filled up with repeats that don't count."""
     correct = 0
     for start in range(0, len(images), BATCH):
         rows = np.minimum(np.arange(start, start + BATCH), len(images) - 1)
-        hits = np.asarray(predict(params, stats, images[rows])) == labels[rows]
+        hits = np.asarray(predict(params, stats, fed(images, rows))) == labels[rows]
         correct += int(hits[: len(images) - start].sum())
     return correct
+'''
 
-
+MAIN = """
 def main():
     if len(sys.argv) < 2:
         fail("no data folder. Give it as the last argument.")
     shuffled = choice("LEAN_MLIR_NO_SHUFFLE", None, ("1",)) is None
     channels = choice("HARNESS_TRACE_CHANNELS", "default", ("default", "all", "none"))
     limit = max_steps()
-    (images, labels, test_images, test_labels), data_sha256 = load_data(Path(sys.argv[-1]))
+    (images, labels, test_images, test_labels), data_sha256, dataset = load_data(Path(sys.argv[-1]))
+    labels = labels.astype(np.int32)
     steps_per_epoch = len(images) // BATCH
     if steps_per_epoch == 0:
         fail(f"the data holds {len(images)} images, a batch needs {BATCH}.")
@@ -227,7 +186,7 @@ def main():
     stats = jax.device_put({name: np.zeros(shape, DTYPE) for name, shape in STATS.items()}, everywhere)
 
     header = HEADER | {
-        "dataset": DATASETS.get(data_sha256, f"{HEADER['dataset']}-custom"),
+        "dataset": dataset,
         "init_sha256": hashlib.sha256(flat.astype("<f4").tobytes()).hexdigest(),
         "data_sha256": data_sha256,
         "backend": os.environ.get("JAX_PLATFORMS") or jax.default_backend(),
@@ -249,7 +208,7 @@ def main():
                 order = np.array(shuffled_order)
             rows = order[batch * BATCH : (batch + 1) * BATCH]
             started = time.perf_counter()
-            x, y = jax.device_put((images[rows], labels[rows]), split)
+            x, y = jax.device_put((fed(images, rows), labels[rows]), split)
             lr = learning_rate(step, steps_per_epoch)
             observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
             param_norms = norms(params) if observed else None
@@ -262,14 +221,24 @@ def main():
             print(json.dumps(record), file=trace)
             if batch == 0 or step == planned:
                 print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
+"""
 
+TEST_ALL = """
     correct = accuracy(params, stats, test_images, test_labels)
     print(f"test accuracy: {correct / len(test_labels):.4f} ({correct}/{len(test_labels)})")
+"""
 
+# What a run costs that is to be short: its test is no longer than its training.
+TEST_SOME = """
+    tested = len(test_labels) if planned == total_steps else min(len(test_labels), planned * BATCH)
+    correct = accuracy(params, stats, test_images[:tested], test_labels[:tested])
+    print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
+"""
 
+START = """
 if __name__ == "__main__":
     main()
-'''
+"""
 
 
 def write_learning_rate(out: Source, config: TrainConfig) -> None:
@@ -291,3 +260,13 @@ def write_learning_rate(out: Source, config: TrainConfig) -> None:
             out.line("return np.float32(LR * 0.5 * (1 + math.cos(math.pi * (now - warmup) / (end - warmup))))")
         else:
             out.line("return np.float32(LR)")
+
+
+def write_main(out: Source, config: TrainConfig, dataset: str) -> None:
+    """Write `accuracy` and `main`, and what starts it."""
+    out.text(ACCURACY)
+    out.gap()
+    main = MAIN.replace("fed(images, rows)", "fed(images, rows, epoch)") if config.augment else MAIN
+    out.text(main + (TEST_ALL if TASKS[dataset].full_test else TEST_SOME))
+    out.gap()
+    out.text(START)

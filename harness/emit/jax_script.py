@@ -1,9 +1,9 @@
 """NetSpec -> a stand-alone, readable JAX training script. Gradients are JAX's own."""
 
 import harness
-from harness.data import DATASETS, data_sha256
 from harness.emit import jax_program
 from harness.emit.header import header_facts
+from harness.emit.jax_data import write_data, write_data_constants
 from harness.emit.jax_model import write_model
 from harness.emit.source import Source
 from harness.errors import EmitError
@@ -42,16 +42,19 @@ def emit_jax_script(
     out.line()
     _write_constants(out, graph, config, dtype, conventions, init_seed)
     out.gap()
-    for part in (jax_program.ENVIRONMENT, jax_program.DATA, jax_program.PARAMETERS):
-        out.text(part)
-        out.gap()
+    out.text(jax_program.ENVIRONMENT)
+    out.gap()
+    write_data(out, spec, config)
+    out.gap()
+    out.text(jax_program.PARAMETERS)
+    out.gap()
     write_model(out, graph, config, conventions)
     out.gap()
     jax_program.write_learning_rate(out, config)
     out.gap()
     out.text(jax_program.TRACE)
     out.gap()
-    out.text(jax_program.MAIN)
+    jax_program.write_main(out, config, spec.dataset)
     try:
         compile(str(out), f"{spec.name}.py", "exec")
     except SyntaxError as error:
@@ -86,11 +89,7 @@ def _write_constants(
         out.line("}")
     else:
         out.line("STATS = {}")
-    with out.block("DATASETS = {"):
-        for facts in DATASETS.values():
-            digest = data_sha256((file.name, file.sha256) for file in facts.files)
-            out.line(f'"{digest}": "{facts.name}",')
-    out.line("}")
+    write_data_constants(out, spec)
     with out.block("HEADER = {"):
         for key, value in header_facts(graph, config, dtype, conventions, "phase2").items():
             out.line(f'"{key}": {_python(value)},')

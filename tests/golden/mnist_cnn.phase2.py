@@ -116,38 +116,56 @@ def open_output(name, unset, mode, **options):
         fail(f"{name} is {path!r}: {error.strerror}, expected a file that can be written.")
 
 
-def read_idx(path, magic, axes):
+def read_file(path, digest):
+    """The bytes of a file, mapped into memory. Its name and SHA-256 go into the digest of the data."""
+    if not path.is_file():
+        fail(f"{path}: no such file. The last argument is the data folder.")
+    raw = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+    digest.update(f"{path.name} {hashlib.sha256(raw).hexdigest()}\n".encode())
+    return raw
+
+
+def read_idx(path, axes, digest):
     """One IDX file as an array of bytes."""
-    raw = path.read_bytes()
-    if len(raw) < 4 * (1 + axes):
+    raw = read_file(path, digest)
+    start = 4 * (1 + axes)
+    if len(raw) < start:
         fail(f"{path}: not an IDX file of {axes} axes.")
-    head = np.frombuffer(raw[: 4 * (1 + axes)], ">u4")
-    if head[0] != magic or len(raw) - 4 * (1 + axes) != math.prod(map(int, head[1:])):
+    magic, *shape = map(int, np.frombuffer(raw[:start], ">u4"))
+    if magic != 2048 + axes or len(raw) - start != math.prod(shape):
         fail(f"{path}: not an IDX file of {axes} axes.")
-    return np.frombuffer(raw, np.uint8, offset=4 * (1 + axes)).reshape(head[1:].astype(int))
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def load_idx(folder, axes, digest):
+    """Images and labels of the four IDX files, for training and for testing."""
+    arrays = []
+    for split in ("train", "t10k"):
+        images = read_idx(folder / f"{split}-images-idx{axes}-ubyte", axes, digest)
+        labels = read_idx(folder / f"{split}-labels-idx1-ubyte", 1, digest)
+        if not len(images) == len(labels) > 0:
+            fail(f"{folder}: {len(images)} {split} images have {len(labels)} labels.")
+        arrays += [images, labels]
+    return arrays
 
 
 def load_data(folder):
-    """Images (n, *INPUT_SHAPE) scaled to [0, 1] and labels (n,), for training and for testing; the files' digest."""
-    arrays, digest = [], hashlib.sha256()
-    for split in ("train", "t10k"):
-        for kind, magic, axes in (("images", 2051, 3), ("labels", 2049, 1)):
-            path = folder / f"{split}-{kind}-idx{axes}-ubyte"
-            if not path.is_file():
-                fail(f"{path}: no such file. The last argument is the data folder.")
-            arrays.append(read_idx(path, magic, axes))
-            digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    for i, split in ((0, "train"), (2, "t10k")):
-        if arrays[i][0].size != math.prod(INPUT_SHAPE):
-            fail(f"{folder}: {split} images are of {arrays[i].shape[1:]}, expected {INPUT_SHAPE}.")
-        if len(arrays[i]) != len(arrays[i + 1]):
-            fail(f"{folder}: {len(arrays[i])} {split} images have {len(arrays[i + 1])} labels.")
-        if arrays[i + 1].max() >= CLASSES:
-            fail(f"{folder}: a {split} label is {arrays[i + 1].max()}, expected at most {CLASSES - 1}.")
-        scaled = arrays[i].astype(np.float32) / np.float32(255)
-        arrays[i] = scaled.reshape(-1, *INPUT_SHAPE).astype(DTYPE)
-        arrays[i + 1] = arrays[i + 1].astype(np.int32)
-    return arrays, digest.hexdigest()
+    """Bytes of images and labels, for training and for testing; the digest of the files; what the data are called."""
+    digest = hashlib.sha256()
+    arrays = load_idx(folder, 3, digest)
+    for images, labels in (arrays[:2], arrays[2:]):
+        if math.prod(images.shape[1:]) != math.prod(INPUT_SHAPE):
+            fail(f"{folder}: images are of {images.shape[1:]}, expected {INPUT_SHAPE}.")
+        if labels.max() >= CLASSES:
+            fail(f"{folder}: a label is {labels.max()}, expected at most {CLASSES - 1}.")
+    return arrays, digest.hexdigest(), DATASETS.get(digest.hexdigest(), "mnist-custom")
+
+
+def fed(images, rows):
+    """Images as they are fed: scaled to [0, 1]. In float32, widened to DTYPE."""
+    batch = images[rows]
+    scaled = batch.astype(np.float32) / np.float32(255)
+    return scaled.reshape(-1, *INPUT_SHAPE).astype(DTYPE)
 
 
 def shuffle(order, epoch):
@@ -423,7 +441,7 @@ def accuracy(params, stats, images, labels):
     correct = 0
     for start in range(0, len(images), BATCH):
         rows = np.minimum(np.arange(start, start + BATCH), len(images) - 1)
-        hits = np.asarray(predict(params, stats, images[rows])) == labels[rows]
+        hits = np.asarray(predict(params, stats, fed(images, rows))) == labels[rows]
         correct += int(hits[: len(images) - start].sum())
     return correct
 
@@ -434,7 +452,8 @@ def main():
     shuffled = choice("LEAN_MLIR_NO_SHUFFLE", None, ("1",)) is None
     channels = choice("HARNESS_TRACE_CHANNELS", "default", ("default", "all", "none"))
     limit = max_steps()
-    (images, labels, test_images, test_labels), data_sha256 = load_data(Path(sys.argv[-1]))
+    (images, labels, test_images, test_labels), data_sha256, dataset = load_data(Path(sys.argv[-1]))
+    labels = labels.astype(np.int32)
     steps_per_epoch = len(images) // BATCH
     if steps_per_epoch == 0:
         fail(f"the data holds {len(images)} images, a batch needs {BATCH}.")
@@ -457,7 +476,7 @@ def main():
     stats = jax.device_put({name: np.zeros(shape, DTYPE) for name, shape in STATS.items()}, everywhere)
 
     header = HEADER | {
-        "dataset": DATASETS.get(data_sha256, f"{HEADER['dataset']}-custom"),
+        "dataset": dataset,
         "init_sha256": hashlib.sha256(flat.astype("<f4").tobytes()).hexdigest(),
         "data_sha256": data_sha256,
         "backend": os.environ.get("JAX_PLATFORMS") or jax.default_backend(),
@@ -479,7 +498,7 @@ def main():
                 order = np.array(shuffled_order)
             rows = order[batch * BATCH : (batch + 1) * BATCH]
             started = time.perf_counter()
-            x, y = jax.device_put((images[rows], labels[rows]), split)
+            x, y = jax.device_put((fed(images, rows), labels[rows]), split)
             lr = learning_rate(step, steps_per_epoch)
             observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
             param_norms = norms(params) if observed else None
