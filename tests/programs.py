@@ -130,8 +130,9 @@ def hlo_layer(node: Node, batch: int) -> str:
     results += [h.grads[f"layer.{p.name}"] for p in node.layer.params()]
     arguments = ", ".join(f"{v}: {v.type}" for v in h.inputs.values())
     types = ", ".join(v.type for v in results)
+    body = "\n".join(line.text for line in h.body(results))
     returned = f"return {', '.join(map(str, results))} : {types}"
-    return f"module {{ func.func @main({arguments}) -> ({types}) {{\n{chr(10).join(h.body(results))}\n{returned}\n}} }}"
+    return f"module {{ func.func @main({arguments}) -> ({types}) {{\n{body}\n{returned}\n}} }}"
 
 
 def golden(name: str) -> Path:

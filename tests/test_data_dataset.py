@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data import DATASETS, MNIST, MNIST_SYNTHETIC
+from harness.data import MNIST
 from harness.data.batches import BatchOrder, fed_labels, pixels
 from harness.data.dataset import DataSet, open_dataset, resolve_data
 from harness.data.fetch import fetch

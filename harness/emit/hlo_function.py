@@ -5,10 +5,11 @@ depends on are left out.
 """
 
 import math
+import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import EmitError
@@ -35,12 +36,26 @@ class Value:
         return f"%{self.name}"
 
 
-@dataclass
-class _Line:
+@dataclass(frozen=True)
+class Line:
+    """An operation, or a comment when it has no results. `part`: the part of the network that it belongs to."""
+
     text: str
-    results: tuple[str, ...] = ()
-    operands: tuple[str, ...] = ()
-    used: bool = field(default=False)
+    results: tuple[Value, ...] = ()
+    operands: tuple[Value, ...] = ()
+    part: str = ""
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it reads nothing, so that it can stand anywhere."""
+        return " = stablehlo.constant " in self.text
+
+
+def part_of(name: str) -> str:
+    """The largest piece of a network that may come again: a block `b1`, `b2`, … of a layer, or else the layer."""
+    parts = name.removeprefix("d_").split(".")
+    ends = [i for i, word in enumerate(parts) if re.fullmatch(r"b\d+", word)]
+    return ".".join(parts[: ends[0] + 1 if ends else 1])
 
 
 def literal(value: float, dtype: ElementType) -> str:
@@ -65,9 +80,9 @@ class HloFunction:
         self.grads: dict[str, Value] = {}
         self.new_states: dict[str, Value] = {}
         self.inputs: dict[str, Value] = {}
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._taken: set[str] = set()
-        self._prefix = ""
+        self._prefix = self._part = ""
         self._constants: dict[tuple[float, Shape, ElementType], Value] = {}
         self._once: dict[str, Value] = {}
 
@@ -76,10 +91,10 @@ class HloFunction:
     @contextmanager
     def at(self, node: Node | None, prefix: str) -> Iterator[None]:
         """Build for `node`: its tensors are in reach and names start with `prefix`."""
-        previous = self.node, self._prefix
-        self.node, self._prefix = node, prefix.replace(".", "_")
+        previous = self.node, self._prefix, self._part
+        self.node, self._prefix, self._part = node, prefix.replace(".", "_"), part_of(prefix)
         yield
-        self.node, self._prefix = previous
+        self.node, self._prefix, self._part = previous
 
     def input(self, name: str, shape: Shape, dtype: ElementType | None = None) -> Value:
         """Declare an argument of the function."""
@@ -107,7 +122,7 @@ class HloFunction:
 
     def comment(self, text: str) -> None:
         """A line for the reader."""
-        self._lines.append(_Line(f"// {text}"))
+        self._lines.append(Line(f"// {text}"))
 
     def once(self, name: str, build: Callable[[], Value]) -> Value:
         """The value that `build` gives at the first call by this name; named without a node's prefix."""
@@ -140,23 +155,22 @@ class HloFunction:
         """Add an operation with results of those names; `{result}` in its text is the type of the first."""
         values = [Value(self._fresh(self._named(name)), shape, dtype) for name, shape, dtype in results]
         text = f"{', '.join(map(str, values))} = {text.replace('{result}', values[0].type)}"
-        self._lines.append(_Line(text, tuple(v.name for v in values), tuple(o.name for o in operands)))
+        self._lines.append(Line(text, tuple(values), operands, self._part))
         return values
 
-    def body(self, results: Sequence[Value]) -> list[str]:
+    def body(self, results: Sequence[Value]) -> list[Line]:
         """The lines that the results depend on, in order; a comment stays while a line below it does."""
-        needed = {value.name for value in results}
+        needed, used = {value.name for value in results}, []
         for line in reversed(self._lines):
-            line.used = not line.results or not needed.isdisjoint(line.results)
-            if line.results and line.used:
-                needed.update(line.operands)
-        kept: list[_Line] = []
-        for line in self._lines:
-            if line.used:
-                if not line.results and kept and not kept[-1].results:
-                    kept.pop()
-                kept.append(line)
-        return [line.text for line in kept]
+            if not line.results or any(value.name in needed for value in line.results):
+                needed.update(value.name for value in line.operands)
+                used.append(line)
+        kept: list[Line] = []
+        for line in reversed(used):
+            if not line.results and kept and not kept[-1].results:
+                kept.pop()
+            kept.append(line)
+        return kept
 
     def constant(
         self, value: float, shape: Shape = (), dtype: ElementType | None = None, *, rounded_to_f32: bool = False
@@ -174,7 +188,7 @@ class HloFunction:
             name = self._fresh("_".join(["c", spelled, *map(str, shape)]))
             made = Value(name, shape, kind)
             text = f"{made} = stablehlo.constant dense<{literal(value, kind)}> : {made.type}"
-            self._lines.append(_Line(text, (name,)))
+            self._lines.append(Line(text, (made,)))
             self._constants[key] = made
         return self._constants[key]
 

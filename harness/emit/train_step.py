@@ -13,6 +13,7 @@ Norms are a function of their own beside the step, so that a step that is observ
 import harness.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
+from harness.emit.outline import outline
 from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
 from harness.shapes import Graph, dims
 from harness.spec import Conventions, DType, TrainConfig
@@ -179,7 +180,9 @@ def _module(title: str, graph: Graph, functions: dict[str, tuple[HloBuilder, lis
     for name, (h, results) in functions.items():
         arguments = ",\n    ".join(f"{value}: {value.type}" for value in h.inputs.values())
         types = ", ".join(value.type for value in results)
+        shared, body = outline(name, h.body(results), results)
+        lines += [f"  {line}" for line in shared]
         lines.append(f"  func.func @{name}(\n    {arguments}\n  ) -> ({types}) {{")
-        lines += [f"    {line}" for line in h.body(results)]
+        lines += [f"    {line}" for line in body]
         lines += [f"    return {', '.join(map(str, results))} : {types}", "  }"]
     return "\n".join([*lines, "}", ""])

@@ -230,9 +230,9 @@ module @train_step {
     %pool1_max1 = stablehlo.maximum %pool1_tap00, %pool1_tap01 : tensor<128x14x14x32xf32>
     %pool1_max2 = stablehlo.maximum %pool1_max1, %pool1_tap10 : tensor<128x14x14x32xf32>
     %pool1_max3 = stablehlo.maximum %pool1_max2, %pool1_tap11 : tensor<128x14x14x32xf32>
-    %c_0_128_14_14_32 = stablehlo.constant dense<0> : tensor<128x14x14x32xi32>
     %pool1_greater1 = stablehlo.compare GT, %pool1_tap01, %pool1_tap00, FLOAT : (tensor<128x14x14x32xf32>, tensor<128x14x14x32xf32>) -> tensor<128x14x14x32xi1>
     %c_1_128_14_14_32 = stablehlo.constant dense<1> : tensor<128x14x14x32xi32>
+    %c_0_128_14_14_32 = stablehlo.constant dense<0> : tensor<128x14x14x32xi32>
     %pool1_first1 = stablehlo.select %pool1_greater1, %c_1_128_14_14_32, %c_0_128_14_14_32 : tensor<128x14x14x32xi1>, tensor<128x14x14x32xi32>
     %pool1_best1 = stablehlo.select %pool1_greater1, %pool1_tap01, %pool1_tap00 : tensor<128x14x14x32xi1>, tensor<128x14x14x32xf32>
     %pool1_greater2 = stablehlo.compare GT, %pool1_tap10, %pool1_best1, FLOAT : (tensor<128x14x14x32xf32>, tensor<128x14x14x32xf32>) -> tensor<128x14x14x32xi1>
@@ -410,9 +410,9 @@ module @train_step {
     %pool2_max1 = stablehlo.maximum %pool2_tap00, %pool2_tap01 : tensor<128x7x7x64xf32>
     %pool2_max2 = stablehlo.maximum %pool2_max1, %pool2_tap10 : tensor<128x7x7x64xf32>
     %pool2_max3 = stablehlo.maximum %pool2_max2, %pool2_tap11 : tensor<128x7x7x64xf32>
-    %c_0_128_7_7_64 = stablehlo.constant dense<0> : tensor<128x7x7x64xi32>
     %pool2_greater1 = stablehlo.compare GT, %pool2_tap01, %pool2_tap00, FLOAT : (tensor<128x7x7x64xf32>, tensor<128x7x7x64xf32>) -> tensor<128x7x7x64xi1>
     %c_1_128_7_7_64 = stablehlo.constant dense<1> : tensor<128x7x7x64xi32>
+    %c_0_128_7_7_64 = stablehlo.constant dense<0> : tensor<128x7x7x64xi32>
     %pool2_first1 = stablehlo.select %pool2_greater1, %c_1_128_7_7_64, %c_0_128_7_7_64 : tensor<128x7x7x64xi1>, tensor<128x7x7x64xi32>
     %pool2_best1 = stablehlo.select %pool2_greater1, %pool2_tap01, %pool2_tap00 : tensor<128x7x7x64xi1>, tensor<128x7x7x64xf32>
     %pool2_greater2 = stablehlo.compare GT, %pool2_tap10, %pool2_best1, FLOAT : (tensor<128x7x7x64xf32>, tensor<128x7x7x64xf32>) -> tensor<128x7x7x64xi1>
@@ -810,7 +810,6 @@ module @train_step {
     %conv1_w_grad, %conv1_gamma_grad, %conv1_beta_grad, %conv2_w_grad, %conv2_gamma_grad, %conv2_beta_grad, %conv3_w_grad, %conv3_gamma_grad, %conv3_beta_grad, %conv4_w_grad, %conv4_gamma_grad, %conv4_beta_grad, %dense1_w_grad, %dense1_b_grad, %dense2_w_grad, %dense2_b_grad = stablehlo.optimization_barrier %d_conv1_dw, %d_conv1_bn_dgamma, %d_conv1_bn_dbeta, %d_conv2_dw, %d_conv2_bn_dgamma, %d_conv2_bn_dbeta, %d_conv3_dw, %d_conv3_bn_dgamma, %d_conv3_bn_dbeta, %d_conv4_dw, %d_conv4_bn_dgamma, %d_conv4_bn_dbeta, %d_dense1_dw, %d_dense1_db, %d_dense2_dw, %d_dense2_db : tensor<32x1x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<32x32x3x3xf32>, tensor<32xf32>, tensor<32xf32>, tensor<64x32x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<64x64x3x3xf32>, tensor<64xf32>, tensor<64xf32>, tensor<3136x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>
     // conv1.w: update
     %conv1_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<32x1x3x3xf32>
-    %c_9p999999747378752em05_32_1_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<32x1x3x3xf32>
     %c_0p9_32_1_3_3 = stablehlo.constant dense<0.9> : tensor<32x1x3x3xf32>
     %conv1_w_m_new_kept = stablehlo.multiply %conv1_w_m, %c_0p9_32_1_3_3 : tensor<32x1x3x3xf32>
     %c_0p09999999999999998_32_1_3_3 = stablehlo.constant dense<0.09999999999999998> : tensor<32x1x3x3xf32>
@@ -838,6 +837,7 @@ module @train_step {
     %conv1_w_direction = stablehlo.divide %conv1_w_m_hat, %conv1_w_denominator : tensor<32x1x3x3xf32>
     %conv1_w_step = stablehlo.multiply %conv1_w_rate, %conv1_w_direction : tensor<32x1x3x3xf32>
     %conv1_w_stepped = stablehlo.subtract %conv1_w, %conv1_w_step : tensor<32x1x3x3xf32>
+    %c_9p999999747378752em05_32_1_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<32x1x3x3xf32>
     %conv1_w_decay_rate = stablehlo.multiply %conv1_w_rate, %c_9p999999747378752em05_32_1_3_3 : tensor<32x1x3x3xf32>
     %conv1_w_decay = stablehlo.multiply %conv1_w_decay_rate, %conv1_w : tensor<32x1x3x3xf32>
     %conv1_w_decayed = stablehlo.subtract %conv1_w_stepped, %conv1_w_decay : tensor<32x1x3x3xf32>
@@ -882,7 +882,6 @@ module @train_step {
     %conv1_beta_stepped = stablehlo.subtract %conv1_beta, %conv1_beta_step : tensor<32xf32>
     // conv2.w: update
     %conv2_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<32x32x3x3xf32>
-    %c_9p999999747378752em05_32_32_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<32x32x3x3xf32>
     %c_0p9_32_32_3_3 = stablehlo.constant dense<0.9> : tensor<32x32x3x3xf32>
     %conv2_w_m_new_kept = stablehlo.multiply %conv2_w_m, %c_0p9_32_32_3_3 : tensor<32x32x3x3xf32>
     %c_0p09999999999999998_32_32_3_3 = stablehlo.constant dense<0.09999999999999998> : tensor<32x32x3x3xf32>
@@ -904,6 +903,7 @@ module @train_step {
     %conv2_w_direction = stablehlo.divide %conv2_w_m_hat, %conv2_w_denominator : tensor<32x32x3x3xf32>
     %conv2_w_step = stablehlo.multiply %conv2_w_rate, %conv2_w_direction : tensor<32x32x3x3xf32>
     %conv2_w_stepped = stablehlo.subtract %conv2_w, %conv2_w_step : tensor<32x32x3x3xf32>
+    %c_9p999999747378752em05_32_32_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<32x32x3x3xf32>
     %conv2_w_decay_rate = stablehlo.multiply %conv2_w_rate, %c_9p999999747378752em05_32_32_3_3 : tensor<32x32x3x3xf32>
     %conv2_w_decay = stablehlo.multiply %conv2_w_decay_rate, %conv2_w : tensor<32x32x3x3xf32>
     %conv2_w_decayed = stablehlo.subtract %conv2_w_stepped, %conv2_w_decay : tensor<32x32x3x3xf32>
@@ -945,7 +945,6 @@ module @train_step {
     %conv2_beta_stepped = stablehlo.subtract %conv2_beta, %conv2_beta_step : tensor<32xf32>
     // conv3.w: update
     %conv3_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<64x32x3x3xf32>
-    %c_9p999999747378752em05_64_32_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<64x32x3x3xf32>
     %c_0p9_64_32_3_3 = stablehlo.constant dense<0.9> : tensor<64x32x3x3xf32>
     %conv3_w_m_new_kept = stablehlo.multiply %conv3_w_m, %c_0p9_64_32_3_3 : tensor<64x32x3x3xf32>
     %c_0p09999999999999998_64_32_3_3 = stablehlo.constant dense<0.09999999999999998> : tensor<64x32x3x3xf32>
@@ -967,6 +966,7 @@ module @train_step {
     %conv3_w_direction = stablehlo.divide %conv3_w_m_hat, %conv3_w_denominator : tensor<64x32x3x3xf32>
     %conv3_w_step = stablehlo.multiply %conv3_w_rate, %conv3_w_direction : tensor<64x32x3x3xf32>
     %conv3_w_stepped = stablehlo.subtract %conv3_w, %conv3_w_step : tensor<64x32x3x3xf32>
+    %c_9p999999747378752em05_64_32_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<64x32x3x3xf32>
     %conv3_w_decay_rate = stablehlo.multiply %conv3_w_rate, %c_9p999999747378752em05_64_32_3_3 : tensor<64x32x3x3xf32>
     %conv3_w_decay = stablehlo.multiply %conv3_w_decay_rate, %conv3_w : tensor<64x32x3x3xf32>
     %conv3_w_decayed = stablehlo.subtract %conv3_w_stepped, %conv3_w_decay : tensor<64x32x3x3xf32>
@@ -1011,7 +1011,6 @@ module @train_step {
     %conv3_beta_stepped = stablehlo.subtract %conv3_beta, %conv3_beta_step : tensor<64xf32>
     // conv4.w: update
     %conv4_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<64x64x3x3xf32>
-    %c_9p999999747378752em05_64_64_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<64x64x3x3xf32>
     %c_0p9_64_64_3_3 = stablehlo.constant dense<0.9> : tensor<64x64x3x3xf32>
     %conv4_w_m_new_kept = stablehlo.multiply %conv4_w_m, %c_0p9_64_64_3_3 : tensor<64x64x3x3xf32>
     %c_0p09999999999999998_64_64_3_3 = stablehlo.constant dense<0.09999999999999998> : tensor<64x64x3x3xf32>
@@ -1033,6 +1032,7 @@ module @train_step {
     %conv4_w_direction = stablehlo.divide %conv4_w_m_hat, %conv4_w_denominator : tensor<64x64x3x3xf32>
     %conv4_w_step = stablehlo.multiply %conv4_w_rate, %conv4_w_direction : tensor<64x64x3x3xf32>
     %conv4_w_stepped = stablehlo.subtract %conv4_w, %conv4_w_step : tensor<64x64x3x3xf32>
+    %c_9p999999747378752em05_64_64_3_3 = stablehlo.constant dense<9.999999747378752e-05> : tensor<64x64x3x3xf32>
     %conv4_w_decay_rate = stablehlo.multiply %conv4_w_rate, %c_9p999999747378752em05_64_64_3_3 : tensor<64x64x3x3xf32>
     %conv4_w_decay = stablehlo.multiply %conv4_w_decay_rate, %conv4_w : tensor<64x64x3x3xf32>
     %conv4_w_decayed = stablehlo.subtract %conv4_w_stepped, %conv4_w_decay : tensor<64x64x3x3xf32>
@@ -1074,7 +1074,6 @@ module @train_step {
     %conv4_beta_stepped = stablehlo.subtract %conv4_beta, %conv4_beta_step : tensor<64xf32>
     // dense1.w: update
     %dense1_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<3136x512xf32>
-    %c_9p999999747378752em05_3136_512 = stablehlo.constant dense<9.999999747378752e-05> : tensor<3136x512xf32>
     %c_0p9_3136_512 = stablehlo.constant dense<0.9> : tensor<3136x512xf32>
     %dense1_w_m_new_kept = stablehlo.multiply %dense1_w_m, %c_0p9_3136_512 : tensor<3136x512xf32>
     %c_0p09999999999999998_3136_512 = stablehlo.constant dense<0.09999999999999998> : tensor<3136x512xf32>
@@ -1096,6 +1095,7 @@ module @train_step {
     %dense1_w_direction = stablehlo.divide %dense1_w_m_hat, %dense1_w_denominator : tensor<3136x512xf32>
     %dense1_w_step = stablehlo.multiply %dense1_w_rate, %dense1_w_direction : tensor<3136x512xf32>
     %dense1_w_stepped = stablehlo.subtract %dense1_w, %dense1_w_step : tensor<3136x512xf32>
+    %c_9p999999747378752em05_3136_512 = stablehlo.constant dense<9.999999747378752e-05> : tensor<3136x512xf32>
     %dense1_w_decay_rate = stablehlo.multiply %dense1_w_rate, %c_9p999999747378752em05_3136_512 : tensor<3136x512xf32>
     %dense1_w_decay = stablehlo.multiply %dense1_w_decay_rate, %dense1_w : tensor<3136x512xf32>
     %dense1_w_decayed = stablehlo.subtract %dense1_w_stepped, %dense1_w_decay : tensor<3136x512xf32>
@@ -1124,7 +1124,6 @@ module @train_step {
     %dense1_b_stepped = stablehlo.subtract %dense1_b, %dense1_b_step : tensor<512xf32>
     // dense2.w: update
     %dense2_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<512x10xf32>
-    %c_9p999999747378752em05_512_10 = stablehlo.constant dense<9.999999747378752e-05> : tensor<512x10xf32>
     %c_0p9_512_10 = stablehlo.constant dense<0.9> : tensor<512x10xf32>
     %dense2_w_m_new_kept = stablehlo.multiply %dense2_w_m, %c_0p9_512_10 : tensor<512x10xf32>
     %c_0p09999999999999998_512_10 = stablehlo.constant dense<0.09999999999999998> : tensor<512x10xf32>
@@ -1146,6 +1145,7 @@ module @train_step {
     %dense2_w_direction = stablehlo.divide %dense2_w_m_hat, %dense2_w_denominator : tensor<512x10xf32>
     %dense2_w_step = stablehlo.multiply %dense2_w_rate, %dense2_w_direction : tensor<512x10xf32>
     %dense2_w_stepped = stablehlo.subtract %dense2_w, %dense2_w_step : tensor<512x10xf32>
+    %c_9p999999747378752em05_512_10 = stablehlo.constant dense<9.999999747378752e-05> : tensor<512x10xf32>
     %dense2_w_decay_rate = stablehlo.multiply %dense2_w_rate, %c_9p999999747378752em05_512_10 : tensor<512x10xf32>
     %dense2_w_decay = stablehlo.multiply %dense2_w_decay_rate, %dense2_w : tensor<512x10xf32>
     %dense2_w_decayed = stablehlo.subtract %dense2_w_stepped, %dense2_w_decay : tensor<512x10xf32>

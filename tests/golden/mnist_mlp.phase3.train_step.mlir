@@ -94,7 +94,6 @@ module @train_step {
     %dense1_w_grad, %dense1_b_grad, %dense2_w_grad, %dense2_b_grad, %dense3_w_grad, %dense3_b_grad = stablehlo.optimization_barrier %d_dense1_dw, %d_dense1_db, %d_dense2_dw, %d_dense2_db, %d_dense3_dw, %d_dense3_db : tensor<784x512xf32>, tensor<512xf32>, tensor<512x512xf32>, tensor<512xf32>, tensor<512x10xf32>, tensor<10xf32>
     // dense1.w: update
     %dense1_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<784x512xf32>
-    %c_9p999999747378752em05_784_512 = stablehlo.constant dense<9.999999747378752e-05> : tensor<784x512xf32>
     %c_0p9_784_512 = stablehlo.constant dense<0.9> : tensor<784x512xf32>
     %dense1_w_m_new_kept = stablehlo.multiply %dense1_w_m, %c_0p9_784_512 : tensor<784x512xf32>
     %c_0p09999999999999998_784_512 = stablehlo.constant dense<0.09999999999999998> : tensor<784x512xf32>
@@ -123,6 +122,7 @@ module @train_step {
     %dense1_w_direction = stablehlo.divide %dense1_w_m_hat, %dense1_w_denominator : tensor<784x512xf32>
     %dense1_w_step = stablehlo.multiply %dense1_w_rate, %dense1_w_direction : tensor<784x512xf32>
     %dense1_w_stepped = stablehlo.subtract %dense1_w, %dense1_w_step : tensor<784x512xf32>
+    %c_9p999999747378752em05_784_512 = stablehlo.constant dense<9.999999747378752e-05> : tensor<784x512xf32>
     %dense1_w_decay_rate = stablehlo.multiply %dense1_w_rate, %c_9p999999747378752em05_784_512 : tensor<784x512xf32>
     %dense1_w_decay = stablehlo.multiply %dense1_w_decay_rate, %dense1_w : tensor<784x512xf32>
     %dense1_w_decayed = stablehlo.subtract %dense1_w_stepped, %dense1_w_decay : tensor<784x512xf32>
@@ -151,7 +151,6 @@ module @train_step {
     %dense1_b_stepped = stablehlo.subtract %dense1_b, %dense1_b_step : tensor<512xf32>
     // dense2.w: update
     %dense2_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<512x512xf32>
-    %c_9p999999747378752em05_512_512 = stablehlo.constant dense<9.999999747378752e-05> : tensor<512x512xf32>
     %c_0p9_512_512 = stablehlo.constant dense<0.9> : tensor<512x512xf32>
     %dense2_w_m_new_kept = stablehlo.multiply %dense2_w_m, %c_0p9_512_512 : tensor<512x512xf32>
     %c_0p09999999999999998_512_512 = stablehlo.constant dense<0.09999999999999998> : tensor<512x512xf32>
@@ -173,6 +172,7 @@ module @train_step {
     %dense2_w_direction = stablehlo.divide %dense2_w_m_hat, %dense2_w_denominator : tensor<512x512xf32>
     %dense2_w_step = stablehlo.multiply %dense2_w_rate, %dense2_w_direction : tensor<512x512xf32>
     %dense2_w_stepped = stablehlo.subtract %dense2_w, %dense2_w_step : tensor<512x512xf32>
+    %c_9p999999747378752em05_512_512 = stablehlo.constant dense<9.999999747378752e-05> : tensor<512x512xf32>
     %dense2_w_decay_rate = stablehlo.multiply %dense2_w_rate, %c_9p999999747378752em05_512_512 : tensor<512x512xf32>
     %dense2_w_decay = stablehlo.multiply %dense2_w_decay_rate, %dense2_w : tensor<512x512xf32>
     %dense2_w_decayed = stablehlo.subtract %dense2_w_stepped, %dense2_w_decay : tensor<512x512xf32>
@@ -196,7 +196,6 @@ module @train_step {
     %dense2_b_stepped = stablehlo.subtract %dense2_b, %dense2_b_step : tensor<512xf32>
     // dense3.w: update
     %dense3_w_rate = stablehlo.broadcast_in_dim %lr, dims = [] : (tensor<f32>) -> tensor<512x10xf32>
-    %c_9p999999747378752em05_512_10 = stablehlo.constant dense<9.999999747378752e-05> : tensor<512x10xf32>
     %c_0p9_512_10 = stablehlo.constant dense<0.9> : tensor<512x10xf32>
     %dense3_w_m_new_kept = stablehlo.multiply %dense3_w_m, %c_0p9_512_10 : tensor<512x10xf32>
     %c_0p09999999999999998_512_10 = stablehlo.constant dense<0.09999999999999998> : tensor<512x10xf32>
@@ -218,6 +217,7 @@ module @train_step {
     %dense3_w_direction = stablehlo.divide %dense3_w_m_hat, %dense3_w_denominator : tensor<512x10xf32>
     %dense3_w_step = stablehlo.multiply %dense3_w_rate, %dense3_w_direction : tensor<512x10xf32>
     %dense3_w_stepped = stablehlo.subtract %dense3_w, %dense3_w_step : tensor<512x10xf32>
+    %c_9p999999747378752em05_512_10 = stablehlo.constant dense<9.999999747378752e-05> : tensor<512x10xf32>
     %dense3_w_decay_rate = stablehlo.multiply %dense3_w_rate, %c_9p999999747378752em05_512_10 : tensor<512x10xf32>
     %dense3_w_decay = stablehlo.multiply %dense3_w_decay_rate, %dense3_w : tensor<512x10xf32>
     %dense3_w_decayed = stablehlo.subtract %dense3_w_stepped, %dense3_w_decay : tensor<512x10xf32>

@@ -1,0 +1,68 @@
+"""Repeated blocks are functions of their own, and mean what they meant in place."""
+
+import re
+
+import numpy as np
+import pytest
+
+from harness.emit import outline
+from harness.emit.train_step import emit_train_step
+from harness.layers.dense import Dense
+from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.patch_embed import PatchEmbed
+from harness.layers.residual_block import ResidualBlock
+from harness.layers.transformer_encoder import TransformerEncoder
+from harness.shapes import infer_shapes
+from harness.spec import Conventions, NetSpec
+from tests.programs import TwoPipelines
+from tests.test_networks import config, network
+
+RESIDUAL = network((2, 6, 6), ResidualBlock(2, 3, blocks=4, stride=2), GlobalAvgPool(), Dense(3, 4))
+TRANSFORMER = network((1, 6, 6), PatchEmbed(1, 4, 3, 4), TransformerEncoder(4, 2, 8, blocks=3), Dense(4, 4))
+
+
+def text_of(spec: NetSpec) -> str:
+    return emit_train_step(infer_shapes(spec), config(), "f32", Conventions())
+
+
+def called(text: str) -> dict[str, int]:
+    """How often each function of a module is called; every call names a function that is there once."""
+    functions = re.findall(r"func\.func private @(\w+)\(", text)
+    assert len(functions) == len(set(functions))
+    calls = re.findall(r"call @(\w+)\(", text)
+    assert set(calls) == set(functions)
+    return {name: calls.count(name) for name in functions}
+
+
+def test_alike_blocks_are_written_once() -> None:
+    """The first block differs by its stride and projection and stays in place; backward meets the last one first."""
+    counts = called(text_of(RESIDUAL))
+    assert {name: counts[name] for name in ("residual1_b2", "residual1_b4_backward", "residual1_b2_update")} == {
+        "residual1_b2": 3,
+        "residual1_b4_backward": 3,
+        "residual1_b2_update": 3,
+    }
+
+
+def test_a_network_without_repetition_has_no_functions() -> None:
+    assert called(text_of(network((6,), Dense(6, 5), Dense(5, 4)))) == {}
+
+
+def test_a_function_is_written_in_names_without_its_block() -> None:
+    text = text_of(TRANSFORMER)
+    (body,) = re.findall(r"func\.func private @encoder1_b3_backward\(.*?\n  \}", text, re.DOTALL)
+    assert "encoder1" not in body.partition("\n")[2]
+    assert "// ln1: backward" in body
+    assert "%d_ln1_dx" in body
+
+
+@pytest.mark.parametrize("spec", [RESIDUAL, TRANSFORMER], ids=["residual", "transformer"])
+def test_outlining_changes_no_bit(spec: NetSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    outlined = TwoPipelines(infer_shapes(spec), config(), "f32")
+    monkeypatch.setattr(outline, "WORTH_LINES", 10**9)
+    in_place = TwoPipelines(infer_shapes(spec), config(), "f32")
+    assert called(outlined.text)
+    assert not called(in_place.text)
+    for mine, theirs in zip(outlined.phase3(3), in_place.phase3(3), strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
