@@ -25,6 +25,7 @@ from harness.layers.hard_swish import HardSwish
 from harness.layers.instance_norm import InstanceNorm
 from harness.layers.layer_norm import LayerNorm
 from harness.layers.max_pool import MaxPool
+from harness.layers.patch_convolution import PatchConvolution
 from harness.layers.positional_embedding import PositionalEmbedding
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
@@ -89,6 +90,10 @@ SAMPLES = {
     ],
     Dropout: [(Dropout(0.25), ((3, 4, 5),)), (Dropout(0.5, seed=7), ((9,),)), (Dropout(0.9), ((4, 5),))],
     InstanceNorm: [(InstanceNorm(3), ((3, 4, 5),)), (InstanceNorm(1), ((1, 7, 7),)), (InstanceNorm(2), ((2, 1, 3),))],
+    PatchConvolution: [
+        *((PatchConvolution(1, 4, 2), ((1, 4, 6),)), (PatchConvolution(2, 3, 3), ((2, 5, 7),))),
+        (PatchConvolution(3, 2, 1), ((3, 2, 2),)),
+    ],
     ToSequence: [(ToSequence(), ((3, 4, 5),)), (ToSequence(), ((2, 1, 1),))],
     ClassToken: [(ClassToken(4), ((3, 4),))],
     PositionalEmbedding: [(PositionalEmbedding(5, 4), ((5, 4),))],

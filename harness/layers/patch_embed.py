@@ -6,7 +6,7 @@ from typing import ClassVar
 from harness.errors import SpecError
 from harness.layers.bias import Bias
 from harness.layers.class_token import ClassToken
-from harness.layers.convolution import Convolution
+from harness.layers.patch_convolution import PatchConvolution
 from harness.layers.positional_embedding import PositionalEmbedding
 from harness.layers.to_sequence import ToSequence
 from harness.spec import Block, Layer
@@ -35,7 +35,7 @@ class PatchEmbed(Layer):
                 raise SpecError(f"{name}={getattr(self, name)}; it must be at least 1.")
 
     def expand(self, block: Block, x: str) -> str:
-        y = block.add(Convolution(self.in_channels, self.dim, self.patch, self.patch, "VALID"), x)
+        y = block.add(PatchConvolution(self.in_channels, self.dim, self.patch), x)
         y = block.add(ToSequence(), block.add(Bias(self.dim), y))
         found, _ = block.shape(y)
         if found != self.patches:
