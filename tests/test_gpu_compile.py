@@ -7,11 +7,17 @@ import pytest
 from harness.backends import BACKENDS
 from harness.emit.phase3 import emit_phase3
 from harness.errors import EmitError
+from harness.layers.conv2d import Conv2d
 from harness.layers.conv_bn import ConvBn
 from harness.layers.dense import Dense
+from harness.layers.dropout import Dropout
 from harness.layers.flatten import Flatten
 from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.instance_norm import InstanceNorm
+from harness.layers.layer_norm import LayerNorm
 from harness.layers.max_pool import MaxPool
+from harness.layers.patch_embed import PatchEmbed
+from harness.layers.transformer_encoder import TransformerEncoder
 from harness.losses import SoftmaxCrossEntropy
 from harness.models import load_model
 from harness.optimizers import Adam
@@ -30,6 +36,20 @@ TINY = infer_shapes(
         layers=[
             *(ConvBn(1, 4, kernel=3, stride=2), MaxPool(2, 2), ConvBn(4, 8, kernel=1)),
             *(GlobalAvgPool(), Flatten(), Dense(8, 10)),
+        ],
+        loss=SoftmaxCrossEntropy(),
+    )
+)
+# Long reductions, matrix products in batches, whole numbers without sign: what no convolutional network has.
+SEQUENCES = infer_shapes(
+    NetSpec(
+        name="Sequences",
+        dataset="mnist",
+        input_shape=(1, 28, 28),
+        classes=10,
+        layers=[
+            *(Conv2d(1, 4, 3, stride=2), InstanceNorm(4), Dropout(0.1), MaxPool(3, 2), PatchEmbed(4, 8, 3, 4)),
+            *(Dropout(0.1), TransformerEncoder(8, 2, 16), Dropout(0.5), LayerNorm(8), Dense(8, 10)),
         ],
         loss=SoftmaxCrossEntropy(),
     )
@@ -54,6 +74,12 @@ def test_a_small_network_compiles(backend: str, dtype: DType) -> None:
     for module in compiled(backend, TINY, CONFIG, dtype).values():
         code = module.path.read_bytes()
         assert [chip for chip in CHIPS.values() if chip in code] == [CHIPS[backend]]
+
+
+@pytest.mark.parametrize("backend", CHIPS)
+def test_sequences_and_masks_compile(backend: str) -> None:
+    for module in compiled(backend, SEQUENCES, CONFIG, "f32").values():
+        assert CHIPS[backend] in module.path.read_bytes()
 
 
 @pytest.mark.parametrize("backend", CHIPS)

@@ -1,5 +1,6 @@
 """Layer normalisation."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,6 +62,14 @@ class _Saved:
     istd: Value
 
 
+def _row_sum(h: HloBuilder, x: Value, name: str) -> Value:
+    """Σ over the features of each row: in blocks first, about as many as they are long, which keeps more digits."""
+    *rows, n = x.shape
+    block = max(k for k in range(1, math.isqrt(n) + 1) if n % k == 0)
+    blocks = h.sum(h.reshape(x, (*rows, n // block, block), f"{name}_apart"), (len(rows) + 1,), f"{name}_blocks")
+    return h.sum(blocks, (len(rows),), name)
+
+
 def _along(h: HloBuilder, rows: Value, x: Value, name: str) -> Value:
     """One number a row, repeated along the features of x."""
     return h.broadcast(rows, x.shape, tuple(range(len(rows.shape))), name)
@@ -78,10 +87,10 @@ def _centre(h: HloBuilder, x: Value, mean: Value) -> Value:
 @hlo_forward(LayerNorm)
 def hlo_layer_norm(layer: LayerNorm, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
     """Two passes: the mean, then the mean square of what is left."""
-    last, n = len(x.shape) - 1, float(layer.features)
-    mean = h.div(h.sum(x, (last,), "total"), n, "mean")
+    n = float(layer.features)
+    mean = h.div(_row_sum(h, x, "total"), n, "mean")
     centred = _centre(h, x, mean)
-    var = h.div(h.sum(h.mul(centred, centred, "squares"), (last,), "total_squares"), n, "var")
+    var = h.div(_row_sum(h, h.mul(centred, centred, "squares"), "total_squares"), n, "var")
     istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
     xhat = h.mul(centred, _along(h, istd, x, "istd_row"), "xhat")
     scaled = h.mul(xhat, _across(h, h.param("gamma"), x, "gamma_rows"), "scaled")
@@ -101,13 +110,13 @@ def hlo_layer_norm_backward(layer: LayerNorm, h: HloBuilder, saved: _Saved, dy: 
     -xhat istd/N xhat_i through istd, since dvar/dx_i = 2/N (x_i - mean) and distd/dvar = -istd³/2. Together
     dx = istd (dn - Σ dn/N - xhat Σ (dn xhat)/N).
     """
-    x, last, n = saved.x, len(dy.shape) - 1, float(layer.features)
+    x, n = saved.x, float(layer.features)
     xhat = h.mul(_centre(h, x, saved.mean), _along(h, saved.istd, x, "istd_row"), "xhat")
     h.grad("gamma", _feature_sum(h, h.mul(dy, xhat, "dy_xhat"), "dgamma"))
     h.grad("beta", _feature_sum(h, dy, "dbeta"))
     dn = h.mul(dy, _across(h, h.param("gamma"), dy, "gamma_rows"), "dn")
-    mean_dn = h.div(h.sum(dn, (last,), "total_dn"), n, "mean_dn")
-    mean_dn_xhat = h.div(h.sum(h.mul(dn, xhat, "dn_xhat"), (last,), "total_dn_xhat"), n, "mean_dn_xhat")
+    mean_dn = h.div(_row_sum(h, dn, "total_dn"), n, "mean_dn")
+    mean_dn_xhat = h.div(_row_sum(h, h.mul(dn, xhat, "dn_xhat"), "total_dn_xhat"), n, "mean_dn_xhat")
     less_mean = h.sub(dn, _along(h, mean_dn, dn, "mean_dn_row"), "less_mean")
     less_var = h.sub(less_mean, h.mul(xhat, _along(h, mean_dn_xhat, dn, "var_row"), "var_part"), "less_var")
     return (h.mul(less_var, _along(h, saved.istd, dn, "istd_row"), "dx"),)
