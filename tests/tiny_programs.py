@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from harness.emit.phase3 import emit_phase3
 from harness.layers.conv_bn import ConvBn
 from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten
+from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.max_pool import MaxPool
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
 from harness.run.compile import compile_module
-from harness.shapes import infer_shapes
+from harness.shapes import Graph, infer_shapes
 from harness.spec import Conventions, DType, NetSpec, TrainConfig
 
 # Batch norm, a pool and a schedule, and as small as that goes. The last three of the 43 images are in no batch.
@@ -41,6 +43,7 @@ CONFIG = TrainConfig(
 GRAPH = infer_shapes(SPEC)
 TRAIN, TEST, EPOCH_STEPS, ALL_STEPS = 43, 21, 5, 70
 FILES = [file.name for file in DATASETS["mnist"].files]
+CIFAR_FILES = [file.name for file in DATASETS["cifar10"].files]
 CHANNELS = {"grad_norm", "param_norm", "grad_norms", "param_norms", "batch_sha256"}
 PLAIN = {"kind", "step", "epoch", "loss", "lr", "wall_ms"}
 STEERS = re.compile(r"LEAN_MLIR_|HARNESS_TRACE|IREE_|JAX_|XLA_")  # variables that no test gets from outside
@@ -59,12 +62,34 @@ class Run:
         return [step[key] for step in self.steps]
 
     @property
-    def correct(self) -> int:
-        """Rightly classified test images, from the one line that the contract wants."""
-        found = re.findall(rf"^test accuracy: (\d\.\d{{4}}) \((\d+)/{TEST}\)$", self.out, re.MULTILINE)
+    def tested(self) -> tuple[int, int]:
+        """Rightly classified test images, and all that were tried, from the one line that the contract wants."""
+        found = re.findall(r"^test accuracy: (\d\.\d{4}) \((\d+)/(\d+)\)$", self.out, re.MULTILINE)
         assert len(found) == 1, self.out
-        assert found[0][0] == f"{int(found[0][1]) / TEST:.4f}"
-        return int(found[0][1])
+        correct, total = int(found[0][1]), int(found[0][2])
+        assert found[0][0] == f"{correct / total:.4f}"
+        return correct, total
+
+    @property
+    def correct(self) -> int:
+        """Rightly classified test images of a whole test set."""
+        assert self.tested[1] == TEST
+        return self.tested[0]
+
+
+def picture_graph(dataset: str, side: int) -> Graph:
+    """A tiny network for coloured images."""
+    layers = [ConvBn(3, 3, kernel=3, stride=4), GlobalAvgPool(), Dense(3, 10)]
+    return infer_shapes(
+        NetSpec(
+            name=f"Tiny-{dataset}",
+            dataset=dataset,
+            input_shape=(3, side, side),
+            classes=10,
+            layers=layers,
+            loss=SoftmaxCrossEntropy(),
+        )
+    )
 
 
 def blank_files(images: int, labels: int, side: int = 28, label: int = 3) -> dict[str, bytes]:
@@ -74,11 +99,14 @@ def blank_files(images: int, labels: int, side: int = 28, label: int = 3) -> dic
 
 
 class Programs:
-    """The two programs of the network, made when first asked for, and a small data folder."""
+    """The two programs of a network, made when first asked for, and a small data folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, graph: Graph = GRAPH, config: TrainConfig = CONFIG, files: Sequence[str] = FILES
+    ) -> None:
         self.folder, self.data = folder, folder / "data"
-        write_synthetic(self.data, FILES, train=TRAIN, test=TEST)
+        self.graph, self.config = graph, config
+        write_synthetic(self.data, files, train=TRAIN, test=TEST)
         self.command = functools.cache(self._command)
         self.one_device = functools.cache(lambda: self.run("phase2", folder / "one-device", **SHORT))
 
@@ -87,9 +115,11 @@ class Programs:
         stem = f"{pipeline}-{dtype}-{seed}"
         if pipeline == "phase2":
             script = self.folder / f"{stem}.py"
-            script.write_text(emit_jax_script(GRAPH, CONFIG, dtype, Conventions(), command="a test", init_seed=seed))
+            script.write_text(
+                emit_jax_script(self.graph, self.config, dtype, Conventions(), command="a test", init_seed=seed)
+            )
             return (sys.executable, str(script))
-        texts, facts = emit_phase3(GRAPH, CONFIG, dtype, Conventions(), init_seed=seed)
+        texts, facts = emit_phase3(self.graph, self.config, dtype, Conventions(), init_seed=seed)
         plan = self.folder / f"{stem}.json"
         plan.write_text(json.dumps(facts))
         flags = BACKENDS["cpu"].compile_flags()
