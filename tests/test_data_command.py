@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from harness.data import DATASETS
 from harness.data.command import data_command
-from harness.data.dataset import open_dataset
+from harness.data.dataset import open_dataset, read_folder
 from harness.errors import DataError
 
 
@@ -55,3 +56,8 @@ def test_synthetic_data_of_a_chosen_size(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, f"{folder}\n")
     data = open_dataset(folder)
     assert (len(data.train_images), len(data.test_images), data.name) == (30, 4, "mnist-custom")
+    words = ["synthetic", str(folder), "--name", "cifar10-synthetic", "--train", "12", "--test", "5"]
+    assert CliRunner().invoke(data_command, words).exit_code == 0
+    assert len(read_folder(folder, DATASETS["cifar10"]).train_images) == 12
+    few = CliRunner().invoke(data_command, [*words[:4], "--train", "4"])
+    assert str(few.exception) == "4 synthetic images: expected 5 to 16777216 of each kind."

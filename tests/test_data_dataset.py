@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data import MNIST
+from harness.data import DATASETS, MNIST, data_sha256
 from harness.data.batches import BatchOrder, fed_labels, pixels
-from harness.data.dataset import DataSet, open_dataset, resolve_data
+from harness.data.dataset import DataSet, open_dataset, read_data, resolve_data
 from harness.data.fetch import fetch
 from harness.data.idx import images_header, labels_header
 from harness.data.synthetic import write_synthetic
@@ -21,6 +21,7 @@ from harness.errors import DataError
 from harness.initbin import draw
 
 NAMES = [file.name for file in MNIST.files]
+CIFAR_NAMES = [file.name for file in DATASETS["cifar10"].files]
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES
 
 
@@ -141,6 +142,108 @@ def test_the_table_of_facts_does_not_import_numpy() -> None:
     code = "import sys; import harness.data, harness.data.command; sys.exit('numpy' in sys.modules)"
     root = str(Path(__file__).parent.parent)
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0
+
+
+# CIFAR-10 and networks that are fed at their own size
+
+
+@pytest.fixture
+def cifar_folder(tmp_path: Path) -> Path:
+    write_synthetic(tmp_path / "cifar", CIFAR_NAMES, train=23, test=7)
+    return tmp_path / "cifar"
+
+
+def test_records_of_ones_own(cifar_folder: Path) -> None:
+    data = read_data(cifar_folder, "cifar10", (3, 32, 32))
+    assert (data.name, data.upsampled) == ("cifar10-custom", None)
+    assert data.train_images.shape == (23, 3, 32, 32) and data.test_images.shape == (7, 3, 32, 32)
+    records = b"".join((cifar_folder / name).read_bytes() for name in CIFAR_NAMES[:5])
+    assert records == b"".join(
+        bytes([label]) + image.tobytes() for image, label in zip(data.train_images, data.train_labels, strict=True)
+    )
+    lines = [f"{name} {hashlib.sha256((cifar_folder / name).read_bytes()).hexdigest()}\n" for name in CIFAR_NAMES]
+    assert data.data_sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+    large = read_data(cifar_folder, "imagenette", (3, 224, 224))
+    assert (large.name, large.upsampled) == ("cifar10-custom-up224", 224)
+    assert large.data_sha256 == hashlib.sha256("".join([*lines, "bilinear 224\n"]).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("data_batch_3.bin", bytes(3073 * 4 - 1), "12291 bytes, expected whole records of 3073"),
+        ("data_batch_3.bin", bytes(3073 + 1), "3074 bytes, expected whole records of 3073"),
+        ("test_batch.bin", b"", "0 bytes, expected whole records of 3073"),
+        ("test_batch.bin", bytes(3073) + b"\x0a" + bytes(3072), "label 1 is 10, expected 0 to 9"),
+        ("data_batch_5.bin", b"\xff" + bytes(3072), "label 0 is 255, expected 0 to 9"),
+    ],
+)
+def test_what_is_refused_about_records(name: str, content: bytes, message: str, cifar_folder: Path) -> None:
+    (cifar_folder / name).write_bytes(content)
+    for dataset in ("cifar10", "imagenette"):
+        with pytest.raises(DataError) as caught:
+            resolve_data(str(cifar_folder), dataset)
+        assert str(caught.value).startswith(f"{cifar_folder / name}: ") and message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_missing_batch_is_named(cifar_folder: Path) -> None:
+    (cifar_folder / "data_batch_4.bin").unlink()
+    with pytest.raises(DataError, match=rf"^{cifar_folder}: data_batch_4.bin is missing. It needs data_batch_1.bin, "):
+        resolve_data(str(cifar_folder), "cifar10")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shape", "message"),
+    [
+        ("imagenette", (3, 31, 31), "images of 31x31, expected at least 32x32"),
+        ("imagenette", (3, 64, 32), r"input shape is \(3, 64, 32\), expected \(3, S, S\)"),
+        ("imagenette", (1, 64, 64), r"expected \(3, S, S\)"),
+        ("imagenette", (12288,), r"expected \(3, S, S\)"),
+        ("cifar10", (3, 28, 28), r"input shape is \(3, 28, 28\), its images are of \(3, 32, 32\)"),
+        ("mnist", (3, 28, 28), r"its images are of \(1, 28, 28\)"),
+        ("cifar10-synthetic", (3, 32, 32), "a network is trained on mnist, cifar10, imagenette"),
+    ],
+)
+def test_a_shape_that_no_image_has(dataset: str, shape: tuple[int, ...], message: str, cifar_folder: Path) -> None:
+    with pytest.raises(DataError, match=f"{message}[^\n]*$"):
+        resolve_data(str(cifar_folder), dataset, shape)
+
+
+def test_the_stand_ins_of_imagenette_say_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only names and digests of the table: nothing is fetched."""
+    asked = []
+    monkeypatch.setattr("harness.data.dataset.fetch", lambda name, progress: asked.append(name) or tmp_path)
+    monkeypatch.setattr("harness.data.dataset.read_folder", lambda folder, facts: _blank(asked[-1]))
+    plain = resolve_data(None, "imagenette", (3, 96, 96))
+    made = resolve_data("synthetic", "imagenette", (3, 96, 96))
+    assert (plain.name, made.name) == ("cifar10-up96", "cifar10-synthetic-up96")
+    assert asked == ["cifar10", "cifar10-synthetic"]
+    for choice, name in ((plain, "cifar10"), (made, "cifar10-synthetic")):
+        files = ((file.name, file.sha256) for file in DATASETS[name].files)
+        assert choice.data_sha256 == data_sha256(files, 96)
+    assert resolve_data("synthetic", "cifar10").name == "cifar10-synthetic"
+
+
+def _blank(name: str) -> DataSet:
+    images, labels = np.zeros((1, 3, 32, 32), np.uint8), np.zeros(1, np.uint8)
+    digests = tuple((file.name, file.sha256) for file in DATASETS[name].files)
+    return DataSet(name, images, labels, images, labels, digests)
+
+
+def test_real_cifar() -> None:
+    try:
+        data = open_dataset("cifar10")
+    except DataError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    assert data.name == "cifar10"
+    assert data.train_images.shape == (50_000, 3, 32, 32) and data.test_images.shape == (10_000, 3, 32, 32)
+    assert data.train_labels[:5].tolist() == [6, 9, 9, 4, 1] and data.test_labels[:4].tolist() == [3, 8, 8, 0]
+    assert np.bincount(data.train_labels).tolist() == [5_000] * 10
+    assert data.train_images[0, :, 0, 0].tolist() == [59, 62, 63]  # frog
+    assert read_data(fetch("cifar10"), "imagenette", (3, 224, 224)).name == "cifar10-up224"
 
 
 def test_real_mnist(mnist: DataSet) -> None:

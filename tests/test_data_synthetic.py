@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data import DATASETS, MNIST, MNIST_SYNTHETIC, RawFile
+from harness.data import CIFAR10, CIFAR10_SYNTHETIC, DATASETS, MNIST, MNIST_SYNTHETIC, RawFile
 from harness.data.dataset import DataSet, read_folder
 from harness.data.synthetic import file_chunks, write_synthetic
 from harness.errors import DataError
@@ -21,7 +21,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return read_folder(folder, MNIST_SYNTHETIC)
 
 
-@pytest.mark.parametrize("file", MNIST_SYNTHETIC.files, ids=NAMES)
+@pytest.mark.parametrize(
+    "file",
+    [*MNIST_SYNTHETIC.files, CIFAR10_SYNTHETIC.files[1], CIFAR10_SYNTHETIC.files[5]],
+    ids=[*NAMES, "data_batch_2", "test_batch"],
+)
 def test_the_bytes_are_those_of_the_table(file: RawFile) -> None:
     digest, size = hashlib.sha256(), 0
     for chunk in file_chunks(file.name):
@@ -45,6 +49,19 @@ def test_smaller_sets_are_prefixes(small: DataSet, tmp_path: Path) -> None:
     assert np.array_equal(few.train_labels, small.train_labels[:10])
     assert np.array_equal(few.test_images, small.test_images[:7])
     assert np.array_equal(few.test_labels, small.test_labels[:7])
+
+
+def test_in_colour_smaller_sets_are_prefixes_too(tmp_path: Path) -> None:
+    names = [file.name for file in CIFAR10_SYNTHETIC.files]
+    write_synthetic(tmp_path / "few", names, train=13, test=6)
+    write_synthetic(tmp_path / "more", names, train=300, test=40)
+    few, more = (read_folder(tmp_path / name, CIFAR10) for name in ("few", "more"))
+    assert len(few.train_images) == 13 and few.name == "cifar10-custom"
+    assert np.array_equal(few.train_images, more.train_images[:13])
+    assert np.array_equal(few.train_labels, more.train_labels[:13])
+    assert np.array_equal(few.test_images, more.test_images[:6])
+    assert len(np.unique(more.train_images.reshape(300, -1), axis=0)) == 300
+    assert 60 < more.train_images.mean() < 160 and more.train_images.std(axis=(2, 3)).min() > 5
 
 
 def test_it_looks_like_mnist(small: DataSet) -> None:
@@ -73,7 +90,10 @@ def test_impossible_counts(train: int, test: int, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("name", ["train-images", "t10k-images-idx1-ubyte", "../train-images-idx3-ubyte"])
+@pytest.mark.parametrize(
+    "name",
+    ["train-images", "data_batch_6.bin", "data_batch_1.png", "t10k-images-idx1-ubyte", "../train-images-idx3-ubyte"],
+)
 def test_no_other_files(name: str) -> None:
     with pytest.raises(DataError, match="has no file"):
         list(file_chunks(name))

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data import CIFAR10, data_sha256
-from harness.data.dataset import read_folder, resolve_data
+from harness.data import CIFAR10, IMAGENETTE_CLASSES, data_sha256
+from harness.data.dataset import read_data, read_folder, resolve_data
 from harness.data.idx import colour_images_header, labels_header
 from harness.data.synthetic import write_synthetic
+from harness.emit.jax_script import emit_jax_script
+from harness.spec import Conventions
 from tests.pictures import write_archive
+from tests.programs import script_module
 from tests.test_programs_refuse import pipelines, refusal
 from tests.tiny_programs import CIFAR_FILES, CONFIG, EPOCH_STEPS, TEST, TRAIN, Programs, picture_graph
 
@@ -107,6 +110,24 @@ def test_prepared_pictures_are_fed_alike_and_normalised(imagenette: Programs, pr
         assert again.header["data_sha256"] == run.header["data_sha256"]
         assert again.column("batch_sha256") != [expected]
         assert again.tested[1] == 8
+
+
+def test_both_call_imagenette_what_has_its_classes_and_counts(imagenette: Programs, tmp_path: Path) -> None:
+    """Black pictures, as many as there are, and then one fewer, or with a class of another name."""
+    script = script_module(emit_jax_script(imagenette.graph, AUGMENTED, "f32", Conventions(), command="test"))
+
+    def names(train: int, test: int, classes: tuple[str, ...]) -> set[str]:
+        for split, count in (("train", train), ("t10k", test)):
+            with (tmp_path / f"{split}-images-idx4-ubyte").open("wb") as file:
+                file.write(colour_images_header(count, 3, SIDE, SIDE))
+                file.truncate(20 + count * 3 * SIDE * SIDE)
+            (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(labels_header(count) + bytes(count))
+        (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in classes))
+        return {read_data(tmp_path, "imagenette", (3, SIDE, SIDE)).name, script.load_data(tmp_path)[2]}
+
+    assert names(9469, 3925, IMAGENETTE_CLASSES) == {"imagenette"}
+    assert names(9469, 3924, IMAGENETTE_CLASSES) == {"imagenette-custom"}
+    assert names(9469, 3925, (*IMAGENETTE_CLASSES[:9], "n00000000")) == {"imagenette-custom"}
 
 
 def spoil(data: Path, what: str) -> None:

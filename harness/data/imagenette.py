@@ -4,7 +4,6 @@ Source: specs/README.md, "Data", Imagenette.
 """
 
 import hashlib
-import io
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from harness.atomicfile import replace_file
 from harness.data import PREPARED_CLASSES, PREPARED_FILES, TASKS
 from harness.data.fetch import cache_root, make_folder, not_writable
 from harness.data.idx import colour_images_header, labels_header
+from harness.data.pictures import open_picture
 from harness.data.progress import Reporter, reporting
 from harness.errors import DataError
 
@@ -49,17 +49,16 @@ def prepare(folder: Path, side: int, cache: Path | None = None, progress: bool =
     """
     classes = _classes(folder)
     splits = [_pictures(folder / split, classes) for split in _SPLITS]
+    pictures = [picture for split in splits for picture in split]
     with reporting(progress) as report:
         digest = hashlib.sha256(f"Pillow {PIL.__version__}, side {side}\n".encode())
-        advance = report.start("reading pictures", sum(picture.size for split in splits for picture in split))
-        for picture in (picture for split in splits for picture in split):
-            content = _read(picture)
+        advance = report.start("reading pictures", sum(picture.size for picture in pictures))
+        for picture in pictures:
             name = picture.path.relative_to(folder).as_posix()
-            digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+            digest.update(f"{name} {hashlib.sha256(_read(picture)).hexdigest()}\n".encode())
             advance(picture.size)
-        target = (
-            (cache_root() if cache is None else cache) / "data" / "imagenette" / f"{side}-{digest.hexdigest()[:24]}"
-        )
+        root = (cache_root() if cache is None else cache) / "data" / "imagenette"
+        target = root / f"{side}-{digest.hexdigest()[:24]}"
         if (target / PREPARED_CLASSES).is_file():
             return target
         report.say(f"{folder}: making images of {side}x{side} in {target}")
@@ -123,11 +122,10 @@ def _images(pictures: Sequence[_Picture], side: int, report: Reporter) -> Iterat
 def _image(picture: _Picture, side: int) -> bytes:
     """The largest square around the middle, resized. In order channel, row, column."""
     try:
-        with Image.open(io.BytesIO(_read(picture)), formats=["JPEG"]) as image:
+        with open_picture(_read(picture), "JPEG") as image:
             square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        reason = " ".join(str(error).split()) if not isinstance(error, PIL.UnidentifiedImageError) else "no JPEG"
-        raise DataError(f"{picture.path}: the picture cannot be decoded: {reason}. Replace or remove it.") from None
+    except ValueError as error:
+        raise DataError(f"{picture.path}: the picture cannot be decoded: {error}. Replace or remove it.") from None
     return b"".join(channel.tobytes() for channel in square.split())
 
 
