@@ -79,8 +79,8 @@ def _size(kind: ir.Type) -> int:
 def _attribute(array: Array) -> ir.Attribute:
     """A constant of the array's shape and element type."""
     # Signless, as the function's arguments are: by default integers keep the sign that they have in numpy.
-    made: ir.Attribute = ir.DenseElementsAttr.get(np.asarray(array, order="C"), signless=True)
-    return made
+    values: Any = np.asarray(array, order="C")
+    return ir.DenseElementsAttr.get(values, signless=True)
 
 
 def _elements(result: ir.Attribute) -> Any:
