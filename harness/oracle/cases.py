@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from harness.errors import SpecError
 from harness.layers.bottleneck_block import BottleneckBlock
 from harness.layers.conv2d import Conv2d
-from harness.layers.conv_bn import ConvBn
+from harness.layers.conv_bn import ConvBn, ConvBnZeroGamma
 from harness.layers.dense import Dense
 from harness.layers.depthwise_bn import DepthwiseBn
+from harness.layers.dropout import Dropout
 from harness.layers.fire_module import FireModule
 from harness.layers.flatten import Flatten
 from harness.layers.fused_mb_conv import FusedMbConv
@@ -16,16 +17,20 @@ from harness.layers.gelu import Gelu
 from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.hard_sigmoid import HardSigmoid
 from harness.layers.hard_swish import HardSwish
+from harness.layers.instance_norm import InstanceNorm
 from harness.layers.inverted_residual import InvertedResidual
+from harness.layers.layer_norm import LayerNorm
 from harness.layers.max_pool import MaxPool
 from harness.layers.mb_conv import MbConv
 from harness.layers.mb_conv_v3 import MbConvV3
+from harness.layers.patch_embed import PatchEmbed
 from harness.layers.relu import Relu
 from harness.layers.relu6 import Relu6
 from harness.layers.residual_block import ResidualBlock
 from harness.layers.separable_conv import SeparableConv
 from harness.layers.sigmoid import Sigmoid
 from harness.layers.swish import Swish
+from harness.layers.transformer_encoder import TransformerEncoder
 from harness.layers.uib import Uib
 from harness.losses import SoftmaxCrossEntropy
 from harness.models import load_model, model_names
@@ -93,6 +98,7 @@ PUBLISHED = (
     _published("conv-pool", 7_890, POOLED, Conv2d(1, 4, 3), MaxPool(2, 2), Flatten(), Dense(784, 10)),
     _published("residual", 31_718, PLAIN, _STEM, ResidualBlock(4, 4), Flatten(), Dense(3136, 10)),
     _published("depthwise", 31_590, NORMED, _STEM, InvertedResidual(4, 4, 2), Flatten(), Dense(3136, 10)),
+    _published("attention", 3_514, PLAIN, PatchEmbed(1, 16, 7, 16), TransformerEncoder(16, 2, 32), Dense(16, 10)),
     _published("mbconv", 31_632, NORMED, _STEM, MbConv(4, 4, 2), Flatten(), Dense(3136, 10)),
     _published("global-avg-pool", 94, PLAIN, _STEM, GlobalAvgPool(), Dense(4, 10)),
     _published("bottleneck", 62_910, NORMED, ConvBn(1, 8), BottleneckBlock(8, 8), Flatten(), Dense(6272, 10)),
@@ -164,6 +170,17 @@ BLIND_SPOTS = (
     ),
     _case("convbn-stride2", NORMED, ConvBn(1, 4, 3, 2), ConvBn(4, 4, 3, 2), Flatten(), Dense(196, 10)),
     _behind_stem("pool-3x3-stride2", POOLED, 196, MaxPool(3, 2)),
+    # With gamma at 0 all of an image is tied, and dgamma tells which of the tied pixels got the gradient. Equal pixels
+    # would not do: what makes them equal makes their contributions to every gradient equal.
+    _case("pool-ties", POOLED, ConvBnZeroGamma(1, 4, 3, 2, activation=None), MaxPool(3, 2), Flatten(), Dense(196, 10)),
+    _behind_stem("zero-gamma", NORMED, 784, ResidualBlock(4, 4, 2, zero_gamma=True)),
+    _case("instance-norm", NORMED, Conv2d(1, 4, 3, 2), InstanceNorm(4), Relu(), Flatten(), Dense(784, 10)),
+    _case("layer-norm", PLAIN, Dense(784, 16), LayerNorm(16), Relu(), Dense(16, 10)),
+    _case(
+        "dropout", PLAIN, Conv2d(1, 4, 3, 2, activation=Relu()), Dropout(0.25), Flatten(), Dropout(0.5), Dense(784, 10)
+    ),
+    # 28 pixels hold three patches of eight; four rows and columns are left over.
+    _case("attention-valid-patch", PLAIN, PatchEmbed(1, 16, 8, 9), TransformerEncoder(16, 4, 32, 2), Dense(16, 10)),
     _behind_stem("depthwise-stride2", NORMED, 196, DepthwiseBn(4, 5, 2, activation=Relu())),
     _behind_stem("residual-projection", NORMED, 392, ResidualBlock(4, 6), ResidualBlock(6, 8, 2, 2)),
     _behind_stem(
@@ -188,28 +205,29 @@ BLIND_SPOTS = (
 CASES = {case.name: case for case in (*PUBLISHED, *BLIND_SPOTS)}
 
 
-def find_case(name: str, batch: int | None = None) -> Case:
-    """The case of that name, or the network of `specs` by that name with its own configuration.
+def find_case(name: str, batch: int | None = None, image_size: int | None = None) -> Case:
+    """The case of that name, or the network of `specs` by that name as verify runs it.
 
-    `batch`: another batch size than the configuration's.
+    `batch`: another number of examples a step. `image_size`: another number of pixels a side.
 
-    Raises: SpecError when there is neither.
+    Raises: SpecError when there is neither, or when it has one size only.
     """
-    if name in CASES:
-        case = CASES[name]
-    elif name in model_names():
-        model = load_model(name)
-        case = Case(name, model.spec, model.config, tolerance=None)
-    else:
+    if name in model_names():
+        own = load_model(name)
+        model = load_model(name, batch=own.verify_batch if batch is None else batch, image_size=image_size)
+        return Case(name, model.spec, model.config, tolerance=None)
+    if name not in CASES:
         raise SpecError(
             f"unknown case '{name}'; known are {', '.join(CASES)}, and the networks that `harness models` lists."
         )
-    return case if batch is None else replace(case, config=replace(case.config, batch_size=batch))
+    if image_size is not None:
+        raise SpecError(f"{name}: the case has one image size only. Leave the image size out.")
+    return CASES[name] if batch is None else replace(CASES[name], config=replace(CASES[name].config, batch_size=batch))
 
 
-def find_cases(names: Iterable[str], batch: int | None = None) -> list[Case]:
+def find_cases(names: Iterable[str], batch: int | None = None, image_size: int | None = None) -> list[Case]:
     """The cases of those names, all of the table when there are none.
 
-    Raises: SpecError for an unknown one.
+    Raises: SpecError as `find_case`.
     """
-    return [find_case(name, batch) for name in (tuple(dict.fromkeys(names)) or CASES)]
+    return [find_case(name, batch, image_size) for name in (tuple(dict.fromkeys(names)) or CASES)]

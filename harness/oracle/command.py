@@ -12,7 +12,10 @@ DEFAULT_TIMEOUT_S = 600.0
 @click.argument("cases", nargs=-1, metavar="[CASE…]")
 @click.option("--dtype", type=click.Choice(["f32", "f64"]), help="Default: both.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at a time. Default: one a core.")
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Batch size. Default: the case's own.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Examples a step. Default: the case's own.")
+@click.option(
+    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side, for networks that take several sizes."
+)
 @click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the case's data set, fetched once.")
 @click.option(
     "--third-opinion/--no-third-opinion",
@@ -40,6 +43,7 @@ def oracle_command(
     dtype: str | None,
     jobs: int | None,
     batch: int | None,
+    image_size: int | None,
     data: str | None,
     third_opinion: bool,
     timeout: float,
@@ -58,11 +62,12 @@ def oracle_command(
     from harness.oracle.worker import Task
     from harness.oracle.workers import run_tasks
 
-    chosen = find_cases(cases, batch)
-    folders = {name: str(resolve_data(data, name).folder) for name in {case.spec.dataset for case in chosen}}
+    chosen = find_cases(cases, batch, image_size)
+    fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]
+    folders = {wanted: str(resolve_data(data, *wanted).folder) for wanted in dict.fromkeys(fed)}
     tasks = [
-        Task(case.name, kind, folders[case.spec.dataset], batch, third_opinion)
-        for case in chosen
+        Task(case.name, kind, folders[wanted], batch, image_size, third_opinion)
+        for case, wanted in zip(chosen, fed, strict=True)
         for kind in ("f32", "f64")
         if dtype in (None, kind)
     ]

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data import dataset_facts
-from harness.data.batches import BatchOrder, fed_labels, pixels
-from harness.data.dataset import read_folder
+from harness.data.dataset import read_data
+from harness.data.feed import Feed
 from harness.oracle import third_opinion
 from harness.oracle.cases import Case
 from harness.oracle.judgement import (
@@ -82,14 +81,10 @@ def examine(case: Case, dtype: DType, folder: Path, third: bool, conventions: Co
 
 def first_batches(graph: Graph, config: TrainConfig, dtype: DType, folder: Path) -> tuple[list[Batch], int]:
     """The batches of the first steps in file order, as both pipelines are fed them, and the steps of an epoch."""
-    data = read_folder(folder, dataset_facts(graph.spec.dataset))
-    order = BatchOrder(len(data.train_images), config.batch_size, shuffle=False)
-    batches = []
-    for step in range(1, STEPS + 1):
-        rows = order.batch_indices(step)
-        x = pixels(data.train_images[rows], dtype).reshape(-1, *graph.spec.input_shape)
-        batches.append(Batch(x, fed_labels(data.train_labels[rows])))
-    return batches, order.steps_per_epoch
+    spec = graph.spec
+    data = read_data(folder, spec.dataset, spec.input_shape)
+    feed = Feed(data, spec.dataset, spec.input_shape, dtype, config.batch_size, augmented=config.augment, shuffle=False)
+    return [Batch(*feed.training(step)) for step in range(1, STEPS + 1)], feed.steps_per_epoch
 
 
 def optimizers_apart(both: SideBySide) -> Worst:

@@ -24,6 +24,7 @@ class Task:
     dtype: DType
     folder: str
     batch: int | None
+    image_size: int | None
     third: bool
 
     @property
@@ -39,7 +40,8 @@ def main() -> None:
 
     task = msgspec.json.decode(sys.argv[1], type=Task)
     try:
-        finding = examine(find_case(task.case, task.batch), task.dtype, Path(task.folder), task.third)
+        case = find_case(task.case, task.batch, task.image_size)
+        finding = examine(case, task.dtype, Path(task.folder), task.third)
     except HarnessError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
