@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 .DEFAULT_GOAL := help
-.PHONY: help setup verify oracle test lint bench golden clean
+.PHONY: help setup verify oracle fuzz test lint bench golden clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,12 @@ verify: $(STAMP) ## Train MODEL with both pipelines on every backend present and
 
 oracle: $(STAMP) ## Compare the gradients of both pipelines, tensor by tensor [CASE="uib fire"] [DTYPE=f64]
 	$(BIN)/python -m harness oracle $(CASE) $(if $(DTYPE),--dtype '$(DTYPE)') $(if $(DATA),--data '$(subst ~/,$(HOME)/,$(DATA))') $(ARGS)
+
+EXAMPLES ?= 40
+DRAW ?= $(shell date +%Y%m%d)
+
+fuzz: $(STAMP) ## Draw networks and compare their gradients in f64 [EXAMPLES=200] [DRAW=20260401, by default today]
+	HARNESS_FUZZ_EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest tests/test_fuzz.py -n 2 --hypothesis-seed='$(DRAW)'
 
 test: $(STAMP) ## Lint, check types and run the tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,9 @@ def compile_phase3(cell: Cell, folder: Path) -> tuple[Path, list[Compiled]]:
     """
     *modules, plan = emit_phase3_files(cell, folder)
     flags = BACKENDS[cell.backend].compile_flags()
-    return plan, [compile_module(path.read_text(), flags, path.name) for path in modules]
+    with ThreadPoolExecutor() as pool:
+        compiled = pool.map(lambda path: compile_module(path.read_text(), flags, path.name), modules)
+        return plan, list(compiled)
 
 
 def prepare_phase3(cell: Cell, folder: Path) -> Program:

@@ -9,9 +9,10 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import hypothesis
 import pytest
 
-# Examples are drawn alike on every run, so that a failure is everyone's failure.
+# Examples are drawn alike on every run, so that a failure is everyone's failure; `make fuzz` draws from its seed.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("repeatable")
+hypothesis.settings.register_profile("fuzz", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("fuzz" if "HARNESS_FUZZ_EXAMPLES" in os.environ else "repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,138 @@
+"""Networks at random over the whole vocabulary, for hypothesis."""
+
+import dataclasses
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from harness.layers.bottleneck_block import BottleneckBlock
+from harness.layers.conv2d import Conv2d
+from harness.layers.conv_bn import ConvBn
+from harness.layers.dense import Dense
+from harness.layers.depthwise_bn import DepthwiseBn
+from harness.layers.dropout import Dropout
+from harness.layers.fire_module import FireModule
+from harness.layers.flatten import Flatten
+from harness.layers.fused_mb_conv import FusedMbConv
+from harness.layers.gelu import Gelu
+from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.hard_sigmoid import HardSigmoid
+from harness.layers.hard_swish import HardSwish
+from harness.layers.instance_norm import InstanceNorm
+from harness.layers.inverted_residual import InvertedResidual
+from harness.layers.layer_norm import LayerNorm
+from harness.layers.max_pool import MaxPool
+from harness.layers.mb_conv import MbConv
+from harness.layers.mb_conv_v3 import MbConvV3
+from harness.layers.patch_embed import PatchEmbed
+from harness.layers.relu import Relu
+from harness.layers.relu6 import Relu6
+from harness.layers.residual_block import ResidualBlock
+from harness.layers.separable_conv import SeparableConv
+from harness.layers.sigmoid import Sigmoid
+from harness.layers.squeeze_excite import SqueezeExcite
+from harness.layers.swish import Swish
+from harness.layers.transformer_encoder import TransformerEncoder
+from harness.layers.uib import Uib
+from harness.losses import SoftmaxCrossEntropy
+from harness.optimizers import Adam, Sgd
+from harness.shapes import infer_shapes, size
+from harness.spec import Layer, NetSpec, Shape, TrainConfig
+
+CLASSES = 4
+ACTIVATIONS = st.sampled_from([None, Relu(), Relu6(), Swish(), HardSwish(), HardSigmoid(), Sigmoid(), Gelu()])
+SMALL, KERNEL, STRIDE, ODD_KERNEL = st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.sampled_from([3, 5])
+FLAG = st.booleans()
+
+# Each takes `draw`, the channels before it and those after it; the layer may keep the former instead.
+IMAGE_LAYERS: list[Callable[[st.DrawFn, int, int], Layer]] = [
+    lambda draw, c, o: Conv2d(c, o, draw(KERNEL), draw(STRIDE), activation=draw(ACTIVATIONS)),
+    lambda draw, c, o: Conv2d(c, o, draw(KERNEL), draw(STRIDE), padding="VALID", activation=draw(ACTIVATIONS)),
+    lambda draw, c, o: ConvBn(c, o, draw(KERNEL), draw(STRIDE), activation=draw(ACTIVATIONS)),
+    lambda draw, c, o: DepthwiseBn(c, draw(ODD_KERNEL), draw(STRIDE), activation=draw(ACTIVATIONS)),
+    lambda draw, c, o: MaxPool(draw(KERNEL), draw(STRIDE)),
+    lambda draw, c, o: ResidualBlock(c, o, draw(STRIDE), draw(STRIDE), zero_gamma=draw(FLAG)),
+    lambda draw, c, o: BottleneckBlock(c, 4 * o, draw(STRIDE), draw(STRIDE), zero_gamma=draw(FLAG)),
+    lambda draw, c, o: SeparableConv(c, o, draw(STRIDE)),
+    lambda draw, c, o: InvertedResidual(c, o, draw(KERNEL), draw(STRIDE), draw(STRIDE)),
+    lambda draw, c, o: MbConv(c, o, draw(STRIDE), draw(ODD_KERNEL), draw(STRIDE), draw(STRIDE), draw(FLAG)),
+    lambda draw, c, o: MbConvV3(c, o, draw(SMALL), draw(ODD_KERNEL), draw(STRIDE), draw(FLAG), draw(FLAG)),
+    lambda draw, c, o: FusedMbConv(c, o, draw(STRIDE), 3, draw(STRIDE), draw(STRIDE), draw(FLAG)),
+    lambda draw, c, o: Uib(c, o, draw(STRIDE), 1, draw(st.sampled_from([0, 3, 5])), draw(st.sampled_from([0, 3, 5]))),
+    lambda draw, c, o: Uib(c, o, draw(STRIDE), 2, *draw(st.sampled_from([(0, 3), (3, 0), (3, 5)]))),
+    lambda draw, c, o: FireModule(c, draw(SMALL), o, draw(SMALL)),
+    lambda draw, c, o: SqueezeExcite(c),
+    lambda draw, c, o: InstanceNorm(c),
+    lambda draw, c, o: Dropout(draw(st.sampled_from([0.0, 0.25, 0.5]))),
+    lambda draw, c, o: draw(ACTIVATIONS.filter(bool)),
+]
+
+
+def network(shape: Shape, *layers: Layer) -> NetSpec:
+    """On MNIST only by name: it is fed random numbers."""
+    return NetSpec(
+        name="net", dataset="mnist", input_shape=shape, classes=CLASSES, layers=layers, loss=SoftmaxCrossEntropy()
+    )
+
+
+def shape_behind(start: Shape, layers: list[Layer]) -> Shape:
+    """Shape of an image after some layers."""
+    if not layers:
+        return start
+    probe = infer_shapes(network(start, *layers, _Probe()))
+    return probe.nodes[-1].in_shapes[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Probe(Layer):
+    """Takes anything and gives what a loss wants."""
+
+    def out_shape(self, *inputs: Shape) -> Shape:
+        return (CLASSES,)
+
+
+@st.composite
+def vector_layers(draw: st.DrawFn, width: int) -> list[Layer]:
+    """What ends a network: dense layers, perhaps with a norm or a dropout between them."""
+    layers: list[Layer] = []
+    for _ in range(draw(st.integers(0, 2))):
+        units = draw(st.integers(2, 6))
+        layers += [Dense(width, units, activation=draw(ACTIVATIONS))]
+        layers += draw(st.sampled_from([[], [LayerNorm(units)], [Dropout(0.25)]]))
+        width = units
+    return [*layers, Dense(width, CLASSES)]
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> NetSpec:
+    """Image layers and a bridge to vectors, patches and a transformer, or vectors alone; then dense layers."""
+    start = draw(st.integers(1, 3)), draw(st.integers(6, 10)), draw(st.integers(6, 10))
+    kind = draw(st.sampled_from(["image", "image", "image", "patches", "vector"]))
+    if kind == "vector":
+        return network((start[1],), *draw(vector_layers(start[1])))
+    if kind == "patches":
+        patch, heads = draw(st.integers(2, 4)), draw(st.integers(1, 2))
+        dim = heads * draw(st.integers(2, 3))
+        patches = (start[1] // patch) * (start[2] // patch)
+        encoder = TransformerEncoder(dim, heads, draw(st.integers(2, 6)), draw(st.integers(1, 2)))
+        return network(start, PatchEmbed(start[0], dim, patch, patches), encoder, *draw(vector_layers(dim)))
+    layers: list[Layer] = []
+    shape: Shape = start
+    for make in draw(st.lists(st.sampled_from(IMAGE_LAYERS), min_size=1, max_size=3)):
+        if min(shape[1:]) >= 3:  # a window that is not padded needs room
+            layers.append(make(draw, shape[0], draw(SMALL)))
+            shape = shape_behind(start, layers)
+    if draw(FLAG):
+        return network(start, *layers, GlobalAvgPool(), *draw(vector_layers(shape[0])))
+    return network(start, *layers, Flatten(), *draw(vector_layers(size(shape))))
+
+
+CONFIGS = st.builds(
+    TrainConfig,
+    lr=st.just(0.01),
+    batch_size=st.integers(2, 4),
+    epochs=st.just(2),
+    optimizer=st.sampled_from([Adam(), Sgd(), Sgd(momentum=0.9)]),
+    weight_decay=st.sampled_from([0.0, 0.1]),
+    label_smoothing=st.sampled_from([0.0, 0.1]),
+)

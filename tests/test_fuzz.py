@@ -1,0 +1,64 @@
+"""Drawn networks through both pipelines in f64. A few in every run of the tests; `make fuzz EXAMPLES=200` for more."""
+
+import os
+
+import numpy as np
+from hypothesis import assume, given, note, settings
+
+from harness.as_code import as_code
+from harness.oracle.judgement import GRADIENT, LOSS_F64, gradient_difference, loss_differences
+from harness.oracle.side_by_side import Batch, SideBySide
+from harness.shapes import Graph, infer_shapes
+from harness.spec import NetSpec, TrainConfig
+from tests.drawn_networks import CLASSES, CONFIGS, networks
+
+EXAMPLES = int(os.environ.get("HARNESS_FUZZ_EXAMPLES", "5"))
+STEPS = 2
+
+
+def spread(graph: Graph, initial: np.ndarray) -> np.ndarray:
+    """Initial parameters with constants moved apart: a beta of 0 puts every unit of a dead channel on ReLU's corner."""
+    rng = np.random.default_rng(1)
+    constant = np.concatenate([np.full(int(np.prod(p.shape)), p.init != "he_normal") for p in graph.params])
+    return (initial + 0.3 * rng.normal(size=initial.shape) * constant).astype(np.float32)
+
+
+def drawn_batches(graph: Graph, config: TrainConfig) -> list[Batch]:
+    rng = np.random.default_rng(2)
+    shape = (config.batch_size, *graph.spec.input_shape)
+    return [
+        Batch(rng.normal(size=shape), rng.integers(0, CLASSES, config.batch_size).astype(np.int32))
+        for _ in range(STEPS)
+    ]
+
+
+def on_a_corner(both: SideBySide, batches: list[Batch]) -> bool:
+    """Whether phase 2 alone has another gradient when its parameters move by a few units in the 13th place.
+
+    A ReLU or a maximum then stands on its corner, where no derivative is the right one.
+    """
+    here = both.phase2(batches[:1], 10)[0].grads
+    exact = both.initial
+    try:
+        both.initial = exact.astype(np.float64) * (1 + 1e-13 * np.random.default_rng(3).normal(size=exact.shape))
+        there = both.phase2(batches[:1], 10)[0].grads
+    finally:
+        both.initial = exact
+    return not gradient_difference(there, here).within(GRADIENT["f64"] / 10)
+
+
+@settings(max_examples=EXAMPLES)
+@given(networks(), CONFIGS)
+def test_drawn_networks_have_one_gradient(spec: NetSpec, config: TrainConfig) -> None:
+    note(f"SPEC = {as_code(spec)}\nCONFIG = {as_code(config)}")
+    graph = infer_shapes(spec)
+    both = SideBySide(graph, config, "f64")
+    both.initial = spread(graph, both.initial)
+    batches = drawn_batches(graph, config)
+    phase2, phase3 = both.phase2(batches, 10), both.phase3(batches, 10)
+    gradient = gradient_difference(phase3[0].grads, phase2[0].grads)
+    if not gradient.within(GRADIENT["f64"]):
+        assume(not on_a_corner(both, batches))
+    assert gradient.within(GRADIENT["f64"]), f"the gradient of {gradient.tensor} differs by {gradient.value:.1e}"
+    for step, (loss, delta) in enumerate(zip(phase2, loss_differences(phase3, phase2), strict=True), 1):
+        assert delta <= LOSS_F64 * max(1.0, abs(loss.loss)), f"the loss of step {step} differs by {delta:.1e}"
