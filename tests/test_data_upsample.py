@@ -16,7 +16,8 @@ from tests.tiny_programs import CONFIG, picture_graph
 
 def script_upsample(images: np.ndarray, side: int) -> np.ndarray:
     graph = picture_graph("imagenette", side)
-    return script_module(emit_jax_script(graph, CONFIG, "f32", Conventions(), command="test")).upsample(images)
+    script = script_module(emit_jax_script(graph, CONFIG, "f32", Conventions(), command="test"))
+    return np.stack([script.upsample(image) for image in images])
 
 
 def reference(image: np.ndarray, side: int) -> np.ndarray:

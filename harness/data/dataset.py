@@ -138,8 +138,8 @@ def _read_prepared(folder: Path, classes: int, shape: Shape) -> DataSet:
     contents, digests = _read_all(folder, PREPARED_FILES)
     train, test = _idx_splits(folder, contents, classes, shape, parse_colour_images)
     listed = folder / PREPARED_CLASSES
-    official = "".join(f"{name}\n" for name in IMAGENETTE_CLASSES).encode()
-    real = listed.is_file() and listed.read_bytes() == official and (len(train[1]), len(test[1])) == IMAGENETTE_COUNTS
+    names = listed.read_text(encoding="latin-1").split() if listed.is_file() else []
+    real = tuple(names) == IMAGENETTE_CLASSES and (len(train[1]), len(test[1])) == IMAGENETTE_COUNTS
     return DataSet("imagenette" if real else "imagenette-custom", *train, *test, digests)
 
 

@@ -1,6 +1,6 @@
 """Bilinear enlargement of square images in exact integers, for networks whose own images are not at hand.
 
-Source: specs/README.md, "Data", Upsampling.
+Source: specs/README.md, "Data", Enlarging.
 """
 
 from functools import lru_cache
@@ -10,25 +10,36 @@ import numpy.typing as npt
 
 from harness.data.idx import Bytes
 
+Whole = npt.NDArray[np.int64]
+
 
 def upsample(images: Bytes, side: int) -> Bytes:
     """Images enlarged to `side`, which is at least their own.
 
     Shapes: (N, C, n, n) to (N, C, side, side).
     """
-    weights = _weights(images.shape[-1], side)
-    # Both products hold integers far below 2^53: f64 is exact, in whatever order a library adds.
-    sums = weights @ images.astype(np.float64) @ weights.T
-    unit = (2 * side) ** 2
-    return ((sums.astype(np.int64) + unit // 2) // unit).astype(np.uint8)
+    return np.stack([_enlarged(image, side) for image in images])  # one after the other: each fits a cache
+
+
+def _enlarged(image: Bytes, side: int) -> Bytes:
+    near, far, share = _neighbours(image.shape[-1], side)
+    tall = _between(image[:, near, :].astype(np.int64), image[:, far, :], share[:, None], side)
+    sums = _between(tall[:, :, near], tall[:, :, far], share, side)
+    unit = 4 * side * side
+    return ((sums + unit // 2) // unit).astype(np.uint8)
+
+
+def _between(near: Whole, far: npt.NDArray[np.integer], share: Whole, side: int) -> Whole:
+    """2 side times the values between two neighbours."""
+    return near * (2 * side) + (far - near) * share
 
 
 @lru_cache(maxsize=4)
-def _weights(n: int, side: int) -> npt.NDArray[np.float64]:
-    """Row i holds what each of the n source pixels adds to pixel i, in units of 1/(2 side). Shapes: (side, n)."""
-    weights = np.zeros((side, n))
-    for i in range(side):
-        low, rest = divmod((2 * i + 1) * n - side, 2 * side)
-        weights[i, max(low, 0)] += 2 * side - rest
-        weights[i, min(low + 1, n - 1)] += rest
-    return weights
+def _neighbours(n: int, side: int) -> tuple[Whole, Whole, Whole]:
+    """The two source pixels that each pixel of an axis lies between, and how near it is to the second, in 1/(2 side).
+
+    Shapes: (side,).
+    """
+    places = [divmod((2 * i + 1) * n - side, 2 * side) for i in range(side)]
+    near, share = np.array(places, np.int64).T
+    return near.clip(min=0), (near + 1).clip(max=n - 1), share

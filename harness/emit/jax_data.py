@@ -3,7 +3,7 @@
 Like the rest of the script it is its own: facts are shared with the other pipelines, arithmetic is not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from harness.data import CIFAR10, IMAGENETTE_CLASSES, IMAGENETTE_COUNTS, TASKS, data_sha256, upsampled_name
 from harness.emit.source import Source
@@ -88,7 +88,7 @@ def load_data(folder):
             if images.shape[1:] != INPUT_SHAPE:
                 fail(f"{folder}: images are of {images.shape[1:]}, expected {INPUT_SHAPE}.")
         listed = folder / "classes.txt"
-        real = listed.is_file() and listed.read_text().split() == IMAGENETTE_CLASSES
+        real = listed.is_file() and listed.read_text(encoding="latin-1").split() == IMAGENETTE_CLASSES
         real = real and (len(arrays[0]), len(arrays[2])) == IMAGENETTE_COUNTS
         name = "imagenette" if real else "imagenette-custom"
     else:
@@ -103,12 +103,12 @@ def load_data(folder):
     return arrays, digest.hexdigest(), name
 
 
-def upsample(images):
-    """Images enlarged to SIDE x SIDE: bilinear, in integers, the weights in units of 1 / (2 SIDE)."""
-    n, unit = images.shape[-1], 2 * SIDE
+def upsample(image):
+    """An image enlarged to SIDE x SIDE: bilinear, in integers, the weights in units of 1 / (2 SIDE)."""
+    n, unit = image.shape[-1], 2 * SIDE
     low, weight = np.divmod((2 * np.arange(SIDE) + 1) * n - SIDE, unit)
     low, high = np.maximum(low, 0), np.minimum(low + 1, n - 1)
-    wide = images.astype(np.int64)
+    wide = image.astype(np.int64)
     wide = wide[..., low] * (unit - weight) + wide[..., high] * weight
     weight = weight[:, None]
     wide = wide[..., low, :] * (unit - weight) + wide[..., high, :] * weight
@@ -159,10 +159,10 @@ def write_data_constants(out: Source, spec: NetSpec) -> None:
         out.line(f"MEAN = np.array({task.normalisation.mean}, np.float32)[:, None, None]")
         out.line(f"DEVIATION = np.array({task.normalisation.deviation}, np.float32)[:, None, None]")
     if task.facts.format == "cifar":
-        out.line(f"CIFAR_FILES = {_strings(file.name for file in CIFAR10.files)}")
+        _write_list(out, "CIFAR_FILES", [file.name for file in CIFAR10.files])
     if task.any_side:
         out.line(f"SIDE = {spec.input_shape[-1]}")
-        out.line(f"IMAGENETTE_CLASSES = {_strings(IMAGENETTE_CLASSES)}")
+        _write_list(out, "IMAGENETTE_CLASSES", IMAGENETTE_CLASSES)
         out.line(f"IMAGENETTE_COUNTS = {IMAGENETTE_COUNTS}")
     with out.block("DATASETS = {"):
         for facts in (task.facts, task.synthetic):
@@ -198,15 +198,15 @@ def write_data(out: Source, spec: NetSpec, config: TrainConfig) -> None:
 def _write_fed(out: Source, spec: NetSpec, config: TrainConfig) -> None:
     """Write `fed` with only the steps that are taken; pixels are scaled batch by batch, since all would not fit."""
     task = TASKS[spec.dataset]
-    steps = ["enlarged", "augmented in training (`epoch` given)", "scaled to [0, 1]", "normalised"]
-    taken = [task.any_side, config.augment, True, task.normalisation is not None]
-    told = ", ".join(step for step, done in zip(steps, taken, strict=True) if done)
+    told = "enlarged, " if task.any_side else ""
+    told += "augmented given an epoch, " if config.augment else ""
+    told += "scaled to [0, 1]" if task.normalisation is None else "scaled to [0, 1] and normalised"
     with out.block(f"def fed(images, rows{', epoch=None' if config.augment else ''}):"):
-        out.line(f'"""Images as they are fed: {told}. In float32, widened to DTYPE."""')
+        out.line(f'"""Images as they are fed: {told} in float32."""')
         out.line("batch = images[rows]")
         if task.any_side:
             with out.block("if batch.shape[-1] != SIDE:"):
-                out.line("batch = upsample(batch)")
+                out.line("batch = np.stack([upsample(image) for image in batch])")
         if config.augment:
             with out.block("if epoch is not None:"):
                 out.line("batch = augment(batch, rows, epoch)")
@@ -216,5 +216,9 @@ def _write_fed(out: Source, spec: NetSpec, config: TrainConfig) -> None:
         out.line("return scaled.reshape(-1, *INPUT_SHAPE).astype(DTYPE)")
 
 
-def _strings(values: Iterable[str]) -> str:
-    return "[" + ", ".join(f'"{value}"' for value in values) + "]"
+def _write_list(out: Source, name: str, values: Sequence[str]) -> None:
+    """Strings, five on a line."""
+    with out.block(f"{name} = ["):
+        for start in range(0, len(values), 5):
+            out.line(" ".join(f'"{value}",' for value in values[start : start + 5]))
+    out.line("]")

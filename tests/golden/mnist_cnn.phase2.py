@@ -162,7 +162,7 @@ def load_data(folder):
 
 
 def fed(images, rows):
-    """Images as they are fed: scaled to [0, 1]. In float32, widened to DTYPE."""
+    """Images as they are fed: scaled to [0, 1] in float32."""
     batch = images[rows]
     scaled = batch.astype(np.float32) / np.float32(255)
     return scaled.reshape(-1, *INPUT_SHAPE).astype(DTYPE)
