@@ -15,7 +15,8 @@ def classes() -> dict[str, type]:
     found: dict[str, type] = {}
     waiting: list[type] = [NetSpec, TrainConfig, Layer, Loss, Optimizer]
     while waiting:
-        found[waiting[-1].__name__] = cls = waiting.pop()
+        cls = waiting.pop()
+        found[cls.__name__] = cls
         waiting += cls.__subclasses__()
     return found
 
