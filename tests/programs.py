@@ -1,26 +1,20 @@
-"""Runs emitted programs inside the test process: a phase-2 script as a module, phase-3 text through IREE on the CPU."""
+"""Runs emitted programs inside the test process, and layers alone: JAX rules as functions, StableHLO through IREE."""
 
-import types
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from harness.backends import BACKENDS
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.emit.jax_script import emit_jax_script
-from harness.emit.train_step import emit_train_step
-from harness.initbin import initial_parameters
+from harness.oracle.side_by_side import SHARED, Batch, SideBySide, Step, script_module
 from harness.rules import hlo_backward, hlo_forward, jax_rule
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device
 from harness.shapes import Graph, Node
-from harness.spec import Conventions, DType, Layer, Shape, TrainConfig
-
-SHARED = Conventions()
+from harness.spec import DType, Layer, Shape, TrainConfig
 
 
 def iree_call(text: str, arguments: list[np.ndarray]) -> list[np.ndarray]:
@@ -30,64 +24,28 @@ def iree_call(text: str, arguments: list[np.ndarray]) -> list[np.ndarray]:
     return [device.get(view) for view in device.call("main", [device.put(a) for a in arguments])]
 
 
-def script_module(source: str, name: str = "script") -> types.ModuleType:
-    """An emitted script as a module; its `main` does not run."""
-    module = types.ModuleType(name)
-    exec(compile(source, f"{name}.py", "exec"), module.__dict__)
-    return module
+def drawn(graph: Graph, config: TrainConfig, dtype: DType = "f64", steps: int = 3) -> tuple[list[Batch], int]:
+    """One drawn batch for all steps, and the steps of an epoch: what either side of SideBySide is fed."""
+    rng = np.random.default_rng(0)
+    x = rng.random((config.batch_size, *graph.spec.input_shape)).astype(np.float32)
+    labels = rng.integers(0, graph.spec.classes, config.batch_size).astype(np.int32)
+    return [Batch(x.astype(np.float32 if dtype == "f32" else np.float64), labels)] * steps, 100
 
 
-def initial_state(graph: Graph, config: TrainConfig, dtype: DType, seed: int = 42) -> list[np.ndarray]:
-    """Parameters, slots and statistics in the order of the train step's arguments."""
-    kind = np.float32 if dtype == "f32" else np.float64
-    params = [
-        p.reshape(q.shape).astype(kind)
-        for p, q in zip(initial_parameters(graph.params, seed), graph.params, strict=True)
-    ]
-    slots = [np.zeros(p.shape, kind) for _ in config.optimizer.slots for p in graph.params]
-    return [*params, *slots, *(np.zeros(s.shape, kind) for s in graph.states)]
+def worst_difference(a: list[Step], b: list[Step]) -> float:
+    """Over steps and tensors, losses included, each relative to the tensor's largest element or 1e-3."""
+    worst = 0.0
+    for x, y in zip(a, b, strict=True):
+        pairs = [(np.array(x.loss), np.array(y.loss))]
+        pairs += [(u[name], v[name]) for u, v in ((x.grads, y.grads), (x.params, y.params)) for name in v]
+        worst = max(worst, *(float(np.abs(u - v).max() / max(np.abs(v).max(), 1e-3)) for u, v in pairs))
+    return worst
 
 
-class TwoPipelines:
-    """Both train steps of one network, fed alike, in this process. `run(steps)` gives the losses of each side."""
-
-    def __init__(self, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions = SHARED) -> None:
-        self.graph, self.config, self.dtype = graph, config, dtype
-        self.kind = np.float32 if dtype == "f32" else np.float64
-        self.text = emit_train_step(graph, config, dtype, conventions)
-        self.script = script_module(emit_jax_script(graph, config, dtype, conventions, command="test"))
-        rng = np.random.default_rng(0)
-        self.x = rng.random((config.batch_size, *graph.spec.input_shape)).astype(np.float32).astype(self.kind)
-        self.labels = rng.integers(0, graph.spec.classes, config.batch_size).astype(np.int32)
-
-    def phase2(self, steps: int, lr: float = 0.01) -> list[list[np.ndarray]]:
-        """[loss, parameters…, gradient norms] after each step."""
-        names = [p.name for p in self.graph.params]
-        state = initial_state(self.graph, self.config, self.dtype)
-        params = {n: jax.numpy.array(a) for n, a in zip(names, state, strict=False)}
-        slots = {s: jax.tree.map(jax.numpy.zeros_like, params) for s in self.config.optimizer.slots}
-        stats = {s.name: jax.numpy.zeros(s.shape, self.kind) for s in self.graph.states}
-        rows = []
-        for t in range(1, steps + 1):
-            feed = (self.x, self.labels, self.kind(np.float32(lr)), self.kind(t))
-            loss, params, slots, stats, grads = self.script.train_step(params, slots, stats, *feed)
-            rows.append([np.asarray(v) for v in (loss, *(params[n] for n in names), self.script.norms(grads))])
-        return rows
-
-    def phase3(self, steps: int, lr: float = 0.01) -> list[list[np.ndarray]]:
-        """As `phase2`."""
-        compiled = compile_module(self.text, BACKENDS["cpu"].compile_flags(), self.graph.spec.name)
-        device = Device("local-task", [compiled.path])
-        state = [device.put(a) for a in initial_state(self.graph, self.config, self.dtype)]
-        rows = []
-        for t in range(1, steps + 1):
-            feed = (self.x, self.labels, np.array(np.float32(lr), self.kind), np.array(t, self.kind))
-            n = len(self.graph.params)
-            loss, *results = device.call("train_step", [*state, *(device.put(a) for a in feed)])
-            norms, _ = device.call("norms", [*results[-n:], *state[:n]])
-            state = results[:-n]
-            rows.append([device.get(v) for v in (loss, *state[:n], norms)])
-        return rows
+def difference(both: SideBySide, steps: int = 3) -> float:
+    """How far the two programs are apart on drawn batches."""
+    fed = drawn(both.graph, both.config, both.dtype, steps)
+    return worst_difference(both.phase3(*fed), both.phase2(*fed))
 
 
 def layer_node(layer: Layer, in_shapes: tuple[Shape, ...]) -> Node:

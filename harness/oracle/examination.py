@@ -1,5 +1,6 @@
 """One case in one dtype, from its two programs to what is judged of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from harness.oracle.judgement import (
     loss_differences,
     update_difference,
 )
-from harness.oracle.side_by_side import SHARED, Batch, SideBySide, Step, Tensors
+from harness.oracle.side_by_side import Batch, SideBySide, Step, Tensors
 from harness.shapes import Graph
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec import DType, TrainConfig
 
 STEPS = 3
 # What the interpreter does in about a minute.
@@ -58,7 +59,7 @@ class Finding:
     complaints: tuple[str, ...]
 
 
-def examine(case: Case, dtype: DType, folder: Path, third: bool, conventions: Conventions = SHARED) -> Finding:
+def examine(case: Case, dtype: DType, folder: Path, third: bool) -> Finding:
     """Run both programs of the case on its first batches and judge them.
 
     `folder`: the data. `third`: also ask the interpreter; it speaks in f64 only.
@@ -67,16 +68,23 @@ def examine(case: Case, dtype: DType, folder: Path, third: bool, conventions: Co
     """
     graph = case.graph()
     batches, steps_per_epoch = first_batches(graph, case.config, dtype, folder)
-    both = SideBySide(graph, case.config, dtype, conventions)
+    return judge(SideBySide(graph, case.config, dtype), batches, steps_per_epoch, case.tolerance, third)
+
+
+def judge(
+    both: SideBySide, batches: Sequence[Batch], steps_per_epoch: int, tolerance: float | None, third: bool
+) -> Finding:
+    """Run both programs on the batches and hold them to every criterion."""
     phase2, phase3 = both.phase2(batches, steps_per_epoch), both.phase3(batches, steps_per_epoch)
     gradient = gradient_difference(phase3[0].grads, phase2[0].grads)
     losses = loss_differences(phase3, phase2)
     optimizer = optimizers_apart(both)
-    said = complaints(dtype, case.tolerance, gradient, losses, optimizer)
-    opinion = ask_third(both, batches[0], steps_per_epoch, phase2[0], phase3[0]) if third and dtype == "f64" else None
-    if opinion is not None:
+    said = complaints(both.dtype, tolerance, gradient, losses, optimizer)
+    opinion = None
+    if third and both.dtype == "f64":
+        opinion = ask_third(both, batches[0], steps_per_epoch, phase2[0], phase3[0])
         said += third_complaints(opinion)
-    return Finding(graph.total_params, gradient, losses, optimizer, opinion, tuple(said))
+    return Finding(both.graph.total_params, gradient, losses, optimizer, opinion, tuple(said))
 
 
 def first_batches(graph: Graph, config: TrainConfig, dtype: DType, folder: Path) -> tuple[list[Batch], int]:

@@ -29,8 +29,9 @@ COLUMNS = (
 def render(rows: Sequence[Row], form: str) -> str:
     """The rows, what is wrong with some, and the totals."""
     if form == "json":
-        document = {"oracle_version": ORACLE_VERSION, "rows": rows, "exit_code": exit_code(rows)}
-        return json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        described = [{**plain(row), "verdict": row.verdict} for row in rows]
+        document = {"oracle_version": ORACLE_VERSION, "rows": described, "exit_code": exit_code(rows)}
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     make = markdown_table if form == "markdown" else text_table
     bullet = "- " if form == "markdown" else ""
     said = [f"{bullet}{row.case} {row.dtype}: {sentence}." for row in rows for sentence in _sentences(row)]
