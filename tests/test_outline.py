@@ -12,9 +12,10 @@ from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.patch_embed import PatchEmbed
 from harness.layers.residual_block import ResidualBlock
 from harness.layers.transformer_encoder import TransformerEncoder
+from harness.oracle.side_by_side import SideBySide
 from harness.shapes import infer_shapes
 from harness.spec import Conventions, NetSpec
-from tests.programs import TwoPipelines
+from tests.programs import drawn
 from tests.test_networks import config, network
 
 RESIDUAL = network((2, 6, 6), ResidualBlock(2, 3, blocks=4, stride=2), GlobalAvgPool(), Dense(3, 4))
@@ -58,11 +59,14 @@ def test_a_function_is_written_in_names_without_its_block() -> None:
 
 @pytest.mark.parametrize("spec", [RESIDUAL, TRANSFORMER], ids=["residual", "transformer"])
 def test_outlining_changes_no_bit(spec: NetSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    outlined = TwoPipelines(infer_shapes(spec), config(), "f32")
+    outlined = SideBySide(infer_shapes(spec), config(), "f32")
     monkeypatch.setattr(outline, "WORTH_LINES", 10**9)
-    in_place = TwoPipelines(infer_shapes(spec), config(), "f32")
-    assert called(outlined.text)
-    assert not called(in_place.text)
-    for mine, theirs in zip(outlined.phase3(3), in_place.phase3(3), strict=True):
-        for a, b in zip(mine, theirs, strict=True):
-            np.testing.assert_array_equal(a, b)
+    in_place = SideBySide(infer_shapes(spec), config(), "f32")
+    assert called(outlined.train_step)
+    assert not called(in_place.train_step)
+    fed = drawn(outlined.graph, config(), "f32")
+    for mine, theirs in zip(outlined.phase3(*fed), in_place.phase3(*fed), strict=True):
+        assert mine.loss == theirs.loss
+        for name in theirs.params:
+            np.testing.assert_array_equal(mine.grads[name], theirs.grads[name])
+            np.testing.assert_array_equal(mine.params[name], theirs.params[name])
