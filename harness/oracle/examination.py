@@ -20,8 +20,8 @@ from harness.oracle.judgement import (
     update_difference,
 )
 from harness.oracle.side_by_side import Batch, SideBySide, Step, Tensors
-from harness.shapes import Graph
-from harness.spec import DType, TrainConfig
+from harness.shapes import Graph, size
+from harness.spec import DType, Param, TrainConfig
 
 STEPS = 3
 # What the interpreter does in about a minute.
@@ -98,17 +98,20 @@ def first_batches(graph: Graph, config: TrainConfig, dtype: DType, folder: Path)
 def optimizers_apart(both: SideBySide) -> Worst:
     """Both updates from the same drawn parameters along the same drawn gradients, three times.
 
-    A tenth of the elements is zero, the others spread over many orders of magnitude: down to where Adam's epsilon
+    An update is elementwise: the smallest tensor of each kind, that is of each rank, decayed and not, stands for all. A
+    tenth of the elements is zero, the others spread over many orders of magnitude: down to where Adam's epsilon
     outweighs the gradient, and a parameter its move.
     """
     rng = np.random.default_rng(0)
-    kind = both.script.DTYPE
+    kinds: dict[tuple[int, bool], Param] = {}
+    for p in sorted(both.graph.params, key=lambda p: size(p.shape)):
+        kinds.setdefault((len(p.shape), p.decays), p)
 
     def draw(smallest: float) -> Tensors:
         tensors = {}
-        for p in both.graph.params:
+        for p in kinds.values():
             spread = rng.normal(size=p.shape) * 10 ** rng.uniform(smallest, 0, p.shape)
-            tensors[p.name] = np.where(rng.random(p.shape) < 0.1, 0, spread).astype(kind)
+            tensors[p.name] = np.where(rng.random(p.shape) < 0.1, 0, spread).astype(both.script.DTYPE)
         return tensors
 
     start, gradients = draw(-6), [draw(-12) for _ in range(STEPS)]

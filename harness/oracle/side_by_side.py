@@ -3,7 +3,7 @@
 import hashlib
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,32 +113,33 @@ class SideBySide:
         return Step(float(loss), self._named(results[-n:]), self._named(results[:n]))
 
     def update_phase2(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
-        """The script's `update` alone, from slots of zero, once for each set of gradients."""
+        """The script's `update` alone, on some parameters, from slots of zero, once for each set of gradients."""
         script, update = self.script, jax.jit(self.script.update)
         slots = {slot: {name: np.zeros_like(p) for name, p in params.items()} for slot in script.SLOTS}
         moved = []
         for t, grads in enumerate(gradients, 1):
             params, slots = update(params, slots, grads, script.DTYPE(np.float32(script.LR)), script.DTYPE(t))
-            named = {f"{name}.{slot}": np.asarray(slots[slot][name]) for slot in script.SLOTS for name in self.names}
-            moved.append(Moved(self._on_host(params), named))
+            named = {f"{name}.{slot}": np.asarray(x) for slot in script.SLOTS for name, x in slots[slot].items()}
+            moved.append(Moved({name: np.asarray(p) for name, p in params.items()}, named))
         return moved
 
     def update_phase3(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
         """The same by the modules' `update`."""
-        text = emit_update(self.graph, self.config, self.dtype, self._conventions)
-        device = self._device(text, "update")
-        kind = params[self.names[0]].dtype
+        some = replace(self.graph, params=tuple(p for p in self.graph.params if p.name in params))
+        names = [p.name for p in some.params]
+        device = self._device(emit_update(some, self.config, self.dtype, self._conventions), "update")
+        kind = params[names[0]].dtype
         rate = device.put(np.array(np.float32(self.config.lr), kind))
-        slot_names = [f"{name}.{slot}" for slot in self.config.optimizer.slots for name in self.names]
-        state = [device.put(params[name]) for name in self.names]
-        state += [device.put(np.zeros_like(params[name])) for _ in self.config.optimizer.slots for name in self.names]
+        slot_names = [f"{name}.{slot}" for slot in self.config.optimizer.slots for name in names]
+        state = [device.put(params[name]) for name in names]
+        state += [device.put(np.zeros_like(params[name])) for _ in self.config.optimizer.slots for name in names]
         moved = []
         for t, grads in enumerate(gradients, 1):
-            fed = [device.put(grads[name]) for name in self.names]
+            fed = [device.put(grads[name]) for name in names]
             state = device.call("update", [*state, *fed, rate, device.put(np.array(t, kind))])
             found = [device.get(view) for view in state]
-            slots = dict(zip(slot_names, found[len(self.names) :], strict=True))
-            moved.append(Moved(self._named(found[: len(self.names)]), slots))
+            slots = dict(zip(slot_names, found[len(names) :], strict=True))
+            moved.append(Moved(dict(zip(names, found, strict=False)), slots))
         return moved
 
     def _device(self, text: str, what: str) -> Device:
