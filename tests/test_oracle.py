@@ -143,11 +143,15 @@ def test_every_criterion_complains_for_itself() -> None:
 
 MODULE = """
 module @m {
-  func.func @other(%x: tensor<f64>) -> tensor<f64> { return %x : tensor<f64> }
+  func.func private @other(%x: tensor<f64>) -> tensor<f64> {
+    %y = stablehlo.add %x, %x : tensor<f64>
+    return %y : tensor<f64>
+  }
   func.func @f(%x: tensor<2x3xf64>, %i: tensor<i32>) -> (tensor<3xf64>, tensor<2x2xf64>, tensor<i32>) {
     %c = stablehlo.constant dense<0.0> : tensor<f64>
     %s = stablehlo.reduce(%x init: %c) applies stablehlo.add across dimensions = [0]
       : (tensor<2x3xf64>, tensor<f64>) -> tensor<3xf64>
+    %z = func.call @other(%c) : (tensor<f64>) -> tensor<f64>
     %d = stablehlo.dot_general %x, %x, contracting_dims = [1] x [1]
       : (tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x2xf64>
     return %s, %d, %i : tensor<3xf64>, tensor<2x2xf64>, tensor<i32>
@@ -162,7 +166,7 @@ def test_the_interpreter_runs_one_function_and_its_work_is_known() -> None:
     np.testing.assert_array_equal(total, x.sum(0))
     np.testing.assert_array_equal(product, x @ x.T)
     assert (same.shape, same) == ((), 7)
-    assert operations(MODULE, "f") == 1 + 6 + 4 * 3
+    assert operations(MODULE, "f") == 1 + 6 + 1 + 4 * 3
 
 
 def test_what_the_interpreter_refuses_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ microsecond an operation and element, and reports what it refuses on standard er
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.interpreters.mlir
@@ -25,7 +25,7 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
     Raises: EmitError when the interpreter refuses it.
     """
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
-        module = _alone(text, function)
+        module = _with_main(text, function)
         try:
             results = stablehlo.eval_module(module, [_attribute(array) for array in arguments])
         except ValueError as error:
@@ -36,30 +36,34 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
 def operations(text: str, function: str) -> int:
     """How many scalar operations the interpreter does for one call: what decides its time."""
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
-        return sum(_cost(op) for op in _body(_alone(text, function)))
+        module = ir.Module.parse(text)  # has to outlive its operations
+        functions = {_name(op): op for op in module.body.operations}
+
+        def work(name: str) -> int:
+            return sum(_cost(op, work) for op in functions[name].regions[0].blocks[0].operations)
+
+        return work(function)
 
 
-def _alone(text: str, function: str) -> ir.Module:
-    """The module with that function only, as `main`."""
+def _with_main(text: str, function: str) -> ir.Module:
+    """The module with that function called `main`."""
     module = ir.Module.parse(text)
-    for op in list(module.body.operations):
-        if ir.StringAttr(op.attributes["sym_name"]).value == function:
+    for op in module.body.operations:
+        if _name(op) == function:
             op.attributes["sym_name"] = ir.StringAttr.get("main")
-        else:
-            op.operation.erase()
     return module
 
 
-def _body(module: ir.Module) -> Iterator[Any]:
-    for function in module.body.operations:
-        for block in function.regions[0].blocks:
-            yield from block.operations
+def _name(function: Any) -> str:
+    return str(ir.StringAttr(function.attributes["sym_name"]).value)
 
 
-def _cost(op: Any) -> int:
-    """Elements of the result; of what is reduced; multiply-adds of a product."""
+def _cost(op: Any, of_function: Callable[[str], int]) -> int:
+    """Elements of the result; of what is reduced; multiply-adds of a product; all of what a called function does."""
     results = sum(_size(result.type) for result in op.results)
     match op.operation.name:
+        case "func.call":
+            return of_function(ir.FlatSymbolRefAttr(op.attributes["callee"]).value)
         case "stablehlo.reduce":
             return _size(op.operands[0].type)
         case "stablehlo.dot_general":
