@@ -60,7 +60,7 @@ def mnist() -> Path:
 
 def test_the_published_cases_have_the_published_sizes_and_training() -> None:
     assert {case.name: case.graph().total_params for case in PUBLISHED} == COUNTS
-    assert all(case.published and case.config == CONFIG for case in PUBLISHED)
+    assert all(case.config == CONFIG for case in PUBLISHED)
     assert CONFIG.header()["use_adam"] is True
     assert (CONFIG.lr, CONFIG.batch_size, CONFIG.epochs, CONFIG.weight_decay) == (0.001, 4, 1, 0.0)
 
@@ -79,7 +79,7 @@ def test_a_network_of_another_size_than_published_is_refused() -> None:
 
 def test_networks_are_cases_at_the_size_that_is_asked_for() -> None:
     case = find_case("mnist_cnn", batch=2)
-    assert (case.config.batch_size, case.tolerance, case.published) == (2, None, False)
+    assert (case.config.batch_size, case.tolerance, case.params) == (2, None, None)
     assert find_case("resnet34", image_size=64).spec.input_shape == (3, 64, 64)
     with pytest.raises(SpecError, match=r"unknown case 'resnet'; known are dense, .* `harness models` lists"):
         find_case("resnet")
@@ -202,6 +202,7 @@ if case == "hangs": time.sleep(60)
 if case == "dies": os.kill(os.getpid(), 11)
 if case == "fails": sys.exit("first line\\nno such layer")
 if case == "forgets": sys.exit(0)
+if case == "mumbles": sys.exit(print("finding: {}"))
 print("finding: " + json.dumps({finding}))
 """
 
@@ -215,21 +216,22 @@ def test_whatever_becomes_of_a_process_is_a_row() -> None:
     finding += '"optimizer": {"value": 1, "tensor": "w"}, "third": None, "complaints": ["no"]}'
     command = (sys.executable, "-c", WORKER.replace("{finding}", finding))
     told: list[tuple[int, list[str]]] = []
-    names = ("hangs", "dies", "fails", "forgets", "works")
+    names = ("hangs", "dies", "fails", "forgets", "mumbles", "works")
     rows = run_tasks(tasks(*names), 2, 3.0, lambda done, running: told.append((done, list(running))), command)
     assert [row.case for row in rows] == list(names)
-    assert [row.verdict for row in rows] == ["BROKEN"] * 4 + ["DISAGREE"]
+    assert [row.verdict for row in rows] == ["BROKEN"] * 5 + ["DISAGREE"]
     assert [row.trouble for row in rows] == [
         "no end after 3 s",
         "killed by SIGSEGV: it said nothing",
         "exit code 1: no such layer",
         "exit code 0: it said nothing",
+        "its answer cannot be read",
         "",
     ]
     assert rows[-1].finding is not None
     assert np.isnan(rows[-1].finding.gradient.value)
     assert max(len(running) for _, running in told) == 2
-    assert told[-1] == (5, [])
+    assert told[-1] == (6, [])
 
 
 def harness(*arguments: object) -> list[str]:

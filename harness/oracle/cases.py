@@ -48,7 +48,7 @@ PLAIN, NORMED, POOLED = 1e-5, 1e-4, 1e-3
 class Case:
     """A network and how it is trained. `tolerance`: of the f32 losses, None where there is no such figure.
 
-    `params`: the published number of parameters, None where there is none. `published`: a row of the published table.
+    `params`: the published number of parameters, None where there is none.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Case:
     config: TrainConfig
     tolerance: float | None
     params: int | None = None
-    published: bool = False
 
     def graph(self) -> Graph:
         """The network's nodes.
@@ -76,7 +75,7 @@ def _spec(name: str, *layers: Layer) -> NetSpec:
 
 
 def _published(name: str, params: int, tolerance: float, *layers: Layer) -> Case:
-    return Case(name, _spec(name, *layers), CONFIG, tolerance, params, published=True)
+    return Case(name, _spec(name, *layers), CONFIG, tolerance, params)
 
 
 def _case(name: str, tolerance: float, *layers: Layer, config: TrainConfig = CONFIG) -> Case:

@@ -90,7 +90,10 @@ def _row_of(one: _Running, timeout_s: float) -> Row | None:
         return Row(one.task.case, one.task.dtype, None, f"no end after {timeout_s:g} s", seconds)
     code, marked = one.child.returncode, one.child.out.marked
     if code == 0 and marked is not None:
-        finding = msgspec.convert(json.loads(marked[len(MARKER) :]), Finding)
+        try:
+            finding = msgspec.convert(json.loads(marked[len(MARKER) :]), Finding)
+        except (ValueError, msgspec.ValidationError):
+            return Row(one.task.case, one.task.dtype, None, "its answer cannot be read", seconds)
         return Row(one.task.case, one.task.dtype, finding, "", seconds)
     last = (one.child.err.tail.strip().splitlines() or ["it said nothing"])[-1]
     how = f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
