@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,8 @@ def test_the_case_of_bent_activations_reaches_their_bends(mnist: Path) -> None:
 def test_every_criterion_complains_for_itself() -> None:
     fine, bad = Worst(0.0, "w"), Worst(float("nan"), "b")
     assert complaints("f64", 1e-5, fine, (0.0, 1e-9, 0.0), fine) == []
-    assert complaints("f32", None, fine, (1.0, 1.0, 1.0), fine) == []
+    assert complaints("f32", None, Worst(0.2, "w"), (1.0, 1.0, 1.0), fine) == []
+    assert len(complaints("f32", None, bad, (float("nan"), float("inf"), 0.0), bad)) == 4
     assert complaints("f32", 1e-5, fine, (0.0, 1e-5, 2e-5), fine) == [
         "the loss of step 3 differs by 2.00e-05, 1e-05 allowed"
     ]
@@ -183,7 +185,7 @@ def test_a_table_tells_rows_that_agree_differ_and_broke() -> None:
     assert "Third opinion: 1 of 1 agree with both pipelines; 1 would take too long." in render(rows, "text")
     rows += [Row("c", "f64", BAD, "", 1.0), Row("d", "f32", None, "killed by SIGSEGV: it said nothing", 1.0)]
     assert exit_code(rows) == 1
-    assert exit_code([]) == 1
+    assert exit_code([]) == 3
     for form, bullet in (("text", ""), ("markdown", "- ")):
         lines = render(rows, form).splitlines()
         assert f"{bullet}c f64: it differs." in lines
@@ -193,6 +195,16 @@ def test_a_table_tells_rows_that_agree_differ_and_broke() -> None:
     assert (document["oracle_version"], document["exit_code"]) == (1, 1)
     assert document["rows"][2]["finding"]["gradient"] == {"value": "NaN", "tensor": "w"}
     assert [row["verdict"] for row in document["rows"]] == ["AGREE", "AGREE", "DISAGREE", "BROKEN"]
+
+
+def test_a_deep_network_in_f32_is_shown_and_f64_judges() -> None:
+    finding = Finding(10, Worst(0.2, "w"), (0.0, 0.1, 0.1), Worst(1.0, "w"), None, (), shown_only=True)
+    shown, judged = Row("net", "f32", finding, "", 1.0), Row("net", "f64", replace(finding, shown_only=False), "", 1.0)
+    assert (shown.verdict, judged.verdict) == ("SHOWN", "AGREE")
+    assert exit_code([shown]) == 3
+    assert exit_code([shown, judged]) == 0
+    assert exit_code([shown, judged, Row("c", "f64", BAD, "", 1.0)]) == 1
+    assert "f32: 0 of 0 cases agree; 1 shown and not judged" in render([shown, judged], "text")
 
 
 WORKER = """

@@ -17,6 +17,7 @@ from harness.oracle.judgement import (
     complaints,
     gradient_difference,
     loss_differences,
+    rounding_decides,
     update_difference,
 )
 from harness.oracle.side_by_side import Batch, SideBySide, Step, Tensors
@@ -49,7 +50,10 @@ class ThirdOpinion:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the examination of a case in one dtype gave. `complaints`: the criteria not met; none: it agrees."""
+    """What the examination of a case in one dtype gave. `complaints`: the criteria not met; none: it agrees.
+
+    `shown_only`: its gradients and losses were not judged, since rounding alone decides how far they are apart.
+    """
 
     params: int
     gradient: Worst
@@ -57,6 +61,7 @@ class Finding:
     optimizer: Worst
     third: ThirdOpinion | None
     complaints: tuple[str, ...]
+    shown_only: bool = False
 
 
 def examine(case: Case, dtype: DType, folder: Path, third: bool) -> Finding:
@@ -84,7 +89,8 @@ def judge(
     if third and both.dtype == "f64":
         opinion = ask_third(both, batches[0], steps_per_epoch, phase2[0], phase3[0])
         said += third_complaints(opinion)
-    return Finding(both.graph.total_params, gradient, losses, optimizer, opinion, tuple(said))
+    shown_only = rounding_decides(both.dtype, tolerance)
+    return Finding(both.graph.total_params, gradient, losses, optimizer, opinion, tuple(said), shown_only)
 
 
 def first_batches(graph: Graph, config: TrainConfig, dtype: DType, folder: Path) -> tuple[list[Batch], int]:

@@ -9,6 +9,7 @@ from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
 from harness.report.text import printable
 from harness.report.text import table as text_table
+from harness.verdict import EXIT_CODES, INCONCLUSIVE
 
 ORACLE_VERSION = 1
 COLUMNS = (
@@ -41,8 +42,11 @@ def render(rows: Sequence[Row], form: str) -> str:
 
 
 def exit_code(rows: Sequence[Row]) -> int:
-    """0 when there are rows and all agree, else 1."""
-    return 0 if rows and all(row.verdict == "AGREE" for row in rows) else 1
+    """0 when all rows that are judged agree, 3 when none is judged, else 1."""
+    verdicts = {row.verdict for row in rows} - {"SHOWN"}
+    if not verdicts:
+        return INCONCLUSIVE
+    return EXIT_CODES["PASS" if verdicts == {"AGREE"} else "FAIL"]
 
 
 def _cells(row: Row) -> list[str]:
@@ -80,8 +84,11 @@ def _totals(rows: Sequence[Row]) -> list[str]:
     for dtype in dict.fromkeys(row.dtype for row in rows):
         found = [row for row in rows if row.dtype == dtype]
         judged = [(row.finding.gradient, row.case) for row in found if row.finding is not None]
+        shown = sum(row.verdict == "SHOWN" for row in found)
         agree = sum(row.verdict == "AGREE" for row in found)
-        line = f"{dtype}: {agree} of {len(found)} cases agree"
+        line = f"{dtype}: {agree} of {len(found) - shown} cases agree"
+        if shown:
+            line += f"; {shown} shown and not judged, since f64 tells rounding from a bug"
         if judged:
             worst, case = max(judged, key=lambda pair: _order(pair[0]))
             line += f"; worst gradient {worst.value:.1e}, {worst.tensor} of {case}"

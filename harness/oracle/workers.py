@@ -30,10 +30,12 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """AGREE, DISAGREE, or BROKEN where there is nothing to judge."""
+        """AGREE, DISAGREE, SHOWN where f64 has to judge, or BROKEN where there is nothing to judge."""
         if self.finding is None:
             return "BROKEN"
-        return "DISAGREE" if self.finding.complaints else "AGREE"
+        if self.finding.complaints:
+            return "DISAGREE"
+        return "SHOWN" if self.finding.shown_only else "AGREE"
 
 
 @dataclass
