@@ -64,7 +64,7 @@ NETWORKS = {
         Dense(8, 4),
     ),
     "instances": network((1, 6, 6), Conv2d(1, 2, 3), InstanceNorm(2), Relu(), Flatten(), Dense(72, 4)),
-    "sequences": network((1, 6, 6), PatchEmbed(1, 8, 3, 4), TransformerEncoder(8, 2, 8), Dense(8, 4)),
+    "sequences": network((1, 6, 6), Conv2d(1, 2, 1), PatchEmbed(2, 8, 3, 4), TransformerEncoder(8, 2, 8), Dense(8, 4)),
 }
 GRAPHS = {name: infer_shapes(spec) for name, spec in NETWORKS.items()}
 Spoil = Callable[[HloBuilder, tuple], tuple]
