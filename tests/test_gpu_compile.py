@@ -100,6 +100,18 @@ def test_a_module_that_does_not_compile_names_the_target(backend: str) -> None:
     assert "\n" not in str(told.value)
 
 
+def test_a_compiler_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = tmp_path / "iree-compile"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.setattr("harness.run.compile.find_tool", lambda name: str(hanging))
+    monkeypatch.setattr("harness.run.compile.TIMEOUT_S", 0.5)
+    with pytest.raises(EmitError, match=r"^slow: iree-compile -x: no end after 0\.5 s$"):
+        compile_module("module {}", ["-x"], "slow")
+    assert not list(tmp_path.rglob("*.vmfb"))
+
+
 def test_a_module_that_is_not_as_it_was_written_is_compiled_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

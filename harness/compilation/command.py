@@ -50,7 +50,7 @@ def compile_command(
         raise click.BadParameter("expected names separated by commas.", param_hint="--backends")
     for name in names:
         backend(name)
-    chosen = part_of(models or model_names(), *_part(part))
+    chosen = part_of(dict.fromkeys(models) or model_names(), *_part(part))
     loaded = [load_model(name, batch=batch or load_model(name).verify_batch, image_size=image_size) for name in chosen]
     results = compile_steps(loaded, names, "f64" if dtype == "f64" else "f32", jobs, _say)
     click.echo(render(results, form), nl=False)

@@ -25,7 +25,7 @@ class Repeated(Layer):
 
     def branch(self, block: Block, x: str, at: str, inputs: int, stride: int) -> str:
         """Add the branch of one block, which has `inputs` channels, under names that start with `at`."""
-        raise NotImplementedError
+        raise SpecError(f"{type(self).__name__} states no branch.")
 
     def join(self, block: Block, y: str, x: str, at: str, inputs: int, stride: int) -> str:
         """Add the input x to the branch y where their shapes are alike."""

@@ -16,6 +16,9 @@ from harness.errors import EmitError
 from harness.run.provenance import cpu_description
 
 
+TIMEOUT_S = 3600.0  # the slowest network takes minutes
+
+
 @dataclass(frozen=True)
 class Compiled:
     """A compiled module. `seconds` is the time of the compiler, also when the module came from the cache."""
@@ -52,7 +55,12 @@ def _compile(text: str, flags: Sequence[str], name: str, path: Path, clock: Path
         source.write_text(text)
         started = time.perf_counter()
         command = [find_tool("iree-compile"), str(source), *flags, "-o", str(made)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:
+            raise EmitError(f"{name}: iree-compile {' '.join(flags)}: no end after {TIMEOUT_S:g} s") from None
         seconds = time.perf_counter() - started
         if done.returncode != 0 or not made.is_file():
             raise EmitError(f"{name}: iree-compile {' '.join(flags)}: {_diagnostic(done, str(source))}")
