@@ -15,7 +15,6 @@ from harness.data.fetch import cache_root
 from harness.errors import EmitError
 from harness.run.provenance import cpu_description
 
-
 TIMEOUT_S = 3600.0  # the slowest network takes minutes
 
 
