@@ -173,3 +173,8 @@ def test_no_pictures(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written(archive: Path) -> None:
     (archive.parent / "cache").write_text("")
     assert "the cache cannot be written" in message(archive)
+
+
+def test_a_folder_of_neither_kind_is_told_both(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"neither pictures in `train` and `val`.*nor the files of cifar10"):
+        resolve_data(str(tmp_path), "imagenette", (3, 32, 32))

@@ -109,6 +109,11 @@ def read_data(folder: Path, dataset: str, input_shape: Shape) -> DataSet:
         return read_folder(folder, wanted.facts)
     if (folder / PREPARED_FILES[0]).exists():
         return _read_prepared(folder, wanted.facts.classes, input_shape)
+    if folder.is_dir() and not any((folder / file.name).exists() for file in wanted.facts.files):
+        raise DataError(
+            f"{folder}: neither pictures in `train` and `val`, as the archive of Imagenette has them, nor the files of "
+            f"{wanted.facts.name} ({', '.join(file.name for file in wanted.facts.files)}). Give a folder with either."
+        )
     data = read_folder(folder, wanted.facts)
     side = input_shape[-1]
     return replace(data, name=upsampled_name(data.name, side), upsampled=side)
