@@ -176,5 +176,5 @@ def test_a_cache_that_cannot_be_written(archive: Path) -> None:
 
 
 def test_a_folder_of_neither_kind_is_told_both(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"neither pictures in `train` and `val`.*nor the files of cifar10"):
+    with pytest.raises(DataError, match=r"neither pictures in `train` and `val`.*nor the files of CIFAR-10"):
         resolve_data(str(tmp_path), "imagenette", (3, 32, 32))

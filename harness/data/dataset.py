@@ -95,8 +95,19 @@ def resolve_data(
         folder = Path(arg).absolute()
         if wanted.any_side and is_archive(folder):
             folder = prepare(folder, input_shape[-1], progress=progress)
+        elif wanted.any_side and folder.is_dir():
+            _expect_any(folder, [file.name for file in wanted.facts.files])
     data = read_data(folder, dataset, input_shape)
     return DataChoice(folder, data.name, data.data_sha256, len(data.train_images))
+
+
+def _expect_any(folder: Path, names: list[str]) -> None:
+    """Tell all that a folder could hold when it holds none of it."""
+    if not any((folder / name).exists() for name in (*names, PREPARED_FILES[0])):
+        raise DataError(
+            f"{folder}: neither pictures in `train` and `val`, as the archive of Imagenette has them, nor the files of "
+            f"CIFAR-10 ({', '.join(names)}). Give a folder with either."
+        )
 
 
 def read_data(folder: Path, dataset: str, input_shape: Shape) -> DataSet:
@@ -109,11 +120,6 @@ def read_data(folder: Path, dataset: str, input_shape: Shape) -> DataSet:
         return read_folder(folder, wanted.facts)
     if (folder / PREPARED_FILES[0]).exists():
         return _read_prepared(folder, wanted.facts.classes, input_shape)
-    if folder.is_dir() and not any((folder / file.name).exists() for file in wanted.facts.files):
-        raise DataError(
-            f"{folder}: neither pictures in `train` and `val`, as the archive of Imagenette has them, nor the files of "
-            f"{wanted.facts.name} ({', '.join(file.name for file in wanted.facts.files)}). Give a folder with either."
-        )
     data = read_folder(folder, wanted.facts)
     side = input_shape[-1]
     return replace(data, name=upsampled_name(data.name, side), upsampled=side)
