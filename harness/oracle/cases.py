@@ -181,12 +181,12 @@ BLIND_SPOTS = (
     # 28 pixels hold three patches of eight; four rows and columns are left over.
     _case("attention-valid-patch", PLAIN, PatchEmbed(1, 16, 8, 9), TransformerEncoder(16, 4, 32, 2), Dense(16, 10)),
     _behind_stem("depthwise-stride2", NORMED, 196, DepthwiseBn(4, 5, 2, activation=Relu())),
-    _behind_stem("residual-projection", NORMED, 392, ResidualBlock(4, 6), ResidualBlock(6, 8, 2, 2)),
+    _behind_stem("residual-projection", NORMED, 392, ResidualBlock(4, 6), ResidualBlock(6, 8, 1, 2)),
     _behind_stem(
-        "bottleneck-projection", NORMED, 784, BottleneckBlock(8, 12), BottleneckBlock(12, 16, 2, 2), channels=8
+        "bottleneck-projection", NORMED, 784, BottleneckBlock(8, 12), BottleneckBlock(12, 16, 1, 2), channels=8
     ),
     _behind_stem("separable", NORMED, 392, SeparableConv(4, 6), SeparableConv(6, 8, 2)),
-    _behind_stem("inverted-residual", NORMED, 294, InvertedResidual(4, 4, 1), InvertedResidual(4, 6, 2, 2, 2)),
+    _behind_stem("inverted-residual", NORMED, 294, InvertedResidual(4, 4, 1), InvertedResidual(4, 6, 2, 2)),
     _behind_stem("mbconv-stride2", NORMED, 294, MbConv(4, 6, 2, 5, 2)),
     _behind_stem("mbconv-no-se", NORMED, 784, MbConv(4, 4, 1, squeeze=False), MbConv(4, 4, 2, squeeze=False)),
     _behind_stem("mbconv-v3-stride2", NORMED, 294, MbConvV3(4, 6, 8, 5, 2, squeeze=True, hard_swish=True)),
