@@ -115,7 +115,7 @@ FORGETFUL = {
 
 
 def test_the_case_of_bent_activations_reaches_their_bends(mnist: Path) -> None:
-    case = find_case("bent-activations")
+    case = find_case("bent-activations", batch=2)
     graph = case.graph()
     batches, steps_per_epoch = first_batches(graph, case.config, "f64", mnist)
     right = SideBySide(graph, case.config, "f64").phase2(batches[:1], steps_per_epoch)[0]
