@@ -6,9 +6,11 @@ Everything here is a frozen dataclass of facts. It imports no back end and does 
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from keyword import iskeyword
+from typing import Any, ClassVar, Literal, Protocol, cast, get_origin
 
 from harness.errors import SpecError
 
@@ -161,6 +163,8 @@ class TrainConfig:
     schedule: Literal["epoch", "step"] = "epoch"
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        check_fields(self.optimizer)
         _require("lr", self.lr, self.lr > 0, "a positive number")
         _require("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         _require("epochs", self.epochs, self.epochs >= 1, "at least 1")
@@ -195,6 +199,11 @@ class NetSpec:
     loss: Loss
 
     def __post_init__(self) -> None:
+        _require("loss", self.loss, isinstance(self.loss, Loss), "a loss such as SoftmaxCrossEntropy()")
+        _require("layers", self.layers, isinstance(self.layers, list | tuple), "a list of layers")
+        for position, layer in enumerate(self.layers, 1):
+            if not isinstance(layer, Layer):
+                raise SpecError(f"{self.name}, layer {position}: found {layer!r}, expected a layer such as Relu().")
         _require("input_shape", self.input_shape, all(n >= 1 for n in self.input_shape), "positive sizes")
         if not self.layers:
             raise SpecError(f"{self.name}: no layers. A network needs at least one.")
@@ -204,9 +213,10 @@ class NetSpec:
             counts[layer.kind] = counts.get(layer.kind, 0) + 1
             named.append(dataclasses.replace(layer, name=layer.name or f"{layer.kind}{counts[layer.kind]}"))
             where = f"{self.name}, layer {position} '{named[-1].name}'"
-            if not named[-1].name.isidentifier():
-                raise SpecError(f"{where}: a layer's name must be a Python identifier. Rename it.")
+            if not (layer_name := named[-1].name).isidentifier() or not layer_name.isascii() or iskeyword(layer_name):
+                raise SpecError(f"{where}: a layer's name must be a Python identifier in ASCII. Rename it.")
             try:
+                check_fields(layer)
                 layer.validate()
             except SpecError as error:
                 raise SpecError(f"{where}: {error}") from None
@@ -222,6 +232,23 @@ class NetSpec:
     def netspec_hash(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+
+def check_fields(facts: object) -> None:
+    """Raise SpecError when a field is not of its declared type: a count that is no whole number, a class for an object.
+
+    Numbers must be finite; a whole number does for a real one, a truth value for neither.
+    """
+    assert dataclasses.is_dataclass(facts)
+    for field in dataclasses.fields(facts):
+        value, kind = getattr(facts, field.name), field.type
+        if kind is float:
+            holds = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            _require(field.name, value, holds, "a finite number")
+        elif kind is int:
+            _require(field.name, value, type(value) is int, "a whole number")
+        elif get_origin(kind) is not Literal:
+            _require(field.name, value, isinstance(value, cast(type, kind)), f"{getattr(kind, '__name__', kind)}")
 
 
 def describe(value: object) -> Any:

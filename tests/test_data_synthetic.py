@@ -103,3 +103,16 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot be written: [^\n]*$"):
         write_synthetic(tmp_path / "file", NAMES, 1, 1)
+
+
+def test_what_lies_in_a_folder_is_not_overwritten(tmp_path: Path) -> None:
+    """Real data, and real data that a link leads to, stay what they are."""
+    real = tmp_path / "real"
+    real.write_bytes(b"real")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / NAMES[1]).symlink_to(real)
+    with pytest.raises(DataError, match=f"{NAMES[1]} is there already, expected none of the files"):
+        write_synthetic(folder, NAMES, train=3, test=1)
+    assert real.read_bytes() == b"real"
+    assert [path.name for path in folder.iterdir()] == [NAMES[1]]

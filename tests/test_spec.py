@@ -7,9 +7,11 @@ from harness.errors import SpecError
 from harness.layers.conv2d import Conv2d
 from harness.layers.conv_bn import ConvBn
 from harness.layers.dense import Dense
+from harness.layers.dropout import Dropout
 from harness.layers.flatten import Flatten
 from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
+from harness.layers.uib import Uib
 from harness.losses import SoftmaxCrossEntropy
 from harness.models import load_model, model_names
 from harness.optimizers import Adam, Sgd
@@ -123,3 +125,45 @@ def test_header_config_has_the_published_keys_first() -> None:
 def test_unknown_model_lists_the_known() -> None:
     with pytest.raises(SpecError, match=r"unknown model 'mnist_cn'; known are cifar_cnn, .*, vit_tiny"):
         load_model("mnist_cn")
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: Dense(784.0, 10), r"layer 1 'dense1': inputs is 784.0, expected a whole number"),
+        (lambda: Dense("784", 10), r"layer 1 'dense1': inputs is '784', expected a whole number"),
+        (lambda: Dense(784, True), r"layer 1 'dense1': units is True, expected a whole number"),
+        (lambda: Dense(784, 10, activation="relu"), r"layer 1 'dense1': activation is 'relu', expected .*Layer"),
+        (lambda: Dense(784, 10, activation=Relu), r"layer 1 'dense1': activation is <class .*Relu'>, expected .*Layer"),
+        (lambda: Dropout(float("nan")), r"layer 1 'dropout1': rate is nan, expected a finite number"),
+        (lambda: Dense, r"layer 1: found <class .*Dense'>, expected a layer such as Relu\(\)"),
+        (lambda: Uib(1, 4, 4, stride=0), r"layer 1 'uib1': stride=0; it must be at least 1"),
+        (lambda: Dense(784, 10, name="class"), r"layer 1 'class': a layer's name must be a Python identifier in ASCII"),
+        (lambda: Dense(784, 10, name="é"), r"layer 1 'é': a layer's name must be a Python identifier in ASCII"),
+    ],
+)
+def test_a_fact_of_the_wrong_type_is_named(layer, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        NetSpec(
+            name="net",
+            dataset="mnist",
+            input_shape=(784,),
+            classes=10,
+            layers=[layer()],
+            loss=SoftmaxCrossEntropy(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": float("inf")}, "lr is inf, expected a finite number"),
+        ({"lr": "1"}, "lr is '1', expected a finite number"),
+        ({"batch_size": 1.5}, "batch_size is 1.5, expected a whole number"),
+        ({"optimizer": Adam}, r"optimizer is <class .*Adam'>, expected Optimizer"),
+        ({"optimizer": Adam(beta1=float("nan"))}, "beta1 is nan, expected a finite number"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        TrainConfig(**{"lr": 0.1, "batch_size": 1, "epochs": 1, "optimizer": Adam(), **changes})

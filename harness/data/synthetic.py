@@ -98,12 +98,15 @@ def file_chunks(name: str, train: int | None = None, test: int | None = None) ->
 def write_synthetic(folder: Path, names: Sequence[str], train: int | None = None, test: int | None = None) -> None:
     """Write the files into a folder, which is made when absent. Smaller counts give a prefix of the images.
 
-    Raises: DataError.
+    Raises: DataError, also when a file is there already: it may be somebody's real data, and a link leads to them.
     """
     least = 5 if names[0].endswith(".bin") else 1  # CIFAR-10 divides its images among five files
     for count in (train, test):
         if count is not None and not least <= count <= _TEST_START:
             raise DataError(f"{count} synthetic images: expected {least} to {_TEST_START} of each kind.")
+    for name in names:
+        if (folder / name).exists() or (folder / name).is_symlink():
+            raise DataError(f"{folder}: {name} is there already, expected none of the files. Give another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:

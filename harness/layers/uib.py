@@ -31,6 +31,9 @@ class Uib(Layer):
     kind: ClassVar[str] = "uib"
 
     def validate(self) -> None:
+        for name in ("in_channels", "out_channels", "expansion", "stride"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name}={getattr(self, name)}; it must be at least 1.")
         if self.stride > 1 and not (self.pre or self.post):
             raise SpecError(f"stride={self.stride} needs a depthwise convolution. Set pre or post to its kernel size.")
 
