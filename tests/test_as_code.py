@@ -2,7 +2,6 @@
 
 import pytest
 
-from harness import layers, losses, optimizers  # noqa: F401
 from harness.as_code import as_code
 from harness.layers.conv_bn import ConvBn
 from harness.layers.relu6 import Relu6

@@ -7,8 +7,10 @@ import pytest
 
 from harness.emit import outline
 from harness.emit.train_step import emit_train_step
+from harness.layers.conv_bn import ConvBn
 from harness.layers.dense import Dense
 from harness.layers.global_avg_pool import GlobalAvgPool
+from harness.layers.max_pool import MaxPool
 from harness.layers.patch_embed import PatchEmbed
 from harness.layers.residual_block import ResidualBlock
 from harness.layers.transformer_encoder import TransformerEncoder
@@ -36,13 +38,20 @@ def called(text: str) -> dict[str, int]:
 
 
 def test_alike_blocks_are_written_once() -> None:
-    """The first block differs by its stride and projection and stays in place; backward meets the last one first."""
-    counts = called(text_of(RESIDUAL))
-    assert {name: counts[name] for name in ("residual1_b2", "residual1_b4_backward", "residual1_b2_update")} == {
-        "residual1_b2": 3,
-        "residual1_b4_backward": 3,
-        "residual1_b2_update": 3,
-    }
+    """The first block differs from the rest by its stride and projection and stays in place."""
+    text = text_of(RESIDUAL)
+    tasks = ("", "_backward", "_update", "_grad_norms", "_param_norms")
+    assert called(text) == {f"residual1_block{task}": 3 for task in tasks}
+    assert "  // For residual1.b2, residual1.b3, residual1.b4.\n  func.func private @residual1_block(" in text
+    assert "  // For residual1.b4, residual1.b3, residual1.b2.\n  func.func private @residual1_block_backward(" in text
+
+
+def test_a_function_is_named_after_what_it_does() -> None:
+    """Also where only the updates of some layers are alike, and their passes are not."""
+    layers = ConvBn(2, 3), ConvBn(3, 3), MaxPool(2, 2), ConvBn(3, 3), GlobalAvgPool(), Dense(3, 4)
+    counts = called(text_of(network((2, 9, 9), *layers)))
+    assert counts["conv2_update"] == 2
+    assert {"conv2", "conv2_backward"}.isdisjoint(counts)
 
 
 def test_a_network_without_repetition_has_no_functions() -> None:
@@ -51,10 +60,15 @@ def test_a_network_without_repetition_has_no_functions() -> None:
 
 def test_a_function_is_written_in_names_without_its_block() -> None:
     text = text_of(TRANSFORMER)
-    (body,) = re.findall(r"func\.func private @encoder1_b3_backward\(.*?\n  \}", text, re.DOTALL)
+    (body,) = re.findall(r"func\.func private @encoder1_block_backward\(.*?\n  \}", text, re.DOTALL)
     assert "encoder1" not in body.partition("\n")[2]
     assert "// ln1: backward" in body
     assert "%d_ln1_dx" in body
+
+
+def test_what_belongs_to_no_block_keeps_its_name() -> None:
+    (head,) = re.findall(r"func\.func private @encoder1_block_update\(.*", text_of(TRANSFORMER))
+    assert {"%lr", "%m_correction", "%v_correction"} <= set(re.findall(r"%\w+", head))
 
 
 @pytest.mark.parametrize("spec", [RESIDUAL, TRANSFORMER], ids=["residual", "transformer"])

@@ -51,7 +51,7 @@ def compile_steps(
         try:
             for done in as_completed(running):
                 on_result(done.result())
-        except BaseException:
+        except BaseException:  # an interruption as well: what waits must not begin
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     found = {running[future][0].name + running[future][1]: future.result() for future in running}

@@ -17,6 +17,7 @@ from harness.shapes import Node
 from harness.spec import Conventions, DType, Shape
 
 ElementType = Literal["f32", "f64", "i32", "ui32", "i1"]
+Task = Literal["forward", "backward", "update", "grad_norms", "param_norms"]
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,16 @@ class Value:
 
 @dataclass(frozen=True)
 class Line:
-    """An operation, or a comment when it has no results. `part`: the part of the network that it belongs to."""
+    """An operation, or a comment when it has no results.
+
+    `part`: the part of the network that it belongs to; `task`: what is done for it there.
+    """
 
     text: str
     results: tuple[Value, ...] = ()
     operands: tuple[Value, ...] = ()
     part: str = ""
+    task: Task = "forward"
 
     @property
     def is_constant(self) -> bool:
@@ -83,18 +88,19 @@ class HloFunction:
         self._lines: list[Line] = []
         self._taken: set[str] = set()
         self._prefix = self._part = ""
+        self._task: Task = "forward"
         self._constants: dict[tuple[float, Shape, ElementType], Value] = {}
         self._once: dict[str, Value] = {}
 
     # Names, inputs, parameters
 
     @contextmanager
-    def at(self, node: Node | None, prefix: str) -> Iterator[None]:
-        """Build for `node`: its tensors are in reach and names start with `prefix`."""
-        previous = self.node, self._prefix, self._part
-        self.node, self._prefix, self._part = node, prefix.replace(".", "_"), part_of(prefix)
+    def at(self, node: Node | None, prefix: str, task: Task = "forward") -> Iterator[None]:
+        """Build for `node`: its tensors are in reach, names start with `prefix`, and the lines do that task."""
+        previous = self.node, self._prefix, self._part, self._task
+        self.node, self._prefix, self._part, self._task = node, prefix.replace(".", "_"), part_of(prefix), task
         yield
-        self.node, self._prefix, self._part = previous
+        self.node, self._prefix, self._part, self._task = previous
 
     def input(self, name: str, shape: Shape, dtype: ElementType | None = None) -> Value:
         """Declare an argument of the function."""
@@ -155,7 +161,7 @@ class HloFunction:
         """Add an operation with results of those names; `{result}` in its text is the type of the first."""
         values = [Value(self._fresh(self._named(name)), shape, dtype) for name, shape, dtype in results]
         text = f"{', '.join(map(str, values))} = {text.replace('{result}', values[0].type)}"
-        self._lines.append(Line(text, tuple(values), operands, self._part))
+        self._lines.append(Line(text, tuple(values), operands, self._part, self._task))
         return values
 
     def body(self, results: Sequence[Value]) -> list[Line]:

@@ -6,7 +6,6 @@ the blocks' names are one function. The compiler inlines it again, and the resul
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,39 +27,44 @@ class _Run:
         return self.lines[-1].part
 
     @property
-    def first_result(self) -> str:
-        return next(line.results[0].name for line in self.lines if line.results)
+    def name(self) -> str:
+        """What a function made of it is called: after the block or the layer, and what is done there."""
+        scope, task = re.sub(r"\.b\d+$", ".block", self.part).replace(".", "_"), self.lines[-1].task
+        return scope if task == "forward" else f"{scope}_{task}"
 
 
-def outline(caller: str, lines: Sequence[Line], results: Sequence[Value]) -> tuple[list[str], list[str]]:
-    """The functions that `caller` calls, then its body, which calls them; both as text."""
+def outline(lines: Sequence[Line], results: Sequence[Value]) -> tuple[list[str], list[str]]:
+    """The functions that are called, then the body that calls them; both as text."""
     constants = {line.results[0].name: line for line in lines if line.is_constant}
+    foreign = {value.name: line.part for line in lines for value in line.results}
     runs = _with_interfaces(_runs(line for line in lines if not line.is_constant), constants, results)
-    texts = [_Text(run, constants) for run in runs]
-    counts = Counter(text.body for text in texts)
+    texts = [_Text(run, constants, foreign) for run in runs]
+    parts: dict[str, list[str]] = {}
+    for run, text in zip(runs, texts, strict=True):
+        parts.setdefault(text.body, []).append(run.part)
     names: dict[str, str] = {}
     functions: list[str] = []
     body = _Body(constants)
     for run, text in zip(runs, texts, strict=True):
-        if counts[text.body] < 2:
+        if len(parts[text.body]) < 2 or not text.worth:
             body.add(run.lines)
             continue
         if text.body not in names:
-            names[text.body] = _name_of(run, caller, names.values())
-            functions += text.function(names[text.body])
+            names[text.body] = _unique(run.name, names.values())
+            functions += [f"// For {', '.join(parts[text.body])}.", *text.function(names[text.body])]
         body.call(names[text.body], run)
     return functions, body.lines
 
 
 def _runs(lines: Iterable[Line]) -> list[tuple[Line, ...]]:
-    """Cut where the part changes; a comment belongs to what comes below it."""
+    """Cut where the part or the task changes; a comment belongs to what comes below it."""
     runs: list[list[Line]] = [[]]
     waiting: list[Line] = []
     for line in lines:
         if not line.results:
             waiting.append(line)
             continue
-        if runs[-1] and runs[-1][-1].part != line.part:
+        if runs[-1] and (runs[-1][-1].part, runs[-1][-1].task) != (line.part, line.task):
             runs.append([])
         runs[-1] += [*waiting, line]
         waiting = []
@@ -88,16 +92,21 @@ def _with_interfaces(
 
 
 class _Text:
-    """A run as the text of a function, in names without those of its part. A short run has no text."""
+    """A run as the text of a function, in names without those of its part. A short run is not worth one.
 
-    def __init__(self, run: _Run, constants: dict[str, Line]) -> None:
-        self.body = f"{run.first_result}: not worth a function"
-        if not run.part or sum(bool(line.results) for line in run.lines) < WORTH_LINES:
+    `foreign`: the part that each value was made for; one made for none keeps its name.
+    """
+
+    def __init__(self, run: _Run, constants: dict[str, Line], foreign: dict[str, str]) -> None:
+        self.body = ""
+        self.worth = bool(run.part) and sum(bool(line.results) for line in run.lines) >= WORTH_LINES
+        if not self.worth:
             return
         scope = run.part.replace(".", "_")
         names: dict[str, str] = {}
         for value in run.inputs:
-            self._rename(value.name, names, scope, "dy" if value.name.startswith("d_") else "x")
+            other = "dy" if value.name.startswith("d_") else "x"
+            self._rename(value.name, names, scope, other if foreign.get(value.name) else value.name)
         for value in itertools.chain.from_iterable(line.results for line in run.lines):
             self._rename(value.name, names, scope, value.name)
         self._arguments = ", ".join(f"%{names[value.name]}: {value.type}" for value in run.inputs)
@@ -112,7 +121,7 @@ class _Text:
         ]
         lines.append(f"return {', '.join(f'%{names[value.name]}' for value in run.outputs)} : {self._types}")
         self._lines = lines
-        self.body = "\n".join([f"({self._arguments}) -> ({self._types})", *lines])
+        self.body = "\n".join([run.lines[-1].task, f"({self._arguments}) -> ({self._types})", *lines])
 
     @staticmethod
     def _rename(name: str, names: dict[str, str], scope: str, foreign: str) -> None:
@@ -145,18 +154,6 @@ class _Body:
         types = [", ".join(value.type for value in values) for values in (run.inputs, run.outputs)]
         self.lines.append(f"// {run.part}")
         self.lines.append(f"{outputs} = call @{function}({inputs}) : ({types[0]}) -> ({types[1]})")
-
-
-def _name_of(run: _Run, caller: str, taken: Iterable[str]) -> str:
-    """After the first block that calls it, and what it does there."""
-    scope = run.part.replace(".", "_")
-    if caller != "train_step":
-        wanted = f"{scope}_{caller}"
-    elif run.first_result.startswith("d_"):
-        wanted = f"{scope}_backward"
-    else:  # the forward pass of a block comes before its update
-        wanted = scope if scope not in set(taken) else f"{scope}_update"
-    return _unique(wanted, taken)
 
 
 def _unique(wanted: str, taken: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ Norms are a function of their own beside the step, so that a step that is observ
 
 import harness.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
+from harness.emit.hlo_function import Task, Value
 from harness.emit.outline import outline
 from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
 from harness.shapes import Graph, dims
@@ -122,7 +122,7 @@ def _backward(h: HloBuilder, graph: Graph, saved: dict[str, object], dlogits: Va
     cotangents = {graph.output: dlogits}
     for node in reversed(graph.nodes):
         h.comment(f"{node.name}: backward")
-        with h.at(node, f"d_{node.name}"):
+        with h.at(node, f"d_{node.name}", "backward"):
             dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents.pop(node.name))
             for name, dx in zip(node.inputs, dxs, strict=True):
                 cotangents[name] = h.add(cotangents[name], dx, "dx_sum") if name in cotangents else dx
@@ -136,7 +136,7 @@ def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
     new_slots: dict[str, list[Value]] = {slot: [] for slot in config.optimizer.slots}
     for param in graph.params:
         h.comment(f"{param.name}: update")
-        with h.at(None, param.name):
+        with h.at(None, param.name, "update"):
             p, g = h.inputs[param.name], h.grads[param.name]
             rate = h.broadcast(lr, p.shape, (), "rate")
             decay = config.weight_decay if h.conventions.decays(param) else 0.0
@@ -161,12 +161,13 @@ def _norms(graph: Graph, dtype: DType, conventions: Conventions) -> tuple[HloBui
     """
     h = HloBuilder(dtype, conventions)
     results = []
-    for kind in ("grad", "param"):
+    kinds: tuple[tuple[str, Task], ...] = (("grad", "grad_norms"), ("param", "param_norms"))
+    for kind, task in kinds:
         squares = []
         for p in graph.params:
             name = f"{p.name}.{kind}"
             x = h.input(name, p.shape)
-            with h.at(None, name):
+            with h.at(None, name, task):
                 total = h.mul(x, x, "square")
                 if len(p.shape) > 1:
                     total = h.sum(total, tuple(range(1, len(p.shape))), "row_sums")
@@ -180,7 +181,7 @@ def _module(title: str, graph: Graph, functions: dict[str, tuple[HloBuilder, lis
     for name, (h, results) in functions.items():
         arguments = ",\n    ".join(f"{value}: {value.type}" for value in h.inputs.values())
         types = ", ".join(value.type for value in results)
-        shared, body = outline(name, h.body(results), results)
+        shared, body = outline(h.body(results), results)
         lines += [f"  {line}" for line in shared]
         lines.append(f"  func.func @{name}(\n    {arguments}\n  ) -> ({types}) {{")
         lines += [f"    {line}" for line in body]
