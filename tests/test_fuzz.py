@@ -32,19 +32,20 @@ def drawn_batches(graph: Graph, config: TrainConfig) -> list[Batch]:
     ]
 
 
-def on_a_corner(both: SideBySide, batches: list[Batch]) -> bool:
-    """Whether phase 2 alone has another gradient when its parameters move by a few units in the 13th place.
+def own_difference(both: SideBySide, batches: list[Batch]) -> float:
+    """How far phase 2 alone moves its gradient when its parameters move by a few units in the 13th place.
 
-    A ReLU or a maximum then stands on its corner, where no derivative is the right one.
+    Far where a ReLU or a maximum stands on its corner, since no derivative is the right one there.
     """
     here = both.phase2(batches[:1], 10)[0].grads
-    exact = both.initial
+    exact, rng, moved = both.initial, np.random.default_rng(3), 0.0
     try:
-        both.initial = exact.astype(np.float64) * (1 + 1e-13 * np.random.default_rng(3).normal(size=exact.shape))
-        there = both.phase2(batches[:1], 10)[0].grads
+        for _ in range(3):
+            both.initial = exact.astype(np.float64) * (1 + 1e-13 * rng.normal(size=exact.shape))
+            moved = max(moved, gradient_difference(both.phase2(batches[:1], 10)[0].grads, here).value)
     finally:
         both.initial = exact
-    return not gradient_difference(there, here).within(GRADIENT["f64"] / 10)
+    return moved
 
 
 @settings(max_examples=EXAMPLES)
@@ -58,7 +59,7 @@ def test_drawn_networks_have_one_gradient(spec: NetSpec, config: TrainConfig) ->
     phase2, phase3 = both.phase2(batches, 10), both.phase3(batches, 10)
     gradient = gradient_difference(phase3[0].grads, phase2[0].grads)
     if not gradient.within(GRADIENT["f64"]):
-        assume(not on_a_corner(both, batches))
+        assume(gradient.value > 10 * own_difference(both, batches))  # less is the network's own doing
     assert gradient.within(GRADIENT["f64"]), f"the gradient of {gradient.tensor} differs by {gradient.value:.1e}"
     for step, (loss, delta) in enumerate(zip(phase2, loss_differences(phase3, phase2), strict=True), 1):
         assert delta <= LOSS_F64 * max(1.0, abs(loss.loss)), f"the loss of step {step} differs by {delta:.1e}"
