@@ -32,7 +32,7 @@ class Recording:
 
 
 def read_recording(path: str | Path, *, with_lines: bool = False) -> Recording:
-    """Read a trace and the manifest beside it. `with_lines`: keep the steps that carry optional channels.
+    """Read a trace and the manifest beside it. `with_lines`: keep all steps that carry optional channels.
 
     Raises: TraceError `file:line: what`.
     """

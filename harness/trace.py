@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Number = float | NonFinite
+EARLY_STEPS = 64  # of these a trace keeps norms by parameter; later ones are read on request
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -73,8 +74,10 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     lr: Number
     grad_norm: Number | None = None
     param_norm: Number | None = None
+    update_norm: Number | None = None
     grad_norms: dict[str, Number] | None = None
     param_norms: dict[str, Number] | None = None
+    update_norms: dict[str, Number] | None = None
     batch_sha256: str | None = None
     wall_ms: Number | None = None
 
@@ -83,7 +86,8 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
 class Trace:
     """A trace in memory; index k of a column is step k + 1, because steps are consecutive from 1.
 
-    `digests`: batch digest by step, where the trace has one. `lines`: the steps with optional channels, when asked for.
+    `digests`: batch digest by step, where the trace has one. `lines`: steps with optional channels, the first
+    `EARLY_STEPS` or, when asked for, all.
     `truncated`: the file ended in the middle of a line. `sha256`: of the uncompressed bytes, when asked for.
 
     Shapes: epoch, loss, lr (steps,). Units: loss in nats.
@@ -126,8 +130,10 @@ class TraceWriter:
         *,
         grad_norm: float | None = None,
         param_norm: float | None = None,
+        update_norm: float | None = None,
         grad_norms: Mapping[str, float] | None = None,
         param_norms: Mapping[str, float] | None = None,
+        update_norms: Mapping[str, float] | None = None,
         batch_sha256: str | None = None,
         wall_ms: float | None = None,
     ) -> None:
@@ -141,10 +147,12 @@ class TraceWriter:
             epoch=epoch,
             loss=to_number(loss),
             lr=to_number(lr),
-            grad_norm=None if grad_norm is None else to_number(grad_norm),
-            param_norm=None if param_norm is None else to_number(param_norm),
-            grad_norms=None if grad_norms is None else {name: to_number(x) for name, x in grad_norms.items()},
-            param_norms=None if param_norms is None else {name: to_number(x) for name, x in param_norms.items()},
+            grad_norm=_number_or_none(grad_norm),
+            param_norm=_number_or_none(param_norm),
+            update_norm=_number_or_none(update_norm),
+            grad_norms=_numbers_or_none(grad_norms),
+            param_norms=_numbers_or_none(param_norms),
+            update_norms=_numbers_or_none(update_norms),
             batch_sha256=batch_sha256,
             wall_ms=wall_ms,
         )
@@ -175,6 +183,14 @@ def to_number(value: float) -> Number:
     if value - value == 0.0:
         return value
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def _number_or_none(value: float | None) -> Number | None:
+    return None if value is None else to_number(value)
+
+
+def _numbers_or_none(values: Mapping[str, float] | None) -> dict[str, Number] | None:
+    return None if values is None else {name: to_number(x) for name, x in values.items()}
 
 
 def out_of_order(step: int, last: int) -> str:

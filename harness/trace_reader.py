@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.errors import TraceError
-from harness.trace import ConfigTypes, Floats, Ints, StepLine, Trace, TraceHeader, one_line, out_of_order
+from harness.trace import EARLY_STEPS, ConfigTypes, Floats, Ints, StepLine, Trace, TraceHeader, one_line, out_of_order
 
 LONGEST_LINE = 1 << 20  # bytes; the norms of every parameter of the largest network take a twentieth of it
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
@@ -23,7 +23,7 @@ def read_trace(
     """Read and check a whole trace, `.jsonl` or `.jsonl.gz`.
 
     `allow_truncated`: the prefix of a killed run is fine, an unfinished last line is left out.
-    `with_lines`: keep the steps that carry optional channels. `with_digest`: compute `sha256`.
+    `with_lines`: keep every step that carries optional channels, not only early ones. `with_digest`: compute `sha256`.
 
     Raises: TraceError `file:line: what`.
     """
@@ -135,8 +135,8 @@ class _Reader:
         self.loss.append(np.fromiter([line.loss for line in steps], np.float64, count))
         self.lr.append(np.fromiter([line.lr for line in steps], np.float64, count))
         self.digests.update({line.step: line.batch_sha256 for line in steps if line.batch_sha256 is not None})
-        if self.with_lines:
-            self.lines.update({line.step: line for line in steps if has_channels(line)})
+        kept = steps if self.with_lines else steps[: max(0, EARLY_STEPS - (self.steps - count))]
+        self.lines.update({line.step: line for line in kept if has_channels(line)})
 
     def _decode_at_once(self, text: bytes) -> list[StepLine] | None:
         """The steps of whole lines, or None when something may be wrong with one of them.
@@ -181,7 +181,8 @@ class _Reader:
 
 def has_channels(line: StepLine) -> bool:
     """Whether a step carries any optional channel but its wall time."""
-    channels = (line.grad_norm, line.param_norm, line.grad_norms, line.param_norms, line.batch_sha256)
+    norms = (line.grad_norm, line.param_norm, line.update_norm, line.grad_norms, line.param_norms, line.update_norms)
+    channels = (*norms, line.batch_sha256)
     return any(channel is not None for channel in channels)
 
 

@@ -36,8 +36,9 @@ from harness.optimizers import Adam, Sgd
 from harness.oracle.cases import PLAIN
 from harness.oracle.examination import judge, optimizers_apart
 from harness.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
-from harness.oracle.side_by_side import SideBySide, Step
+from harness.oracle.side_by_side import SideBySide
 from harness.shapes import Graph, infer_shapes
+from harness.sides import Step
 from harness.spec import DType
 from tests.programs import drawn
 from tests.test_networks import config, network

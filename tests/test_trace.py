@@ -16,7 +16,7 @@ from sample_traces import HEADER, header, lines, text
 
 from harness import trace_reader
 from harness.errors import TraceError
-from harness.trace import TraceWriter
+from harness.trace import EARLY_STEPS, TraceWriter
 from harness.trace_reader import LONGEST_LINE, read_trace
 
 STEP = {"kind": "step", "step": 1, "epoch": 0, "loss": 2.5, "lr": 0.001}
@@ -168,7 +168,14 @@ def test_digests_lines_and_the_file_digest(tmp_path):
     assert sorted(trace.lines) == [1, 2]
     assert trace.lines[2].grad_norms == {"w": 1.5}
     assert trace.sha256 == hashlib.sha256(content).hexdigest()
-    assert read(tmp_path, content).lines == {}
+
+
+def test_norms_of_early_steps_are_always_kept_and_later_ones_on_request(tmp_path):
+    content = text([*lines(0), *(step(step=k, update_norms={"w": float(k)}) for k in range(1, 3001))])
+    assert sorted(read(tmp_path, content).lines) == list(range(1, EARLY_STEPS + 1))
+    kept = read(tmp_path, content, with_lines=True).lines
+    assert len(kept) == 3000
+    assert kept[3000].update_norms == {"w": 3000.0}
 
 
 def test_gzip_reads_like_plain_and_has_the_digest_of_the_plain_bytes(tmp_path):

@@ -17,7 +17,7 @@ from harness.shapes import Node
 from harness.spec import Conventions, DType, Shape
 
 ElementType = Literal["f32", "f64", "i32", "ui32", "i1"]
-Task = Literal["forward", "backward", "update", "grad_norms", "param_norms"]
+Task = Literal["forward", "backward", "update", "grad_norms", "param_norms", "update_norms"]
 
 
 @dataclass(frozen=True)

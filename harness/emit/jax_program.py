@@ -132,10 +132,12 @@ def number(x):
     return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
 
 
-def observations(x, labels, grad_norms, param_norms):
+def observations(x, labels, grads, before, params):
     """The optional channels of a step: norms, and a digest of the batch that was really fed."""
     observed = {}
-    for kind, values in (("grad", np.asarray(grad_norms)), ("param", np.asarray(param_norms))):
+    moves = jax.tree.map(jnp.subtract, params, before)
+    for kind, tensors in (("grad", grads), ("param", before), ("update", moves)):
+        values = np.asarray(norms(tensors))
         wide = values.astype(np.float64)
         observed[f"{kind}_norm"] = number(np.sqrt(np.sum(wide * wide)))
         observed[f"{kind}_norms"] = {name: number(value) for name, value in zip(PARAMS, values)}
@@ -207,16 +209,16 @@ def main():
                 shuffle(shuffled_order, epoch)
                 order = np.array(shuffled_order)
             rows = order[batch * BATCH : (batch + 1) * BATCH]
-            started = time.perf_counter()
-            x, y = jax.device_put((fed(images, rows), labels[rows]), split)
             lr = learning_rate(step, steps_per_epoch)
             observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
-            param_norms = norms(params) if observed else None
+            before = jax.tree.map(jnp.copy, params) if observed else None
+            started = time.perf_counter()
+            x, y = jax.device_put((fed(images, rows), labels[rows]), split)
             loss, params, slots, stats, grads = train_step(params, slots, stats, x, y, DTYPE(lr), DTYPE(step))
             record = {"kind": "step", "step": step, "epoch": epoch, "loss": number(loss), "lr": number(lr)}
             wall_ms = 1000 * (time.perf_counter() - started)
             if observed:
-                record |= observations(x, y, norms(grads), param_norms)
+                record |= observations(x, y, grads, before, params)
             record["wall_ms"] = round(wall_ms, 3)
             print(json.dumps(record), file=trace)
             if batch == 0 or step == planned:

@@ -3,7 +3,8 @@
 The order of a function's arguments and results is the interface between the modules and whoever runs them:
 `train_step`: parameters, optimizer slots (slot by slot), running statistics, x, labels, lr, t ->
               loss, parameters, slots, statistics, gradients.
-`norms`:      gradients, parameters -> the Euclidean norm of each, in two vectors.
+`norms`:      gradients, parameters before, parameters after -> the Euclidean norms of gradients, of parameters before
+              and of their moves, in three vectors.
 `logits`:     parameters, running statistics, x -> logits.
 `update`:     parameters, slots, gradients, lr, t -> parameters, slots; the end of the step alone, for the oracle.
 
@@ -155,19 +156,21 @@ def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
 
 
 def _norms(graph: Graph, dtype: DType, conventions: Conventions) -> tuple[HloBuilder, list[Value]]:
-    """The Euclidean norms of the gradients, as one vector, and those of the parameters.
+    """The Euclidean norms of the gradients, as one vector, those of the parameters, and those of the parameters' moves.
 
     Rows are summed first and their sums then: one sum over everything adds up in sequence and loses four digits in f32.
     """
     h = HloBuilder(dtype, conventions)
     results = []
-    kinds: tuple[tuple[str, Task], ...] = (("grad", "grad_norms"), ("param", "param_norms"))
+    kinds: tuple[tuple[str, Task], ...] = (("grad", "grad_norms"), ("param", "param_norms"), ("update", "update_norms"))
     for kind, task in kinds:
         squares = []
         for p in graph.params:
             name = f"{p.name}.{kind}"
-            x = h.input(name, p.shape)
+            x = h.input(name if kind != "update" else f"{p.name}.after", p.shape)
             with h.at(None, name, task):
+                if kind == "update":
+                    x = h.sub(x, h.inputs[f"{p.name}.param"], "move")
                 total = h.mul(x, x, "square")
                 if len(p.shape) > 1:
                     total = h.sum(total, tuple(range(1, len(p.shape))), "row_sums")

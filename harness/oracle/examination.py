@@ -20,8 +20,9 @@ from harness.oracle.judgement import (
     rounding_decides,
     update_difference,
 )
-from harness.oracle.side_by_side import Batch, SideBySide, Step, Tensors
+from harness.oracle.side_by_side import SideBySide
 from harness.shapes import Graph, size
+from harness.sides import Batch, Step, Tensors
 from harness.spec import DType, Param, TrainConfig
 
 STEPS = 3
@@ -117,7 +118,7 @@ def optimizers_apart(both: SideBySide) -> Worst:
         tensors = {}
         for p in kinds.values():
             spread = rng.normal(size=p.shape) * 10 ** rng.uniform(smallest, 0, p.shape)
-            tensors[p.name] = np.where(rng.random(p.shape) < 0.1, 0, spread).astype(both.script.DTYPE)
+            tensors[p.name] = np.where(rng.random(p.shape) < 0.1, 0, spread).astype(both.sides[0].kind)
         return tensors
 
     start, gradients = draw(-6), [draw(-12) for _ in range(STEPS)]

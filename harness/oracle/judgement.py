@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.oracle.side_by_side import Moved, Step, Tensors
+from harness.sides import Moved, Step, Tensors
 from harness.spec import DType, Optimizer
 
 GRADIENT = {"f32": 5e-3, "f64": 1e-9}

@@ -104,9 +104,10 @@ class Trainer:
         self._state, gradients = results[: -self._params], results[-self._params :]
         return d.get(loss), gradients
 
-    def norms(self, gradients: Sequence[Any], parameters: Sequence[Any]) -> list[Array]:
-        """The Euclidean norms of the gradients, and those of the parameters, given on the device."""
-        return [self._device.get(view) for view in self._device.call("norms", [*gradients, *parameters])]
+    def norms(self, gradients: Sequence[Any], before: Sequence[Any]) -> list[Array]:
+        """The Euclidean norms of the gradients, of the parameters before the step, and of what it moved them by."""
+        arguments = [*gradients, *before, *self.parameters]
+        return [self._device.get(view) for view in self._device.call("norms", arguments)]
 
     def logits(self, x: Array) -> Array:
         """Logits of a batch, with running statistics."""
@@ -130,16 +131,14 @@ def learning_rate(config: SimpleNamespace, step: int, steps_per_epoch: int) -> n
 
 
 def observations(
-    names: Sequence[str], x: Array, labels: Array, grad_norms: Array, param_norms: Array
+    names: Sequence[str], x: Array, labels: Array, grad_norms: Array, param_norms: Array, update_norms: Array
 ) -> dict[str, Any]:
     """The optional channels of a step. Source: traces/README.md."""
-    return {
-        "grad_norm": math.hypot(*map(float, grad_norms)),
-        "param_norm": math.hypot(*map(float, param_norms)),
-        "grad_norms": dict(zip(names, map(float, grad_norms), strict=True)),
-        "param_norms": dict(zip(names, map(float, param_norms), strict=True)),
-        "batch_sha256": batch_sha256(x, labels),
-    }
+    observed: dict[str, Any] = {}
+    for kind, norms in (("grad", grad_norms), ("param", param_norms), ("update", update_norms)):
+        observed[f"{kind}_norm"] = math.hypot(*map(float, norms))
+        observed[f"{kind}_norms"] = dict(zip(names, map(float, norms), strict=True))
+    return observed | {"batch_sha256": batch_sha256(x, labels)}
 
 
 def open_trace(path: Path, header: dict[str, Any]) -> TraceWriter:

@@ -1206,8 +1206,24 @@ module @train_step {
     %dense1_w_param: tensor<3136x512xf32>,
     %dense1_b_param: tensor<512xf32>,
     %dense2_w_param: tensor<512x10xf32>,
-    %dense2_b_param: tensor<10xf32>
-  ) -> (tensor<16xf32>, tensor<16xf32>) {
+    %dense2_b_param: tensor<10xf32>,
+    %conv1_w_after: tensor<32x1x3x3xf32>,
+    %conv1_gamma_after: tensor<32xf32>,
+    %conv1_beta_after: tensor<32xf32>,
+    %conv2_w_after: tensor<32x32x3x3xf32>,
+    %conv2_gamma_after: tensor<32xf32>,
+    %conv2_beta_after: tensor<32xf32>,
+    %conv3_w_after: tensor<64x32x3x3xf32>,
+    %conv3_gamma_after: tensor<64xf32>,
+    %conv3_beta_after: tensor<64xf32>,
+    %conv4_w_after: tensor<64x64x3x3xf32>,
+    %conv4_gamma_after: tensor<64xf32>,
+    %conv4_beta_after: tensor<64xf32>,
+    %dense1_w_after: tensor<3136x512xf32>,
+    %dense1_b_after: tensor<512xf32>,
+    %dense2_w_after: tensor<512x10xf32>,
+    %dense2_b_after: tensor<10xf32>
+  ) -> (tensor<16xf32>, tensor<16xf32>, tensor<16xf32>) {
     %conv1_w_grad_square = stablehlo.multiply %conv1_w_grad, %conv1_w_grad : tensor<32x1x3x3xf32>
     %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
     %conv1_w_grad_row_sums = stablehlo.reduce(%conv1_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x1x3x3xf32>, tensor<f32>) -> tensor<32xf32>
@@ -1321,6 +1337,78 @@ module @train_step {
     %dense2_b_param_sum_1 = stablehlo.reshape %dense2_b_param_sum : (tensor<f32>) -> tensor<1xf32>
     %param_squares = stablehlo.concatenate %conv1_w_param_sum_1, %conv1_gamma_param_sum_1, %conv1_beta_param_sum_1, %conv2_w_param_sum_1, %conv2_gamma_param_sum_1, %conv2_beta_param_sum_1, %conv3_w_param_sum_1, %conv3_gamma_param_sum_1, %conv3_beta_param_sum_1, %conv4_w_param_sum_1, %conv4_gamma_param_sum_1, %conv4_beta_param_sum_1, %dense1_w_param_sum_1, %dense1_b_param_sum_1, %dense2_w_param_sum_1, %dense2_b_param_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
     %param_norms = stablehlo.sqrt %param_squares : tensor<16xf32>
-    return %grad_norms, %param_norms : tensor<16xf32>, tensor<16xf32>
+    %conv1_w_update_move = stablehlo.subtract %conv1_w_after, %conv1_w_param : tensor<32x1x3x3xf32>
+    %conv1_w_update_square = stablehlo.multiply %conv1_w_update_move, %conv1_w_update_move : tensor<32x1x3x3xf32>
+    %conv1_w_update_row_sums = stablehlo.reduce(%conv1_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x1x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %conv1_w_update_sum = stablehlo.reduce(%conv1_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_w_update_sum_1 = stablehlo.reshape %conv1_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv1_gamma_update_move = stablehlo.subtract %conv1_gamma_after, %conv1_gamma_param : tensor<32xf32>
+    %conv1_gamma_update_square = stablehlo.multiply %conv1_gamma_update_move, %conv1_gamma_update_move : tensor<32xf32>
+    %conv1_gamma_update_sum = stablehlo.reduce(%conv1_gamma_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_gamma_update_sum_1 = stablehlo.reshape %conv1_gamma_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv1_beta_update_move = stablehlo.subtract %conv1_beta_after, %conv1_beta_param : tensor<32xf32>
+    %conv1_beta_update_square = stablehlo.multiply %conv1_beta_update_move, %conv1_beta_update_move : tensor<32xf32>
+    %conv1_beta_update_sum = stablehlo.reduce(%conv1_beta_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv1_beta_update_sum_1 = stablehlo.reshape %conv1_beta_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_w_update_move = stablehlo.subtract %conv2_w_after, %conv2_w_param : tensor<32x32x3x3xf32>
+    %conv2_w_update_square = stablehlo.multiply %conv2_w_update_move, %conv2_w_update_move : tensor<32x32x3x3xf32>
+    %conv2_w_update_row_sums = stablehlo.reduce(%conv2_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x32x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %conv2_w_update_sum = stablehlo.reduce(%conv2_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_w_update_sum_1 = stablehlo.reshape %conv2_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_gamma_update_move = stablehlo.subtract %conv2_gamma_after, %conv2_gamma_param : tensor<32xf32>
+    %conv2_gamma_update_square = stablehlo.multiply %conv2_gamma_update_move, %conv2_gamma_update_move : tensor<32xf32>
+    %conv2_gamma_update_sum = stablehlo.reduce(%conv2_gamma_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_gamma_update_sum_1 = stablehlo.reshape %conv2_gamma_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv2_beta_update_move = stablehlo.subtract %conv2_beta_after, %conv2_beta_param : tensor<32xf32>
+    %conv2_beta_update_square = stablehlo.multiply %conv2_beta_update_move, %conv2_beta_update_move : tensor<32xf32>
+    %conv2_beta_update_sum = stablehlo.reduce(%conv2_beta_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %conv2_beta_update_sum_1 = stablehlo.reshape %conv2_beta_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_w_update_move = stablehlo.subtract %conv3_w_after, %conv3_w_param : tensor<64x32x3x3xf32>
+    %conv3_w_update_square = stablehlo.multiply %conv3_w_update_move, %conv3_w_update_move : tensor<64x32x3x3xf32>
+    %conv3_w_update_row_sums = stablehlo.reduce(%conv3_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x32x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %conv3_w_update_sum = stablehlo.reduce(%conv3_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_w_update_sum_1 = stablehlo.reshape %conv3_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_gamma_update_move = stablehlo.subtract %conv3_gamma_after, %conv3_gamma_param : tensor<64xf32>
+    %conv3_gamma_update_square = stablehlo.multiply %conv3_gamma_update_move, %conv3_gamma_update_move : tensor<64xf32>
+    %conv3_gamma_update_sum = stablehlo.reduce(%conv3_gamma_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_gamma_update_sum_1 = stablehlo.reshape %conv3_gamma_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv3_beta_update_move = stablehlo.subtract %conv3_beta_after, %conv3_beta_param : tensor<64xf32>
+    %conv3_beta_update_square = stablehlo.multiply %conv3_beta_update_move, %conv3_beta_update_move : tensor<64xf32>
+    %conv3_beta_update_sum = stablehlo.reduce(%conv3_beta_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv3_beta_update_sum_1 = stablehlo.reshape %conv3_beta_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_w_update_move = stablehlo.subtract %conv4_w_after, %conv4_w_param : tensor<64x64x3x3xf32>
+    %conv4_w_update_square = stablehlo.multiply %conv4_w_update_move, %conv4_w_update_move : tensor<64x64x3x3xf32>
+    %conv4_w_update_row_sums = stablehlo.reduce(%conv4_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x64x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %conv4_w_update_sum = stablehlo.reduce(%conv4_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_w_update_sum_1 = stablehlo.reshape %conv4_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_gamma_update_move = stablehlo.subtract %conv4_gamma_after, %conv4_gamma_param : tensor<64xf32>
+    %conv4_gamma_update_square = stablehlo.multiply %conv4_gamma_update_move, %conv4_gamma_update_move : tensor<64xf32>
+    %conv4_gamma_update_sum = stablehlo.reduce(%conv4_gamma_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_gamma_update_sum_1 = stablehlo.reshape %conv4_gamma_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %conv4_beta_update_move = stablehlo.subtract %conv4_beta_after, %conv4_beta_param : tensor<64xf32>
+    %conv4_beta_update_square = stablehlo.multiply %conv4_beta_update_move, %conv4_beta_update_move : tensor<64xf32>
+    %conv4_beta_update_sum = stablehlo.reduce(%conv4_beta_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %conv4_beta_update_sum_1 = stablehlo.reshape %conv4_beta_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_w_update_move = stablehlo.subtract %dense1_w_after, %dense1_w_param : tensor<3136x512xf32>
+    %dense1_w_update_square = stablehlo.multiply %dense1_w_update_move, %dense1_w_update_move : tensor<3136x512xf32>
+    %dense1_w_update_row_sums = stablehlo.reduce(%dense1_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<3136x512xf32>, tensor<f32>) -> tensor<3136xf32>
+    %dense1_w_update_sum = stablehlo.reduce(%dense1_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<3136xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_w_update_sum_1 = stablehlo.reshape %dense1_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_b_update_move = stablehlo.subtract %dense1_b_after, %dense1_b_param : tensor<512xf32>
+    %dense1_b_update_square = stablehlo.multiply %dense1_b_update_move, %dense1_b_update_move : tensor<512xf32>
+    %dense1_b_update_sum = stablehlo.reduce(%dense1_b_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_b_update_sum_1 = stablehlo.reshape %dense1_b_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_w_update_move = stablehlo.subtract %dense2_w_after, %dense2_w_param : tensor<512x10xf32>
+    %dense2_w_update_square = stablehlo.multiply %dense2_w_update_move, %dense2_w_update_move : tensor<512x10xf32>
+    %dense2_w_update_row_sums = stablehlo.reduce(%dense2_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense2_w_update_sum = stablehlo.reduce(%dense2_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_w_update_sum_1 = stablehlo.reshape %dense2_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_b_update_move = stablehlo.subtract %dense2_b_after, %dense2_b_param : tensor<10xf32>
+    %dense2_b_update_square = stablehlo.multiply %dense2_b_update_move, %dense2_b_update_move : tensor<10xf32>
+    %dense2_b_update_sum = stablehlo.reduce(%dense2_b_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_b_update_sum_1 = stablehlo.reshape %dense2_b_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %update_squares = stablehlo.concatenate %conv1_w_update_sum_1, %conv1_gamma_update_sum_1, %conv1_beta_update_sum_1, %conv2_w_update_sum_1, %conv2_gamma_update_sum_1, %conv2_beta_update_sum_1, %conv3_w_update_sum_1, %conv3_gamma_update_sum_1, %conv3_beta_update_sum_1, %conv4_w_update_sum_1, %conv4_gamma_update_sum_1, %conv4_beta_update_sum_1, %dense1_w_update_sum_1, %dense1_b_update_sum_1, %dense2_w_update_sum_1, %dense2_b_update_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
+    %update_norms = stablehlo.sqrt %update_squares : tensor<16xf32>
+    return %grad_norms, %param_norms, %update_norms : tensor<16xf32>, tensor<16xf32>, tensor<16xf32>
   }
 }

@@ -258,8 +258,14 @@ module @train_step {
     %dense2_w_param: tensor<512x512xf32>,
     %dense2_b_param: tensor<512xf32>,
     %dense3_w_param: tensor<512x10xf32>,
-    %dense3_b_param: tensor<10xf32>
-  ) -> (tensor<6xf32>, tensor<6xf32>) {
+    %dense3_b_param: tensor<10xf32>,
+    %dense1_w_after: tensor<784x512xf32>,
+    %dense1_b_after: tensor<512xf32>,
+    %dense2_w_after: tensor<512x512xf32>,
+    %dense2_b_after: tensor<512xf32>,
+    %dense3_w_after: tensor<512x10xf32>,
+    %dense3_b_after: tensor<10xf32>
+  ) -> (tensor<6xf32>, tensor<6xf32>, tensor<6xf32>) {
     %dense1_w_grad_square = stablehlo.multiply %dense1_w_grad, %dense1_w_grad : tensor<784x512xf32>
     %c_0 = stablehlo.constant dense<0.0> : tensor<f32>
     %dense1_w_grad_row_sums = stablehlo.reduce(%dense1_w_grad_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<784x512xf32>, tensor<f32>) -> tensor<784xf32>
@@ -307,6 +313,35 @@ module @train_step {
     %dense3_b_param_sum_1 = stablehlo.reshape %dense3_b_param_sum : (tensor<f32>) -> tensor<1xf32>
     %param_squares = stablehlo.concatenate %dense1_w_param_sum_1, %dense1_b_param_sum_1, %dense2_w_param_sum_1, %dense2_b_param_sum_1, %dense3_w_param_sum_1, %dense3_b_param_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
     %param_norms = stablehlo.sqrt %param_squares : tensor<6xf32>
-    return %grad_norms, %param_norms : tensor<6xf32>, tensor<6xf32>
+    %dense1_w_update_move = stablehlo.subtract %dense1_w_after, %dense1_w_param : tensor<784x512xf32>
+    %dense1_w_update_square = stablehlo.multiply %dense1_w_update_move, %dense1_w_update_move : tensor<784x512xf32>
+    %dense1_w_update_row_sums = stablehlo.reduce(%dense1_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<784x512xf32>, tensor<f32>) -> tensor<784xf32>
+    %dense1_w_update_sum = stablehlo.reduce(%dense1_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<784xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_w_update_sum_1 = stablehlo.reshape %dense1_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense1_b_update_move = stablehlo.subtract %dense1_b_after, %dense1_b_param : tensor<512xf32>
+    %dense1_b_update_square = stablehlo.multiply %dense1_b_update_move, %dense1_b_update_move : tensor<512xf32>
+    %dense1_b_update_sum = stablehlo.reduce(%dense1_b_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense1_b_update_sum_1 = stablehlo.reshape %dense1_b_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_w_update_move = stablehlo.subtract %dense2_w_after, %dense2_w_param : tensor<512x512xf32>
+    %dense2_w_update_square = stablehlo.multiply %dense2_w_update_move, %dense2_w_update_move : tensor<512x512xf32>
+    %dense2_w_update_row_sums = stablehlo.reduce(%dense2_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x512xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense2_w_update_sum = stablehlo.reduce(%dense2_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_w_update_sum_1 = stablehlo.reshape %dense2_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense2_b_update_move = stablehlo.subtract %dense2_b_after, %dense2_b_param : tensor<512xf32>
+    %dense2_b_update_square = stablehlo.multiply %dense2_b_update_move, %dense2_b_update_move : tensor<512xf32>
+    %dense2_b_update_sum = stablehlo.reduce(%dense2_b_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense2_b_update_sum_1 = stablehlo.reshape %dense2_b_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense3_w_update_move = stablehlo.subtract %dense3_w_after, %dense3_w_param : tensor<512x10xf32>
+    %dense3_w_update_square = stablehlo.multiply %dense3_w_update_move, %dense3_w_update_move : tensor<512x10xf32>
+    %dense3_w_update_row_sums = stablehlo.reduce(%dense3_w_update_square init: %c_0) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %dense3_w_update_sum = stablehlo.reduce(%dense3_w_update_row_sums init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %dense3_w_update_sum_1 = stablehlo.reshape %dense3_w_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %dense3_b_update_move = stablehlo.subtract %dense3_b_after, %dense3_b_param : tensor<10xf32>
+    %dense3_b_update_square = stablehlo.multiply %dense3_b_update_move, %dense3_b_update_move : tensor<10xf32>
+    %dense3_b_update_sum = stablehlo.reduce(%dense3_b_update_square init: %c_0) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %dense3_b_update_sum_1 = stablehlo.reshape %dense3_b_update_sum : (tensor<f32>) -> tensor<1xf32>
+    %update_squares = stablehlo.concatenate %dense1_w_update_sum_1, %dense1_b_update_sum_1, %dense2_w_update_sum_1, %dense2_b_update_sum_1, %dense3_w_update_sum_1, %dense3_b_update_sum_1, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
+    %update_norms = stablehlo.sqrt %update_squares : tensor<6xf32>
+    return %grad_norms, %param_norms, %update_norms : tensor<6xf32>, tensor<6xf32>, tensor<6xf32>
   }
 }

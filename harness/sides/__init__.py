@@ -1,0 +1,24 @@
+"""Both programs of a network in this process, fed alike: the emitted script by JAX, the emitted modules by IREE.
+
+A side emits its program when it is made, so that rules replaced at that moment reach this side only. Whole runs, with
+their time limits, environment and files, are cells (`harness.run`); a side serves where single steps are looked into.
+"""
+
+from harness.sides.phase2 import Phase2, script_module
+from harness.sides.phase3 import Phase3
+from harness.sides.recorded import recorded
+from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tensors
+
+__all__ = [
+    "SHARED",
+    "Array",
+    "Batch",
+    "Moved",
+    "Phase2",
+    "Phase3",
+    "Side",
+    "Step",
+    "Tensors",
+    "recorded",
+    "script_module",
+]

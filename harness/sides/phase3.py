@@ -1,0 +1,80 @@
+"""The side of the emitted modules: gradients derived by hand, compiled by IREE for the CPU."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from harness.backends import BACKENDS
+from harness.emit.phase3 import emit_phase3
+from harness.emit.train_step import emit_train_step, emit_update
+from harness.run.compile import compile_module
+from harness.run.iree_runner import Device, Trainer, learning_rate
+from harness.shapes import Graph
+from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tensors
+from harness.spec import Conventions, DType, TrainConfig, describe
+
+
+class Phase3(Side):
+    """The modules, compiled when first called.
+
+    Raises: RuleError for a missing rule; EmitError when a module does not verify or compile.
+    """
+
+    pipeline = "phase3"
+
+    def __init__(
+        self, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions = SHARED, init_seed: int = 42
+    ) -> None:
+        super().__init__(graph, config, dtype, conventions, init_seed)
+        _, self.plan = emit_phase3(graph, config, dtype, conventions, init_seed=init_seed)
+        self.text = emit_train_step(graph, config, dtype, conventions, observed=False)  # norms compile for long
+        self._config = SimpleNamespace(**describe(config))
+        self._train_step: Device | None = None
+        self._updates: dict[tuple[str, ...], str] = {}
+
+    def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
+        """The runner's."""
+        return learning_rate(self._config, t, steps_per_epoch)
+
+    def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
+        """One training step a batch, by the modules' `train_step`."""
+        if self._train_step is None:
+            self._train_step = self._device(self.text, "train_step")
+        device = self._train_step
+        trainer = Trainer(device, self.plan, self.initial() if initial is None else initial)
+        steps = []
+        for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
+            loss, grads = trainer.step(batch.x, batch.labels, rate, t)
+            found, params = ([device.get(view) for view in views] for views in (grads, trainer.parameters))
+            steps.append(Step(float(loss), self._named(found), self._named(params)))
+        return steps
+
+    def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
+        """The modules' `update`, emitted for just these parameters."""
+        some = replace(self.graph, params=tuple(p for p in self.graph.params if p.name in params))
+        names = [p.name for p in some.params]
+        device = self._device(emit_update(some, self.config, self.dtype, self.conventions), "update")
+        kind = params[names[0]].dtype
+        rate = device.put(np.array(np.float32(self.config.lr), kind))
+        slot_names = [f"{name}.{slot}" for slot in self.config.optimizer.slots for name in names]
+        state = [device.put(params[name]) for name in names]
+        state += [device.put(np.zeros_like(params[name])) for _ in self.config.optimizer.slots for name in names]
+        moved = []
+        for t, grads in enumerate(gradients, 1):
+            fed = [device.put(grads[name]) for name in names]
+            state = device.call("update", [*state, *fed, rate, device.put(np.array(t, kind))])
+            found = [device.get(view) for view in state]
+            slots = dict(zip(slot_names, found[len(names) :], strict=True))
+            moved.append(Moved(dict(zip(names, found, strict=False)), slots))
+        return moved
+
+    def _device(self, text: str, what: str) -> Device:
+        backend = BACKENDS["cpu"]
+        module = compile_module(text, backend.compile_flags(), f"{self.graph.spec.name}, {what}")
+        return Device(backend.hal_device, [module.path])
+
+    def _named(self, tensors: Any) -> Tensors:
+        return dict(zip(self.names, tensors, strict=True))

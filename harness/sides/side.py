@@ -1,0 +1,86 @@
+"""What both sides have in common: the facts they are made from, what they are fed and what they give."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.initbin import initial_parameters
+from harness.shapes import Graph, size
+from harness.spec import Conventions, DType, TrainConfig
+
+Array = npt.NDArray[Any]
+Tensors = dict[str, Array]
+SHARED = Conventions()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step is fed. Shapes: x (B, *input), labels (B,) i32."""
+
+    x: Array
+    labels: Array
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one side: the loss and the gradients before the update, the parameters after it."""
+
+    loss: float
+    grads: Tensors
+    params: Tensors
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Parameters and optimizer slots after an update; slots are called `param.slot`."""
+
+    params: Tensors
+    slots: Tensors
+
+
+class Side(ABC):
+    """The program of one pipeline for one network."""
+
+    pipeline: ClassVar[str]
+
+    def __init__(
+        self, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions = SHARED, init_seed: int = 42
+    ) -> None:
+        self.graph, self.config, self.dtype, self.conventions = graph, config, dtype, conventions
+        self.init_seed = init_seed
+        self.names = [p.name for p in graph.params]
+
+    @property
+    def kind(self) -> type[np.floating]:
+        """The numpy type of the side's tensors."""
+        return np.float32 if self.dtype == "f32" else np.float64
+
+    def initial(self) -> Array:
+        """The initial parameters as one f32 vector. Shapes: (total_params,)."""
+        return np.concatenate([p.ravel() for p in initial_parameters(self.graph.params, self.init_seed)])
+
+    def split(self, flat: Array) -> list[Array]:
+        """A vector of all parameters as one array each, in the order of the table."""
+        ends = np.cumsum([size(p.shape) for p in self.graph.params])
+        parts = np.split(flat, ends[:-1])
+        return [part.reshape(p.shape) for part, p in zip(parts, self.graph.params, strict=True)]
+
+    def rates(self, steps: int, steps_per_epoch: int) -> list[np.float32]:
+        """The learning rates of the first steps, by this side's own formula."""
+        return [self.learning_rate(t, steps_per_epoch) for t in range(1, steps + 1)]
+
+    @abstractmethod
+    def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
+        """The learning rate of step t, from 1."""
+
+    @abstractmethod
+    def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
+        """One training step a batch, from `initial` (total_params,) or else the parameters of the init seed."""
+
+    @abstractmethod
+    def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
+        """The update alone at the base rate, from slots of zero, once for each set of gradients."""
