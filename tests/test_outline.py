@@ -40,7 +40,7 @@ def called(text: str) -> dict[str, int]:
 def test_alike_blocks_are_written_once() -> None:
     """The first block differs from the rest by its stride and projection and stays in place."""
     text = text_of(RESIDUAL)
-    tasks = ("", "_backward", "_update", "_grad_norms", "_param_norms")
+    tasks = ("", "_backward", "_update", "_grad_norms", "_param_norms", "_update_norms")
     assert called(text) == {f"residual1_block{task}": 3 for task in tasks}
     assert "  // For residual1.b2, residual1.b3, residual1.b4.\n  func.func private @residual1_block(" in text
     assert "  // For residual1.b4, residual1.b3, residual1.b2.\n  func.func private @residual1_block_backward(" in text

@@ -23,6 +23,8 @@ from tests.tiny_programs import (
     blank_files,
 )
 
+KINDS = ("grad", "param", "update")
+
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
@@ -50,7 +52,7 @@ def test_with_nothing_set_both_train_alike(programs: Programs, tmp_path: Path) -
         observed = [step["step"] for step in run.steps if set(step) == PLAIN | CHANNELS]
         assert observed == [1, 2, 3, 4, 5, 6, 7, 8, 64]
         assert all(set(step) == PLAIN for step in run.steps if step["step"] not in observed)
-        assert list(run.steps[0]["grad_norms"]) == list(run.steps[0]["param_norms"]) == [p.name for p in GRAPH.params]
+        assert all(list(run.steps[0][f"{kind}_norms"]) == [p.name for p in GRAPH.params] for kind in KINDS)
         assert run.column("lr") == [expected_rate(step // EPOCH_STEPS) for step in range(ALL_STEPS)]
     np.testing.assert_allclose(two.column("loss")[:4], three.column("loss")[:4], rtol=1e-5)
     assert abs(two.correct - three.correct) <= 1
@@ -72,9 +74,9 @@ def test_shuffled_batches_are_the_same_and_change_with_the_epoch(
     assert fed == three.column("batch_sha256")
     assert len(set(fed)) == steps == len(two.steps) == len(three.steps)
     rtol = {"f32": 1e-5, "f64": 1e-12}[dtype]
-    for key in ("loss", "grad_norm", "param_norm"):
+    for key in ("loss", *(f"{kind}_norm" for kind in KINDS)):
         np.testing.assert_allclose(two.column(key)[:4], three.column(key)[:4], rtol=rtol, err_msg=key)
-    for key in ("grad_norms", "param_norms"):
+    for key in (f"{kind}_norms" for kind in KINDS):
         for name in (p.name for p in GRAPH.params):
             left, right = (run.steps[0][key][name] for run in (two, three))
             assert left == pytest.approx(right, rel=rtol, abs=rtol), (key, name)

@@ -155,14 +155,12 @@ class Normalisation:
 class Task:
     """What a network may be trained on: `facts` when it is given nothing else.
 
-    `any_side`: images are fed at the network's own size, those of `facts` upsampled. `full_test`: even a run that is
-    limited to a few steps ends with the whole test set, since that takes a moment only.
+    `any_side`: images are fed at the network's own size, those of `facts` upsampled.
     """
 
     facts: DataSetFacts
     normalisation: Normalisation | None = None
     any_side: bool = False
-    full_test: bool = False
 
     @property
     def synthetic(self) -> DataSetFacts:
@@ -171,7 +169,7 @@ class Task:
 
 
 TASKS = {
-    "mnist": Task(MNIST, full_test=True),
+    "mnist": Task(MNIST),
     "cifar10": Task(CIFAR10),
     "imagenette": Task(CIFAR10, Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), any_side=True),
 }

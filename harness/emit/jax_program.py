@@ -4,7 +4,6 @@ It carries its own small readers and generators on purpose: the script stands al
 programs of other pipelines.
 """
 
-from harness.data import TASKS
 from harness.emit.source import Source
 from harness.spec import TrainConfig
 
@@ -223,15 +222,7 @@ def main():
             print(json.dumps(record), file=trace)
             if batch == 0 or step == planned:
                 print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
-"""
 
-TEST_ALL = """
-    correct = accuracy(params, stats, test_images, test_labels)
-    print(f"test accuracy: {correct / len(test_labels):.4f} ({correct}/{len(test_labels)})")
-"""
-
-# What a run costs that is to be short: its test is no longer than its training.
-TEST_SOME = """
     tested = len(test_labels) if planned == total_steps else min(len(test_labels), planned * BATCH)
     correct = accuracy(params, stats, test_images[:tested], test_labels[:tested])
     print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
@@ -264,11 +255,11 @@ def write_learning_rate(out: Source, config: TrainConfig) -> None:
             out.line("return np.float32(LR)")
 
 
-def write_main(out: Source, config: TrainConfig, dataset: str) -> None:
+def write_main(out: Source, config: TrainConfig) -> None:
     """Write `accuracy` and `main`, and what starts it."""
     out.text(ACCURACY)
     out.gap()
     main = MAIN.replace("fed(images, rows)", "fed(images, rows, epoch)") if config.augment else MAIN
-    out.text(main + (TEST_ALL if TASKS[dataset].full_test else TEST_SOME))
+    out.text(main)
     out.gap()
     out.text(START)

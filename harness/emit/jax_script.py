@@ -54,7 +54,7 @@ def emit_jax_script(
     out.gap()
     out.text(jax_program.TRACE)
     out.gap()
-    jax_program.write_main(out, config, spec.dataset)
+    jax_program.write_main(out, config)
     try:
         compile(str(out), f"{spec.name}.py", "exec")
     except SyntaxError as error:

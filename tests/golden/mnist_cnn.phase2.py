@@ -514,8 +514,9 @@ def main():
             if batch == 0 or step == planned:
                 print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
 
-    correct = accuracy(params, stats, test_images, test_labels)
-    print(f"test accuracy: {correct / len(test_labels):.4f} ({correct}/{len(test_labels)})")
+    tested = len(test_labels) if planned == total_steps else min(len(test_labels), planned * BATCH)
+    correct = accuracy(params, stats, test_images[:tested], test_labels[:tested])
+    print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
 
 
 if __name__ == "__main__":
