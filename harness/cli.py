@@ -106,6 +106,7 @@ seed_option = click.option(
     show_default=True,
     help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
 )
+@click.option("--ladder/--no-ladder", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell.")
 @click.option(
@@ -132,6 +133,7 @@ def verify(
     shuffle: bool,
     eager: bool,
     channels: str,
+    ladder: bool,
     compile_all: bool,
     timeout: float | None,
     externals: tuple[str, ...],
@@ -170,6 +172,7 @@ def verify(
         shuffle=shuffle,
         eager=eager,
         channels=channels,
+        ladder=ladder,
         compile_all=compile_all,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parse_externals(externals),

@@ -9,6 +9,7 @@ import numpy as np
 from harness.recording import Recording
 from harness.tolerance import (
     DEFAULT_MODE,
+    Bools,
     Mode,
     Smallest,
     allowance,
@@ -20,6 +21,8 @@ from harness.tolerance import (
 from harness.trace import Floats, Trace
 
 DEFAULT_WINDOW = 8
+# How far two learning rates may be apart, relatively, and as a part of the largest rate of the run.
+RATE_RTOL, RATE_ATOL = 1e-5, 1e-6
 # Header keys that must not differ, beside those of `config`. A key that only one side has is unknown, not different.
 IDENTITY = (
     "netspec_name",
@@ -106,9 +109,10 @@ class Numbers:
     `first_beyond`: first compared step whose loss is beyond the mode's tolerance, judged or not.
     `nonfinite_a`, `nonfinite_b`: first step where loss or learning rate is not finite.
     `lr_beyond`, `epoch_beyond`: first compared step whose learning rate or epoch does not agree.
+    `close`: whether the loss of a step is within the mode's tolerance.
     `epochs`: empty when the two sides disagree about where epochs begin. `full`: the whole configured run was compared.
 
-    Shapes: loss_a, loss_b, delta, lr_a, lr_b (compared,). Units: nats.
+    Shapes: close, loss_a, loss_b, delta, lr_a, lr_b (compared,). Units: nats.
     """
 
     compared: int
@@ -126,6 +130,7 @@ class Numbers:
     epoch_beyond: int | None
     epochs: tuple[EpochMean, ...]
     full: bool
+    close: Bools = field(repr=False)
     loss_a: Floats = field(repr=False)
     loss_b: Floats = field(repr=False)
     delta: Floats = field(repr=False)
@@ -197,8 +202,12 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
     mode, judged = judging.mode, judging.judged(compared)
     loss_a, loss_b, lr_a, lr_b = (column[:compared] for column in (a.loss, b.loss, a.lr, b.lr))
     delta, lr_delta = difference(loss_a, loss_b), difference(lr_a, lr_b)
-    # An absolute tolerance made for losses would let any learning rate pass: only the print resolution is added.
-    lr_atol = 0.0 if mode.name == "bitwise" else lr_resolution
+    close = delta <= allowance(loss_a, loss_b, mode.atol, mode.rtol)
+    # The modes' tolerances are made for losses, which are chaotic. Rates are not: they may differ by the rounding of
+    # f32 arithmetic on either side, and of the digits that were printed.
+    lr_atol, lr_rtol = 0.0, 0.0
+    if mode.name != "bitwise" and compared:
+        lr_atol, lr_rtol = lr_resolution + RATE_ATOL * float(np.maximum(np.abs(lr_a), np.abs(lr_b)).max()), RATE_RTOL
     max_step, lr_max_step = _largest(delta), _largest(lr_delta)
     epoch_beyond = first_false(a.epoch[:compared] == b.epoch[:compared])
     epochs = _epoch_means(a, b, compared) if epoch_beyond is None else ()
@@ -208,15 +217,16 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
         median=float(np.median(delta)) if compared else None,
         max=float(delta[max_step - 1]) if max_step else None,
         max_step=max_step,
-        first_beyond=first_false(delta <= allowance(loss_a, loss_b, mode.atol, mode.rtol)),
+        first_beyond=first_false(close),
         smallest=find_smallest(loss_a[:judged], loss_b[:judged], mode),
         nonfinite_a=first_false(np.isfinite(loss_a) & np.isfinite(lr_a)),
         nonfinite_b=first_false(np.isfinite(loss_b) & np.isfinite(lr_b)),
         lr_max=float(lr_delta[lr_max_step - 1]) if lr_max_step else None,
         lr_max_step=lr_max_step,
-        lr_beyond=first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, mode.rtol)),
+        lr_beyond=first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, lr_rtol)),
         epoch_beyond=epoch_beyond,
         epochs=epochs,
+        close=close,
         full=compared == a.steps == b.steps and _is_full(a, b, epochs),
         loss_a=loss_a,
         loss_b=loss_b,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.backends import BACKENDS, Presence, presence
 from harness.cells import Cell, relation
-from harness.compare import Judging, compare
+from harness.compare import Comparison, Judging, compare
 from harness.data.batches import steps_per_epoch
 from harness.data.dataset import DataChoice, resolve_data
 from harness.errors import ContractError, EmitError
@@ -29,6 +29,7 @@ from harness.run.provenance import provenance
 from harness.spec import DType
 from harness.trace import one_line
 from harness.verdict import Verdict
+from harness.verdict.ladder import RUNG_STEPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +50,21 @@ class Options:
     channels: str = "default"
     compile_all: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
+    ladder: bool = True
+    is_evidence: bool = False
     externals: tuple[External, ...] = ()
 
     @property
     def folder(self) -> Path:
-        """Where traces go."""
-        return self.out / "traces"
+        """Where traces go; those of cells that are evidence for others, into a folder in it."""
+        return self.out / "traces" / ("evidence" if self.is_evidence else "")
+
+    @property
+    def rung(self) -> "Options":
+        """The next rung of the precision ladder: the first steps again, in f64 on the CPU, looked at closely."""
+        steps = RUNG_STEPS if self.steps is None else min(RUNG_STEPS, self.steps)
+        rung = replace(self, dtype="f64", steps=steps, channels="all", eager=False)
+        return replace(rung, ladder=False, is_evidence=True)
 
     def planned_steps(self, examples: int) -> int:
         """Steps of every cell, given the number of training images."""
@@ -104,13 +114,14 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that verify found. `rows` are the pairs."""
+    """Everything that verify found. `rows` are the pairs, `evidence` the cells that were run for their sake only."""
 
     options: Options
     data: DataChoice
     init_sha256: str
     cells: tuple[CellResult, ...]
     rows: tuple[PairRow, ...]
+    evidence: tuple[CellResult, ...] = ()
 
 
 def verify(options: Options) -> Outcome:
@@ -131,7 +142,9 @@ def verify(options: Options) -> Outcome:
         with CellProgress() as progress:
             for cell, asked in _cells(options):
                 results.append(_run(options, cell, asked, build, init, data, progress))
-        return Outcome(options, data, init_sha256, tuple(results), tuple(_judge(options, results)))
+            rungs = [_run(rung, cell, True, build, init, data, progress) for rung, cell in _rungs(options, results)]
+        rows = tuple(_judge(options, results, rungs))
+        return Outcome(options, data, init_sha256, tuple(results), rows, tuple(rungs))
 
 
 @contextmanager
@@ -157,10 +170,20 @@ def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
         yield options.cell(external.name, names[0]), True
 
 
+def _rungs(options: Options, results: Sequence[CellResult]) -> Iterator[tuple[Options, Cell]]:
+    """The cells of the precision ladder: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
+    names = [r.cell.pipeline for r in results if r.cell.backend == "cpu" and r.manifest.status == "complete"]
+    ours = [name for name in PIPELINES if name in names]
+    if options.ladder and options.dtype == "f32" and len(ours) > 1:
+        for name in ours:
+            yield options.rung, options.rung.cell(name, "cpu")
+
+
 def _run(
     options: Options, cell: Cell, asked: bool, build: Path, init: Path, data: DataChoice, progress: CellProgress
 ) -> CellResult:
     plan = CellPlan(cell.name, (), options.folder, cell.backend, cell.pipeline)
+    name = cell.short_name if not options.is_evidence else f"{cell.short_name} in {cell.dtype}"
     present = presence(cell.backend, cell.pipeline)
     if not present:
         reason = present.reason
@@ -169,12 +192,12 @@ def _run(
         return CellResult(cell, plan, refuse(plan, reason), absent=True, asked=asked)
     external = next((e for e in options.externals if e.name == cell.pipeline), None)
     try:
-        with progress.preparing(cell.short_name):
+        with progress.preparing(name):
             program = external_program(external, cell) if external else PIPELINES[cell.pipeline].prepare(cell, build)
     except EmitError as error:
         return CellResult(cell, plan, refuse(plan, str(error)), asked=asked)
     plan = _plan(options, plan, program, init, data, present)
-    with progress.running(cell.short_name, plan.planned_steps) as on_progress:
+    with progress.running(name, plan.planned_steps) as on_progress:
         return CellResult(cell, plan, run_cell(plan, on_progress), asked=asked)
 
 
@@ -206,7 +229,7 @@ def _compile_only(cell: Cell, build: Path) -> str:
     return "compiled, not run"
 
 
-def _judge(options: Options, results: Sequence[CellResult]) -> Iterable[PairRow]:
+def _judge(options: Options, results: Sequence[CellResult], rungs: Sequence[CellResult]) -> Iterable[PairRow]:
     """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for."""
     there = [result for result in results if result.asked or not result.absent]
     for left, right in itertools.combinations(there, 2):
@@ -220,7 +243,19 @@ def _judge(options: Options, results: Sequence[CellResult]) -> Iterable[PairRow]
             yield PairRow(*names, verdict=missing, note="; ".join(notes), kind=kind)
         else:
             a, b = (_recording(options, result.plan) for result in (left, right))
-            yield replace(judge_pair(compare(a, b, options.judging), kind), a=names[0], b=names[1])
+            ladder = _ladder(options, left.cell, right.cell, rungs)
+            yield replace(judge_pair(compare(a, b, options.judging), kind, ladder), a=names[0], b=names[1])
+
+
+def _ladder(options: Options, a: Cell, b: Cell, rungs: Sequence[CellResult]) -> Comparison | str | None:
+    """The same pair in f64, or what is the matter with it; None when it was not run."""
+    pair = [rung for cell in (a, b) for rung in rungs if rung.cell.pipeline == cell.pipeline]
+    if len(pair) < 2 or {a.backend, b.backend} != {"cpu"} or a.pipeline == b.pipeline:
+        return None
+    if notes := [f"{rung.cell.name}: {rung.note}" for rung in pair if rung.note]:
+        return "; ".join(notes)
+    left, right = (_recording(options, rung.plan) for rung in pair)
+    return compare(left, right)
 
 
 def _recording(options: Options, plan: CellPlan) -> Recording:

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.manifest import Manifest
 from harness.recording import Recording
-from harness.trace import Trace, TraceHeader, TraceWriter
+from harness.trace import StepLine, Trace, TraceHeader, TraceWriter
 
 CONFIG: dict[str, Any] = {
     "lr": 0.001,
@@ -49,14 +49,27 @@ def trace(
     per_epoch: int = 468,
     epoch: Sequence[int] | None = None,
     digests: Mapping[int, str] | None = None,
+    norms: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     path: str = "traces/sample.jsonl",
     **header_keys: Any,
 ) -> Trace:
-    """A trace in memory."""
+    """A trace in memory. `norms`: by kind (`grad_norms`, …) and parameter, for every step."""
     loss = np.array(losses, np.float64)
     epochs = np.arange(len(loss)) // per_epoch if epoch is None else np.array(epoch)
     rates = np.broadcast_to(np.array(lr, np.float64), loss.shape)
-    return Trace(path, header(**header_keys), epochs.astype(np.int64), loss, rates, digests or {})
+    steps = {
+        k + 1: StepLine(
+            kind="step",
+            step=k + 1,
+            epoch=int(epochs[k]),
+            loss=float(loss[k]),
+            lr=float(rates[k]),
+            **{kind: {name: float(column[k]) for name, column in of.items()} for kind, of in (norms or {}).items()},
+        )
+        for k in range(len(loss))
+        if norms
+    }
+    return Trace(path, header(**header_keys), epochs.astype(np.int64), loss, rates, digests or {}, steps)
 
 
 def recording(losses: Sequence[float] | np.ndarray, *, manifest: Manifest | None = None, **keys: Any) -> Recording:

@@ -53,7 +53,9 @@ def test_one_step_of_the_window_beyond_tolerance_fails(step):
     b = np.ones(8)
     b[step - 1] = 1.2
     found = of(np.ones(8), b)
-    assert (found.status, found.gate, found.place) == ("FAIL", "window", f"step {step}")
+    gate = {1: "forward", 2: "backward and optimizer", 3: "backward and optimizer"}.get(step, "window")
+    assert (found.status, found.gate, found.place) == ("FAIL", gate, f"step {step}")
+    assert found.fault == {1: "forward", 2: "backward", 3: "optimizer"}.get(step, "numerics")
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
@@ -186,7 +188,7 @@ def test_unequal_counts_need_steps_and_enough_of_them():
 def test_a_gate_that_fails_decides_even_when_the_run_is_short():
     a, b = recording([1.0] * 4, planned_steps=8), recording([2.0] * 3)
     found = judged(a, b)
-    assert (found.status, found.gate) == ("FAIL", "window")
+    assert (found.status, found.gate, found.fault) == ("FAIL", "forward", "forward")
 
 
 def test_the_place_tells_what_that_step_is_the_first_to_see():
@@ -200,7 +202,7 @@ def test_schedules_that_differ_fail_where_they_begin_to():
     a = recording([1.0] * 20)
     found = judged(a, recording([1.0] * 20, lr=[0.001] * 15 + [0.0005] * 5))
     assert (found.status, found.gate, found.place) == ("FAIL", "schedule", "step 16")
-    assert found.reason == "the learning rates of step 16 are 0.001 and 0.0005, further apart than rtol 0.1."
+    assert found.reason == "the learning rates of step 16 are 0.001 and 0.0005, further apart than rounding."
     found = judged(a, recording([1.0] * 20, per_epoch=10))
     assert found.reason == "step 11 is in epoch 0 of A and in epoch 1 of B."
     assert (found.gate, found.place) == ("schedule", "step 11")
@@ -274,8 +276,8 @@ def test_accuracy_of_a_short_run_or_an_unknown_one_is_not_reached():
 def test_a_short_run_passes_and_lists_what_it_did_not_reach():
     found = of([1.0] * 200, [1.0] * 200, planned_steps=200)
     assert (found.status, found.exit_code) == ("PASS", 0)
-    assert found.unreached == ("data", "epoch means", "accuracy")
-    assert found.reason == "every gate reached passed; not reached: data, epoch means, accuracy."
+    assert found.unreached == ("data", "ladder", "epoch means", "accuracy")
+    assert found.reason == "every gate reached passed; not reached: data, ladder, epoch means, accuracy."
 
 
 def test_a_gate_is_a_function_in_a_list(monkeypatch):
@@ -347,7 +349,7 @@ def test_rows_of_a_summary():
         compare(recording([1.0] * 3, path="x/a.jsonl"), recording([1.0, 1.25, 1.5], path="x/b.jsonl.gz"))
     )
     assert summary_table([passing, ABSENT, ASKED]) == [
-        ["a vs b", "0", "2.50e-01", "2.50e-01", "5.00e-01", "FAIL (window: step 2)"],
+        ["a vs b", "0", "2.50e-01", "2.50e-01", "5.00e-01", "FAIL (backward and optimizer: step 2)"],
         ["mlp.phase2-cuda vs mlp.phase3-cuda", "-", "-", "-", "-", "compiled, not run: no CUDA device"],
         [ASKED.name, "-", "-", "-", "-", "INCONCLUSIVE (complete; compiled, not run)"],
     ]

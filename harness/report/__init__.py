@@ -33,11 +33,11 @@ class PairRow:
         return f"{self.a} vs {self.b}"
 
 
-def judge_pair(comparison: Comparison, kind: str = "") -> PairRow:
-    """The row of a comparison, judged, its sides named after their files."""
+def judge_pair(comparison: Comparison, kind: str = "", ladder: Comparison | str | None = None) -> PairRow:
+    """The row of a comparison, judged, its sides named after their files. `ladder`: as for `judge`."""
     a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
-    return PairRow(*names, comparison, judge(comparison), kind=kind)
+    return PairRow(*names, comparison, judge(comparison, ladder), kind=kind)
 
 
 def exit_code(rows: Iterable[PairRow]) -> int:
@@ -150,7 +150,8 @@ def show_verdict(row: PairRow) -> str:
 def show_sentence(verdict: Verdict) -> str:
     """The verdict with its reason, as one sentence."""
     gate = f"{verdict.gate}: " if verdict.gate else ""
-    return f"{verdict.status}: {gate}{verdict.reason}"
+    fault = f" ({verdict.fault})" if verdict.fault else ""
+    return f"{verdict.status}{fault}: {gate}{verdict.reason}"
 
 
 def show(value: float | None) -> str:

@@ -11,7 +11,7 @@ from harness.report import PairRow, exit_code
 from harness.trace import to_number
 
 DIFF_VERSION = 1
-_COLUMNS = ("loss_a", "loss_b", "delta", "lr_a", "lr_b")  # whole columns stay in the traces
+_COLUMNS = ("close", "loss_a", "loss_b", "delta", "lr_a", "lr_b")  # whole columns stay in the traces
 
 
 def render(rows: Sequence[PairRow], code: int | None = None) -> str:
@@ -30,7 +30,7 @@ def describe_pair(row: PairRow) -> dict[str, Any]:
     if row.comparison is not None:
         pair |= _describe_comparison(row.comparison)
     if row.verdict is not None:
-        verdict = {name: getattr(row.verdict, name) for name in ("status", "gate", "reason", "place")}
+        verdict = {name: getattr(row.verdict, name) for name in ("status", "fault", "gate", "reason", "place")}
         pair["gates"] = [dataclasses.asdict(line) for line in row.verdict.evidence]
         pair["verdict"] = verdict | {"unreached": list(row.verdict.unreached), "exit_code": row.verdict.exit_code}
     described: dict[str, Any] = plain(pair)

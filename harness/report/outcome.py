@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
 from harness.atomicfile import replace_file
-from harness.report import as_json, exit_code, markdown, show_sentence, text
+from harness.report import as_json, exit_code, markdown, text
 from harness.shapes import dims
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 from harness.verify import CellResult, Outcome
@@ -38,22 +36,18 @@ def headline(outcome: Outcome) -> str:
 
 
 def for_terminal(outcome: Outcome) -> str:
-    """Cells, the table of pairs, then a sentence a judged pair."""
-    cells = text.printable(
-        tabulate(_cell_rows(outcome.cells), headers=CELL_COLUMNS, tablefmt="simple", disable_numparse=True)
-    )
-    sentences = [f"{row.name}: {show_sentence(row.verdict)}" for row in outcome.rows if row.verdict is not None]
+    """Cells, the table of pairs, then the evidence and the verdict of each judged pair."""
+    cells = text.printable(text.table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
+    pairs = [text.render_verdict(row.verdict, row.name) for row in outcome.rows if row.verdict is not None]
     facts = "\n".join(f"{name:<9} {value}" for name, value in _facts(outcome))
-    return (
-        "\n".join([facts, "", cells, "", text.render_summary(outcome.rows), *sentences, "", headline(outcome)]) + "\n"
-    )
+    return "\n".join([facts, "", cells, "", text.render_summary(outcome.rows), *pairs, headline(outcome)]) + "\n"
 
 
 def for_markdown(outcome: Outcome) -> str:
     """The same, with a section for each pair that was compared."""
     parts = [f"# {outcome.options.model.spec.name}", headline(outcome)]
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(outcome)))
-    parts.append(markdown.table(CELL_COLUMNS, _cell_rows(outcome.cells)))
+    parts.append(markdown.table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
     for kind in CROSS:
         of_kind = [row for row in outcome.rows if row.kind == kind]
         if of_kind:
@@ -80,7 +74,8 @@ def for_json(outcome: Outcome) -> str:
         "data_sha256": outcome.data.data_sha256,
         "init_seed": options.init_seed,
         "init_sha256": outcome.init_sha256,
-        "cells": [_cell_facts(cell) for cell in outcome.cells],
+        "cells": [_cell_facts(cell, options.out) for cell in outcome.cells],
+        "evidence": [_cell_facts(cell, options.out) for cell in outcome.evidence],
         "pairs": [as_json.describe_pair(row) for row in outcome.rows],
         "exit_code": outcome_exit_code(outcome),
     }
@@ -128,7 +123,7 @@ def _cell_rows(cells: Sequence[CellResult]) -> list[list[str]]:
     return rows
 
 
-def _cell_facts(cell: CellResult) -> dict[str, Any]:
+def _cell_facts(cell: CellResult, out: Path) -> dict[str, Any]:
     manifest = cell.manifest
     return {
         "cell": cell.cell.name,
@@ -140,6 +135,6 @@ def _cell_facts(cell: CellResult) -> dict[str, Any]:
         "steps_written": manifest.steps_written,
         "test_accuracy": manifest.test_accuracy,
         "wall_s": manifest.wall_s,
-        "trace": os.path.relpath(cell.plan.trace, cell.plan.folder.parent),
+        "trace": os.path.relpath(cell.plan.trace, out),
         "trace_sha256": manifest.trace_sha256,
     }

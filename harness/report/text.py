@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness import report
 from harness.report import PairRow
+from harness.verdict import Verdict
 
 
 def render_pair(row: PairRow) -> str:
@@ -19,9 +20,14 @@ def render_pair(row: PairRow) -> str:
             lines += ["", table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
             lines += report.describe_tolerance(row.comparison)
     if row.verdict is not None:
-        lines += ["", table(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""]
-        lines.append(report.show_sentence(row.verdict))
-    return printable("\n".join(lines)) + "\n"
+        lines += ["", render_verdict(row.verdict)]
+    return printable("\n".join(lines).rstrip("\n")) + "\n"
+
+
+def render_verdict(verdict: Verdict, name: str = "") -> str:
+    """A line of evidence a gate, then the verdict as a sentence, about the pair of that name."""
+    gates = [table(report.GATE_COLUMNS, report.gate_table(verdict)), ""] if verdict.evidence else []
+    return printable("\n".join([*gates, f"{name}: " * bool(name) + report.show_sentence(verdict)])) + "\n"
 
 
 def printable(text: str) -> str:

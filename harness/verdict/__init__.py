@@ -1,11 +1,11 @@
 """What a comparison means: every gate says one line, and the lines together are the verdict."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.compare import Comparison
-from harness.verdict.evidence import Evidence
+from harness.verdict.evidence import Case, Evidence, Fault
 from harness.verdict.gates import GATES
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -14,13 +14,14 @@ EXIT_CODES: dict[Status, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNREADABLE = 2
 INCONCLUSIVE = 3
 _WORST_FIRST = (2, 1, 3, 0)
+_IN_ROUNDING = ("finite", "forward", "backward and optimizer", "window")  # gates whose tolerance has room for rounding
 
 
 @dataclass(frozen=True)
 class Verdict:
     """PASS, FAIL or INCONCLUSIVE. `gate`, `reason` and `place` are those of the first gate that decided.
 
-    `gate` is None for a pass, and `place` is None when there is none to name.
+    `gate` is None for a pass, `place` when there is none to name; `fault` says of which kind a failure is.
     """
 
     status: Status
@@ -28,6 +29,7 @@ class Verdict:
     reason: str
     place: str | None
     evidence: tuple[Evidence, ...] = ()
+    fault: Fault | None = None
 
     @property
     def unreached(self) -> tuple[str, ...]:
@@ -40,18 +42,35 @@ class Verdict:
         return EXIT_CODES[self.status]
 
 
-def judge(comparison: Comparison) -> Verdict:
-    """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS."""
-    evidence = tuple(gate(comparison) for gate in GATES)
+def judge(comparison: Comparison, ladder: Comparison | str | None = None) -> Verdict:
+    """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS.
+
+    `ladder`: the same pair in f64, or why there is none though it was tried. A pair in f64 is its own.
+    """
+    if ladder is None and all(side.trace.header.dtype == "f64" for side in (comparison.a, comparison.b)):
+        ladder = comparison
+    case = Case(comparison, ladder)
+    evidence = tuple(gate(case) for gate in GATES)
     for line in evidence:
         if line.outcome == "fail":
-            return Verdict("FAIL", line.gate, line.line, line.place, evidence)
+            return Verdict("FAIL", line.gate, line.line, line.place, evidence, _fault(line, evidence))
     for line in evidence:
         if line.outcome == "inconclusive":
             return Verdict("INCONCLUSIVE", line.gate, line.line, line.place, evidence)
     unreached = [line.gate for line in evidence if line.outcome == "unreached"]
     reason = "every gate passed" if not unreached else f"every gate reached passed; not reached: {', '.join(unreached)}"
     return Verdict("PASS", None, reason + ".", None, evidence)
+
+
+def _fault(first: Evidence, evidence: Sequence[Evidence]) -> Fault | None:
+    """The kind of failure. f64 tells causes apart that f32 blurs; where it shows none, f32 rounds wrongly."""
+    ladder = next(line for line in evidence if line.gate == "ladder")
+    if first.gate in _IN_ROUNDING:
+        if ladder.outcome == "fail":
+            return ladder.fault
+        if ladder.outcome == "pass":
+            return "numerics"
+    return first.fault
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:

@@ -1,14 +1,18 @@
-"""What one gate found."""
+"""What one gate found, and what it was given."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.compare import Comparison
+
 Outcome = Literal["pass", "fail", "inconclusive", "unreached", "note"]
+# What went wrong. numerics: the mathematics agree, and the rounding does not. training: the runs as wholes.
+Fault = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics", "training"]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One gate's line. `place`: where it failed (a step, an epoch, a header key).
+    """One gate's line. `place`: where it failed (a step, an epoch, a header key). `fault`: what kind of failure it is.
 
     A "note" decides nothing; "unreached" means that the pair holds nothing for this gate to judge.
     """
@@ -17,3 +21,12 @@ class Evidence:
     outcome: Outcome
     line: str
     place: str | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of a pair. `ladder`: the same pair in f64, or why there is none though it was tried."""
+
+    comparison: Comparison
+    ladder: Comparison | str | None = None

@@ -1,0 +1,117 @@
+"""The precision ladder: what f64 shows decides, and names the kind of fault by the first channel that differs."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sample_traces import recording
+
+from harness.compare import compare
+from harness.manifest import Manifest
+from harness.recording import Recording
+from harness.verdict import Verdict, judge
+from harness.verdict.ladder import SAME
+
+LOSSES = [2.0, 1.5, 1.25]
+NORMS = {
+    "grad_norms": {"w": [1.0, 0.5, 0.25], "b": [0.1, 0.1, 0.1], "noise": [1e-17, 2e-17, 3e-17]},
+    "update_norms": {"w": [0.3, 0.2, 0.1], "b": [0.01, 0.02, 0.03], "noise": [1e-9, 2e-9, 1e-9]},
+}
+
+
+def rung(
+    losses: list[float] = LOSSES, changes: dict[tuple[str, str, int], float] | None = None, **keys: Any
+) -> Recording:
+    """A side in f64; `changes` scale the norm of (kind, parameter, step)."""
+    norms = {kind: {name: list(column) for name, column in of.items()} for kind, of in NORMS.items()}
+    for (kind, name, step), factor in (changes or {}).items():
+        norms[kind][name][step - 1] *= factor
+    return recording(losses, norms=norms, dtype="f64", **keys)
+
+
+def climb(other: Recording, f32: tuple[list[float], list[float]] = (LOSSES, LOSSES)) -> Verdict:
+    a, b = (recording(losses, dtype="f32") for losses in f32)
+    return judge(compare(a, b), compare(rung(), other))
+
+
+def line_of(found: Verdict) -> str:
+    return next(line.line for line in found.evidence if line.gate == "ladder")
+
+
+def test_what_is_equal_but_for_rounding_passes_and_says_by_how_much_it_shrank() -> None:
+    coarse = [loss + 2.0**-21 for loss in LOSSES]
+    found = climb(rung([loss + 2.0**-50 for loss in LOSSES]), (LOSSES, coarse))
+    assert found.status == "PASS"
+    assert line_of(found).startswith(
+        "steps 1-3: losses 4.8e-07 apart in f32 and 8.9e-16 in f64, a ratio of 2^29; of 7 channels"
+    )
+
+
+@pytest.mark.parametrize(
+    ("losses", "changes", "fault", "place"),
+    [
+        ([2.0 + 1e-7, 1.5, 1.25], {("grad_norms", "w", 1): 2}, "forward", "step 1, loss"),
+        (LOSSES, {("grad_norms", "w", 1): 1.0035, ("update_norms", "w", 1): 1.1}, "backward", "step 1, gradient of w"),
+        (LOSSES, {("update_norms", "b", 1): 1.001}, "optimizer", "step 1, update of b"),
+        (LOSSES, {("update_norms", "w", 3): 1 + 1e-8}, "optimizer", "step 3, update of w"),
+        ([2.0, 1.5 + 1e-6, 1.25], {}, "backward", "step 2, loss"),
+    ],
+)
+def test_the_first_channel_that_differs_names_the_fault(
+    losses: list[float], changes: Changes, fault: str, place: str
+) -> None:
+    found = climb(rung(losses, changes))
+    assert (found.status, found.gate, found.fault, found.place) == ("FAIL", "ladder", fault, place)
+    assert found.exit_code == 1
+
+
+def test_another_rate_makes_another_update_a_matter_of_the_schedule() -> None:
+    other = rung(changes={("update_norms", "w", 2): 1.001}, lr=[0.001, 0.001 * (1 + 2e-6), 0.001])
+    assert climb(other).fault == "schedule"
+
+
+def test_a_gradient_that_is_rounding_noise_on_both_sides_is_no_difference() -> None:
+    assert climb(rung(changes={("grad_norms", "noise", step): 7.0 for step in (1, 2, 3)})).status == "PASS"
+
+
+def test_a_norm_that_is_not_finite_is_a_difference() -> None:
+    assert climb(rung(changes={("grad_norms", "w", 1): np.nan})).fault == "backward"
+
+
+def test_f32_that_is_too_far_apart_while_f64_agrees_is_a_matter_of_numerics() -> None:
+    found = climb(rung(), (LOSSES, [2.0, 1.0, 1.25]))
+    assert (found.gate, found.fault) == ("backward and optimizer", "numerics")
+
+
+def test_f32_that_is_too_far_apart_takes_its_cause_from_f64() -> None:
+    found = climb(rung(changes={("update_norms", "w", 1): 2}), (LOSSES, [2.0, 1.0, 1.25]))
+    assert (found.gate, found.fault) == ("backward and optimizer", "optimizer")
+
+
+def test_rungs_that_were_fed_otherwise_are_a_matter_of_the_data() -> None:
+    pair = compare(rung(digests={1: "aa"}), rung(digests={1: "bb"}))
+    found = judge(compare(recording(LOSSES), recording(LOSSES)), pair)
+    assert (found.status, found.gate, found.fault) == ("FAIL", "ladder", "data")
+
+
+def test_a_rung_that_is_missing_or_broken_is_never_a_pass() -> None:
+    pair = compare(recording(LOSSES), recording(LOSSES))
+    found = judge(pair, "phase3-cpu.f64: crashed: out of memory")
+    assert (found.status, found.gate) == ("INCONCLUSIVE", "ladder")
+    assert "phase3-cpu.f64: crashed: out of memory" in found.reason
+    broken = Recording(rung().trace, Manifest(status="crashed", steps_written=3))
+    assert judge(pair, compare(rung(), broken)).status == "INCONCLUSIVE"
+    assert judge(pair, compare(rung([]), rung([]))).status == "INCONCLUSIVE"
+
+
+def test_a_pair_in_f64_is_its_own_rung() -> None:
+    apart = 10 * SAME
+    found = judge(compare(rung(), rung([2.0, 1.5 * (1 + apart), 1.25])))
+    assert (found.status, found.gate) == ("FAIL", "ladder")
+    assert "f32" not in found.reason
+
+
+def test_traces_without_norms_are_compared_by_their_losses() -> None:
+    a, b = (recording(losses, dtype="f64") for losses in (LOSSES, [2.0, 1.5, 1.2501]))
+    found = judge(compare(a, b))
+    assert (found.gate, found.fault, found.place) == ("ladder", "backward", "step 3, loss")
