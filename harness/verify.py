@@ -229,7 +229,7 @@ def _compile_only(cell: Cell, build: Path) -> str:
     return "compiled, not run"
 
 
-def _judge(options: Options, results: Sequence[CellResult], rungs: Sequence[CellResult]) -> Iterable[PairRow]:
+def _judge(options: Options, results: Sequence[CellResult], rungs: Sequence[CellResult] = ()) -> Iterable[PairRow]:
     """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for."""
     there = [result for result in results if result.asked or not result.absent]
     for left, right in itertools.combinations(there, 2):

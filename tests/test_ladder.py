@@ -19,9 +19,10 @@ NORMS = {
 }
 
 
-def rung(
-    losses: list[float] = LOSSES, changes: dict[tuple[str, str, int], float] | None = None, **keys: Any
-) -> Recording:
+Changes = dict[tuple[str, str, int], float]
+
+
+def rung(losses: list[float] = LOSSES, changes: Changes | None = None, **keys: Any) -> Recording:
     """A side in f64; `changes` scale the norm of (kind, parameter, step)."""
     norms = {kind: {name: list(column) for name, column in of.items()} for kind, of in NORMS.items()}
     for (kind, name, step), factor in (changes or {}).items():
