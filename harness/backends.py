@@ -183,7 +183,7 @@ class Presence:
         return self.device is not None
 
 
-_RUNTIMES = {"phase2": "jax", "phase3": "iree"}
+_RUNTIMES = {"phase2": "jax", "phase3": "iree", "phase2-iree": "iree", "phase3-xla": "jax"}
 
 
 @cache

@@ -7,6 +7,17 @@ from harness.spec import DType
 
 DEFAULT_INIT_SEED = 42
 
+# What a pipeline of this project consists of: how the gradient is derived, and what compiles it. The two diagonals of
+# this square are the pipelines and the controls.
+FACTORS = {
+    "phase2": ("autodiff", "XLA"),
+    "phase2-iree": ("autodiff", "IREE"),
+    "phase3-xla": ("by hand", "XLA"),
+    "phase3": ("by hand", "IREE"),
+}
+_CONTROLS = ("phase2-iree", "phase3-xla")
+EDGES = ("same-derivation", "same-compiler")
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -47,8 +58,11 @@ class Cell:
 def relation(a: Cell, b: Cell) -> str | None:
     """What a pair of cells tells: which single factor differs, or None when several do.
 
-    Only phase 2 can be eager, so that between pipelines this is no factor of its own.
+    Only phase 2 can be eager, so that between pipelines this is no factor of its own. A control is there for its square
+    alone, and pairs with the two corners beside it.
     """
+    if not {a.pipeline, b.pipeline}.isdisjoint(_CONTROLS):
+        return _edge(a.pipeline, b.pipeline) if a.backend == b.backend else None
     if a.backend == b.backend and a.pipeline == b.pipeline:
         return "cross-mode" if a.eager != b.eager else None
     if a.backend == b.backend:
@@ -56,3 +70,10 @@ def relation(a: Cell, b: Cell) -> str | None:
     if a.pipeline == b.pipeline and a.eager == b.eager:
         return "cross-vendor" if "phase3" in a.pipeline else "cross-platform"
     return None
+
+
+def _edge(a: str, b: str) -> str | None:
+    """The factor that two corners of the square share; None for the same corner, a diagonal or somebody else's."""
+    if a == b or a not in FACTORS or b not in FACTORS:
+        return None
+    return next((edge for edge, x, y in zip(EDGES, FACTORS[a], FACTORS[b], strict=True) if x == y), None)

@@ -107,6 +107,7 @@ seed_option = click.option(
     help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
 )
 @click.option("--ladder/--no-ladder", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default.")
+@click.option("--square", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell.")
 @click.option(
@@ -134,6 +135,7 @@ def verify(
     eager: bool,
     channels: str,
     ladder: bool,
+    square: bool,
     compile_all: bool,
     timeout: float | None,
     externals: tuple[str, ...],
@@ -153,6 +155,8 @@ def verify(
 
     if all_steps and window is not None:
         raise click.UsageError("--window and --all-steps exclude each other.")
+    if square and eager:
+        raise click.UsageError("--square and --eager exclude each other: the corners of a square are compiled.")
     for name in backends or ():
         backend(name)
     loaded = load_model(model)
@@ -176,6 +180,7 @@ def verify(
         compile_all=compile_all,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parse_externals(externals),
+        square=square,
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup, and has to stay so

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +51,7 @@ def emit_phase2_files(cell: Cell, folder: Path) -> list[Path]:
     text = emit_jax_script(
         model.graph, model.config, cell.dtype, conventions, command=command, init_seed=cell.init_seed
     )
-    path = folder / f"{_stem(cell)}.py"
+    path = folder / f"{stem(cell)}.py"
     path.write_text(text)
     return [path]
 
@@ -75,12 +75,19 @@ def emit_phase3_files(cell: Cell, folder: Path) -> list[Path]:
     """Write the two modules and the plan."""
     model = cell.model
     conventions = PROFILES[cell.profile]["phase3"]
-    texts, plan = emit_phase3(model.graph, model.config, cell.dtype, conventions, init_seed=cell.init_seed)
+    texts, plan = emit_phase3(
+        model.graph, model.config, cell.dtype, conventions, init_seed=cell.init_seed, pipeline=cell.pipeline
+    )
+    return write_modules(cell, folder, texts, plan)
+
+
+def write_modules(cell: Cell, folder: Path, texts: dict[str, str], plan: dict[str, Any]) -> list[Path]:
+    """Write modules by the name of their function, and the plan that the runner is given with them, as the last."""
     paths = []
     for function, text in texts.items():
-        paths.append(folder / f"{_stem(cell)}.{function}.mlir")
+        paths.append(folder / f"{stem(cell)}.{function}.mlir")
         paths[-1].write_text(text)
-    paths.append(folder / f"{_stem(cell)}.plan.json")
+    paths.append(folder / f"{stem(cell)}.plan.json")
     paths[-1].write_text(json.dumps(plan, indent=1))
     return paths
 
@@ -91,15 +98,23 @@ def compile_phase3(cell: Cell, folder: Path) -> tuple[Path, list[Compiled]]:
     Raises: EmitError when the compiler refuses one.
     """
     *modules, plan = emit_phase3_files(cell, folder)
+    return plan, compile_modules(cell, modules)
+
+
+def compile_modules(cell: Cell, modules: Sequence[Path]) -> list[Compiled]:
+    """Compile modules for the cell's backend, in their order. Raises: EmitError when the compiler refuses one."""
     flags = BACKENDS[cell.backend].compile_flags()
     with ThreadPoolExecutor() as pool:
-        compiled = pool.map(lambda path: compile_module(path.read_text(), flags, path.name), modules)
-        return plan, list(compiled)
+        return list(pool.map(lambda path: compile_module(path.read_text(), flags, path.name), modules))
 
 
 def prepare_phase3(cell: Cell, folder: Path) -> Program:
     """The IREE runner with the compiled modules."""
-    plan, compiled = compile_phase3(cell, folder)
+    return iree_program(cell, *compile_phase3(cell, folder))
+
+
+def iree_program(cell: Cell, plan: Path, compiled: Sequence[Compiled]) -> Program:
+    """The runner with compiled modules on IREE."""
     backend = BACKENDS[cell.backend]
     header = json.loads(plan.read_text())["header"]
     return Program(
@@ -132,7 +147,7 @@ def external_program(external: External, cell: Cell) -> Program:
     )
 
 
-def _stem(cell: Cell) -> str:
+def stem(cell: Cell) -> str:
     """The programs of a cell do not depend on backend, order or mode: only names that tell programs apart."""
     return f"{cell.model.name}.{cell.pipeline}{replace(cell, eager=False).suffix}"
 

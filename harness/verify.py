@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.backends import BACKENDS, Presence, presence
-from harness.cells import Cell, relation
+from harness.cells import FACTORS, Cell, relation
 from harness.compare import Comparison, Judging, compare
+from harness.controls import CONTROLS
 from harness.data.batches import steps_per_epoch
 from harness.data.dataset import DataChoice, resolve_data
 from harness.errors import ContractError, EmitError
 from harness.initbin import write_init
 from harness.manifest import Manifest
 from harness.models import Model
-from harness.pipelines import PIPELINES, Program, external_program
+from harness.pipelines import PIPELINES, Pipeline, Program, external_program
 from harness.recording import Recording, read_recording
 from harness.report import PairRow, judge_pair
 from harness.run.cell import DEFAULT_TIMEOUT_S, CellPlan, refuse, run_cell
@@ -30,6 +31,7 @@ from harness.spec import DType
 from harness.trace import one_line
 from harness.verdict import Verdict
 from harness.verdict.ladder import RUNG_STEPS
+from harness.verdict.square import Square, split_square
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class Options:
     ladder: bool = True
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
+    square: bool = False
 
     @property
     def folder(self) -> Path:
@@ -114,13 +117,17 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that verify found. `rows` are the pairs, `evidence` the cells that were run for their sake only."""
+    """Everything that verify found. `rows` are the pairs, `squares` what they are together, by backend.
+
+    `evidence`: cells that were run for the sake of others.
+    """
 
     options: Options
     data: DataChoice
     init_sha256: str
     cells: tuple[CellResult, ...]
     rows: tuple[PairRow, ...]
+    squares: tuple[Square, ...] = ()
     evidence: tuple[CellResult, ...] = ()
 
 
@@ -144,7 +151,8 @@ def verify(options: Options) -> Outcome:
                 results.append(_run(options, cell, asked, build, init, data, progress))
             rungs = [_run(rung, cell, True, build, init, data, progress) for rung, cell in _rungs(options, results)]
         rows = tuple(_judge(options, results, rungs))
-        return Outcome(options, data, init_sha256, tuple(results), rows, tuple(rungs))
+        squares = tuple(_squares(options, results)) if options.square else ()
+        return Outcome(options, data, init_sha256, tuple(results), rows, squares, tuple(rungs))
 
 
 @contextmanager
@@ -160,11 +168,15 @@ def _alone(build: Path) -> Iterator[None]:
         yield
 
 
+def _pipelines(options: Options) -> dict[str, Pipeline]:
+    return PIPELINES | (CONTROLS if options.square else {})
+
+
 def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
     """Every pipeline on every backend; those that the user did not name are tried all the same."""
     names = options.backends or tuple(BACKENDS)
     for backend in names:
-        for pipeline in PIPELINES:
+        for pipeline in _pipelines(options):
             yield options.cell(pipeline, backend), options.backends is not None
     for external in options.externals:
         yield options.cell(external.name, names[0]), True
@@ -173,7 +185,7 @@ def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
 def _rungs(options: Options, results: Sequence[CellResult]) -> Iterator[tuple[Options, Cell]]:
     """The cells of the precision ladder: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
     names = [r.cell.pipeline for r in results if r.cell.backend == "cpu" and r.manifest.status == "complete"]
-    ours = [name for name in PIPELINES if name in names]
+    ours = [name for name in _pipelines(options) if name in names]
     if options.ladder and options.dtype == "f32" and len(ours) > 1:
         for name in ours:
             yield options.rung, options.rung.cell(name, "cpu")
@@ -193,7 +205,10 @@ def _run(
     external = next((e for e in options.externals if e.name == cell.pipeline), None)
     try:
         with progress.preparing(name):
-            program = external_program(external, cell) if external else PIPELINES[cell.pipeline].prepare(cell, build)
+            if external:
+                program = external_program(external, cell)
+            else:
+                program = _pipelines(options)[cell.pipeline].prepare(cell, build)
     except EmitError as error:
         return CellResult(cell, plan, refuse(plan, str(error)), asked=asked)
     plan = _plan(options, plan, program, init, data, present)
@@ -256,6 +271,21 @@ def _ladder(options: Options, a: Cell, b: Cell, rungs: Sequence[CellResult]) -> 
         return "; ".join(notes)
     left, right = (_recording(options, rung.plan) for rung in pair)
     return compare(left, right)
+
+
+def _squares(options: Options, results: Sequence[CellResult]) -> Iterable[Square]:
+    """The square of every backend that has corners; one whose corners are not all complete says why."""
+    for backend in dict.fromkeys(result.cell.backend for result in results):
+        corners = [r for name in FACTORS for r in results if (r.cell.pipeline, r.cell.backend) == (name, backend)]
+        if all(corner.absent and not corner.asked for corner in corners):
+            continue
+        notes = [f"{corner.cell.short_name}: {corner.note}" for corner in corners if corner.note]
+        if notes:
+            yield Square(backend, missing="; ".join(notes))
+        else:
+            traces = {corner.cell.short_name: _recording(options, corner.plan).trace for corner in corners}
+            judged = options.judging.judged(min(trace.steps for trace in traces.values()))
+            yield split_square(backend, traces, judged, options.judging.mode)
 
 
 def _recording(options: Options, plan: CellPlan) -> Recording:

@@ -1,4 +1,4 @@
-"""NetSpec -> what the phase-3 runner needs: two StableHLO modules and a plan that says how to call them."""
+"""NetSpec -> what the runner of modules needs: two StableHLO modules and a plan that says how to call them."""
 
 import hashlib
 from dataclasses import asdict
@@ -12,7 +12,13 @@ from harness.spec import Conventions, DType, TrainConfig, describe
 
 
 def emit_phase3(
-    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, init_seed: int = 42
+    graph: Graph,
+    config: TrainConfig,
+    dtype: DType,
+    conventions: Conventions,
+    *,
+    init_seed: int = 42,
+    pipeline: str = "phase3",
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """The verified module texts by function name, and the plan: facts only, JSON-able.
 
@@ -24,10 +30,16 @@ def emit_phase3(
     }
     for name, text in texts.items():
         verify_module(text, f"{graph.spec.name}, {name}")
-    header = header_facts(graph, config, dtype, conventions, "phase3")
-    header["emitted_sha256"] = hashlib.sha256(texts["train_step"].encode()).hexdigest()
-    plan = {
-        "header": header,
+    header = header_facts(graph, config, dtype, conventions, "phase3") | {"pipeline": pipeline}
+    return texts, make_plan(header, texts["train_step"], graph, config, dtype, init_seed)
+
+
+def make_plan(
+    header: dict[str, Any], train_step: str, graph: Graph, config: TrainConfig, dtype: DType, init_seed: int
+) -> dict[str, Any]:
+    """What the runner is told about modules with the interface of `harness.emit.train_step`; `train_step` is one."""
+    return {
+        "header": header | {"emitted_sha256": hashlib.sha256(train_step.encode()).hexdigest()},
         "dtype": dtype,
         "input_shape": graph.spec.input_shape,
         "params": [asdict(p) for p in graph.params],
@@ -36,4 +48,3 @@ def emit_phase3(
         "config": describe(config),
         "init_seed": init_seed,
     }
-    return texts, plan

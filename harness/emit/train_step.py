@@ -57,6 +57,12 @@ def emit_train_step(
     return _module(title, graph, functions)
 
 
+def emit_norms(graph: Graph, dtype: DType, conventions: Conventions) -> str:
+    """Text of a module with the function `norms` alone: the instrument for a step that was derived elsewhere."""
+    title = f"{graph.spec.name}: norms of a training step in {dtype}"
+    return _module(title, graph, {"norms": _norms(graph, dtype, conventions)})
+
+
 def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
     """Text of a module with the function `update`: what `train_step` does with its gradients."""
     h = HloBuilder(dtype, conventions)

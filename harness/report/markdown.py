@@ -9,20 +9,20 @@ from harness.report.text import printable
 
 def render_pair(row: PairRow) -> str:
     """A pair as a section: sides, numbers, tolerances, gates and verdict."""
-    parts = [f"### {_escape(row.name)}"]
+    parts = [f"### {escape(row.name)}"]
     if row.comparison is not None:
         numbers = row.comparison.numbers
         side_a, side_b = report.describe_sides(row.comparison)
         mode = report.describe_mode(row.comparison)
-        parts.append("\n".join(f"- {_escape(line)}" for line in (f"A: {side_a}", f"B: {side_b}", f"mode {mode}")))
+        parts.append("\n".join(f"- {escape(line)}" for line in (f"A: {side_a}", f"B: {side_b}", f"mode {mode}")))
         if numbers is not None and numbers.compared:
             parts.append(table(report.PAIR_COLUMNS, report.pair_table(numbers)))
-            parts.append("\n".join(f"- {_escape(line)}" for line in report.describe_tolerance(row.comparison)))
+            parts.append("\n".join(f"- {escape(line)}" for line in report.describe_tolerance(row.comparison)))
     if row.note:
-        parts.append(_escape(row.note))
+        parts.append(escape(row.note))
     if row.verdict is not None:
         parts.append(table(report.GATE_COLUMNS, report.gate_table(row.verdict)))
-        parts.append(f"**{_escape(report.show_sentence(row.verdict))}**")
+        parts.append(f"**{escape(report.show_sentence(row.verdict))}**")
     return "\n\n".join(parts) + "\n"
 
 
@@ -35,10 +35,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose cells mean themselves."""
     from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
 
-    escaped = [[_escape(cell) for cell in row] for row in rows]
-    return tabulate(escaped, headers=[_escape(column) for column in columns], tablefmt="pipe", disable_numparse=True)
+    escaped = [[escape(cell) for cell in row] for row in rows]
+    return tabulate(escaped, headers=[escape(column) for column in columns], tablefmt="pipe", disable_numparse=True)
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text whose characters mean themselves in a Markdown line or table cell."""
     return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in printable(text).replace("\n", " "))

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.atomicfile import replace_file
-from harness.report import as_json, exit_code, markdown, text
+from harness.cells import EDGES
+from harness.report import as_json, exit_code, markdown, square, text
 from harness.shapes import dims
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 from harness.verify import CellResult, Outcome
 
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
-CROSS = ("cross-compiler", "cross-platform", "cross-vendor", "cross-mode")
+CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode")
 
 
 def outcome_exit_code(outcome: Outcome) -> int:
@@ -39,6 +40,7 @@ def for_terminal(outcome: Outcome) -> str:
     """Cells, the table of pairs, then the evidence and the verdict of each judged pair."""
     cells = text.printable(text.table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
     pairs = [text.render_verdict(row.verdict, row.name) for row in outcome.rows if row.verdict is not None]
+    pairs += square.sentences(outcome.squares)
     facts = "\n".join(f"{name:<9} {value}" for name, value in _facts(outcome))
     return "\n".join([facts, "", cells, "", text.render_summary(outcome.rows), *pairs, headline(outcome)]) + "\n"
 
@@ -53,6 +55,10 @@ def for_markdown(outcome: Outcome) -> str:
         if of_kind:
             parts.append(f"## {kind}\n\n{markdown.render_summary(of_kind)}")
             parts += [markdown.render_pair(row) for row in of_kind if row.comparison is not None]
+    for one, sentence in zip(outcome.squares, square.sentences(outcome.squares), strict=True):
+        parts.append(f"## {sentence.partition(':')[0]}\n\n**{markdown.escape(one.line)}**")
+        if rows := square.table(one):
+            parts.append(markdown.table(square.COLUMNS, rows))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -77,6 +83,7 @@ def for_json(outcome: Outcome) -> str:
         "cells": [_cell_facts(cell, options.out) for cell in outcome.cells],
         "evidence": [_cell_facts(cell, options.out) for cell in outcome.evidence],
         "pairs": [as_json.describe_pair(row) for row in outcome.rows],
+        "squares": [square.describe(one) for one in outcome.squares],
         "exit_code": outcome_exit_code(outcome),
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,7 +1,7 @@
 """The phase-3 program: trains with compiled modules on an IREE device, under the environment contract.
 
-`python -m harness.run.iree_runner PLAN.json TRAIN_STEP.vmfb LOGITS.vmfb DATA_FOLDER`. Parameters, optimizer slots and
-running statistics stay on the device.
+`python -m harness.run.iree_runner PLAN.json MODULE.vmfb… DATA_FOLDER`. Parameters, optimizer slots and running
+statistics stay on the device. With `--xla` in front the modules are StableHLO texts, which XLA compiles and runs.
 """
 
 import hashlib
@@ -9,10 +9,11 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import iree.runtime as rt
 import msgspec
@@ -28,6 +29,16 @@ from harness.run.contract import Contract, read_contract
 from harness.trace import TraceHeader, TraceWriter
 
 Array = npt.NDArray[Any]
+
+
+class Executor(Protocol):
+    """A device with the modules of a cell loaded; what is on it is opaque."""
+
+    def put(self, array: Array) -> Any: ...
+
+    def get(self, view: Any) -> Array: ...
+
+    def call(self, name: str, arguments: Sequence[Any]) -> list[Any]: ...
 
 
 class Device:
@@ -76,7 +87,7 @@ class Device:
 class Trainer:
     """One training run: the state on the device and the calls that change it."""
 
-    def __init__(self, device: Device, plan: dict[str, Any], parameters: Array) -> None:
+    def __init__(self, device: Executor, plan: dict[str, Any], parameters: Array) -> None:
         self._device = device
         self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[plan["dtype"]])
         self._params = len(plan["params"])
@@ -148,8 +159,8 @@ def open_trace(path: Path, header: dict[str, Any]) -> TraceWriter:
         raise ContractError(f"LEAN_MLIR_TRACE_OUT is {str(path)!r}: {error.strerror}.") from None
 
 
-def train(plan: dict[str, Any], modules: Sequence[Path], folder: Path, contract: Contract) -> None:
-    """Run the cell: write the trace, print the progress and the test accuracy.
+def train(plan: dict[str, Any], open_device: Callable[[], Executor], folder: Path, contract: Contract) -> None:
+    """Run the cell on the device, which is opened once the input is sound: write trace, progress and test accuracy.
 
     Raises: HarnessError for unusable input.
     """
@@ -178,8 +189,7 @@ def train(plan: dict[str, Any], modules: Sequence[Path], folder: Path, contract:
         except OSError as error:
             raise ContractError(f"LEAN_MLIR_INIT_DUMP is {str(contract.init_dump)!r}: {error.strerror}.") from None
 
-    device = Device(contract.device, modules)
-    trainer = Trainer(device, plan, parameters)
+    trainer = Trainer(open_device(), plan, parameters)
     header = plan["header"] | {
         "dataset": data.name,
         "init_sha256": hashlib.sha256(raw).hexdigest(),
@@ -223,13 +233,23 @@ def count_correct(trainer: Trainer, feed: Feed, batch_size: int, total: int) -> 
     return correct
 
 
+def _xla_device(modules: Sequence[Path]) -> Executor:
+    from harness.run.xla_device import XlaDevice  # here, because IREE does without JAX
+
+    return XlaDevice(modules)
+
+
 def main() -> None:
     """Command line; a HarnessError ends it with one line and exit code 2."""
     try:
-        if len(sys.argv) != 5:
-            raise ContractError("usage: python -m harness.run.iree_runner PLAN.json TRAIN_STEP.vmfb LOGITS.vmfb DATA")
-        plan, train_step, logits, folder = map(Path, sys.argv[1:])
-        train(json.loads(plan.read_text()), [train_step, logits], folder, read_contract())
+        on_xla = sys.argv[1:2] == ["--xla"]
+        paths = [Path(argument) for argument in sys.argv[1 + on_xla :]]
+        if len(paths) < 3:
+            raise ContractError("usage: python -m harness.run.iree_runner [--xla] PLAN.json MODULE… DATA")
+        plan, *modules, folder = paths
+        contract = read_contract()
+        open_device = partial(_xla_device, modules) if on_xla else partial(Device, contract.device, modules)
+        train(json.loads(plan.read_text()), open_device, folder, contract)
     except HarnessError as error:
         print(f"phase 3: {error}", file=sys.stderr)
         sys.exit(2)
