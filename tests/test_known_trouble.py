@@ -101,11 +101,20 @@ def test_what_the_compiler_says() -> None:
     assert name_of("phase3", None, DISTRIBUTE, {"iree-base-compiler": "3.13.0"}, backend="cuda") is None
 
 
+def test_a_control_has_the_trouble_of_its_compiler() -> None:
+    illegal = "module.mlir:112:11: error: failed to legalize operation 'stablehlo.select_and_scatter'"
+    assert name_of("phase2-iree", None, illegal, backend="cpu") == "iree-padded-select-and-scatter"
+    assert name_of("phase2-iree", None, "iree-lld: error: undefined symbol: tanh (exit code 1)", backend="cpu") == (
+        "iree-f64-tanh"
+    )
+    assert name_of("phase2-iree", None, "undefined symbol: tanhf", backend="cpu") is None
+    assert name_of("phase3-xla", "SIGSEGV", versions=JAX9) == name_of("phase2", "SIGSEGV", versions=JAX9) is not None
+
+
 def test_every_row_is_recognised_by_something_or_for_people_only() -> None:
     for_people = {
         "iree-barrier-leak",
         "iree-padded-dilated-convolution",
-        "iree-padded-select-and-scatter",
         "iree-single-place-convolution",
         "jax-rocm-extra-missing-plugin",
         "xla-cuda-tf32",

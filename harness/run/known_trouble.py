@@ -31,6 +31,8 @@ class Trouble:
     cure: tuple[str, str] | None = None
 
 
+_COMPILED_LIKE = {"phase2-iree": "phase3", "phase3-xla": "phase2"}  # a control has the trouble of its compiler
+
 # The first row that fits is named, so that the more telling ones come first.
 KNOWN_TROUBLE = (
     Trouble(
@@ -84,6 +86,17 @@ KNOWN_TROUBLE = (
         versions="IREE 3.13",
         workaround="Write pooling as slices, comparisons and pads, as emitted modules do.",
         ticket="not filed",
+        stderr=r"failed to legalize operation 'stablehlo\.select_and_scatter'",
+    ),
+    Trouble(
+        id="iree-f64-tanh",
+        symptom="a module with `tanh` in f64 does not link",
+        backend="cpu",
+        pipeline="phase3",
+        versions="IREE 3.13",
+        workaround="Write it as 2 logistic(2x) - 1, as emitted modules do.",
+        ticket="not filed",
+        stderr=r"undefined symbol: tanh\b",
     ),
     Trouble(
         id="iree-barrier-leak",
@@ -200,6 +213,7 @@ def recognise(
     hung: bool = False,
 ) -> Trouble | None:
     """The first known trouble that fits how a program ended, if any. `hung`: it timed out before its first step."""
+    pipeline = _COMPILED_LIKE.get(pipeline, pipeline)
     for trouble in KNOWN_TROUBLE:
         if (trouble.backend, trouble.pipeline) != (backend, pipeline):
             continue

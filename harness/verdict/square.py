@@ -18,13 +18,17 @@ from harness.trace import Floats, Trace
 
 _STEPS = 3  # the forward pass; backward pass and optimizer; the optimizer's state
 _LOOKED_AT = 8  # steps that carry norms
-_ALONE = 0.1  # three corners are together when they are so much closer to each other than to the fourth
+_ALONE = 0.1  # of all squares: what is left without a corner that is alone
 _SHOWN = 0.01  # of the whole: an interaction below it is not mentioned
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Whose a difference is, as fractions of one, and how large: the largest relative one, and where that is."""
+    """Whose a difference is, as fractions of one, and how large: the largest relative one, and where that is.
+
+    `alone`: the one corner that differs, when the other three are together; derivation, compiler and interaction are a
+    third each then.
+    """
 
     derivation: float
     compiler: float
@@ -32,6 +36,7 @@ class Shares:
     largest: float
     channel: str
     step: int
+    alone: str | None = None
 
     def __str__(self) -> str:
         named = [("compiler", self.compiler), ("derivation", self.derivation), ("interaction", self.interaction)]
@@ -43,8 +48,8 @@ class Shares:
 class Square:
     """What the corners of a backend tell: `shares` of the first `steps` steps together, `by_step` of each that differs.
 
-    `alone`: the one corner that differs, when the other three are together. `missing`: why nothing could be computed.
-    Without either, the corners agree bitwise.
+    `detour`: where a control is alone, the shares between the pipelines on the way over the other control.
+    `missing`: why nothing could be computed. Without shares and this, the corners agree bitwise.
     """
 
     backend: str
@@ -52,7 +57,7 @@ class Square:
     channels: tuple[str, ...] = ()
     shares: Shares | None = None
     by_step: tuple[Shares, ...] = ()
-    alone: str | None = None
+    detour: Shares | None = None
     missing: str | None = None
 
     @property
@@ -65,7 +70,9 @@ class Square:
         source = f"{steps}, loss{f' and {norms} norms' if norms else ''}"
         if self.shares is None:
             return f"the four corners agree bitwise ({source})."
-        alone = f"; {self.alone} alone differs from the other three" if self.alone else ""
+        alone = f"; {self.shares.alone} alone differs from the other three" if self.shares.alone else ""
+        if self.detour is not None:
+            alone += f", which are apart by {self.detour.largest:.1e}: {self.detour}"
         worst = f"the largest is {self.shares.largest:.1e} of {self.shares.channel} at step {self.shares.step}"
         return f"the differences are {self.shares} ({source}; {worst}){alone}."
 
@@ -90,18 +97,19 @@ def split_square(backend: str, corners: Mapping[str, Trace], judged: int, mode: 
         corner, step, channel = np.argwhere(~np.isfinite(values))[0]
         line = f"{channels[channel]} of {names[corner]} is not finite at step {step + 1}."
         return Square(backend, steps, missing=line)
-    by_step = [split(values[:, [step]], scale[[step]], channels, step + 1) for step in range(steps)]
-    return Square(
-        backend,
-        steps,
-        channels,
-        split(values, scale, channels),
-        tuple(shares for shares in by_step if shares is not None),
-        _alone(names, values, scale),
-    )
+    shares = split(values, scale, channels, names)
+    by_step = [split(values[:, [step]], scale[[step]], channels, names, step + 1) for step in range(steps)]
+    detour = None
+    if shares is not None and shares.alone in names[1:3]:
+        odd = names.index(shares.alone)
+        values[odd] = values[0] + (values[3] - values[3 - odd])  # where it would show no interaction
+        detour = split(values, scale, channels, names)
+    return Square(backend, steps, channels, shares, tuple(filter(None, by_step)), detour)
 
 
-def split(values: Floats, scale: Floats, channels: Sequence[str], first_step: int = 1) -> Shares | None:
+def split(
+    values: Floats, scale: Floats, channels: Sequence[str], corners: Sequence[str], first_step: int = 1
+) -> Shares | None:
     """The shares of what the corners differ by; None when they are equal.
 
     Shapes: values (4, steps, channels), corners in the order L00, L01, L10, L11; scale (steps, channels), positive.
@@ -122,6 +130,7 @@ def split(values: Floats, scale: Floats, channels: Sequence[str], first_step: in
         float(apart[step, channel]),
         channels[channel],
         first_step + step,
+        _alone(values, scale, corners),
     )
 
 
@@ -146,9 +155,10 @@ def _relative(difference: Floats, scale: Floats) -> Floats:
     return relative
 
 
-def _alone(names: Sequence[str], values: Floats, scale: Floats) -> str | None:
-    largest = _apart(values, scale).max()
-    for corner, name in enumerate(names):
-        if _apart(np.delete(values, corner, axis=0), scale).max() < _ALONE * largest:
-            return name
-    return None
+def _alone(values: Floats, scale: Floats, corners: Sequence[str]) -> str | None:
+    def spread(some: Floats) -> float:
+        return float(np.sum(_relative(some - some.mean(axis=0), scale) ** 2))
+
+    without = [spread(np.delete(values, corner, axis=0)) for corner in range(len(corners))]
+    least = int(np.argmin(without))
+    return corners[least] if without[least] < _ALONE * spread(values) else None
