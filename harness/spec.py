@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
-from typing import Any, ClassVar, Literal, Protocol, cast, get_origin
+from typing import Any, ClassVar, Literal, Protocol, cast, get_args, get_origin
 
 from harness.errors import SpecError
 
@@ -119,17 +119,36 @@ class Optimizer:
 class Conventions:
     """Choices that published training programs make differently under one config. Source: specs/README.md, Conventions.
 
-    A trace's header carries them as evidence.
+    A trace's header carries them as evidence. One that a rule does not implement is an EmitError, never ignored.
+
+    Raises: SpecError for a value that a switch does not have.
     """
 
     weight_decay: Literal["decoupled", "coupled"] = "decoupled"
     decay_set: Literal["weights", "all"] = "weights"
     pool_ties: Literal["first", "all"] = "first"
     batch_norm_inverse_count: Literal["exact", "six-decimals"] = "exact"
+    batch_norm_statistics: Literal["batch", "instance"] = "batch"
+    batch_norm_epsilon: Literal["inside", "outside"] = "inside"
+    adam_epsilon: Literal["outside", "inside"] = "outside"
+    adam_bias_correction: Literal["on", "off"] = "on"
+    padding: Literal["same", "symmetric", "symmetric-depthwise"] = "same"
+    loss_reduction: Literal["mean", "sum"] = "mean"
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            found, values = getattr(self, field.name), get_args(field.type)
+            if found not in values:
+                raise SpecError(f"{field.name} is {found!r}, expected {' or '.join(map(repr, values))}.")
 
     def decays(self, param: Param) -> bool:
         """Whether weight decay applies to `param`."""
         return self.decay_set == "all" or param.decays
+
+    def pads(self, padding: str, *, depthwise: bool = False) -> str:
+        """How a convolution of that padding is padded: SAME, VALID, or SYMMETRIC in the place of SAME."""
+        symmetric = self.padding == "symmetric" or (self.padding == "symmetric-depthwise" and depthwise)
+        return "SYMMETRIC" if symmetric and padding == "SAME" else padding
 
 
 # A profile names the conventions of each pipeline. "published": what the published tables' programs really ran.

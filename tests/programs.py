@@ -15,7 +15,7 @@ from harness.run.compile import compile_module
 from harness.run.iree_runner import Device
 from harness.shapes import Graph, Node
 from harness.sides import SHARED, Batch, Step, script_module
-from harness.spec import DType, Layer, Shape, TrainConfig
+from harness.spec import Conventions, DType, Layer, Shape, TrainConfig
 
 
 def iree_call(text: str, arguments: list[np.ndarray]) -> list[np.ndarray]:
@@ -55,9 +55,9 @@ def layer_node(layer: Layer, in_shapes: tuple[Shape, ...]) -> Node:
     return Node("layer", "layer", layer, inputs, in_shapes, layer.out_shape(*in_shapes))
 
 
-def jax_layer(node: Node) -> Any:
+def jax_layer(node: Node, conventions: Conventions = SHARED) -> Any:
     """The JAX rule of a node as a function f(params, stats, *x, t=1.0) -> y; images NCHW."""
-    j = JaxBuilder(SHARED)
+    j = JaxBuilder(conventions)
     arguments = ", ".join(node.inputs)
     with j.source.block(f"def layer(params, stats, {arguments}, t=1.0):"):
         j.source.line("new_stats = {}")
@@ -70,9 +70,9 @@ def jax_layer(node: Node) -> Any:
     return script_module(head + "\n".join([*j.functions, str(j.source)])).layer
 
 
-def hlo_layer(node: Node, batch: int) -> str:
+def hlo_layer(node: Node, batch: int, conventions: Conventions = SHARED) -> str:
     """A module (params…, states…, x…, dy, t) -> y, dx…, dparams… from the StableHLO rules of a node; images NCHW."""
-    h = HloBuilder("f64", SHARED)
+    h = HloBuilder("f64", conventions)
     for tensor in (*node.layer.params(), *node.layer.states()):
         h.input(f"layer.{tensor.name}", tensor.shape)
     xs = [h.input(name, (batch, *shape)) for name, shape in zip(node.inputs, node.in_shapes, strict=True)]

@@ -137,6 +137,15 @@ class HloFunction:
                 self._once[name] = build()
         return self._once[name]
 
+    def only(self, convention: str, value: str) -> None:
+        """Raise EmitError where a convention has not the only value that a rule implements."""
+        found = getattr(self.conventions, convention)
+        if found != value:
+            where = self.node.name if self.node is not None else "the training step"
+            raise EmitError(
+                f"{where}: phase 3 has no {convention}={found!r}, only {value!r}. Phase 2 has it; or leave the switch."
+            )
+
     def _scoped(self, name: str) -> str:
         assert self.node is not None
         return f"{self.node.scope}.{name}"

@@ -7,6 +7,7 @@ layers are NHWC, which XLA's convolutions on a CPU want; parameters keep the lay
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.emit.jax_functions import SCALE_GRADIENT, WINDOW_TAPS
 from harness.emit.source import Source
 from harness.shapes import Node
 from harness.spec import Conventions, Shape
@@ -132,6 +133,10 @@ class JaxBuilder:
         """Elementwise square root."""
         return Expr(f"jnp.sqrt({x})")
 
+    def round(self, x: Expr, digits: int) -> Expr:
+        """A Python number rounded to so many decimals."""
+        return Expr(f"round({x}, {digits})")
+
     def exp(self, x: Expr) -> Expr:
         """Elementwise e^x."""
         return Expr(f"jnp.exp({x})")
@@ -217,17 +222,42 @@ class JaxBuilder:
         over = "" if axis is None else f", axis={axis}"
         return Expr(f"jnp.mean({x}{over}{', keepdims=True' if keepdims else ''})")
 
-    def conv(self, x: Expr, w: Expr, stride: int, padding: str, groups: int = 1) -> Expr:
+    def max(self, x: Expr, axis: int) -> Expr:
+        """Maximum over `axis`."""
+        return Expr(f"jnp.max({x}, axis={axis})")
+
+    def conv(self, x: Expr, w: Expr, stride: int, padding: "str | Edges", groups: int = 1) -> Expr:
         """Convolution of an NHWC image with OIHW weights; `groups` of channels do not mix."""
+        edges = f'"{padding}"' if isinstance(padding, str) else str(padding)
         options = 'dimension_numbers=("NHWC", "OIHW", "NHWC")'
         if groups > 1:
             options += f", feature_group_count={groups}"
-        return Expr(f'jax.lax.conv_general_dilated({x}, {w}, ({stride}, {stride}), "{padding}", {options})')
+        return Expr(f"jax.lax.conv_general_dilated({x}, {w}, ({stride}, {stride}), {edges}, {options})")
 
     def window_max(self, x: Expr, window: int, stride: int, padding: str) -> Expr:
         """Maximum over windows of H and W; among equals the first gets the gradient."""
         sizes, strides = f"(1, {window}, {window}, 1)", f"(1, {stride}, {stride}, 1)"
         return Expr(f'jax.lax.reduce_window({x}, -jnp.inf, jax.lax.max, {sizes}, {strides}, "{padding}")')
+
+    def window_taps(self, x: Expr, window: int, stride: int) -> Expr:
+        """What windows of H and W see, one tap after the other in a new first axis; SAME, minus infinity outside."""
+        self._functions.setdefault("window_taps", WINDOW_TAPS)
+        return Expr(f"window_taps({x}, {window}, {stride})")
+
+    # Gradients
+
+    def stop_gradient(self, x: Expr) -> Expr:
+        """x as a constant: no gradient passes."""
+        return Expr(f"jax.lax.stop_gradient({x})")
+
+    def scale_gradient(self, x: Expr, factor: Expr) -> Expr:
+        """x, whose gradient is multiplied by `factor`."""
+        self._functions.setdefault("scale_gradient", SCALE_GRADIENT)
+        return Expr(f"scale_gradient({x}, {factor})")
+
+    def barrier(self, x: Expr) -> Expr:
+        """x, computed once for all who read it: what is compared with itself must not be rounded in two ways."""
+        return Expr(f"jax.lax.optimization_barrier({x})")
 
     # Shape
 
@@ -265,6 +295,7 @@ class JaxBuilder:
 
 
 Body = Callable[..., tuple[Expr, ...]]
+Edges = tuple[tuple[int, int], tuple[int, int]]
 
 
 def _expr(x: Operand) -> Expr:

@@ -49,7 +49,8 @@ def _write_loss(out: Source, graph: Graph, config: TrainConfig, conventions: Con
     loss = graph.spec.loss
     j = JaxBuilder(conventions, out)
     with out.block("def loss_function(params, stats, x, labels, t):"):
-        out.line(f'"""{type(loss).__name__}, averaged over the batch; also the running statistics."""')
+        reduced = {"mean": "averaged", "sum": "summed"}[conventions.loss_reduction]
+        out.line(f'"""{type(loss).__name__}, {reduced} over the batch; also the running statistics."""')
         out.line("logits, new_stats = forward(params, stats, x, t)")
         value = jax_loss.of(type(loss))(loss, j, Expr("logits"), Expr("labels"), config.label_smoothing)
         out.line(f"return {value}, new_stats")

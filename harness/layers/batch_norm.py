@@ -20,6 +20,8 @@ class BatchNorm(Layer):
     """y = gamma (x - mean)/sqrt(var + 1e-5) + beta, with the batch's mean and biased variance of each channel.
 
     Evaluation uses running statistics: the first step copies the batch's, later ones give 0.9 old + 0.1 batch.
+    Conventions may put 1e-5 outside the root, take the statistics of each image alone (also in evaluation), or round
+    1/N in the backward pass to six decimals.
 
     Shapes: x (B, C, H, W), gamma, beta, mean, var (C,), y as x.
     Source: specs/README.md, Batch norm; Ioffe and Szegedy 2015.
@@ -45,10 +47,30 @@ class BatchNorm(Layer):
 
 
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
-    mean = j.let("mean", j.mean(x, (0, 1, 2)))
-    var = j.let("var", j.mean(j.square(j.sub(x, mean)), (0, 1, 2)))
-    scale = j.let("scale", j.div(gamma, j.sqrt(j.add(var, EPSILON))))
-    return j.add(j.mul(j.sub(x, mean), scale), beta), mean, var
+    by_image = j.conventions.batch_norm_statistics == "instance"
+    axes = (1, 2) if by_image else (0, 1, 2)
+    if j.conventions.batch_norm_inverse_count == "six-decimals":
+        x = j.let("x", _jax_as_if_counted(j, x, axes))
+    mean = j.let("mean", j.mean(x, axes, keepdims=by_image))
+    var = j.let("var", j.mean(j.square(j.sub(x, mean)), axes, keepdims=by_image))
+    scale = j.let("scale", j.div(gamma, _jax_deviation(j, var)))
+    y = j.add(j.mul(j.sub(x, mean), scale), beta)
+    return (y,) if by_image else (y, mean, var)
+
+
+def _jax_deviation(j: JaxBuilder, var: Expr) -> Expr:
+    if j.conventions.batch_norm_epsilon == "outside":
+        return j.add(j.sqrt(var), EPSILON)
+    return j.sqrt(j.add(var, EPSILON))
+
+
+def _jax_as_if_counted(j: JaxBuilder, x: Expr, axes: Shape) -> Expr:
+    """x whose gradient is that of a backward pass with 1/N rounded: N times that."""
+    count = j.size(x, axes[0])
+    for axis in axes[1:]:
+        count = j.mul(count, j.size(x, axis))
+    count = j.let("count", count)
+    return j.scale_gradient(x, j.mul(j.round(j.div(1, count), 6), count))
 
 
 def _jax_running(j: JaxBuilder, old: Expr, batch: Expr, t: Expr) -> tuple[Expr, ...]:
@@ -59,6 +81,10 @@ def _jax_running(j: JaxBuilder, old: Expr, batch: Expr, t: Expr) -> tuple[Expr, 
 @jax_rule(BatchNorm)
 def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
     """Normalise with the batch's statistics and keep the running ones."""
+    if j.conventions.batch_norm_statistics == "instance":
+        for name in ("mean", "var"):
+            j.set_state(name, j.state(name))
+        return _jax_by_image(j, x)
     doc = "Normalise each channel over the batch and its pixels; also gives the batch's mean and biased variance."
     call = j.call("batch_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
     y, mean, var = j.let_many([j.local("y"), j.local("mean"), j.local("var")], call)
@@ -68,14 +94,21 @@ def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
     return y
 
 
+def _jax_by_image(j: JaxBuilder, x: Expr) -> Expr:
+    doc = "Normalise each channel of each image over its pixels."
+    return j.call("batch_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+
+
 def _jax_normalise_eval(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr, mean: Expr, var: Expr) -> tuple[Expr, ...]:
-    scale = j.let("scale", j.div(gamma, j.sqrt(j.add(var, EPSILON))))
+    scale = j.let("scale", j.div(gamma, _jax_deviation(j, var)))
     return (j.add(j.mul(j.sub(x, mean), scale), beta),)
 
 
 @jax_eval_rule(BatchNorm)
 def jax_batch_norm_eval(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
     """Normalise with the running statistics."""
+    if j.conventions.batch_norm_statistics == "instance":
+        return _jax_by_image(j, x)
     names = ("gamma", "beta", "mean", "var")
     args = (j.param("gamma"), j.param("beta"), j.state("mean"), j.state("var"))
     doc = "Normalise each channel with its running statistics."
@@ -100,6 +133,11 @@ def _normalise(h: HloBuilder, x: Value, mean: Value, istd: Value) -> Value:
     return h.mul(centred, h.broadcast(istd, x.shape, (2,), "istd_pixels"), "xhat")
 
 
+def _check_conventions(h: HloBuilder) -> None:
+    h.only("batch_norm_statistics", "batch")
+    h.only("batch_norm_epsilon", "inside")
+
+
 def _pixels(h: HloBuilder, x: Value) -> Value:
     """Images (B, H, W, C) as (B, H·W, C)."""
     return h.reshape(x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]), "pixels")
@@ -108,6 +146,7 @@ def _pixels(h: HloBuilder, x: Value) -> Value:
 @hlo_forward(BatchNorm)
 def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value, _Saved]:
     """Two passes: the mean, then the mean square of what is left. Backward needs x, which exists anyway, not xhat."""
+    _check_conventions(h)
     x = _pixels(h, image)
     count = float(x.shape[0] * x.shape[1])
     mean = h.div(_channel_sum(h, x, "total"), count, "mean")
@@ -152,6 +191,7 @@ def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _Saved, dy_i
 @hlo_eval_rule(BatchNorm)
 def hlo_batch_norm_eval(layer: BatchNorm, h: HloBuilder, x: Value) -> Value:
     """Normalise with the running statistics."""
+    _check_conventions(h)
     istd = h.div(1.0, h.sqrt(h.add(h.state("var"), EPSILON, "var_eps"), "std"), "istd")
     centred = h.sub(x, h.broadcast(h.state("mean"), x.shape, (3,), "mean_pixels"), "centred")
     xhat = h.mul(centred, h.broadcast(istd, x.shape, (3,), "istd_pixels"), "xhat")

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Edges, Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.rules import hlo_backward, hlo_forward, jax_rule
 from harness.shapes import dims
@@ -54,6 +54,8 @@ class Convolution(Layer):
 def window_span(n: int, window: int, stride: int, padding: str) -> tuple[int, int, int]:
     """How a window moves along an axis of n: (number of places, padding below, padding above).
 
+    SYMMETRIC padding below is what SAME has at stride 1, above as much as the last place reaches.
+
     Raises: SpecError when the window finds no place.
     Source: specs/README.md, Padding.
     """
@@ -62,6 +64,9 @@ def window_span(n: int, window: int, stride: int, padding: str) -> tuple[int, in
             raise SpecError(f"a window of {window} does not fit into {n} pixels. Use SAME padding or a smaller window.")
         return (n - window) // stride + 1, 0, 0
     places = -(-n // stride)
+    if padding == "SYMMETRIC":
+        low = (window - 1) // 2
+        return places, low, max(0, (places - 1) * stride + window - n - low)
     total = max(0, (places - 1) * stride + window - n)
     return places, total // 2, total - total // 2
 
@@ -69,7 +74,13 @@ def window_span(n: int, window: int, stride: int, padding: str) -> tuple[int, in
 @jax_rule(Convolution)
 def jax_convolution(layer: Convolution, j: JaxBuilder, x: Expr) -> Expr:
     """lax.conv_general_dilated."""
-    return j.conv(x, j.param("w"), layer.stride, layer.padding)
+    return j.conv(x, j.param("w"), layer.stride, jax_edges(layer.kernel, j.conventions.pads(layer.padding)))
+
+
+def jax_edges(kernel: int, padding: str) -> str | Edges:
+    """Padding as lax takes it: by name, or the pixels below and above of both axes."""
+    both = (kernel - 1) // 2, kernel // 2
+    return (both, both) if padding == "SYMMETRIC" else padding
 
 
 def _relaid(h: HloBuilder, w: Value, *, turned: bool) -> Value:
@@ -94,23 +105,27 @@ def _relaid(h: HloBuilder, w: Value, *, turned: bool) -> Value:
 def hlo_convolution(layer: Convolution, h: HloBuilder, x: Value) -> tuple[Value, Value]:
     """The convolution itself; backward needs x."""
     w = _relaid(h, h.param("w"), turned=False)
-    return h.convolution(_cropped(layer, h, x), w, layer.stride, _padding(layer, x), "y"), x
+    return h.convolution(_cropped(layer, h, x), w, layer.stride, _padding(layer, h, x), "y"), x
 
 
 def _cropped(layer: Convolution, h: HloBuilder, x: Value) -> Value:
     """x without what lies beyond the only place of a window: IREE 3.13 does not compile a rest there."""
     stop = list(x.shape)
     for axis in (1, 2):
-        places, _, _ = window_span(x.shape[axis], layer.kernel, layer.stride, layer.padding)
+        places, _, _ = _span(layer, h, x.shape[axis])
         if places == 1:
             stop[axis] = min(x.shape[axis], layer.kernel)
     return x if tuple(stop) == x.shape else h.slice(x, (0, 0, 0, 0), tuple(stop), name="x_cropped")
 
 
-def _padding(layer: Convolution, x: Value) -> tuple[tuple[int, int], tuple[int, int]]:
+def _span(layer: Convolution, h: HloBuilder, n: int) -> tuple[int, int, int]:
+    return window_span(n, layer.kernel, layer.stride, h.conventions.pads(layer.padding))
+
+
+def _padding(layer: Convolution, h: HloBuilder, x: Value) -> Edges:
     """(low, high) along H and along W of an NHWC image."""
-    _, top, bottom = window_span(x.shape[1], layer.kernel, layer.stride, layer.padding)
-    _, left, right = window_span(x.shape[2], layer.kernel, layer.stride, layer.padding)
+    _, top, bottom = _span(layer, h, x.shape[1])
+    _, left, right = _span(layer, h, x.shape[2])
     return (top, bottom), (left, right)
 
 
@@ -124,7 +139,7 @@ def hlo_convolution_backward(layer: Convolution, h: HloBuilder, x: Value, dy: Va
     h.grad("w", _weight_gradient(layer, h, x, dy))
     k, s = layer.kernel, layer.stride
     edges = []
-    for size, places, (low, _) in zip(x.shape[1:3], dy.shape[1:3], _padding(layer, x), strict=True):
+    for size, places, (low, _) in zip(x.shape[1:3], dy.shape[1:3], _padding(layer, h, x), strict=True):
         below = k - 1 - low
         edges.append((below, size + k - 1 - below - ((places - 1) * s + 1)))
     w = _relaid(h, h.param("w"), turned=True)
@@ -140,7 +155,7 @@ def _weight_gradient(layer: Convolution, h: HloBuilder, x: Value, dy: Value) -> 
     """Summed within each image first: a contraction over all images at once runs on one core."""
     k, s, out = layer.kernel, layer.stride, layer.out_channels
     n, rows, columns, _ = dy.shape
-    (top, bottom), (left, right) = _padding(layer, x)
+    (top, bottom), (left, right) = _padding(layer, h, x)
     if top or bottom or left or right:
         x = h.pad(x, 0.0, (0, top, left, 0), (0, bottom, right, 0), name="x_padded")
     height, channels = x.shape[1], x.shape[3]

@@ -7,7 +7,7 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.layers.convolution import Padding, window_span
+from harness.layers.convolution import Padding, jax_edges, window_span
 from harness.rules import hlo_backward, hlo_forward, jax_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
@@ -48,7 +48,12 @@ class DepthwiseConvolution(Layer):
 @jax_rule(DepthwiseConvolution)
 def jax_depthwise(layer: DepthwiseConvolution, j: JaxBuilder, x: Expr) -> Expr:
     """lax.conv_general_dilated with one group a channel."""
-    return j.conv(x, j.param("w"), layer.stride, layer.padding, groups=layer.channels)
+    edges = jax_edges(layer.kernel, j.conventions.pads(layer.padding, depthwise=True))
+    return j.conv(x, j.param("w"), layer.stride, edges, groups=layer.channels)
+
+
+def _span(layer: DepthwiseConvolution, h: HloBuilder, n: int) -> tuple[int, int, int]:
+    return window_span(n, layer.kernel, layer.stride, h.conventions.pads(layer.padding, depthwise=True))
 
 
 def _channels_last(h: HloBuilder, w: Value) -> Value:
@@ -59,8 +64,8 @@ def _channels_last(h: HloBuilder, w: Value) -> Value:
 @hlo_forward(DepthwiseConvolution)
 def hlo_depthwise(layer: DepthwiseConvolution, h: HloBuilder, x: Value) -> tuple[Value, Value]:
     """A convolution with one group a channel; backward needs x."""
-    _, top, bottom = window_span(x.shape[1], layer.kernel, layer.stride, layer.padding)
-    _, left, right = window_span(x.shape[2], layer.kernel, layer.stride, layer.padding)
+    _, top, bottom = _span(layer, h, x.shape[1])
+    _, left, right = _span(layer, h, x.shape[2])
     w, edges = _channels_last(h, h.param("w")), ((top, bottom), (left, right))
     return h.convolution(x, w, layer.stride, edges, "y", groups=layer.channels), x
 
@@ -76,7 +81,7 @@ def hlo_depthwise_backward(layer: DepthwiseConvolution, h: HloBuilder, x: Value,
     k, s = layer.kernel, layer.stride
     low, high, below, above = [], [], [], []
     for size, places in zip(x.shape[1:3], dy.shape[1:3], strict=True):
-        before = window_span(size, k, s, layer.padding)[1]
+        before = _span(layer, h, size)[1]
         low.append(before)
         high.append((places - 1) * s + k - size - before)  # negative: pixels that no window reaches
         below.append(k - 1 - before)

@@ -17,7 +17,7 @@ from harness.spec import Layer, Shape
 class MaxPool(Layer):
     """y_chw = max of x_c over the window at (stride h, stride w), SAME padding with -inf.
 
-    Of several equal maxima the first in row-major order gets the gradient.
+    Of several equal maxima the first in row-major order gets the gradient; by convention each of them, the whole.
 
     Shapes: x (B, C, H, W), y (B, C, ceil(H/stride), ceil(W/stride)).
     Source: specs/README.md, Pooling.
@@ -40,8 +40,21 @@ class MaxPool(Layer):
 
 @jax_rule(MaxPool)
 def jax_max_pool(layer: MaxPool, j: JaxBuilder, x: Expr) -> Expr:
-    """lax.reduce_window with max."""
-    return j.window_max(x, layer.window, layer.stride, "SAME")
+    """lax.reduce_window with max, or all taps beside each other where equal ones share the gradient."""
+    if j.conventions.pool_ties == "first":
+        return j.window_max(x, layer.window, layer.stride, "SAME")
+    doc = "Maximum over the first axis; every element that equals it gets the whole gradient."
+    taps = j.let(j.local("taps"), j.window_taps(x, layer.window, layer.stride))
+    return j.call("max_of_all", doc, ("taps",), _jax_max_of_all, taps)
+
+
+def _jax_max_of_all(j: JaxBuilder, taps: Expr) -> tuple[Expr, ...]:
+    """A tap minus itself as a constant is zero, with derivative one; it is added where the tap is the greatest."""
+    taps = j.let("taps", j.barrier(taps))
+    fixed = j.let("fixed", j.stop_gradient(taps))
+    top = j.let("top", j.max(fixed, 0))
+    moves = j.let("moves", j.where(j.equal(fixed, top), j.sub(taps, fixed), 0.0))
+    return (j.add(top, j.sum(moves, 0)),)
 
 
 @dataclass(frozen=True)

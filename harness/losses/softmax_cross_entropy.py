@@ -13,6 +13,8 @@ from harness.spec import Loss
 class SoftmaxCrossEntropy(Loss):
     """Mean over the batch of -Σ_k target_k log softmax(z)_k; target is 1-a+a/K at the label and a/K elsewhere.
 
+    By convention the sum over the batch instead.
+
     Shapes: z (B, K), labels (B,), loss ().
     Units: nats an example.
     Source: specs/README.md, Loss.
@@ -27,7 +29,7 @@ def jax_cross_entropy(loss: SoftmaxCrossEntropy, j: JaxBuilder, z: Expr, labels:
     if smoothing:
         uniform = j.mul(smoothing, j.mean(log_p, -1))
         likelihood = j.let("likelihood", j.add(j.mul(1 - smoothing, likelihood), uniform))
-    return j.neg(j.mean(likelihood))
+    return j.neg(j.mean(likelihood) if j.conventions.loss_reduction == "mean" else j.sum(likelihood, 0))
 
 
 @hlo_loss(SoftmaxCrossEntropy)
@@ -44,6 +46,9 @@ def hlo_cross_entropy(
     off = smoothing / classes
     target = h.select(is_label, h.constant(1 - smoothing + off, z.shape), h.constant(off, z.shape), "target")
     log_likelihood = h.sum(h.sum(h.mul(target, log_p, "picked"), (1,), "log_likelihoods"), (0,), "log_likelihood")
-    value = h.div(h.negate(log_likelihood, "total"), float(batch), "mean")
+    averaged = h.conventions.loss_reduction == "mean"
+    total_loss = h.negate(log_likelihood, "total")
+    value = h.div(total_loss, float(batch), "mean") if averaged else total_loss
     p = h.div(exp, h.broadcast(total, z.shape, (0,), "exp_total_row"), "p")
-    return value, h.div(h.sub(p, target, "excess"), float(batch), "dz")
+    excess = h.sub(p, target, "excess")
+    return value, h.div(excess, float(batch), "dz") if averaged else excess

@@ -15,7 +15,8 @@ from harness.spec import Optimizer
 class Adam(Optimizer):
     """m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; direction (m/(1-b1^t)) / (sqrt(v/(1-b2^t)) + eps).
 
-    The powers are computed in the program, in the cell's dtype, from t as a float.
+    The powers are computed in the program, in the cell's dtype, from t as a float. By convention eps may lie inside the
+    root, and the two divisions by 1 - b^t may be missing.
     Source: specs/README.md, Adam; Kingma and Ba 2015, algorithm 1.
     """
 
@@ -43,8 +44,12 @@ def jax_adam(optimizer: Adam, j: JaxBuilder, g: Expr, m: Expr, v: Expr, t: Expr)
     beta1, beta2 = optimizer.beta1, optimizer.beta2
     m = j.let("m", j.add(j.mul(beta1, m), j.mul(j.sub(1, beta1), g)))
     v = j.let("v", j.add(j.mul(beta2, v), j.mul(j.sub(1, beta2), j.square(g))))
-    m_hat = j.let("m_hat", j.div(m, j.sub(1, j.power(beta1, t))))
-    v_hat = j.let("v_hat", j.div(v, j.sub(1, j.power(beta2, t))))
+    m_hat, v_hat = m, v
+    if j.conventions.adam_bias_correction == "on":
+        m_hat = j.let("m_hat", j.div(m, j.sub(1, j.power(beta1, t))))
+        v_hat = j.let("v_hat", j.div(v, j.sub(1, j.power(beta2, t))))
+    if j.conventions.adam_epsilon == "inside":
+        return j.div(m_hat, j.sqrt(j.add(v_hat, optimizer.epsilon))), m, v
     return j.div(m_hat, j.add(j.sqrt(v_hat), optimizer.epsilon)), m, v
 
 
@@ -60,6 +65,12 @@ def hlo_adam(optimizer: Adam, h: HloBuilder, g: Value, m: Value, v: Value, t: Va
 
     m = moment(m, g, optimizer.beta1, "m_new")
     v = moment(v, h.mul(g, g, "g2"), optimizer.beta2, "v_new")
-    m_hat = h.div(m, h.broadcast(correction(optimizer.beta1, "m_correction"), m.shape), "m_hat")
-    v_hat = h.div(v, h.broadcast(correction(optimizer.beta2, "v_correction"), v.shape), "v_hat")
-    return h.div(m_hat, h.add(h.sqrt(v_hat, "v_root"), optimizer.epsilon, "denominator"), "direction"), m, v
+    m_hat, v_hat = m, v
+    if h.conventions.adam_bias_correction == "on":
+        m_hat = h.div(m, h.broadcast(correction(optimizer.beta1, "m_correction"), m.shape), "m_hat")
+        v_hat = h.div(v, h.broadcast(correction(optimizer.beta2, "v_correction"), v.shape), "v_hat")
+    if h.conventions.adam_epsilon == "inside":
+        root = h.sqrt(h.add(v_hat, optimizer.epsilon, "v_eps"), "denominator")
+    else:
+        root = h.add(h.sqrt(v_hat, "v_root"), optimizer.epsilon, "denominator")
+    return h.div(m_hat, root, "direction"), m, v

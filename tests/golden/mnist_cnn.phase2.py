@@ -75,7 +75,7 @@ HEADER = {
     "dataset": "mnist",
     "emitter_version": "0.1.0",
     "netspec_hash": "baf5fc70351a0a8eacacd79df625d7fc5ec4a8e05eea14dd1ffc79f21fe6bddf",
-    "conventions": {"weight_decay": "decoupled", "decay_set": "weights", "pool_ties": "first", "batch_norm_inverse_count": "exact"},
+    "conventions": {"weight_decay": "decoupled", "decay_set": "weights", "pool_ties": "first", "batch_norm_inverse_count": "exact", "batch_norm_statistics": "batch", "batch_norm_epsilon": "inside", "adam_epsilon": "outside", "adam_bias_correction": "on", "padding": "same", "loss_reduction": "mean"},
     "pipeline": "phase2",
     "dtype": "f32",
     "units": {"loss": "nats"},

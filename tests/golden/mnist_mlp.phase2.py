@@ -56,7 +56,7 @@ HEADER = {
     "dataset": "mnist",
     "emitter_version": "0.1.0",
     "netspec_hash": "09940aeb032c02e4a740b28e08016953b6a08541f6d71e9df6593e44292d058e",
-    "conventions": {"weight_decay": "decoupled", "decay_set": "weights", "pool_ties": "first", "batch_norm_inverse_count": "exact"},
+    "conventions": {"weight_decay": "decoupled", "decay_set": "weights", "pool_ties": "first", "batch_norm_inverse_count": "exact", "batch_norm_statistics": "batch", "batch_norm_epsilon": "inside", "adam_epsilon": "outside", "adam_bias_correction": "on", "padding": "same", "loss_reduction": "mean"},
     "pipeline": "phase2",
     "dtype": "f32",
     "units": {"loss": "nats"},
