@@ -59,6 +59,8 @@ class RuleTable:
         )
 
 
+# rule(layer, r, *x) -> y: the definition, which belongs to neither side and judges both; see harness/reference.py.
+reference_rule = RuleTable("reference_rule")
 # rule(layer, j, *x) -> y
 jax_rule = RuleTable("jax_rule")
 # As jax_rule, where evaluation differs from training (running statistics).
@@ -70,11 +72,15 @@ hlo_backward = RuleTable("hlo_backward")
 # rule(layer, h, *x) -> y, where evaluation differs from training.
 hlo_eval_rule = RuleTable("hlo_eval_rule")
 
+# rule(loss, np, logits, labels, smoothing) -> scalar loss
+reference_loss = RuleTable("reference_loss")
 # rule(loss, j, logits, labels, smoothing) -> scalar loss
 jax_loss = RuleTable("jax_loss")
 # rule(loss, h, logits, labels, smoothing) -> (scalar loss, dlogits)
 hlo_loss = RuleTable("hlo_loss")
 
+# rule(optimizer, np, g, slots, t) -> (step direction, new slots): p moves by -lr times the direction.
+reference_optimizer = RuleTable("reference_optimizer")
 # rule(optimizer, j, g, slots, t) -> (step direction, new slots): p moves by -lr times the direction.
 jax_optimizer = RuleTable("jax_optimizer")
 hlo_optimizer = RuleTable("hlo_optimizer")

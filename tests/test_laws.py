@@ -1,11 +1,12 @@
-"""Laws that every registered layer obeys: one meaning on both sides, and a backward that is the forward's VJP."""
+"""Laws that every registered layer obeys: one meaning for all three rules, and a backward that is its VJP."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from harness import rules
-from harness.emit.jax_builder import JaxBuilder
+from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.layers.add import Add
 from harness.layers.attention import Attention
 from harness.layers.batch_norm import BatchNorm
@@ -36,6 +37,8 @@ from harness.layers.to_pixel import ToPixel
 from harness.layers.to_sequence import ToSequence
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
+from harness.reference import Reference
+from harness.sides import SHARED, script_module
 from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
 
 # Layer -> its samples: (layer, shapes of its inputs without the batch).
@@ -111,36 +114,80 @@ CASES = [
 def test_every_layer_has_every_rule_and_a_sample() -> None:
     layers = set(rules.jax_rule)
     assert layers == set(rules.hlo_forward) == set(rules.hlo_backward) == set(SAMPLES)
+    assert layers == set(rules.reference_rule)
     assert set(rules.jax_eval_rule) == set(rules.hlo_eval_rule)
-    assert set(rules.jax_loss) == set(rules.hlo_loss) == {SoftmaxCrossEntropy}
-    assert set(rules.jax_optimizer) == set(rules.hlo_optimizer) == {Adam, Sgd}
+    assert set(rules.jax_loss) == set(rules.hlo_loss) == set(rules.reference_loss) == {SoftmaxCrossEntropy}
+    assert set(rules.jax_optimizer) == set(rules.hlo_optimizer) == set(rules.reference_optimizer) == {Adam, Sgd}
 
 
 @pytest.mark.parametrize(("layer", "in_shapes"), CASES)
 @pytest.mark.parametrize("kind", ["smooth", "tied"])
-def test_hlo_is_the_vjp_of_jax(layer, in_shapes, kind) -> None:
-    """Forward equal, backward equal to jax.vjp, to 1e-10 in f64; small whole numbers give ties, zeros and sixes."""
-    batch = 3
+def test_both_sides_and_the_reference_mean_one_thing(layer, in_shapes, kind) -> None:
+    """Forward equal, and every cotangent that of jax.vjp, in f64; small whole numbers give ties, zeros and sixes."""
+    batch, step = 3, 3
     node = layer_node(layer, in_shapes)
     rng = np.random.default_rng(7)
 
     def draw(shape):
         return rng.normal(size=shape) if kind == "smooth" else rng.integers(-4, 8, shape).astype(np.float64)
 
+    def reference(params, *xs):
+        xs = [jnp.moveaxis(x, 1, -1) if x.ndim == 4 else x for x in xs]
+        y = rules.reference_rule.of(type(layer))(layer, Reference(jnp, node, params, step), *xs)
+        return jnp.moveaxis(y, -1, 1) if y.ndim == 4 else y
+
     params = {f"layer.{p.name}": rng.normal(size=p.shape) for p in layer.params()}
     stats = {f"layer.{s.name}": rng.random(s.shape) for s in layer.states()}
     xs = [draw((batch, *shape)) for shape in in_shapes]
     dy = rng.normal(size=(batch, *node.out_shape))
 
-    y, vjp = jax.vjp(lambda p, *x: jax_layer(node)(p, stats, *x), params, *xs)
-    dparams, *dxs = vjp(dy)
-    found = iree_call(hlo_layer(node, batch), [*params.values(), *stats.values(), *xs, dy, np.array(1.0)])
-    expected = [y, *dxs, *(dparams[name] for name in params)]
+    def everything(of, dy):
+        y, vjp = jax.vjp(of, params, *xs)
+        dparams, *dxs = vjp(dy)
+        return [y, *dxs, *(dparams[name] for name in params)]
+
+    expected = everything(lambda p, *x: jax_layer(node)(p, stats, *x, float(step)), dy)
+    found = iree_call(hlo_layer(node, batch), [*params.values(), *stats.values(), *xs, dy, np.array(float(step))])
+    plain = jax.jit(lambda dy: everything(reference, dy))(dy)  # one compilation instead of one an operation
     names = ["y", *(f"d{name}" for name in node.inputs), *(f"d{name}" for name in params)]
-    assert len(found) == len(expected)
-    for name, mine, theirs in zip(names, found, expected, strict=True):
+    assert len(found) == len(plain) == len(expected)
+    for name, hlo, definition, theirs in zip(names, found, plain, expected, strict=True):
         scale = max(1.0, np.abs(theirs).max())
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-10 * scale, err_msg=f"{name}: analytic, numeric")
+        assert definition.dtype == np.float64
+        np.testing.assert_allclose(hlo, theirs, rtol=0, atol=1e-10 * scale, err_msg=f"{name}: analytic, numeric")
+        np.testing.assert_allclose(definition, theirs, rtol=0, atol=1e-12 * scale, err_msg=f"{name}: reference")
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_reference_loss_means_what_jax_means(smoothing) -> None:
+    rng = np.random.default_rng(3)
+    z, labels = rng.normal(size=(5, 7)), rng.integers(0, 7, 5).astype(np.int32)
+    loss, j = SoftmaxCrossEntropy(), JaxBuilder(SHARED)
+    with j.source.block("def loss(z, labels):"):
+        j.source.line(f"return {rules.jax_loss.of(type(loss))(loss, j, Expr('z'), Expr('labels'), smoothing)}")
+    theirs = script_module(f"import jax, jax.numpy as jnp\n{j.source}").loss
+    mine = rules.reference_loss.of(type(loss))
+    found, expected = (
+        jax.value_and_grad(f)(z) for f in (lambda z: mine(loss, jnp, z, labels, smoothing), lambda z: theirs(z, labels))
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-14)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), Sgd(), Sgd(momentum=0.9)], ids=repr)
+def test_the_reference_optimizer_means_what_jax_means(optimizer) -> None:
+    rng, j, slots = np.random.default_rng(3), JaxBuilder(SHARED), type(optimizer).slots
+    with j.source.block(f"def direction(g, {', '.join(slots)}, t):"):
+        results = rules.jax_optimizer.of(type(optimizer))(optimizer, j, *map(Expr, ("g", *slots, "t")))
+        j.source.line(f"return {', '.join(map(str, results))}")
+    theirs = script_module(f"import jax, jax.numpy as jnp\n{j.source}").direction
+    mine, state = rules.reference_optimizer.of(type(optimizer)), [np.zeros(6) for _ in slots]
+    for t in (1, 2, 3):
+        g = rng.normal(size=6)
+        found, expected = mine(optimizer, jnp, g, *state, t), theirs(g, *state, np.float64(t))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)  # 1 - 0.999^t is a small difference
+        state = [np.asarray(slot) for slot in found[1:]]
 
 
 def test_a_second_rule_is_refused() -> None:
@@ -158,7 +205,6 @@ def test_a_missing_rule_lists_what_exists() -> None:
 
 
 def test_precedence_in_printed_expressions() -> None:
-    from harness.emit.jax_builder import Expr
     from harness.spec import Conventions
 
     j = JaxBuilder(Conventions())

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -27,6 +28,12 @@ class Add(Layer):
         if a != b:
             raise SpecError(f"the skip connection has shape {dims(b)}, the branch {dims(a)}. Make them alike.")
         return a
+
+
+@reference_rule(Add)
+def reference_add(layer: Add, r: Reference, a: Array, b: Array) -> Array:
+    """a + b."""
+    return a + b
 
 
 @jax_rule(Add)

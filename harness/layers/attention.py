@@ -8,7 +8,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -39,6 +40,18 @@ class Attention(Layer):
                 f"{q[1]} features cannot be shared by {self.heads} heads. Make one a multiple of the other."
             )
         return q
+
+
+@reference_rule(Attention)
+def reference_attention(layer: Attention, r: Reference, q: Array, k: Array, v: Array) -> Array:
+    """One head after the other, each on its own features."""
+    width, mixed = q.shape[-1] // layer.heads, []
+    for start in range(0, q.shape[-1], width):
+        head = slice(start, start + width)
+        scores = r.np.einsum("btd,bsd->bts", q[..., head], k[..., head]) / math.sqrt(width)
+        powers = r.np.exp(scores - scores.max(-1, keepdims=True))
+        mixed.append(r.np.einsum("bts,bsd->btd", powers / powers.sum(-1, keepdims=True), v[..., head]))
+    return r.np.concatenate(mixed, -1)
 
 
 def _jax_attention(j: JaxBuilder, q: Expr, k: Expr, v: Expr, heads: Expr) -> tuple[Expr, ...]:

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Initialiser, Layer, Param, Shape, State
 
@@ -44,6 +45,14 @@ class BatchNorm(Layer):
                 f"the input has shape {dims(x)}, gamma was declared for images of {self.channels} channels."
             )
         return x
+
+
+@reference_rule(BatchNorm)
+def reference_batch_norm(layer: BatchNorm, r: Reference, x: Array) -> Array:
+    """Two passes over batch, height and width."""
+    centred = x - x.mean((0, 1, 2))
+    xhat = centred / r.np.sqrt((centred * centred).mean((0, 1, 2)) + EPSILON)
+    return r.param("gamma") * xhat + r.param("beta")
 
 
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -31,6 +32,12 @@ class Bias(Layer):
         if len(x) != 3 or x[0] != self.channels:
             raise SpecError(f"the input has shape {dims(x)}, b was declared for images of {self.channels} channels.")
         return x
+
+
+@reference_rule(Bias)
+def reference_bias(layer: Bias, r: Reference, x: Array) -> Array:
+    """x + b, channels last."""
+    return x + r.param("b")
 
 
 @jax_rule(Bias)

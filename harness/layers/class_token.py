@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -31,6 +32,12 @@ class ClassToken(Layer):
         if len(x) != 2 or x[1] != self.features:
             raise SpecError(f"the input has shape {dims(x)}, cls needs a sequence of {self.features} features.")
         return (x[0] + 1, x[1])
+
+
+@reference_rule(ClassToken)
+def reference_class_token(layer: ClassToken, r: Reference, x: Array) -> Array:
+    """cls in front of every example's tokens."""
+    return r.np.concatenate([r.np.zeros_like(x[:, :1]) + r.param("cls"), x], 1)
 
 
 @jax_rule(ClassToken)

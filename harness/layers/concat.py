@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -27,6 +28,12 @@ class Concat(Layer):
         if len(a) != 3 or len(b) != 3 or a[1:] != b[1:]:
             raise SpecError(f"images of {dims(a)} and {dims(b)} cannot be put together; their pixels must match.")
         return (a[0] + b[0], *a[1:])
+
+
+@reference_rule(Concat)
+def reference_concat(layer: Concat, r: Reference, a: Array, b: Array) -> Array:
+    """Channels last."""
+    return r.np.concatenate([a, b], -1)
 
 
 @jax_rule(Concat)

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Edges, Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -49,6 +50,15 @@ class Convolution(Layer):
                 f"the input has {x[0]} channels, w was declared for {self.in_channels}. Set in_channels={x[0]}."
             )
         return (self.out_channels, *(window_span(n, self.kernel, self.stride, self.padding)[0] for n in x[1:]))
+
+
+@reference_rule(Convolution)
+def reference_convolution(layer: Convolution, r: Reference, x: Array) -> Array:
+    """A sum over taps, each with its own matrix of weights."""
+    w, taps = r.param("w"), r.taps(x, layer.kernel, layer.stride, layer.padding)
+    return sum(
+        r.np.einsum("bhwi,oi->bhwo", tap, w[:, :, i // layer.kernel, i % layer.kernel]) for i, tap in enumerate(taps)
+    )
 
 
 def window_span(n: int, window: int, stride: int, padding: str) -> tuple[int, int, int]:

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims, size
 from harness.spec import Activated, Param, Shape
 
@@ -45,6 +46,12 @@ class Dense(Activated):
         if x[-1] != self.inputs:
             raise SpecError(f"the input has {x[-1]} features, w was declared for {self.inputs}. Set inputs={x[-1]}.")
         return (*x[:-1], self.units)
+
+
+@reference_rule(Dense)
+def reference_dense(layer: Dense, r: Reference, x: Array) -> Array:
+    """Σ_i x_i w_iu + b_u of every vector."""
+    return r.np.einsum("...i,iu->...u", x, r.param("w")) + r.param("b")
 
 
 @jax_rule(Dense)

@@ -8,7 +8,8 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.layers.convolution import Padding, jax_edges, window_span
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -43,6 +44,13 @@ class DepthwiseConvolution(Layer):
         if len(x) != 3 or x[0] != self.channels:
             raise SpecError(f"the input has shape {dims(x)}, w was declared for images of {self.channels} channels.")
         return (x[0], *(window_span(n, self.kernel, self.stride, self.padding)[0] for n in x[1:]))
+
+
+@reference_rule(DepthwiseConvolution)
+def reference_depthwise(layer: DepthwiseConvolution, r: Reference, x: Array) -> Array:
+    """A sum over taps, each times one weight a channel."""
+    w, taps = r.param("w"), r.taps(x, layer.kernel, layer.stride, layer.padding)
+    return sum(tap * w[:, 0, i // layer.kernel, i % layer.kernel] for i, tap in enumerate(taps))
 
 
 @jax_rule(DepthwiseConvolution)

@@ -1,5 +1,6 @@
 """Dropout with a mask that both sides compute bit for bit."""
 
+import math
 import zlib
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +9,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule, reference_rule
 from harness.shapes import Node, size
 from harness.spec import Layer, Shape
 
@@ -51,6 +53,23 @@ class Dropout(Layer):
         """The seed of this use of the layer."""
         assert node is not None
         return zlib.crc32(node.name.encode()) if self.seed is None else self.seed
+
+
+@reference_rule(Dropout)
+def reference_dropout(layer: Dropout, r: Reference, x: Array) -> Array:
+    """Words in 64 bits, of which the upper half is cut off after every product."""
+    np, seed = r.np, r.np.array([layer.seed_at(r.node)], r.np.uint64)
+
+    def mix(word: Array) -> Array:
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+            word = ((word ^ (word >> shift)) * factor) & 0xFFFFFFFF
+        return word ^ (word >> 16)
+
+    shape = (len(x), *r.node.out_shape)
+    places = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
+    kept = mix(places ^ mix(np.array([r.t], np.uint64) ^ mix(seed))) >= math.floor(2**32 * layer.rate)
+    kept = np.moveaxis(kept, 1, -1) if len(shape) == 4 else kept
+    return np.where(kept, x / (1 - layer.rate), 0.0)
 
 
 def _jax_mix(j: JaxBuilder, word: Expr) -> tuple[Expr, ...]:

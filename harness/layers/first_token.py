@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -27,6 +28,12 @@ class FirstToken(Layer):
         if len(x) != 2:
             raise SpecError(f"the input has shape {dims(x)}, a token is taken from a sequence (T, D).")
         return (x[1],)
+
+
+@reference_rule(FirstToken)
+def reference_first_token(layer: FirstToken, r: Reference, x: Array) -> Array:
+    """x[:, 0]."""
+    return x[:, 0]
 
 
 @jax_rule(FirstToken)

@@ -6,7 +6,8 @@ from typing import ClassVar
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import size
 from harness.spec import Layer, Shape
 
@@ -24,6 +25,12 @@ class Flatten(Layer):
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return (size(x),)
+
+
+@reference_rule(Flatten)
+def reference_flatten(layer: Flatten, r: Reference, x: Array) -> Array:
+    """Channels in front again, then one row an example."""
+    return (r.np.moveaxis(x, -1, 1) if x.ndim == 4 else x).reshape(len(x), -1)
 
 
 @jax_rule(Flatten)

@@ -7,7 +7,8 @@ from typing import ClassVar
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec import Layer, Shape
 
 CUBIC = 0.044715
@@ -26,6 +27,12 @@ class Gelu(Layer):
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return x
+
+
+@reference_rule(Gelu)
+def reference_gelu(layer: Gelu, r: Reference, x: Array) -> Array:
+    """The formula."""
+    return x / 2 * (1 + r.np.tanh(math.sqrt(2 / math.pi) * (x + CUBIC * x * x * x)))
 
 
 @jax_rule(Gelu)

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -27,6 +28,12 @@ class GlobalAvgPool(Layer):
         if len(x) != 3:
             raise SpecError(f"the input has shape {dims(x)}, pooling needs an image (C, H, W).")
         return (x[0],)
+
+
+@reference_rule(GlobalAvgPool)
+def reference_global_avg_pool(layer: GlobalAvgPool, r: Reference, x: Array) -> Array:
+    """Mean over height and width."""
+    return x.mean((1, 2))
 
 
 @jax_rule(GlobalAvgPool)

@@ -6,7 +6,8 @@ from typing import ClassVar
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec import Layer, Shape
 
 
@@ -23,6 +24,12 @@ class HardSwish(Layer):
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return x
+
+
+@reference_rule(HardSwish)
+def reference_hard_swish(layer: HardSwish, r: Reference, x: Array) -> Array:
+    """In three pieces."""
+    return r.np.where(x <= -3, 0.0, r.np.where(x >= 3, x, x * (x + 3) / 6))
 
 
 @jax_rule(HardSwish)

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -39,6 +40,14 @@ class InstanceNorm(Layer):
                 f"the input has shape {dims(x)}, gamma was declared for images of {self.channels} channels."
             )
         return x
+
+
+@reference_rule(InstanceNorm)
+def reference_instance_norm(layer: InstanceNorm, r: Reference, x: Array) -> Array:
+    """Two passes over height and width."""
+    centred = x - x.mean((1, 2), keepdims=True)
+    xhat = centred / r.np.sqrt((centred * centred).mean((1, 2), keepdims=True) + EPSILON)
+    return r.param("gamma") * xhat + r.param("beta")
 
 
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:

@@ -8,7 +8,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -40,6 +41,14 @@ class LayerNorm(Layer):
                 f"the input has shape {dims(x)}, gamma was declared for vectors or sequences of {self.features}."
             )
         return x
+
+
+@reference_rule(LayerNorm)
+def reference_layer_norm(layer: LayerNorm, r: Reference, x: Array) -> Array:
+    """Two passes over the last axis."""
+    centred = x - x.mean(-1, keepdims=True)
+    xhat = centred / r.np.sqrt((centred * centred).mean(-1, keepdims=True) + EPSILON)
+    return r.param("gamma") * xhat + r.param("beta")
 
 
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:

@@ -1,5 +1,6 @@
 """Maximum over windows."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +9,8 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.layers.convolution import window_span
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -36,6 +38,16 @@ class MaxPool(Layer):
         if len(x) != 3:
             raise SpecError(f"the input has shape {dims(x)}, pooling needs an image (C, H, W).")
         return (x[0], *(window_span(n, self.window, self.stride, "SAME")[0] for n in x[1:]))
+
+
+@reference_rule(MaxPool)
+def reference_max_pool(layer: MaxPool, r: Reference, x: Array) -> Array:
+    """The tap that argmax names, which is the first of the greatest."""
+    taps = r.taps(x, layer.window, layer.stride, "SAME", outside=-math.inf)
+    first, y = r.np.argmax(r.np.stack(taps), 0), taps[0]
+    for i, tap in enumerate(taps):
+        y = r.np.where(first == i, tap, y)
+    return y
 
 
 @jax_rule(MaxPool)

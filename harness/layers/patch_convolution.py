@@ -8,7 +8,8 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.layers.convolution import window_span
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -40,6 +41,15 @@ class PatchConvolution(Layer):
         if len(x) != 3 or x[0] != self.in_channels:
             raise SpecError(f"the input has shape {dims(x)}, w was declared for images of {self.in_channels} channels.")
         return (self.out_channels, *(window_span(n, self.patch, self.patch, "VALID")[0] for n in x[1:]))
+
+
+@reference_rule(PatchConvolution)
+def reference_patches(layer: PatchConvolution, r: Reference, x: Array) -> Array:
+    """A sum over the places in a patch, each with its own matrix of weights."""
+    w, taps = r.param("w"), r.taps(x, layer.patch, layer.patch, "VALID")
+    return sum(
+        r.np.einsum("bhwi,oi->bhwo", tap, w[:, :, i // layer.patch, i % layer.patch]) for i, tap in enumerate(taps)
+    )
 
 
 @jax_rule(PatchConvolution)

@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Param, Shape
 
@@ -32,6 +33,12 @@ class PositionalEmbedding(Layer):
         if x != (self.tokens, self.features):
             raise SpecError(f"the input has shape {dims(x)}, pos was declared for {self.tokens}x{self.features}.")
         return x
+
+
+@reference_rule(PositionalEmbedding)
+def reference_position(layer: PositionalEmbedding, r: Reference, x: Array) -> Array:
+    """x + pos."""
+    return x + r.param("pos")
 
 
 @jax_rule(PositionalEmbedding)

@@ -6,7 +6,8 @@ from typing import ClassVar
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec import Layer, Shape
 
 
@@ -23,6 +24,12 @@ class Relu6(Layer):
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return x
+
+
+@reference_rule(Relu6)
+def reference_relu6(layer: Relu6, r: Reference, x: Array) -> Array:
+    """In three pieces."""
+    return r.np.where(x <= 0, 0.0, r.np.where(x >= 6, 6.0, x))
 
 
 @jax_rule(Relu6)

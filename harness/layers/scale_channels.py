@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -27,6 +28,12 @@ class ScaleChannels(Layer):
         if len(x) != 3 or g != (x[0], 1, 1):
             raise SpecError(f"the image has shape {dims(x)}, its scale {dims(g)}; the scale must be one pixel of it.")
         return x
+
+
+@reference_rule(ScaleChannels)
+def reference_scale(layer: ScaleChannels, r: Reference, x: Array, g: Array) -> Array:
+    """x g at every pixel."""
+    return x * g
 
 
 @jax_rule(ScaleChannels)

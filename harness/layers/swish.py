@@ -6,7 +6,8 @@ from typing import ClassVar
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec import Layer, Shape
 
 
@@ -23,6 +24,12 @@ class Swish(Layer):
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return x
+
+
+@reference_rule(Swish)
+def reference_swish(layer: Swish, r: Reference, x: Array) -> Array:
+    """x over 1 + e^-x."""
+    return x / (1 + r.np.exp(-x))
 
 
 @jax_rule(Swish)

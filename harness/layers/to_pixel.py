@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -27,6 +28,12 @@ class ToPixel(Layer):
         if len(x) != 1:
             raise SpecError(f"the input has shape {dims(x)}, a pixel is made of a vector.")
         return (*x, 1, 1)
+
+
+@reference_rule(ToPixel)
+def reference_pixel(layer: ToPixel, r: Reference, x: Array) -> Array:
+    """Height and width of one."""
+    return x[:, None, None, :]
 
 
 @jax_rule(ToPixel)

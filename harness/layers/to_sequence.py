@@ -7,7 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.reference import Array, Reference
+from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.shapes import dims
 from harness.spec import Layer, Shape
 
@@ -27,6 +28,12 @@ class ToSequence(Layer):
         if len(x) != 3:
             raise SpecError(f"the input has shape {dims(x)}, tokens are made of an image (C, H, W).")
         return (x[1] * x[2], x[0])
+
+
+@reference_rule(ToSequence)
+def reference_sequence(layer: ToSequence, r: Reference, x: Array) -> Array:
+    """One row of pixels after the other."""
+    return x.reshape(len(x), -1, x.shape[-1])
 
 
 @jax_rule(ToSequence)

@@ -1,13 +1,14 @@
 """Adam."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_optimizer, jax_optimizer
+from harness.reference import Array
+from harness.rules import hlo_optimizer, jax_optimizer, reference_optimizer
 from harness.spec import Optimizer
 
 
@@ -36,6 +37,15 @@ class Adam(Optimizer):
         The first moment has it whole, the second under a root, so by half.
         """
         return 1 / (1 - self.beta1) + 0.5 / (1 - self.beta2)
+
+
+@reference_optimizer(Adam)
+def reference_adam(optimizer: Adam, np: Any, g: Array, m: Array, v: Array, t: int) -> tuple[Array, ...]:
+    """The formulas."""
+    m = optimizer.beta1 * m + (1 - optimizer.beta1) * g
+    v = optimizer.beta2 * v + (1 - optimizer.beta2) * g * g
+    m_hat, v_hat = m / (1 - optimizer.beta1**t), v / (1 - optimizer.beta2**t)
+    return m_hat / (np.sqrt(v_hat) + optimizer.epsilon), m, v
 
 
 @jax_optimizer(Adam)

@@ -1,13 +1,14 @@
 """Stochastic gradient descent with momentum."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.rules import hlo_optimizer, jax_optimizer
+from harness.reference import Array
+from harness.rules import hlo_optimizer, jax_optimizer, reference_optimizer
 from harness.spec import Optimizer
 
 
@@ -24,6 +25,13 @@ class Sgd(Optimizer):
     def validate(self) -> None:
         if not 0 <= self.momentum < 1:
             raise SpecError(f"{self}: momentum must lie in [0, 1).")
+
+
+@reference_optimizer(Sgd)
+def reference_sgd(optimizer: Sgd, np: Any, g: Array, velocity: Array, t: int) -> tuple[Array, ...]:
+    """The formula; its result is direction and velocity."""
+    velocity = optimizer.momentum * velocity + g
+    return velocity, velocity
 
 
 @jax_optimizer(Sgd)
