@@ -1,8 +1,8 @@
 """What a reference rule sees: plain array functions, its node's parameters, and how a window moves over an image.
 
 A reference rule is a layer's third meaning and belongs to neither side: the definition of specs/README.md as plainly as
-it can be written, run in f64 one operation at a time and differentiated by whoever runs it. Images between layers are
-NHWC, parameters keep the layout of the init file.
+it can be written, run in f64 one operation at a time, without a compiler, and differentiated by whoever runs it.
+Images between layers are NHWC, parameters keep the layout of the init file.
 """
 
 from collections.abc import Mapping
@@ -42,6 +42,6 @@ class Reference:
             places.append(-(-n // stride) if same else (n - window) // stride + 1)
             total = max(0, (places[-1] - 1) * stride + window - n) if same else 0
             edges.append((total // 2, total - total // 2))
-        padded = self.np.pad(x, ((0, 0), *edges, (0, 0)), constant_values=outside)
+        padded = self.np.pad(x, ((0, 0), *edges, (0, 0)), "constant", constant_values=outside)
         across, down = ((count - 1) * stride + 1 for count in reversed(places))
         return [padded[:, k : k + down : stride, m : m + across : stride] for k in range(window) for m in range(window)]

@@ -3,7 +3,8 @@
 A rule is registered beside the facts it belongs to. The two sides share facts, never arithmetic: no rule calls another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from harness.errors import RuleError
@@ -47,6 +48,14 @@ class RuleTable:
         """Forget the rule of `facts`, if there is one."""
         self._rules.pop(facts, None)
 
+    def all(self) -> dict[type, Rule]:
+        """A copy of the table."""
+        return dict(self._rules)
+
+    def restore(self, rules: dict[type, Rule]) -> None:
+        """Make the table what it was when `all` gave that copy."""
+        self._rules = dict(rules)
+
     def of(self, facts: type) -> Rule:
         """The rule of `facts`. Raises RuleError that lists what exists."""
         if facts in self._rules:
@@ -84,3 +93,24 @@ reference_optimizer = RuleTable("reference_optimizer")
 # rule(optimizer, j, g, slots, t) -> (step direction, new slots): p moves by -lr times the direction.
 jax_optimizer = RuleTable("jax_optimizer")
 hlo_optimizer = RuleTable("hlo_optimizer")
+
+
+class RulesOfNow:
+    """Both sides' rules as they are when this is made, to emit by them later, whatever the tables hold by then."""
+
+    def __init__(self) -> None:
+        phase2 = [jax_rule, jax_eval_rule, jax_loss, jax_optimizer]
+        phase3 = [hlo_forward, hlo_backward, hlo_eval_rule, hlo_loss, hlo_optimizer]
+        self._tables = {table: table.all() for table in phase2 + phase3}
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """The tables hold these rules inside."""
+        others = {table: table.all() for table in self._tables}
+        for table, rules in self._tables.items():
+            table.restore(rules)
+        try:
+            yield
+        finally:
+            for table, rules in others.items():
+                table.restore(rules)

@@ -79,6 +79,10 @@ class Layer:
         """Shape of the output. Raises SpecError when the inputs do not fit."""
         raise SpecError(f"layer {type(self).__name__} is a composition and has no shape of its own")
 
+    def settled(self, node: str) -> "Layer":
+        """The same layer, with nothing left to follow from the name of its node."""
+        return self
+
     def expand(self, block: Block, x: str) -> str:
         """Add this layer's nodes to `block` behind value `x`; a composition adds other layers instead of itself."""
         return block.add(self, x)

@@ -54,25 +54,32 @@ def emit_train_step(
     functions = {"train_step": (h, results)}
     if observed:
         functions["norms"] = _norms(graph, dtype, conventions)
-    return _module(title, graph, functions)
+    return module_text(title, graph, functions)
 
 
 def emit_norms(graph: Graph, dtype: DType, conventions: Conventions) -> str:
     """Text of a module with the function `norms` alone: the instrument for a step that was derived elsewhere."""
     title = f"{graph.spec.name}: norms of a training step in {dtype}"
-    return _module(title, graph, {"norms": _norms(graph, dtype, conventions)})
+    return module_text(title, graph, {"norms": _norms(graph, dtype, conventions)})
 
 
 def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
     """Text of a module with the function `update`: what `train_step` does with its gradients."""
+    functions = {"update": update_function(graph, config, dtype, conventions)}
+    return module_text(f"{graph.spec.name}: the update of a training step in {dtype}", graph, functions)
+
+
+def update_function(
+    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions
+) -> tuple[HloBuilder, list[Value]]:
+    """The function `update` and its results."""
     h = HloBuilder(dtype, conventions)
     _params_and_slots(h, graph, config)
     for p in graph.params:
         h.grads[p.name] = h.input(f"{p.name}.grad", p.shape)
     h.input("lr", ())
     h.input("t", ())
-    results = _update(h, graph, config)
-    return _module(f"{graph.spec.name}: the update of a training step in {dtype}", graph, {"update": (h, results)})
+    return h, _update(h, graph, config)
 
 
 def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions) -> str:
@@ -91,7 +98,7 @@ def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conven
                 values[node.name] = hlo_eval_rule.of(type(node.layer))(node.layer, h, *inputs)
             else:
                 values[node.name], _ = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
-    return _module(f"{graph.spec.name}: logits in {dtype}", graph, {"logits": (h, [values[graph.output]])})
+    return module_text(f"{graph.spec.name}: logits in {dtype}", graph, {"logits": (h, [values[graph.output]])})
 
 
 def _params_and_slots(h: HloBuilder, graph: Graph, config: TrainConfig) -> None:
@@ -185,7 +192,8 @@ def _norms(graph: Graph, dtype: DType, conventions: Conventions) -> tuple[HloBui
     return h, results
 
 
-def _module(title: str, graph: Graph, functions: dict[str, tuple[HloBuilder, list[Value]]]) -> str:
+def module_text(title: str, graph: Graph, functions: dict[str, tuple[HloBuilder, list[Value]]]) -> str:
+    """Text of a module with functions of those names, each given by its builder and its results."""
     lines = [f"// {title}.", f"// netspec {graph.spec.netspec_hash()}", f"module @{next(iter(functions))} {{"]
     for name, (h, results) in functions.items():
         arguments = ",\n    ".join(f"{value}: {value.type}" for value in h.inputs.values())

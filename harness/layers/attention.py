@@ -48,9 +48,9 @@ def reference_attention(layer: Attention, r: Reference, q: Array, k: Array, v: A
     width, mixed = q.shape[-1] // layer.heads, []
     for start in range(0, q.shape[-1], width):
         head = slice(start, start + width)
-        scores = r.np.einsum("btd,bsd->bts", q[..., head], k[..., head]) / math.sqrt(width)
+        scores = q[..., head] @ r.np.swapaxes(k[..., head], 1, 2) / math.sqrt(width)
         powers = r.np.exp(scores - scores.max(-1, keepdims=True))
-        mixed.append(r.np.einsum("bts,bsd->btd", powers / powers.sum(-1, keepdims=True), v[..., head]))
+        mixed.append(powers / powers.sum(-1, keepdims=True) @ v[..., head])
     return r.np.concatenate(mixed, -1)
 
 

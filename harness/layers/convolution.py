@@ -56,9 +56,7 @@ class Convolution(Layer):
 def reference_convolution(layer: Convolution, r: Reference, x: Array) -> Array:
     """A sum over taps, each with its own matrix of weights."""
     w, taps = r.param("w"), r.taps(x, layer.kernel, layer.stride, layer.padding)
-    return sum(
-        r.np.einsum("bhwi,oi->bhwo", tap, w[:, :, i // layer.kernel, i % layer.kernel]) for i, tap in enumerate(taps)
-    )
+    return sum(tap @ w[:, :, i // layer.kernel, i % layer.kernel].T for i, tap in enumerate(taps))
 
 
 def window_span(n: int, window: int, stride: int, padding: str) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
@@ -49,10 +49,15 @@ class Dropout(Layer):
         """The first word that keeps its element."""
         return int(self.rate * 2**32)
 
+    def settled(self, node: str) -> "Dropout":
+        return replace(self, seed=zlib.crc32(node.encode()) if self.seed is None else self.seed)
+
     def seed_at(self, node: Node | None) -> int:
         """The seed of this use of the layer."""
         assert node is not None
-        return zlib.crc32(node.name.encode()) if self.seed is None else self.seed
+        seed = self.settled(node.name).seed
+        assert seed is not None
+        return seed
 
 
 @reference_rule(Dropout)

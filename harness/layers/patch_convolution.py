@@ -47,9 +47,7 @@ class PatchConvolution(Layer):
 def reference_patches(layer: PatchConvolution, r: Reference, x: Array) -> Array:
     """A sum over the places in a patch, each with its own matrix of weights."""
     w, taps = r.param("w"), r.taps(x, layer.patch, layer.patch, "VALID")
-    return sum(
-        r.np.einsum("bhwi,oi->bhwo", tap, w[:, :, i // layer.patch, i % layer.patch]) for i, tap in enumerate(taps)
-    )
+    return sum(tap @ w[:, :, i // layer.patch, i % layer.patch].T for i, tap in enumerate(taps))
 
 
 @jax_rule(PatchConvolution)
