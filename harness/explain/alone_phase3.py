@@ -1,0 +1,149 @@
+"""Phase 3's layers, loss and update alone: every rule as a function of its own, compiled by IREE."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.backends import BACKENDS
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
+from harness.emit.train_step import update_function
+from harness.explain.alone import Alone, inner
+from harness.explain.part import Part
+from harness.rules import hlo_backward, hlo_forward, hlo_loss
+from harness.run.compile import compile_module
+from harness.run.iree_runner import Device
+from harness.shapes import Graph
+from harness.sides import Array, Phase3, Tensors
+from harness.spec import Conventions, DType, Param, TrainConfig
+
+Function = tuple[HloBuilder, list[Value]]
+# Functions that are loaded, by text: what two networks or two sides have in common is compiled once.
+_LOADED: dict[str, Device] = {}
+
+
+class AlonePhase3(Alone):
+    """The StableHLO rules of a network, written when it is made; all that is not loaded yet is compiled as one module.
+
+    Raises: RuleError for a missing rule.
+    """
+
+    def __init__(self, side: Phase3) -> None:
+        super().__init__(side.graph, side.config, side.dtype, side.conventions)
+        batch, made = side.config.batch_size, (side.dtype, side.conventions)
+        self._kinds = {p.name: replace(p, name="p", init="zeros", fan_in=1) for p in side.graph.params}
+        self.texts: dict[tuple[str, object], str] = {}
+        for part in dict.fromkeys(self.parts.values()):
+            self.texts["forward", part] = function_text(layer_forward(part, batch, *made))
+            self.texts["backward", part] = function_text(layer_backward(part, batch, *made))
+        self.texts["loss", None] = function_text(loss_alone(side.graph, side.config, *made))
+        for kind in dict.fromkeys(self._kinds.values()):
+            some = replace(side.graph, params=(kind,))
+            self.texts["update", kind] = function_text(update_function(some, side.config, *made))
+
+    def forward(self, part: Part, params: Tensors, xs: Sequence[Array], t: int) -> Array:
+        """The function of the layer's forward rule."""
+        (y,) = self._call("forward", part, [*self._tensors(part, params), *xs, self._scalar(t)])
+        return y
+
+    def backward(self, part: Part, params: Tensors, xs: Sequence[Array], dy: Array, t: int) -> list[Array]:
+        """The function of the layer's backward rule, behind the forward rule that it needs."""
+        return self._call("backward", part, [*self._tensors(part, params), *xs, self._scalar(t), dy])
+
+    def loss(self, logits: Array, labels: Array) -> tuple[Array, Array]:
+        """The function of the loss."""
+        value, dlogits = self._call("loss", None, [logits, labels])
+        return value, dlogits
+
+    def update(self, params: Tensors, slots: Tensors, grads: Tensors, rate: float, t: int) -> tuple[Tensors, Tensors]:
+        """The end of the training step, one parameter after the other."""
+        moved: Tensors = {}
+        kept: Tensors = {}
+        for name, p in params.items():
+            names = [f"{name}.{slot}" for slot in self.config.optimizer.slots]
+            fed = [p, *(slots[slot] for slot in names), grads[name], self._scalar(rate), self._scalar(t)]
+            moved[name], *new = self._call("update", self._kinds[name], fed)
+            kept |= dict(zip(names, new, strict=True))
+        return moved, kept
+
+    def _tensors(self, part: Part, params: Tensors) -> list[Array]:
+        return [*(params[name] for name in part.params), *(np.zeros(s.shape, self.kind) for s in part.layer.states())]
+
+    def _scalar(self, value: float) -> Array:
+        return np.array(value, self.kind)
+
+    def _call(self, what: str, of: Part | Param | None, arguments: Sequence[Array]) -> list[Array]:
+        text = self.texts[what, of]
+        if text not in _LOADED:
+            self._load()
+        device = _LOADED[text]
+        results = device.call(function_name(text), [device.put(argument) for argument in arguments])
+        return [device.get(result) for result in results]
+
+    def _load(self) -> None:
+        """Compile what is not loaded yet, with whatever two parts share once."""
+        texts = [text for text in dict.fromkeys(self.texts.values()) if text not in _LOADED]
+        backend = BACKENDS["cpu"]
+        functions = "\n".join(text.replace("@main(", f"@{function_name(text)}(", 1) for text in texts)
+        name = f"{self.graph.spec.name}, its layers alone"
+        module = compile_module(f"module @alone {{\n{functions}}}\n", backend.compile_flags(), name)
+        device = Device(backend.hal_device, [module.path])
+        _LOADED.update(dict.fromkeys(texts, device))
+
+
+def function_name(text: str) -> str:
+    """A name for a function that no other one has."""
+    return f"f{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def function_text(function: Function) -> str:
+    """The text of a function `main`."""
+    h, results = function
+    arguments = ", ".join(f"{value}: {value.type}" for value in h.inputs.values())
+    types = ", ".join(value.type for value in results)
+    body = "".join(f"    {line.text}\n" for line in h.body(results))
+    returned = f"    return {', '.join(map(str, results))} : {types}\n"
+    return f"  func.func @main({arguments}) -> ({types}) {{\n{body}{returned}  }}\n"
+
+
+def _builder(part: Part, batch: int, dtype: DType, conventions: Conventions) -> HloBuilder:
+    h = HloBuilder(dtype, conventions)
+    for param in part.layer.params():
+        h.input(f"layer.{param.name}", param.shape)
+    for state in part.layer.states():
+        h.input(f"layer.{state.name}", state.shape)
+    for name, shape in zip(part.node.inputs, part.in_shapes, strict=True):
+        h.input(name, inner(batch, shape))
+    h.input("t", ())
+    return h
+
+
+def layer_forward(part: Part, batch: int, dtype: DType, conventions: Conventions) -> Function:
+    """Parameters, statistics, x…, t -> y; images NHWC."""
+    h = _builder(part, batch, dtype, conventions)
+    with h.at(part.node, "layer"):
+        y, _ = hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
+    return h, [y]
+
+
+def layer_backward(part: Part, batch: int, dtype: DType, conventions: Conventions) -> Function:
+    """Parameters, statistics, x…, t, dy -> dx…, then the gradients of the parameters; images NHWC."""
+    h = _builder(part, batch, dtype, conventions)
+    dy = h.input("dy", inner(batch, part.out_shape))
+    with h.at(part.node, "layer"):
+        _, saved = hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
+    with h.at(part.node, "d_layer", "backward"):
+        dxs = hlo_backward.of(type(part.layer))(part.layer, h, saved, dy)
+    return h, [*dxs, *(h.grads[name] for name in part.params)]
+
+
+def loss_alone(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> Function:
+    """Logits, labels -> the loss and its gradient by the logits."""
+    h = HloBuilder(dtype, conventions)
+    logits = h.input("logits", (config.batch_size, graph.spec.classes))
+    labels = h.input("labels", (config.batch_size,), "i32")
+    with h.at(None, "loss"):
+        rule = hlo_loss.of(type(graph.spec.loss))
+        return h, [*rule(graph.spec.loss, h, logits, labels, config.label_smoothing)]

@@ -1,0 +1,72 @@
+"""One side of a network, as its rules are when the party is made, and what it was fed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.explain.alone import Alone
+from harness.explain.alone_phase2 import AlonePhase2
+from harness.explain.alone_phase3 import AlonePhase3
+from harness.initbin import initial_parameters
+from harness.rules import RulesOfNow
+from harness.shapes import Graph
+from harness.sides import SHARED, Batch, Phase2, Phase3, Side
+from harness.spec import Conventions, DType, TrainConfig
+
+DTYPES: tuple[DType, ...] = ("f64", "f32")
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What was to be run: the facts that both parties share. `batches`: one a step, in f32."""
+
+    graph: Graph
+    config: TrainConfig
+    batches: Sequence[Batch]
+    steps_per_epoch: int
+    init_seed: int = 42
+
+
+class Party:
+    """The programs of one side, whole and in pieces, in both dtypes.
+
+    All are emitted here, so that rules that are replaced at this moment reach this party only. `conventions`, `batches`
+    and `rates` are what the side really goes by; without the last two it is fed what is meant, at its own rates.
+
+    Raises: RuleError for a missing rule; EmitError when a module does not verify or compile.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        meant: Meant,
+        *,
+        conventions: Conventions = SHARED,
+        batches: Sequence[Batch] | None = None,
+        rates: Sequence[float] | None = None,
+    ) -> None:
+        self.pipeline, self.meant, self.conventions = pipeline, meant, conventions
+        self.batches = meant.batches if batches is None else batches
+        self.rules = RulesOfNow()
+        self.sides: dict[DType, Side] = {}
+        self.alone: dict[DType, Alone] = {}
+        for dtype in DTYPES:
+            self.sides[dtype], self.alone[dtype] = self._made(dtype)
+        own = self.sides["f64"].rates(len(self.batches), meant.steps_per_epoch)
+        self.rates = [float(rate) for rate in (own if rates is None else rates)]
+
+    def _made(self, dtype: DType) -> tuple[Side, Alone]:
+        made = (self.meant.graph, self.meant.config, dtype, self.conventions, self.meant.init_seed)
+        if self.pipeline == "phase2":
+            phase2 = Phase2(*made)
+            return phase2, AlonePhase2(phase2)
+        phase3 = Phase3(*made)
+        return phase3, AlonePhase3(phase3)
+
+
+def initial(meant: Meant) -> dict[str, np.ndarray]:
+    """The parameters that both sides start from, in f64."""
+    table = meant.graph.params
+    drawn = initial_parameters(table, meant.init_seed)
+    return {p.name: values.astype(np.float64) for p, values in zip(table, drawn, strict=True)}
