@@ -11,6 +11,7 @@ from harness import __version__
 from harness.compilation.command import compile_command
 from harness.data.command import data_command
 from harness.diff import main as diff_command
+from harness.envelope.command import envelope_command
 from harness.errors import HarnessError
 from harness.explain.command import explain_command
 from harness.oracle.command import oracle_command
@@ -297,4 +298,5 @@ main.add_command(diff_command, "diff")
 main.add_command(data_command, "data")
 main.add_command(compile_command, "compile")
 main.add_command(oracle_command, "oracle")
+main.add_command(envelope_command, "envelope")
 main.add_command(explain_command, "explain")

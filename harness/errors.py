@@ -31,3 +31,7 @@ class ContractError(HarnessError):
 
 class BackendError(HarnessError):
     """A backend is unknown, absent or misconfigured."""
+
+
+class EnvelopeError(HarnessError):
+    """An envelope cannot be built, read or kept."""

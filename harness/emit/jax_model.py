@@ -8,12 +8,19 @@ from harness.shapes import Graph, dims
 from harness.spec import Conventions, TrainConfig
 
 
-def write_model(out: Source, graph: Graph, config: TrainConfig, conventions: Conventions) -> None:
+def write_model(
+    out: Source,
+    graph: Graph,
+    config: TrainConfig,
+    conventions: Conventions,
+    builder: type[JaxBuilder] = JaxBuilder,
+) -> None:
     """Write `forward`, `forward_eval`, `loss_function`, the optimizer, `update` and `train_step`.
 
+    `builder`: how the expressions of all rules are printed.
     Raises: RuleError for a layer, loss or optimizer without a rule.
     """
-    j = JaxBuilder(conventions)
+    j = builder(conventions)
     with j.source.block("def forward(params, stats, x, t):"):
         j.source.line('"""Logits of a training batch, and the running statistics after it."""')
         j.source.line("new_stats = {}")
@@ -26,8 +33,8 @@ def write_model(out: Source, graph: Graph, config: TrainConfig, conventions: Con
     for function in (*j.functions, str(j.source)):
         out.text(function)
         out.gap()
-    _write_loss(out, graph, config, conventions)
-    _write_train_step(out, config, conventions)
+    _write_loss(builder(conventions, out), graph, config)
+    _write_train_step(builder(conventions, out), config)
 
 
 def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable) -> Expr:
@@ -45,9 +52,8 @@ def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable) -> Expr:
     return values[graph.output]
 
 
-def _write_loss(out: Source, graph: Graph, config: TrainConfig, conventions: Conventions) -> None:
-    loss = graph.spec.loss
-    j = JaxBuilder(conventions, out)
+def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig) -> None:
+    loss, out = graph.spec.loss, j.source
     with out.block("def loss_function(params, stats, x, labels, t):"):
         reduced = {"mean": "averaged", "sum": "summed"}[conventions.loss_reduction]
         out.line(f'"""{type(loss).__name__}, {reduced} over the batch; also the running statistics."""')
@@ -57,9 +63,8 @@ def _write_loss(out: Source, graph: Graph, config: TrainConfig, conventions: Con
     out.gap()
 
 
-def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions) -> None:
-    j = JaxBuilder(conventions, out)
-    optimizer, slots = config.optimizer, config.optimizer.slots
+def _write_train_step(j: JaxBuilder, config: TrainConfig) -> None:
+    optimizer, slots, out = config.optimizer, config.optimizer.slots, j.source
     name = type(optimizer).__name__.lower()
     with out.block(f"def {name}(g, {', '.join(slots)}, t):"):
         out.line(f'"""{type(optimizer).__name__}: the direction of the step, then {", ".join(slots)} after it."""')
@@ -75,14 +80,14 @@ def _write_train_step(out: Source, config: TrainConfig, conventions: Conventions
             out.line("g = grads[name]")
             decay, p, lr = Expr("WEIGHT_DECAY"), Expr("p"), Expr("lr")
             decayed = config.weight_decay > 0
-            if decayed and conventions.weight_decay == "coupled":
+            if decayed and j.conventions.weight_decay == "coupled":
                 with out.block("if name in DECAYED:"):
                     j.let("g", j.add(Expr("g"), j.mul(decay, p)))
             targets = ", ".join(["direction", *(f'new_slots["{slot}"][name]' for slot in slots)])
             previous = ", ".join(f'slots["{slot}"][name]' for slot in slots)
             out.line(f"{targets} = {name}(g, {previous}, t)")
             j.let("p_new", j.sub(p, j.mul(lr, Expr("direction"))))
-            if decayed and conventions.weight_decay == "decoupled":
+            if decayed and j.conventions.weight_decay == "decoupled":
                 with out.block("if name in DECAYED:"):
                     j.let("p_new", j.sub(Expr("p_new"), j.mul(j.mul(lr, decay), p)))
             out.line("new_params[name] = p_new")

@@ -3,6 +3,7 @@
 import harness
 from harness.emit import jax_program
 from harness.emit.header import header_facts
+from harness.emit.jax_builder import JaxBuilder
 from harness.emit.jax_data import write_data, write_data_constants
 from harness.emit.jax_model import write_model
 from harness.emit.source import Source
@@ -12,11 +13,18 @@ from harness.spec import Conventions, DType, TrainConfig
 
 
 def emit_jax_script(
-    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, command: str, init_seed: int = 42
+    graph: Graph,
+    config: TrainConfig,
+    dtype: DType,
+    conventions: Conventions,
+    *,
+    command: str,
+    init_seed: int = 42,
+    builder: type[JaxBuilder] = JaxBuilder,
 ) -> str:
     """Source of the script; it needs jax and numpy only and obeys the environment contract by itself.
 
-    `command` is what regenerates it, for the reader.
+    `command` is what regenerates it, for the reader. `builder` prints what comes from rules.
     Raises: RuleError for a missing rule; EmitError when the result is not Python.
     """
     spec = graph.spec
@@ -48,7 +56,7 @@ def emit_jax_script(
     out.gap()
     out.text(jax_program.PARAMETERS)
     out.gap()
-    write_model(out, graph, config, conventions)
+    write_model(out, graph, config, conventions, builder)
     out.gap()
     jax_program.write_learning_rate(out, config)
     out.gap()

@@ -1,0 +1,143 @@
+"""`harness envelope MODEL`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from harness.envelope.envelope import Envelope
+    from harness.envelope.plan import Plan
+
+BUDGET = 400
+
+
+@click.command("envelope")
+@click.argument("model", required=False)
+@click.option(
+    "--steps-budget",
+    type=click.IntRange(min=1),
+    default=BUDGET,
+    show_default=True,
+    metavar="N",
+    help="Training steps that all members may take together.",
+)
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Examples a step. Default: that of CONFIG.")
+@click.option(
+    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side, for networks that take several sizes."
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Seed of the initial parameters."
+)
+@click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: into the cache.")
+@click.option(
+    "--fit",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Instead: run clean pairs of small networks, keep what came of each in FOLDER, and fit the margin of --out.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes of --fit. Default: one a core.")
+def envelope_command(
+    model: str | None,
+    steps_budget: int,
+    batch: int | None,
+    image_size: int | None,
+    seed: int,
+    data: str | None,
+    out: Path | None,
+    fit: Path | None,
+    jobs: int | None,
+) -> None:
+    """Measure what rounding alone does to the first steps of MODEL, and keep it for `diff` and `verify`.
+
+    Thirty-six runs whose parameters, layer outputs or order of summation differ in the last digit show how far losses
+    and norms of gradients and updates come apart, how fast that grows, and from which step on it says nothing.
+    """
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    if fit is not None:
+        _fit(fit, jobs or len(os.sched_getaffinity(0)), out)
+        return
+    if model is None:
+        raise click.UsageError("name a MODEL.")
+    from harness.data.dataset import resolve_data
+    from harness.envelope.build import build_envelope
+    from harness.envelope.envelope import write_envelope
+    from harness.envelope.fed import first_batches
+    from harness.envelope.find import keep_envelope, make_cache
+    from harness.envelope.members import Members
+    from harness.envelope.plan import make_plan
+    from harness.errors import EnvelopeError
+    from harness.models import load_model
+
+    plan = make_plan(steps_budget)
+    if out is None:  # before the work, not after it
+        make_cache()
+    elif not out.absolute().parent.is_dir():
+        raise EnvelopeError(f"--out {out}: the folder {out.absolute().parent} does not exist. Make it first.")
+    loaded = load_model(model, batch=batch, image_size=image_size)
+    graph, config = loaded.graph, loaded.config
+    folder = resolve_data(data, loaded.spec.dataset, loaded.spec.input_shape).folder
+    click.echo(describe(plan))
+    members = Members(graph, config, first_batches(graph, config, folder, plan.reference.steps))
+    envelope = build_envelope(members, plan, seed, lambda line: click.echo(f"{line}…", err=True))
+    if out is None:
+        path = keep_envelope(envelope)
+    else:
+        path = out
+        write_envelope(path, envelope)
+    click.echo(f"\n{render(envelope)}\nWritten to {path}")
+
+
+def describe(plan: "Plan") -> str:
+    """What a plan costs, before it is run."""
+    return (
+        f"{plan.cost} training steps: {len(plan.members)} members of {plan.steps}, "
+        f"{1 + len(plan.kicked)} runs of {plan.reference.steps} for the growth"
+    )
+
+
+def render(envelope: "Envelope") -> str:
+    """The table of an envelope: by step the loss and the channel that came apart most, then growth and cost."""
+    from tabulate import tabulate
+
+    rows = []
+    for step, spread in enumerate(envelope.spread, 1):
+        largest = int(spread.argmax())
+        rows.append([step, f"{spread[0]:.1e}", f"{spread[largest]:.1e}", envelope.channels[largest]])
+    headers = ["step", "loss", "largest", "of"]
+    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+    growth = "does not grow" if envelope.growth is None else f"grows {envelope.growth:.2f} times a step"
+    horizon = "never reaches" if envelope.horizon is None else f"after step {envelope.horizon} reaches"
+    how = "" if envelope.observed or envelope.horizon is None else ", extrapolated"
+    return "\n".join(
+        [
+            f"{envelope.netspec_name}, init seed {envelope.init_seed}: how far {envelope.members} members come apart",
+            "",
+            table,
+            "",
+            f"A small difference of the loss {growth}, and {horizon} {envelope.ceiling:.1e}{how}.",
+            f"Cost: {envelope.training_steps} training steps in {envelope.seconds:.0f} s with compilation, "
+            f"{envelope.seconds / envelope.plain_seconds:.2f} of what so many plain ones take.",
+        ]
+    )
+
+
+def _fit(folder: Path, jobs: int, out: Path | None) -> None:
+    import msgspec
+
+    from harness.atomicfile import replace_file
+    from harness.envelope.fit import SEEDS, default_names, fit_margin
+    from harness.envelope.margin import MARGIN_FILE
+
+    folder.mkdir(parents=True, exist_ok=True)
+    margin = fit_margin(SEEDS, default_names(), jobs, folder, click.echo)
+    path = MARGIN_FILE if out is None else out
+    with replace_file(path) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(margin)) + b"\n")
+    fitted, held = margin.fitted_on, margin.held_out
+    click.echo(
+        f"Fitted on {fitted['pairs']} pairs, {fitted['outside']} of them outside; of {held['pairs']} held out "
+        f"{held['outside']} are outside. Written to {path}"
+    )

@@ -1,0 +1,84 @@
+"""Which envelope a trace is to be judged by: one that this package ships, or one that was built here."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.cells import DEFAULT_INIT_SEED
+from harness.envelope.envelope import Envelope, read_envelope, write_envelope
+from harness.errors import EnvelopeError
+from harness.trace import TraceHeader
+
+SHIPPED = Path(__file__).with_name("shipped")
+
+
+def find_envelope(header: TraceHeader, cache: Path | None = None) -> Envelope | None:
+    """The envelope of the run that the header describes, None when there is none.
+
+    A header that does not tell its initial parameters is taken to have those of the usual seed. A file of the cache
+    that cannot be read counts as absent: whoever builds the envelope again replaces it.
+
+    `cache`: the folder of those built here, that of `harness envelope` by default.
+    """
+    for folder in (SHIPPED, envelope_folder() if cache is None else cache):
+        found = [envelope for envelope in _read_all(folder, header.netspec_name) if envelope.holds_for(header)]
+        if found:
+            return min(found, key=lambda envelope: envelope.init_seed != DEFAULT_INIT_SEED)
+    return None
+
+
+def keep_envelope(envelope: Envelope, cache: Path | None = None) -> Path:
+    """Write it into the cache; returns its path.
+
+    Raises: EnvelopeError when the cache cannot be written.
+    """
+    folder = make_cache() if cache is None else cache
+    path = folder / f"{_slug(envelope.netspec_name)}-{envelope.digest[:32]}.json"
+    try:
+        write_envelope(path, envelope)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    return path
+
+
+def make_cache() -> Path:
+    """The folder for envelopes that are built here, made where there is none.
+
+    Raises: EnvelopeError when it cannot be written.
+    """
+    folder = envelope_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    if not os.access(folder, os.W_OK):
+        raise _not_writable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    return folder
+
+
+def _not_writable(folder: Path, error: OSError) -> EnvelopeError:
+    return EnvelopeError(
+        f"{folder}: the cache cannot be written: {error.strerror or error}. Set HARNESS_CACHE to a folder that can, or "
+        "use --out FILE."
+    )
+
+
+def envelope_folder() -> Path:
+    """Where envelopes are kept that were built here."""
+    from harness.data.fetch import cache_root  # not needed where a shipped one matches
+
+    return cache_root() / "envelope"
+
+
+def _read_all(folder: Path, netspec_name: str) -> Iterator[Envelope]:
+    for path in sorted(folder.glob(f"{_slug(netspec_name)}-*.json")):
+        try:
+            yield read_envelope(path)
+        except (OSError, EnvelopeError):
+            continue
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name)[:64]

@@ -1,0 +1,149 @@
+"""Fits the margin: clean pairs of small networks against their envelopes, half of the networks kept to check the fit.
+
+Which network is fitted on and which is held out alternates along the table, so that neither half is of one kind.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from scipy.stats import genpareto
+
+from harness.atomicfile import replace_file
+from harness.channels import shared_channels
+from harness.data.dataset import resolve_data
+from harness.envelope.build import build_envelope
+from harness.envelope.fed import first_batches
+from harness.envelope.margin import DEFAULT_RATE, Margin
+from harness.envelope.members import Members
+from harness.envelope.plan import make_plan
+from harness.oracle.cases import CASES, find_case
+from harness.probe import installed_versions
+from harness.run.provenance import cpu_model
+from harness.sides import Phase2, Phase3, recorded
+
+SEEDS = (42, 43, 44, 45)
+BIG = ("mnist_mlp",)  # a network of `specs` beside the small ones
+TAIL = 0.02  # the share of ratios that the distribution is fitted to
+
+
+class CleanPair(msgspec.Struct, frozen=True):
+    """Both pipelines of one network from one init seed, against its envelope.
+
+    `ratios`: |delta| / spread of every channel and judged step.
+    """
+
+    network: str
+    seed: int
+    ratios: list[float]
+
+    @property
+    def worst(self) -> float:
+        """The largest ratio."""
+        return max(self.ratios)
+
+
+def fit_margin(
+    seeds: Sequence[int], names: Sequence[str], jobs: int, folder: Path, report: Callable[[str], None]
+) -> Margin:
+    """Run every network's pairs and fit the tail of half of them.
+
+    `folder`: where each network's pairs are kept; what is there already is not run again.
+
+    Raises: HarnessError when a program cannot be made, or the data not be had; OSError.
+    """
+    pairs = []
+    for name, found in zip(names, _all_pairs(names, seeds, jobs, folder), strict=True):
+        pairs += found
+        report(f"{name}: at most {max(pair.worst for pair in found):.1f} times the spread")
+    fitted = [pair for pair in pairs if pair.network in names[0::2]]
+    return fit_tail(fitted, [pair for pair in pairs if pair.network in names[1::2]])
+
+
+def fit_tail(fitted: Sequence[CleanPair], held_out: Sequence[CleanPair]) -> Margin:
+    """A generalised Pareto distribution of what lies above a threshold, by maximum likelihood."""
+    ratios = np.concatenate([pair.ratios for pair in fitted])
+    threshold = float(np.quantile(ratios, 1 - TAIL))
+    beyond = ratios[ratios > threshold] - threshold
+    shape, _, scale = genpareto.fit(beyond, floc=0)
+    margin = Margin(
+        threshold=threshold,
+        exceeding=len(beyond) / len(ratios),
+        scale=float(scale),
+        shape=float(shape),
+        fitted_on=_described(fitted) | {"versions": installed_versions(), "cpu": cpu_model()},
+        held_out=_described(held_out),
+    )
+    outside = {
+        name: sum(pair.worst > margin.factor(DEFAULT_RATE, len(pair.ratios)) for pair in pairs)
+        for name, pairs in (("fitted_on", fitted), ("held_out", held_out))
+    }
+    return msgspec.structs.replace(
+        margin,
+        fitted_on=margin.fitted_on | {"outside": outside["fitted_on"]},
+        held_out=margin.held_out | {"outside": outside["held_out"]},
+    )
+
+
+def _described(pairs: Sequence[CleanPair]) -> dict[str, object]:
+    worst = max(pairs, key=lambda pair: pair.worst)
+    return {
+        "pairs": len(pairs),
+        "ratios": sum(len(pair.ratios) for pair in pairs),
+        "networks": list(dict.fromkeys(pair.network for pair in pairs)),
+        "seeds": sorted({pair.seed for pair in pairs}),
+        "worst": round(worst.worst, 2),
+        "worst_of": f"{worst.network}, seed {worst.seed}",
+    }
+
+
+def default_names() -> tuple[str, ...]:
+    """The oracle's cases and the networks beside them."""
+    return (*CASES, *BIG)
+
+
+def _all_pairs(names: Sequence[str], seeds: Sequence[int], jobs: int, folder: Path) -> Iterator[list[CleanPair]]:
+    cases = [find_case(name) for name in names]
+    data = [str(resolve_data(None, case.spec.dataset, case.spec.input_shape).folder) for case in cases]
+    context = multiprocessing.get_context("spawn")
+    # A process for each network: compiled programs are not given back.
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        yield from pool.map(_kept_pairs, names, data, [tuple(seeds)] * len(names), [folder] * len(names))
+
+
+def _kept_pairs(name: str, data: str, seeds: Sequence[int], folder: Path) -> list[CleanPair]:
+    kept = folder / f"{name}.json"
+    if kept.exists():
+        return msgspec.json.decode(kept.read_bytes(), type=list[CleanPair])
+    pairs = clean_pairs(name, data, seeds)
+    with replace_file(kept) as file:
+        file.write(msgspec.json.encode(pairs))
+    return pairs
+
+
+def clean_pairs(name: str, data: str, seeds: Sequence[int]) -> list[CleanPair]:
+    """The network's pairs, one a seed, each against the envelope of that seed."""
+    case, plan = find_case(name), make_plan()
+    graph, config = case.graph(), case.config
+    fed = first_batches(graph, config, Path(data), plan.reference.steps)
+    members = Members(graph, config, fed)
+    sides = Phase2(graph, config, "f32"), Phase3(graph, config, "f32")
+    pairs = []
+    for seed in seeds:
+        initial = Phase2(graph, config, "f32", init_seed=seed).initial()
+        batches = fed.batches[: plan.steps]
+        traces = []
+        for side in sides:
+            rates = side.rates(plan.steps, fed.steps_per_epoch)
+            steps = side.train(batches, rates, initial)
+            traces.append(
+                recorded(side, steps, batches, rates, initial=initial, steps_per_epoch=fed.steps_per_epoch).trace
+            )
+        envelope = build_envelope(members, plan, seed)
+        channels = shared_channels(traces[0], traces[1], range(1, plan.steps + 1))
+        ratios = (channels.relative / envelope.spread)[: envelope.judged]
+        pairs.append(CleanPair(name, seed, ratios.ravel().tolist()))
+    return pairs

@@ -1,0 +1,44 @@
+"""How far beyond an ensemble's spread two right programs may be apart: fitted, never set by hand."""
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+DEFAULT_RATE = 0.005
+MARGIN_FILE = Path(__file__).with_name("margin.json")
+
+
+class Margin(msgspec.Struct, kw_only=True, frozen=True):
+    """The tail of |delta| / (spread of the ensemble) over channels and steps of clean pairs.
+
+    Above `threshold`, which a share `exceeding` of the ratios is, their excess has a generalised Pareto distribution
+    with `scale` and `shape`. `fitted_on`, `held_out`: pairs, and what came of them.
+    """
+
+    threshold: float
+    exceeding: float
+    scale: float
+    shape: float
+    fitted_on: dict[str, Any]
+    held_out: dict[str, Any]
+
+    def factor(self, false_positive_rate: float, tests: int) -> float:
+        """The ratio that one of so many tests exceeds in at most that share of clean pairs (Bonferroni).
+
+        It never falls below the threshold, up to which the fit says nothing.
+        """
+        if not 0 < false_positive_rate < 1:
+            raise ValueError(f"a false-positive rate of {false_positive_rate:g}; expected a number between 0 and 1")
+        beyond = self.exceeding * tests / false_positive_rate
+        if beyond <= 1:
+            return self.threshold
+        return self.threshold + self.scale / self.shape * (math.pow(beyond, self.shape) - 1)
+
+
+@cache
+def fitted_margin() -> Margin:
+    """The margin that `harness envelope --fit` found and this package ships."""
+    return msgspec.json.decode(MARGIN_FILE.read_bytes(), type=Margin)

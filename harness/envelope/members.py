@@ -1,0 +1,112 @@
+"""Runs of one network that differ by rounding only: the members of an ensemble."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+
+from harness.emit.header import header_facts
+from harness.emit.jax_builder import JaxBuilder
+from harness.emit.jax_script import emit_jax_script
+from harness.envelope.builders import NoisyBuilder, ReversedBuilder
+from harness.envelope.fed import Fed
+from harness.envelope.plan import Member, Program
+from harness.shapes import Graph
+from harness.sides import SHARED, Array, script_module
+from harness.spec import Conventions, TrainConfig
+from harness.trace import StepLine, Trace, TraceHeader, to_number
+
+BUILDERS: dict[Program, type[JaxBuilder]] = {"plain": JaxBuilder, "noisy": NoisyBuilder, "reversed": ReversedBuilder}
+
+
+class Members:
+    """The programs of a network in f32, each made when a member first needs it, and what they are fed.
+
+    One member runs after another: together, under `vmap`, they are hardly faster on a CPU where all layers are dense,
+    and three times slower where there are convolutions, which batched weights turn into grouped ones.
+
+    """
+
+    def __init__(self, graph: Graph, config: TrainConfig, fed: Fed, conventions: Conventions = SHARED) -> None:
+        self.graph, self.config, self.fed, self.conventions = graph, config, fed, conventions
+        self._programs: dict[Program, tuple[Any, Any]] = {}
+
+    def run(self, member: Member, initial: Array) -> Trace:
+        """The member's training steps from near `initial`, as the trace that a cell would have written of them.
+
+        Shapes: initial (total_params,) f32.
+        """
+        script, step = self._program(member.program)
+        params = jax.device_put(script.unflatten(moved(initial, member.ulps, member.number)))
+        slots = {slot: jax.tree.map(jnp.zeros_like, params) for slot in script.SLOTS}
+        stats = {name: jnp.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
+        rates = [script.learning_rate(t, self.fed.steps_per_epoch) for t in range(1, member.steps + 1)]
+        seen = []
+        for t, (batch, rate) in enumerate(zip(self.fed.batches, rates, strict=False), 1):
+            found, params, slots, stats = step(params, slots, stats, batch.x, batch.labels, rate, np.float32(t))
+            seen.append(found)
+        return self._trace(member, rates, jax.device_get(seen))
+
+    def _program(self, program: Program) -> tuple[Any, Any]:
+        if program not in self._programs:
+            source = emit_jax_script(
+                self.graph,
+                self.config,
+                "f32",
+                self.conventions,
+                command="harness envelope",
+                builder=BUILDERS[program],
+            )
+            script = script_module(source)
+            self._programs[program] = script, jax.jit(_observed_step(script), donate_argnums=(0, 1, 2))
+        return self._programs[program]
+
+    def _trace(self, member: Member, rates: Sequence[np.float32], seen: Sequence[tuple[Array, Array, Array]]) -> Trace:
+        facts = header_facts(self.graph, self.config, "f32", self.conventions, "phase2")
+        names = [p.name for p in self.graph.params]
+        lines = {}
+        for number, (rate, (loss, grads, updates)) in enumerate(zip(rates, seen, strict=True), 1):
+            lines[number] = StepLine(
+                kind="step",
+                step=number,
+                epoch=0,
+                loss=to_number(float(loss)),
+                lr=to_number(float(rate)),
+                grad_norms=dict(zip(names, map(to_number, grads.tolist()), strict=True)),
+                update_norms=dict(zip(names, map(to_number, updates.tolist()), strict=True)),
+            )
+        return Trace(
+            path=f"{self.graph.spec.name}, {member.program} member {member.number}",
+            header=msgspec.convert(facts | {"backend": "cpu", "planned_steps": len(lines)}, TraceHeader),
+            epoch=np.zeros(len(lines), np.int64),
+            loss=np.array([loss for loss, _, _ in seen], np.float64),
+            lr=np.array(rates, np.float64),
+            lines=lines,
+        )
+
+
+def _observed_step(script: Any) -> Any:
+    """A training step that gives the norms of gradients and updates instead of the gradients."""
+
+    def step(params: Any, slots: Any, stats: Any, x: Any, labels: Any, lr: Any, t: Any) -> Any:
+        gradient = jax.value_and_grad(script.loss_function, has_aux=True)
+        (loss, new_stats), grads = gradient(params, stats, x, labels, t)
+        new_params, new_slots = script.update(params, slots, grads, lr, t)
+        moves = {name: new_params[name] - params[name] for name in params}
+        return (loss, script.norms(grads), script.norms(moves)), new_params, new_slots, new_stats
+
+    return step
+
+
+def moved(parameters: Array, ulps: int, number: int) -> Array:
+    """Parameters of which each is moved by so many ulps up, down or not at all, at random; zeros stay.
+
+    `number`: the seed. Shapes: parameters and the result (total_params,) f32.
+    """
+    words = parameters.view(np.int32)
+    by = np.random.default_rng(number).integers(-1, 2, words.shape, np.int32) * np.int32(ulps)
+    inside = (np.abs(parameters).view(np.int32) > ulps) & np.isfinite(parameters)
+    return np.where(inside, words + by, words).astype(np.int32).view(np.float32)

@@ -1,0 +1,61 @@
+"""The envelope: no channel of the first steps may be further apart than rounding alone can bring it."""
+
+import numpy as np
+
+from harness.channels import LOSS, shared_channels
+from harness.compare import Comparison
+from harness.envelope.envelope import Envelope
+from harness.envelope.margin import DEFAULT_RATE, Margin
+from harness.verdict.cause import first_cause
+from harness.verdict.evidence import Evidence
+from harness.verdict.steps import unreached
+
+
+def check_envelope(
+    comparison: Comparison,
+    envelope: Envelope | None,
+    false_positive_rate: float = DEFAULT_RATE,
+    margin: Margin | None = None,
+) -> Evidence:
+    """Every channel that both traces have, at every step that the envelope judges.
+
+    `envelope`: that of the pair's run, None where there is none. `false_positive_rate`: the share of right pairs that
+    may fail. `margin`: other than the fitted one.
+    """
+    numbers = comparison.numbers
+    if numbers is None or numbers.compared == 0:
+        return unreached("envelope", numbers)
+    if envelope is None:
+        return Evidence("envelope", "unreached", "no envelope is known of this run; `harness envelope` builds one.")
+    steps = min(envelope.judged, numbers.compared)
+    channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, steps + 1))
+    columns = [envelope.channels.index(name) for name in channels.names if name in envelope.channels]
+    known = [name in envelope.channels for name in channels.names]
+    allowance = envelope.allowance(false_positive_rate, steps * len(columns), margin)
+    allowed = np.full(channels.scale.shape, np.inf)
+    allowed[:, known] = allowance[:steps, columns]
+    with np.errstate(all="ignore"):
+        allowed[:, channels.names.index(LOSS)] += comparison.resolution / channels.scale[:, channels.names.index(LOSS)]
+    relative = channels.relative
+    beyond = ~(relative <= allowed)
+    whose = f"envelope of {envelope.netspec_name} ({envelope.members} members, {_horizon(envelope)})"
+    span = f"steps 1 to {steps}" if steps > 1 else "step 1"
+    cause = first_cause(channels, beyond, {})
+    row, column = np.unravel_index(np.argmax(np.where(np.isnan(relative), np.inf, relative / allowed)), relative.shape)
+    if cause is not None:
+        at = channels.steps.index(cause.step), channels.names.index(cause.channel)
+        far = f"{cause.place} is {cause.relative:.1e} apart, rounding alone allows {allowed[at]:.1e}"
+        line = f"{far}; {int(beyond.sum())} of {beyond.size} values of {span} are outside the {whose}."
+        return Evidence("envelope", "fail", line, cause.place, cause.fault)
+    worst = (
+        f"{channels.names[column]} at step {channels.steps[row]}, {relative[row, column] / allowed[row, column]:.1%}"
+    )
+    what = f"{len(columns)} channels" if len(columns) > 1 else "the loss"
+    line = f"{span}: {what} inside the {whose}; the furthest takes {worst} of what is allowed."
+    return Evidence("envelope", "pass", line)
+
+
+def _horizon(envelope: Envelope) -> str:
+    if envelope.horizon is None:
+        return "no horizon"
+    return f"horizon {envelope.horizon}" if envelope.observed else f"horizon about {envelope.horizon}"
