@@ -41,21 +41,23 @@ IDENTITY = (
 
 @dataclass(frozen=True)
 class Judging:
-    """How a pair is judged. `window`: steps under the pointwise tolerance; None: 8, or every step when bitwise.
+    """How a pair is judged. `window`: steps under the pointwise tolerance; None: to the horizon, or all if bitwise.
 
-    `steps`: compare only so many steps. `all_steps`: every compared step is under the tolerance.
+    `steps`: compare only so many steps. `all_steps`: every compared step is under the tolerance. `horizon`: the last
+    step that can be judged by itself, None where nobody knows; then it is 8.
     """
 
     mode: Mode = DEFAULT_MODE
     window: int | None = None
     steps: int | None = None
     all_steps: bool = False
+    horizon: int | None = None
 
     def judged(self, compared: int) -> int:
         """How many of the compared steps are under the pointwise tolerance."""
         if self.all_steps or (self.window is None and self.mode.name == "bitwise"):
             return compared
-        return min(DEFAULT_WINDOW if self.window is None else self.window, compared)
+        return min(self.window or self.horizon or DEFAULT_WINDOW, compared)
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,7 @@ def _judge(options: Options, results: Sequence[CellResult], rungs: Sequence[Cell
         else:
             a, b = (_recording(options, result.plan) for result in (left, right))
             ladder = _ladder(options, left.cell, right.cell, rungs)
-            yield replace(judge_pair(compare(a, b, options.judging), kind, ladder), a=names[0], b=names[1])
+            yield replace(judge_pair(a, b, options.judging, kind, ladder), a=names[0], b=names[1])
 
 
 def _ladder(options: Options, a: Cell, b: Cell, rungs: Sequence[CellResult]) -> Comparison | str | None:

@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
 HEADER: dict[str, Any] = {
     "kind": "header",
     "phase": "phase3",
-    "netspec_name": "MNIST-MLP",
+    "netspec_name": "SOME-MLP",
     "config": CONFIG,
     "total_params": 669706,
     "dataset": "mnist",

@@ -87,7 +87,9 @@ def test_the_module_is_a_program(pair):
     a, b = pair
     found = process(a, b)
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.endswith("PASS: every gate reached passed; not reached: data, ladder, epoch means, accuracy.\n")
+    assert found.stdout.endswith(
+        "PASS: every gate reached passed; not reached: data, ladder, envelope, epoch means, accuracy.\n"
+    )
     found = process(a, a.parent / "none.jsonl")
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr == f"{a.parent}/none.jsonl:1: cannot be read: No such file or directory.\n"

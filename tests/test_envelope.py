@@ -36,6 +36,7 @@ from harness.sides import SHARED
 from harness.spec import TrainConfig
 from harness.trace import Trace, TraceHeader
 from harness.verdict.envelope import check_envelope
+from harness.verdict.evidence import Case
 from tests.programs import drawn
 from tests.test_networks import config, network
 
@@ -71,7 +72,7 @@ def reference(plain: Members) -> Trace:
 
 def verdict(a: Trace, b: Trace, envelope: Envelope, *rate: float):
     found = compare(Recording(a, None), Recording(under(b, a.header), None))
-    return check_envelope(found, envelope, *rate)
+    return check_envelope(Case(found, None, envelope, *rate))
 
 
 def under(trace: Trace, header: TraceHeader) -> Trace:
@@ -167,7 +168,7 @@ def test_steps_beyond_the_horizon_are_not_judged(envelope: Envelope, reference: 
 
 
 def test_without_an_envelope_the_gate_says_how_to_get_one(reference: Trace) -> None:
-    found = check_envelope(compare(Recording(reference, None), Recording(reference, None)), None)
+    found = check_envelope(Case(compare(Recording(reference, None), Recording(reference, None))))
     assert found.outcome == "unreached"
     assert "`harness envelope`" in found.line
 

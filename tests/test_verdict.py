@@ -276,8 +276,8 @@ def test_accuracy_of_a_short_run_or_an_unknown_one_is_not_reached():
 def test_a_short_run_passes_and_lists_what_it_did_not_reach():
     found = of([1.0] * 200, [1.0] * 200, planned_steps=200)
     assert (found.status, found.exit_code) == ("PASS", 0)
-    assert found.unreached == ("data", "ladder", "epoch means", "accuracy")
-    assert found.reason == "every gate reached passed; not reached: data, ladder, epoch means, accuracy."
+    assert found.unreached == ("data", "ladder", "envelope", "epoch means", "accuracy")
+    assert found.reason == "every gate reached passed; not reached: data, ladder, envelope, epoch means, accuracy."
 
 
 def test_a_gate_is_a_function_in_a_list(monkeypatch):
@@ -338,7 +338,7 @@ ASKED = dataclasses.replace(
 
 
 def test_an_absent_pair_is_only_mentioned_unless_it_was_asked_for():
-    passing = judge_pair(compare(recording([1.0]), recording([1.0])))
+    passing = judge_pair(recording([1.0]), recording([1.0]), DEFAULT)
     assert exit_code([passing, ABSENT]) == 0
     assert exit_code([ABSENT]) == 3
     assert exit_code([passing, ASKED]) == 3
@@ -346,7 +346,7 @@ def test_an_absent_pair_is_only_mentioned_unless_it_was_asked_for():
 
 def test_rows_of_a_summary():
     passing = judge_pair(
-        compare(recording([1.0] * 3, path="x/a.jsonl"), recording([1.0, 1.25, 1.5], path="x/b.jsonl.gz"))
+        recording([1.0] * 3, path="x/a.jsonl"), recording([1.0, 1.25, 1.5], path="x/b.jsonl.gz"), DEFAULT
     )
     assert summary_table([passing, ABSENT, ASKED]) == [
         ["a vs b", "0", "2.50e-01", "2.50e-01", "5.00e-01", "FAIL (backward and optimizer: step 2)"],
@@ -362,7 +362,7 @@ def test_rows_of_a_summary():
 
 def test_files_of_one_name_are_told_apart_by_their_folders():
     a, b = trace([1.0], path="x/a.jsonl"), trace([1.0], path="y/a.jsonl")
-    assert judge_pair(compare(Recording(a), Recording(b))).name == "x/a.jsonl vs y/a.jsonl"
+    assert judge_pair(Recording(a), Recording(b), DEFAULT).name == "x/a.jsonl vs y/a.jsonl"
 
 
 def test_an_absent_pair_renders_in_every_format():
@@ -383,7 +383,7 @@ def test_markdown_keeps_its_cells_whatever_names_hold():
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=10))
 def test_every_pair_renders_in_every_format(values):
     a, b = recording([x for x, _ in values]), recording([y for _, y in values])
-    row = judge_pair(compare(a, b))
+    row = judge_pair(a, b, DEFAULT)
     assert row.verdict is not None
     assert row.verdict.status in text.render_pair(row)
     assert row.verdict.status in markdown.render_pair(row)

@@ -55,7 +55,7 @@ def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable) -> Expr:
 def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig) -> None:
     loss, out = graph.spec.loss, j.source
     with out.block("def loss_function(params, stats, x, labels, t):"):
-        reduced = {"mean": "averaged", "sum": "summed"}[conventions.loss_reduction]
+        reduced = {"mean": "averaged", "sum": "summed"}[j.conventions.loss_reduction]
         out.line(f'"""{type(loss).__name__}, {reduced} over the batch; also the running statistics."""')
         out.line("logits, new_stats = forward(params, stats, x, t)")
         value = jax_loss.of(type(loss))(loss, j, Expr("logits"), Expr("labels"), config.label_smoothing)

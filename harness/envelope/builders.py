@@ -1,6 +1,6 @@
 """Other ways to compute the same network: each rounds differently, and none is less right than the plain one."""
 
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Edges, Expr, JaxBuilder
 from harness.spec import Shape
 
 _ONE_ULP = '''
@@ -46,7 +46,7 @@ class ReversedBuilder(JaxBuilder):
         """Mean over `axis`, from the last element to the first."""
         return super().mean(_turned(x, axis), axis, keepdims=keepdims)
 
-    def conv(self, x: Expr, w: Expr, stride: int, padding: str, groups: int = 1) -> Expr:
+    def conv(self, x: Expr, w: Expr, stride: int, padding: str | Edges, groups: int = 1) -> Expr:
         """The convolution with its channels from last to first, and the images of the batch too."""
         turned = super().conv(_turned(x, (0, 3)), _turned(w, (0, 1)), stride, padding, groups)
         return _turned(turned, (0, 3))

@@ -29,6 +29,12 @@ def find_envelope(header: TraceHeader, cache: Path | None = None) -> Envelope | 
     return None
 
 
+def find_shared_envelope(a: TraceHeader, b: TraceHeader, cache: Path | None = None) -> Envelope | None:
+    """The envelope of the run that both headers describe, None when there is none. `cache`: as for `find_envelope`."""
+    found = find_envelope(a, cache)
+    return found if found is not None and found.holds_for(b) else None
+
+
 def keep_envelope(envelope: Envelope, cache: Path | None = None) -> Path:
     """Write it into the cache; returns its path.
 

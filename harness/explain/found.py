@@ -49,10 +49,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Found:
-    """`closing`: the sets that reproduce B, the one to be named first; none: no known set does. `nearest`: of all tried.
+    """`closing`: the sets that reproduce B, the one to be named first; none: no known set does.
 
-    `told`: whether any switch alone was seen to make a difference. `resolution`: how coarsely B was printed.
-    `last_place`: the part of a loss below which nothing is a difference.
+    `nearest`: of all tried. `told`: whether any switch alone was seen to make a difference.
+    `resolution`: how coarsely B was printed. `last_place`: the part of a loss below which nothing is a difference.
     """
 
     closing: tuple[Candidate, ...]

@@ -1,9 +1,10 @@
 """Pairs and verdicts as people and programs read them. Every format shows the same rows."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.compare import Comparison, Numbers
+from harness.compare import Comparison, Judging, Numbers, compare
+from harness.envelope.find import find_shared_envelope
 from harness.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
 
@@ -33,11 +34,19 @@ class PairRow:
         return f"{self.a} vs {self.b}"
 
 
-def judge_pair(comparison: Comparison, kind: str = "", ladder: Comparison | str | None = None) -> PairRow:
-    """The row of a comparison, judged, its sides named after their files. `ladder`: as for `judge`."""
-    a, b = comparison.a, comparison.b
+def judge_pair(
+    a: Recording, b: Recording, judging: Judging, kind: str = "", ladder: Comparison | str | None = None
+) -> PairRow:
+    """The row of two recordings, compared and judged, its sides named after their files. `ladder`: as for `judge`.
+
+    Where an envelope of their run is known, it tells how far they may be apart and up to which step.
+    """
+    envelope = find_shared_envelope(a.trace.header, b.trace.header)
+    if envelope is not None:
+        judging = replace(judging, horizon=envelope.horizon)
+    comparison = compare(a, b, judging)
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
-    return PairRow(*names, comparison, judge(comparison, ladder), kind=kind)
+    return PairRow(*names, comparison, judge(comparison, ladder, envelope), kind=kind)
 
 
 def exit_code(rows: Iterable[PairRow]) -> int:

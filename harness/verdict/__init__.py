@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.compare import Comparison
+from harness.envelope.envelope import Envelope
+from harness.envelope.margin import DEFAULT_RATE
 from harness.verdict.evidence import Case, Evidence, Fault
 from harness.verdict.gates import GATES
 
@@ -14,7 +16,8 @@ EXIT_CODES: dict[Status, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNREADABLE = 2
 INCONCLUSIVE = 3
 _WORST_FIRST = (2, 1, 3, 0)
-_IN_ROUNDING = ("finite", "forward", "backward and optimizer", "window")  # gates whose tolerance has room for rounding
+# Gates whose tolerance has room for rounding.
+_IN_ROUNDING = ("finite", "forward", "backward and optimizer", "envelope", "window")
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,20 @@ class Verdict:
         return EXIT_CODES[self.status]
 
 
-def judge(comparison: Comparison, ladder: Comparison | str | None = None) -> Verdict:
+def judge(
+    comparison: Comparison,
+    ladder: Comparison | str | None = None,
+    envelope: Envelope | None = None,
+    false_positive_rate: float = DEFAULT_RATE,
+) -> Verdict:
     """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS.
 
     `ladder`: the same pair in f64, or why there is none though it was tried. A pair in f64 is its own.
+    `envelope`, `false_positive_rate`: see `Case`.
     """
     if ladder is None and all(side.trace.header.dtype == "f64" for side in (comparison.a, comparison.b)):
         ladder = comparison
-    case = Case(comparison, ladder)
+    case = Case(comparison, ladder, envelope, false_positive_rate)
     evidence = tuple(gate(case) for gate in GATES)
     for line in evidence:
         if line.outcome == "fail":

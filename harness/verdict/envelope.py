@@ -5,24 +5,19 @@ import numpy as np
 from harness.channels import LOSS, shared_channels
 from harness.compare import Comparison
 from harness.envelope.envelope import Envelope
-from harness.envelope.margin import DEFAULT_RATE, Margin
+from harness.envelope.margin import Margin
 from harness.verdict.cause import first_cause
-from harness.verdict.evidence import Evidence
+from harness.verdict.evidence import Case, Evidence
 from harness.verdict.steps import unreached
 
 
-def check_envelope(
-    comparison: Comparison,
-    envelope: Envelope | None,
-    false_positive_rate: float = DEFAULT_RATE,
-    margin: Margin | None = None,
-) -> Evidence:
+def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
     """Every channel that both traces have, at every step that the envelope judges.
 
-    `envelope`: that of the pair's run, None where there is none. `false_positive_rate`: the share of right pairs that
-    may fail. `margin`: other than the fitted one.
+    It decides about CPUs only, on pairs of which its margin was fitted; of other hardware it is told. `margin`: other
+    than the fitted one.
     """
-    numbers = comparison.numbers
+    comparison, envelope, numbers = case.comparison, case.envelope, case.comparison.numbers
     if numbers is None or numbers.compared == 0:
         return unreached("envelope", numbers)
     if envelope is None:
@@ -31,7 +26,7 @@ def check_envelope(
     channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, steps + 1))
     columns = [envelope.channels.index(name) for name in channels.names if name in envelope.channels]
     known = [name in envelope.channels for name in channels.names]
-    allowance = envelope.allowance(false_positive_rate, steps * len(columns), margin)
+    allowance = envelope.allowance(case.false_positive_rate, steps * len(columns), margin)
     allowed = np.full(channels.scale.shape, np.inf)
     allowed[:, known] = allowance[:steps, columns]
     with np.errstate(all="ignore"):
@@ -46,6 +41,8 @@ def check_envelope(
         at = channels.steps.index(cause.step), channels.names.index(cause.channel)
         far = f"{cause.place} is {cause.relative:.1e} apart, rounding alone allows {allowed[at]:.1e}"
         line = f"{far}; {int(beyond.sum())} of {beyond.size} values of {span} are outside the {whose}."
+        if elsewhere := [b for b in _backends(comparison) if b not in (None, "cpu")]:
+            return Evidence("envelope", "note", f"{line} It is of CPUs and does not decide about {elsewhere[0]}.")
         return Evidence("envelope", "fail", line, cause.place, cause.fault)
     worst = (
         f"{channels.names[column]} at step {channels.steps[row]}, {relative[row, column] / allowed[row, column]:.1%}"
@@ -59,3 +56,7 @@ def _horizon(envelope: Envelope) -> str:
     if envelope.horizon is None:
         return "no horizon"
     return f"horizon {envelope.horizon}" if envelope.observed else f"horizon about {envelope.horizon}"
+
+
+def _backends(comparison: Comparison) -> tuple[str | None, str | None]:
+    return comparison.a.trace.header.backend, comparison.b.trace.header.backend

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.compare import Comparison
+from harness.envelope.envelope import Envelope
+from harness.envelope.margin import DEFAULT_RATE
 
 Outcome = Literal["pass", "fail", "inconclusive", "unreached", "note"]
 # What went wrong. numerics: the mathematics agree, and the rounding does not. training: the runs as wholes.
@@ -26,7 +28,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Case:
-    """What is known of a pair. `ladder`: the same pair in f64, or why there is none though it was tried."""
+    """What is known of a pair. `ladder`: the same pair in f64, or why there is none though it was tried.
+
+    `envelope`: of the run that both are of. `false_positive_rate`: the part of right pairs that may fall out of it.
+    """
 
     comparison: Comparison
     ladder: Comparison | str | None = None
+    envelope: Envelope | None = None
+    false_positive_rate: float = DEFAULT_RATE

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from harness.verdict.envelope import check_envelope
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.ladder import check_ladder
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions
@@ -18,6 +19,7 @@ GATES: tuple[Callable[[Case], Evidence], ...] = (
     check_forward,
     check_update,
     check_ladder,
+    check_envelope,
     check_window,
     check_epoch_means,
     check_accuracy,
