@@ -1,0 +1,25 @@
+"""Every fault in every network and on every side that it can be planted in."""
+
+from dataclasses import dataclass
+
+from harness.power.fault import Pipeline
+from harness.power.faults import FAULTS
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, the network that it is planted in, and the side."""
+
+    fault: str
+    network: str
+    side: Pipeline
+
+    @property
+    def name(self) -> str:
+        """For people, and as a key."""
+        return f"{self.fault} | {self.network} | {self.side}"
+
+
+CASES = tuple(
+    Case(fault.name, network, side) for fault in FAULTS.values() for network in fault.where for side in fault.plants
+)

@@ -1,0 +1,148 @@
+"""What the runner does: rates, batches, labels, initial parameters."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from harness.data.batches import BatchOrder
+from harness.power.fault import Fault, Plant
+from harness.power.faults.planting import Plants, everywhere
+from harness.power.networks import Feed
+from harness.sides import Side
+from harness.spec import TrainConfig
+
+_SOME = dict.fromkeys(("mlp", "cnn", "attention"))
+_ALL = dict.fromkeys(("mlp", "cnn", "residual", "attention"))
+_WARMED = dict.fromkeys(("residual", "attention"))
+_COSINE = dict.fromkeys(("mlp", "mobile"))
+_SHUFFLED = dict.fromkeys(("cnn", "residual"))
+
+
+def _fed(change: Callable[[Feed], Feed]) -> Plants:
+    return everywhere(Plant(feed=change))
+
+
+def _rated(change: Callable[[TrainConfig], TrainConfig]) -> Plants:
+    """A schedule for another config."""
+    return everywhere(Plant(config=change))
+
+
+def _rate(change: Callable[[float], float]) -> Plants:
+    """Another rate at a step than the side's formula gives."""
+
+    def rate(side: Side, t: int, steps_per_epoch: int) -> np.float32:
+        return np.float32(change(float(side.learning_rate(t, steps_per_epoch))))
+
+    return _fed(lambda feed: replace(feed, rate=rate))
+
+
+def _rate_of_next(side: Side, t: int, steps_per_epoch: int) -> np.float32:
+    return side.learning_rate(t + 1, steps_per_epoch)
+
+
+def _one_label(feed: Feed) -> Feed:
+    labels = feed.labels.copy()
+    at = feed.label_rows[0][1]
+    labels[at] = (labels[at] + 1) % 10
+    return replace(feed, labels=labels)
+
+
+def _one_pixel(feed: Feed) -> Feed:
+    images = feed.images.copy()
+    images[feed.image_rows[0][1]].flat[5] += np.float32(1 / 255)
+    return replace(feed, images=images)
+
+
+def _swapped(feed: Feed) -> Feed:
+    first, second, *rest = feed.image_rows
+    rows = (second, first, *rest)
+    return replace(feed, image_rows=rows, label_rows=rows)
+
+
+def _backwards(feed: Feed) -> Feed:
+    rows = tuple(rows[::-1] for rows in feed.image_rows)
+    return replace(feed, image_rows=rows, label_rows=rows)
+
+
+def _without_labels(feed: Feed) -> Feed:
+    """An image moved, and its label left where it was."""
+    rows = feed.image_rows[0].copy()
+    rows[[0, 1]] = rows[[1, 0]]
+    return replace(feed, image_rows=(rows, *feed.image_rows[1:]))
+
+
+def _last_dropped(feed: Feed) -> Feed:
+    """An epoch one batch short: the third step is fed the first batch of the third epoch."""
+    first, _, third = feed.image_rows
+    rows = (first, third, third if feed.image_rows[0] is not third else first)
+    return replace(feed, image_rows=rows, label_rows=rows, steps_per_epoch=1)
+
+
+def _remainder_kept(feed: Feed) -> Feed:
+    """A third batch of the images left over, filled up from the start."""
+    first, second, _ = feed.image_rows
+    rest = np.setdiff1d(np.arange(len(feed.images)), np.concatenate([first, second]))
+    rows = (first, second, np.concatenate([rest, first])[: len(first)])
+    return replace(feed, image_rows=rows, label_rows=rows, steps_per_epoch=3)
+
+
+def _file_order(feed: Feed) -> Feed:
+    order = BatchOrder(len(feed.images), len(feed.image_rows[0]), shuffle=False)
+    rows = tuple(order.batch_indices(step) for step in range(1, len(feed.image_rows) + 1))
+    return replace(feed, image_rows=rows, label_rows=rows)
+
+
+def _not_shuffled_again(feed: Feed) -> Feed:
+    rows = (*feed.image_rows[:2], feed.image_rows[0])
+    return replace(feed, image_rows=rows, label_rows=rows)
+
+
+def _other_header(side: Side) -> None:
+    side.config = replace(side.config, batch_size=side.config.batch_size + 1)
+
+
+def _other_seed(side: Side) -> None:
+    side.init_seed += 1
+
+
+FAULTS = (
+    Fault("rate times 1.001", "learning rate", "schedule", _SOME, _rate(lambda rate: rate * 1.001)),
+    Fault("rate with six decimals", "printed constant", "schedule", _COSINE, _rate(lambda rate: round(rate, 6))),
+    Fault("rate of the next step", "warm-up", "schedule", _ALL, _fed(lambda feed: replace(feed, rate=_rate_of_next))),
+    Fault(
+        "warm-up one epoch longer",
+        "warm-up",
+        "schedule",
+        _WARMED,
+        _rated(lambda c: replace(c, warmup_epochs=c.warmup_epochs + 1)),
+    ),
+    Fault("no warm-up", "warm-up", "schedule", _WARMED, _rated(lambda c: replace(c, warmup_epochs=0))),
+    Fault("cosine one epoch longer", "cosine", "schedule", _COSINE, _rated(lambda c: replace(c, epochs=c.epochs + 1))),
+    Fault("no cosine", "cosine", "schedule", _COSINE, _rated(lambda c: replace(c, cosine=False))),
+    Fault(
+        "schedule a step",
+        "cosine",
+        "schedule",
+        dict.fromkeys(("attention", "mobile")),
+        _rated(lambda c: replace(c, schedule="step")),
+    ),
+    Fault("batches in another order", "batch order", "data", _ALL, _fed(_swapped)),
+    Fault("images of a batch in another order", "batch order", "data", _SOME, _fed(_backwards)),
+    Fault("file order for shuffled", "batch order", "data", _SHUFFLED, _fed(_file_order)),
+    Fault("shuffled once only", "batch order", "data", _SHUFFLED, _fed(_not_shuffled_again)),
+    Fault("one label wrong", "one label", "data", _SOME, _fed(_one_label)),
+    Fault("one pixel off by one", "one label", "data", _SOME, _fed(_one_pixel)),
+    Fault("an image without its label", "image without its label", "data", _SOME, _fed(_without_labels)),
+    Fault(
+        "pixels over 256",
+        "pixels",
+        "data",
+        _SOME,
+        _fed(lambda feed: replace(feed, images=feed.images * np.float32(255 / 256))),
+    ),
+    Fault("last batch dropped", "last batch", "data", _ALL, _fed(_last_dropped)),
+    Fault("remainder kept", "last batch", "data", _SOME, _fed(_remainder_kept)),
+    Fault("another init seed", "initial parameters", "contract", _SOME, everywhere(Plant(made=_other_seed))),
+    Fault("another batch size stated", "header", "contract", {"mlp": None}, everywhere(Plant(made=_other_header))),
+)

@@ -1,0 +1,86 @@
+"""What makes a rule wrong: operations of a builder replaced, gradients changed on the way back."""
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+
+B = TypeVar("B", HloBuilder, JaxBuilder)
+# method(builder, original, *arguments): `original` is the builder's own operation of that name.
+Method = Callable[..., Any]
+
+
+def with_methods(builder: B, **methods: Method) -> B:
+    """A builder that writes where `builder` does, with some operations replaced.
+
+    Helper functions of a JAX script that are written with it get names of their own.
+    """
+    kind = type(builder)
+    if isinstance(builder, JaxBuilder):
+        methods = {"call": lambda j, original, name, *rest: original(f"wrong_{name}", *rest)} | methods
+    spoiled = copy.copy(builder)
+    spoiled.__class__ = type(f"Spoiled{kind.__name__}", (kind,), {n: _method(kind, n, m) for n, m in methods.items()})
+    return spoiled
+
+
+def _method(kind: type, name: str, method: Method) -> Callable[..., Any]:
+    original = getattr(kind, name)
+
+    def replaced(self: Any, *arguments: Any, **named: Any) -> Any:
+        return method(self, functools.partial(original, self), *arguments, **named)
+
+    return replaced
+
+
+def once(method: Method, at: int = 1) -> Method:
+    """`method` at call number `at` only; the original operation otherwise."""
+    calls = 0
+
+    def counted(builder: Any, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return method(builder, original, *arguments, **named) if calls == at else original(*arguments, **named)
+
+    return counted
+
+
+def jax_expr(j: JaxBuilder, name: str, expression: str, **arguments: Expr) -> Expr:
+    """A Python expression in the names of the arguments, as a call of a helper function."""
+
+    def body(inner: JaxBuilder, *names: Expr) -> tuple[Expr, ...]:
+        return (Expr(expression),)
+
+    return j.call(name, f"{name}, which is wrong.", tuple(arguments), body, *arguments.values())
+
+
+def jax_with_gradients(j: JaxBuilder, name: str, expression: str, cotangents: str, **arguments: Expr) -> Expr:
+    """The same, with cotangents by other expressions: `cotangents` holds one an argument, in their names and `dy`."""
+    names = ", ".join(arguments)
+
+    def body(inner: JaxBuilder, *_: Expr) -> tuple[Expr, ...]:
+        inner.source.line(f"f = jax.custom_vjp(lambda {names}: {expression})")
+        backward = f"lambda saved, dy: (lambda {names}: ({cotangents},))(*saved)"
+        inner.source.line(f"f.defvjp(lambda {names}: ({expression}, ({names},)), {backward})")
+        return (Expr(f"f({names})"),)
+
+    return j.call(name, f"{name}, with a wrong gradient.", tuple(arguments), body, *arguments.values())
+
+
+def jax_gradient_as(j: JaxBuilder, name: str, cotangent: str, x: Expr) -> Expr:
+    """x, whose gradient becomes the expression `cotangent` in `dy` and `x`."""
+    return jax_with_gradients(j, name, "x", cotangent, x=x)
+
+
+def hlo_reduced(h: HloBuilder, x: Value, mantissa: int, exponent: int = 8) -> Value:
+    """x rounded to so many bits of mantissa and exponent."""
+    text = f"stablehlo.reduce_precision {x}, format = e{exponent}m{mantissa} : {x.type}"
+    return h._emit(None, "reduced", x.shape, x.dtype, text, x)
+
+
+def jax_reduced(j: JaxBuilder, x: Expr, mantissa: int, exponent: int = 8) -> Expr:
+    """The same."""
+    return Expr(f"jax.lax.reduce_precision({x}, exponent_bits={exponent}, mantissa_bits={mantissa})")

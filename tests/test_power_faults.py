@@ -1,0 +1,77 @@
+"""The corpus of planted faults: each reaches its side, there alone, and nothing of it stays behind."""
+
+import numpy as np
+import pytest
+
+from harness import rules
+from harness.power.cases import CASES
+from harness.power.fault import SIDES, Fault
+from harness.power.faults import FAULTS
+from harness.power.networks import NETWORKS, STEPS, draw_feed
+from harness.rules import RuleTable
+from harness.sides import Phase2, Side
+
+TABLES = [table for table in vars(rules).values() if isinstance(table, RuleTable)]
+RIGHT = {(name, side): SIDES[side](one.graph(), one.config, "f32") for name, one in NETWORKS.items() for side in SIDES}
+
+
+def registered() -> list[dict[type, rules.Rule]]:
+    return [{facts: table.of(facts) for facts in table} for table in TABLES]
+
+
+def program(side: Side) -> str:
+    return side.source if isinstance(side, Phase2) else side.text
+
+
+def test_the_corpus_is_as_large_as_it_has_to_be() -> None:
+    assert len(FAULTS) >= 60
+    assert len(CASES) >= 120
+    assert len({fault.kind for fault in FAULTS.values()}) >= 12
+    assert len({network for fault in FAULTS.values() for network in fault.where}) >= 4
+    assert {case.side for case in CASES} == {"phase2", "phase3"}
+
+
+def test_guilty_layers_exist() -> None:
+    for fault in FAULTS.values():
+        for network, guilty in fault.where.items():
+            assert guilty is None or guilty in [node.name for node in NETWORKS[network].graph().nodes], fault.name
+
+
+def is_changed(fault: Fault, side: Side, right: Side, network: str) -> bool:
+    """In its program, its optimizer's code, its rates, its batches, or what its header states."""
+    feed, usual = fault.plants[side.pipeline].feed(draw_feed(network)), draw_feed(network)
+    fed = [
+        (f.rates(s), [(b.x.tobytes(), b.labels.tobytes()) for b in f.batches(s)])
+        for f, s in ((feed, side), (usual, right))
+    ]
+    if fed[0] != fed[1] or program(side) != program(right):
+        return True
+    if (side.config, side.init_seed) != (right.config, right.init_seed):
+        return True
+    return isinstance(side, Phase2) and side.script.update.__code__.co_consts != right.script.update.__code__.co_consts
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_changes_its_side_and_no_other(fault: Fault) -> None:
+    before = registered()
+    network = next(iter(fault.where))
+    for pipeline in fault.plants:
+        # What is a fault of one precision alone is none in the other.
+        changed = []
+        for dtype in ("f32", "f64"):
+            right = RIGHT[network, pipeline] if dtype == "f32" else None
+            side = fault.make(pipeline, network, dtype)
+            right = right or SIDES[pipeline](NETWORKS[network].graph(), NETWORKS[network].config, dtype)
+            changed.append(is_changed(fault, side, right, network))
+            if changed[-1]:
+                break
+        assert any(changed)
+        assert side.conventions == right.conventions
+    assert registered() == before
+
+
+def test_epochs_end_within_three_steps_and_leave_images_over() -> None:
+    for name in NETWORKS:
+        feed = draw_feed(name)
+        assert (len(feed.image_rows), feed.steps_per_epoch) == (STEPS, 2)
+        assert len(np.unique(np.concatenate(feed.image_rows[:2]))) < len(feed.images)
