@@ -214,8 +214,8 @@ if case == "hangs": time.sleep(60)
 if case == "dies": os.kill(os.getpid(), 11)
 if case == "fails": sys.exit("first line\\nno such layer")
 if case == "forgets": sys.exit(0)
-if case == "mumbles": sys.exit(print("finding: {}"))
-print("finding: " + json.dumps({finding}))
+if case == "mumbles": sys.exit(print("answer: {}"))
+print("answer: " + json.dumps({finding}))
 """
 
 

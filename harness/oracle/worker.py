@@ -12,8 +12,7 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.spec import DType
-
-MARKER = "finding: "
+from harness.workers import MARKER
 
 
 @dataclass(frozen=True)
