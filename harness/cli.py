@@ -15,6 +15,7 @@ from harness.envelope.command import envelope_command
 from harness.errors import HarnessError
 from harness.explain.command import explain_command
 from harness.oracle.command import oracle_command
+from harness.power.command import power_command
 from harness.tolerance import DEFAULT_MODE, MODES
 
 INTERRUPTED = 130
@@ -300,3 +301,4 @@ main.add_command(compile_command, "compile")
 main.add_command(oracle_command, "oracle")
 main.add_command(envelope_command, "envelope")
 main.add_command(explain_command, "explain")
+main.add_command(power_command, "power")

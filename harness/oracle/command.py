@@ -59,10 +59,10 @@ def oracle_command(
     """
     from harness.data.dataset import resolve_data
     from harness.oracle.cases import find_cases
-    from harness.oracle.progress import OracleProgress
     from harness.oracle.table import exit_code, render
     from harness.oracle.worker import Task
     from harness.oracle.workers import run_tasks
+    from harness.progress import JobProgress
 
     chosen = find_cases(cases, batch, image_size)
     fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]
@@ -73,7 +73,7 @@ def oracle_command(
         for kind in ("f32", "f64")
         if dtype in (None, kind)
     ]
-    with OracleProgress(len(tasks)) as progress:
+    with JobProgress("oracle", len(tasks)) as progress:
         rows = run_tasks(tasks, jobs or len(os.sched_getaffinity(0)), timeout, progress)
     click.echo(render(rows, form), nl=False)
     sys.exit(exit_code(rows))

@@ -1,5 +1,6 @@
 """Steps of a side as a recording in memory: what its cell would have written, to be compared and judged like a file."""
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -26,8 +27,10 @@ def recorded(
     `batches`, `rates`, `initial`: what the side was really given.
     """
     header = header_facts(side.graph, side.config, side.dtype, side.conventions, side.pipeline)
+    flat = side.initial() if initial is None else initial
+    header |= {"init_sha256": hashlib.sha256(flat.astype("<f4").tobytes()).hexdigest()}
     header |= {"backend": "cpu", "planned_steps": len(steps), "epoch_steps": steps_per_epoch}
-    before = dict(zip(side.names, side.split(side.initial() if initial is None else initial), strict=True))
+    before = dict(zip(side.names, side.split(flat), strict=True))
     lines = {}
     for number, (step, batch, rate) in enumerate(zip(steps, batches, rates, strict=True), 1):
         moves = {name: step.params[name] - before[name].astype(side.kind) for name in side.names}

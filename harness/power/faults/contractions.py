@@ -30,7 +30,7 @@ def _jax_product(j: JaxBuilder, original: Any, a: Expr, b: Expr) -> Expr:
 
 
 def _jax_convolution(j: JaxBuilder, original: Any, x: Expr, w: Expr, *how: Any) -> Expr:
-    cotangents = f"jax.vjp(lambda x: {_TURNED}, x)[1](dy)[0], jax.vjp(lambda w: {_CONV}, w)[1](dy)[0]"  # in two lines
+    cotangents = f"jax.vjp(lambda x: {_TURNED}, x)[1](dy)[0], jax.vjp(lambda w: {_CONV}, w)[1](dy)[0]"
     return jax_with_gradients(j, "convolution", _CONV, cotangents, x=x, w=w)
 
 

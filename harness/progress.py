@@ -1,4 +1,4 @@
-"""Shows how the oracle gets on: a bar on a terminal, a line now and then elsewhere."""
+"""Shows how jobs get on: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
 import time
@@ -12,15 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from harness.run.progress import LINE_EVERY_S
 
 
-class OracleProgress:
+class JobProgress:
     """On standard error. Use as a context manager; call it with what is done and what runs."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, title: str, total: int) -> None:
         console = Console(stderr=True)
-        self._total = total
+        self._title, self._total = title, total
         self._live = console.is_terminal
         self._bars = Progress(
-            TextColumn("oracle"),
+            TextColumn(title),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -43,4 +43,4 @@ class OracleProgress:
         self._bars.update(self._task, completed=done, description=", ".join(running))
         if not self._live and time.monotonic() - self._said > LINE_EVERY_S:
             self._said = time.monotonic()
-            print(f"oracle: {done} of {self._total} done; {', '.join(running)}", file=sys.stderr, flush=True)
+            print(f"{self._title}: {done} of {self._total} done; {', '.join(running)}", file=sys.stderr, flush=True)

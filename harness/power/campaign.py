@@ -1,0 +1,101 @@
+"""Everything that is to be examined, shared out to processes, with what the journal holds already left out."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.backends import BACKENDS
+from harness.power.cases import CASES
+from harness.power.clean import PAIRS, VARIATIONS
+from harness.power.journal import Journal, Row
+from harness.power.worker import Order
+from harness.workers import Job, Outcome, run_jobs
+
+AT_A_TIME = 12  # mutants of one process; they share the right programs of their network
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to examine. `batch`: those alike may share a process. `environment`: of that process."""
+
+    kind: str
+    name: str
+    batch: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+TARGETS = (
+    *(Target("mutants", case.name, f"{case.network} {case.side}") for case in CASES),
+    *(Target("clean", p.name, f"{p.network} {p.variation}", VARIATIONS[p.variation].environment) for p in PAIRS),
+)
+
+
+class Campaign:
+    """Runs targets and keeps their rows in a journal."""
+
+    def __init__(self, targets: Sequence[Target], folder: Path) -> None:
+        self._targets = {(target.kind, target.name): target for target in targets}
+        self._journal = Journal(folder / "journal.jsonl")
+        backend = BACKENDS["cpu"]
+        self._environment = {**backend.jax_environment(), **backend.iree_environment(), "JAX_ENABLE_X64": "1"}
+
+    def start_anew(self) -> None:
+        """Forget all rows."""
+        self._journal.path.unlink(missing_ok=True)
+
+    @property
+    def missing(self) -> list[Target]:
+        """Targets without a row."""
+        done = self._journal.rows()
+        return [target for key, target in self._targets.items() if key not in done]
+
+    @property
+    def rows(self) -> list[Row]:
+        """In the order of the targets."""
+        done = self._journal.rows()
+        return [done[key] for key in self._targets if key in done]
+
+    def run(self, processes: int, timeout_s: float, on_change: Callable[[int, Sequence[str]], None]) -> None:
+        """Examine what is missing. A process that dies or hangs leaves a row that says so; its others are done anew."""
+        begun = len(self.missing)
+
+        def told(_: int, running: Sequence[str]) -> None:
+            on_change(begun - len(self.missing), running)
+
+        run_jobs(self._jobs(self.missing), processes, timeout_s, told, self._after)
+
+    def _jobs(self, targets: Sequence[Target]) -> list[Job]:
+        jobs = []
+        groups: dict[tuple[str, str], list[Target]] = {}
+        for target in targets:
+            groups.setdefault((target.kind, target.batch), []).append(target)
+        for alike in groups.values():
+            size = AT_A_TIME if alike[0].kind == "mutants" else len(alike)
+            jobs += [self._job(alike[start : start + size]) for start in range(0, len(alike), size)]
+        return jobs
+
+    def _job(self, targets: Sequence[Target]) -> Job:
+        first = targets[0]
+        order = Order(first.kind, tuple(target.name for target in targets), str(self._journal.path))
+        command = (sys.executable, "-m", "harness.power.worker", msgspec.json.encode(order).decode())
+        return Job(f"{first.kind} {first.batch}", command, {**self._environment, **dict(first.environment)})
+
+    def _after(self, outcome: Outcome) -> list[Job]:
+        """What is left of a job that did not come to its end; the first of it is what ended it."""
+        order = msgspec.json.decode(outcome.job.command[-1], type=Order)
+        done = self._journal.rows()
+        left = [self._targets[order.kind, name] for name in order.names if (order.kind, name) not in done]
+        if not left:
+            return []
+        guilty, *rest = left
+        self._journal.write(Row(guilty.kind, guilty.name, None, outcome.trouble or "no row", outcome.seconds))
+        return self._jobs(rest)
+
+
+def default_processes() -> int:
+    """One a core that may be used."""
+    return len(os.sched_getaffinity(0))

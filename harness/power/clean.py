@@ -1,0 +1,118 @@
+"""Right pairs that rounding alone tells apart: every verdict on one of them has to be a pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from harness.backends import BACKENDS
+from harness.oracle.third_opinion import interpret
+from harness.power.examination import Said, said
+from harness.power.networks import NETWORKS, Feed, draw_feed
+from harness.power.pairs import DTYPES, Run, run, verdicts
+from harness.run.compile import compile_module
+from harness.run.iree_runner import Device
+from harness.sides import Array, Batch, Phase2, Phase3, Side, Step
+from harness.spec import DType
+
+_INIT_SEED = 42
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What one side does differently. `pairs`: how many of each network. `environment`: of the process.
+
+    `sides`: what makes the two; `reversed_batches`: whether one of them, in turns, is fed every batch backwards.
+    """
+
+    pairs: int
+    sides: tuple[type[Phase2], type[Phase3]] = (Phase2, Phase3)
+    environment: tuple[tuple[str, str], ...] = ()
+    reversed_batches: bool = False
+
+
+class OneThread(Phase3):
+    """Runs on the calling thread alone."""
+
+    def _device(self, text: str, what: str) -> Device:
+        module = compile_module(text, BACKENDS["cpu"].compile_flags(), f"{self.graph.spec.name}, {what}")
+        return Device("local-sync", [module.path])
+
+
+class Interpreted(Phase3):
+    """The modules in the StableHLO interpreter, which shares no compiler with anything."""
+
+    def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
+        parameters = self.split(self.initial() if initial is None else initial)
+        n, slots = len(parameters), self.config.optimizer.slots
+        state = [*parameters, *(np.zeros_like(p) for _ in slots for p in parameters)]
+        state = [x.astype(self.kind) for x in (*state, *(np.zeros(s.shape) for s in self.graph.states))]
+        steps = []
+        for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
+            fed = [batch.x, batch.labels, np.array(rate, self.kind), np.array(t, self.kind)]
+            loss, *results = interpret(self.text, "train_step", [*state, *fed])
+            state = results[:-n]
+            steps.append(Step(float(loss), self._named(results[-n:]), self._named(state[:n])))
+        return steps
+
+
+VARIATIONS = {
+    "other seeds": Variation(70),
+    "batches summed backwards": Variation(10, reversed_batches=True),
+    "IREE on one thread": Variation(8, (Phase2, OneThread)),
+    "XLA on one thread": Variation(8, environment=(("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false"),)),
+    "generic processor": Variation(8, environment=(("HARNESS_IREE_TARGET_CPU", "generic"),)),
+    "jit off": Variation(1, environment=(("JAX_DISABLE_JIT", "1"),)),
+    "interpreter": Variation(1, (Phase2, Interpreted)),
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One right pair. `seed`: of its data and, from 42 on, of its initial parameters."""
+
+    network: str
+    variation: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For people, and as a key."""
+        return f"{self.variation} | {self.network} | {self.seed}"
+
+
+PAIRS = tuple(
+    Pair(network, name, seed)
+    for network in NETWORKS
+    for name, variation in VARIATIONS.items()
+    for seed in range(variation.pairs)
+)
+
+
+@cache
+def _side(make: type[Phase2] | type[Phase3], network: str, dtype: DType) -> Side:
+    """Made once: initial parameters and batches are no part of its program."""
+    one = NETWORKS[network]
+    return make(one.graph(), one.config, dtype)
+
+
+def examine_pair(pair: Pair) -> dict[str, Said]:
+    """What the detectors say of a right pair."""
+    variation = VARIATIONS[pair.variation]
+    feed = draw_feed(pair.network, pair.seed)
+    backwards = pair.seed % 2 if variation.reversed_batches else None
+    runs = [
+        {dtype: _run(_side(make, pair.network, dtype), feed, pair.seed, at == backwards) for dtype in DTYPES}
+        for at, make in enumerate(variation.sides)
+    ]
+    return said(verdicts(*runs))
+
+
+def _run(side: Side, feed: Feed, seed: int, backwards: bool) -> Run:
+    side.init_seed = _INIT_SEED + seed
+    if not backwards:
+        return run(side, feed)
+    rows = tuple(rows[::-1] for rows in feed.image_rows)
+    # The same sums in another order, under the name of the batch as it is drawn.
+    return run(side, replace(feed, image_rows=rows, label_rows=rows), stated=feed)

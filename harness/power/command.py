@@ -1,0 +1,60 @@
+"""`harness power`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+DEFAULT_TIMEOUT_S = 1800.0
+
+
+@click.command("power")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at a time. Default: one a core.")
+@click.option("--only", metavar="TEXT", multiple=True, help="Only what has this in its name; may be given repeatedly.")
+@click.option("--resume", is_flag=True, help="Keep the rows that this very code left in the folder.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    default=DEFAULT_TIMEOUT_S,
+    show_default=True,
+    help="Longest run of one process, which examines several cases.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("build/power"),
+    show_default=True,
+    help="Folder of the rows and of the tables, as power.json and power.md.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the result.",
+)
+def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout: float, out: Path, form: str) -> None:
+    """Plant faults and see which of them the verdict finds; judge right pairs, of which it may fail none.
+
+    Exit codes: 0 as powerful as it has to be, 1 not, 2 usage, 3 nothing was examined.
+    """
+    from harness.errors import HarnessError
+    from harness.power.campaign import TARGETS, Campaign, default_processes
+    from harness.power.table import exit_code, render
+    from harness.progress import JobProgress
+
+    chosen = [t for t in TARGETS if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
+    if not chosen:
+        raise HarnessError(f"nothing has {' or '.join(map(repr, only))} in its name. Leave --only out for everything.")
+    campaign = Campaign(chosen, out)
+    if not resume:
+        campaign.start_anew()
+    with JobProgress("power", len(campaign.missing)) as progress:
+        campaign.run(jobs or default_processes(), timeout, progress)
+    rows = campaign.rows
+    for name, kind in (("power.json", "json"), ("power.md", "markdown")):
+        (out / name).write_text(render(rows, kind))
+    click.echo(render(rows, form), nl=False)
+    sys.exit(exit_code(rows))

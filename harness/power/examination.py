@@ -1,0 +1,64 @@
+"""One planted fault on one side of one network: what the detectors say, and how much the fault moves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from harness.power.cases import Case
+from harness.power.fault import SIDES, Fault, Pipeline
+from harness.power.faults import FAULTS
+from harness.power.networks import NETWORKS, draw_feed
+from harness.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
+from harness.spec import DType
+from harness.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a detector says. `gates`: those that failed, in order. `fault`: the class it names."""
+
+    status: str
+    gates: tuple[str, ...]
+    fault: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a case. `update_error`: of the first update, relative, in f64. `silent`: nothing changed at all."""
+
+    said: dict[str, Said]
+    update_error: float
+    silent: bool
+
+
+@cache
+def clean(side: Pipeline, network: str) -> dict[DType, Run]:
+    """The right side of a network, in both precisions."""
+    one = NETWORKS[network]
+    return in_both(lambda dtype: SIDES[side](one.graph(), one.config, dtype), draw_feed(network))
+
+
+def wrong(fault: Fault, side: Pipeline, network: str) -> dict[DType, Run]:
+    """The side with the fault."""
+    feed = fault.plants[side].feed(draw_feed(network))
+    return in_both(lambda dtype: fault.make(side, network, dtype), feed)
+
+
+def examine(case: Case) -> Finding:
+    """Plant the fault and judge the pair, phase 2 first."""
+    spoiled, right = wrong(FAULTS[case.fault], case.side, case.network), clean(case.side, case.network)
+    other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
+    both = {case.side: spoiled, other: clean(other, case.network)}
+    found = verdicts(both["phase2"], both["phase3"])
+    same = all(is_same(spoiled[dtype], right[dtype]) for dtype in DTYPES)
+    return Finding(said(found), update_error(spoiled["f64"], right["f64"]), same)
+
+
+def said(found: dict[str, Verdict]) -> dict[str, Said]:
+    """The verdicts as they are kept."""
+    return {name: Said(v.status, _failed(v.evidence), v.fault, v.reason) for name, v in found.items()}
+
+
+def _failed(evidence: Sequence[object]) -> tuple[str, ...]:
+    return tuple(line.gate for line in evidence if line.outcome == "fail")  # type: ignore[attr-defined]

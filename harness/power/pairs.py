@@ -1,0 +1,75 @@
+"""What is compared: both sides of a network in f32 and in f64, judged as the product judges a pair with its ladder."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.compare import compare
+from harness.power.networks import Feed
+from harness.recording import Recording
+from harness.sides import Array, Side, Step, recorded
+from harness.spec import DType
+from harness.verdict import Verdict, judge
+
+DTYPES: tuple[DType, ...] = ("f32", "f64")
+# What judges: everything, f32 with its norms and digests, and nothing but the losses of f32.
+DETECTORS = ("ladder", "f32", "f32 loss")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The first steps of a side, the recording that its cell would have left, and the parameters it started from."""
+
+    side: Side
+    steps: Sequence[Step]
+    recording: Recording
+    initial: Array
+
+
+def run(side: Side, feed: Feed, stated: Feed | None = None) -> Run:
+    """Train a side on a feed. `stated`: the feed whose batches its recording names, if those are others."""
+    batches, rates, initial = feed.batches(side), feed.rates(side), side.initial()
+    steps = side.train(batches, rates, initial)
+    named = batches if stated is None else stated.batches(side)
+    recording = recorded(side, steps, named, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch)
+    return Run(side, steps, recording, initial)
+
+
+def verdicts(a: dict[DType, Run], b: dict[DType, Run]) -> dict[str, Verdict]:
+    """What each detector says of two sides."""
+    f32 = compare(a["f32"].recording, b["f32"].recording)
+    f64 = compare(a["f64"].recording, b["f64"].recording)
+    losses = compare(_losses_only(a["f32"].recording), _losses_only(b["f32"].recording))
+    return {"ladder": judge(f32, ladder=f64), "f32": judge(f32), "f32 loss": judge(losses)}
+
+
+def _losses_only(recording: Recording) -> Recording:
+    """A recording as the first version of the trace has it, without norms and digests."""
+    return replace(recording, trace=replace(recording.trace, lines={}, digests={}))
+
+
+def in_both(make: Callable[[DType], Side], feed: Feed, stated: Feed | None = None) -> dict[DType, Run]:
+    """A side in both precisions, run on one feed."""
+    return {dtype: run(make(dtype), feed, stated) for dtype in DTYPES}
+
+
+def update_error(run: Run, right: Run) -> float:
+    """|u - u0| / |u0| of the first update of all parameters, u0 being the right side's. Infinite for no number."""
+    moves = [_parameters(of) - of.initial for of in (run, right)]
+    with np.errstate(all="ignore"):
+        error = float(np.linalg.norm(moves[0] - moves[1]) / np.linalg.norm(moves[1]))
+    return error if np.isfinite(error) else float("inf")
+
+
+def _parameters(run: Run) -> Array:
+    """After the first step, in one vector."""
+    return np.concatenate([run.steps[0].params[name].ravel() for name in run.side.names])
+
+
+def is_same(run: Run, right: Run) -> bool:
+    """Whether a recording says, bit for bit, what the right side's says, and the parameters end alike."""
+    recordings = [of.recording.trace for of in (run, right)]
+    a, b = ([t.loss.tobytes(), t.lr.tobytes(), t.lines, t.header] for t in recordings)
+    ends = zip(run.steps[-1].params.values(), right.steps[-1].params.values(), strict=True)
+    return a == b and all(np.array_equal(x, y) for x, y in ends)

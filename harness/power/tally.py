@@ -1,0 +1,117 @@
+"""Rows counted: how often each detector saw what was planted, called it right, or complained of nothing."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from harness.power.cases import CASES, Case
+from harness.power.clean import PAIRS, Pair
+from harness.power.examination import Finding, Said
+from harness.power.fault import Fault
+from harness.power.faults import FAULTS
+from harness.power.journal import Row
+
+CONFIDENCE = 0.95
+LARGE = 1e-4  # relative error of the first update from which on everything has to be seen
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many of so many."""
+
+    hits: int
+    total: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The exact confidence interval of Clopper and Pearson."""
+        from scipy.stats import binomtest
+
+        if self.total == 0:
+            return 0.0, 1.0
+        found = binomtest(self.hits, self.total).proportion_ci(CONFIDENCE, method="exact")
+        return float(found.low), float(found.high)
+
+    @property
+    def percent(self) -> float:
+        """NaN of nothing."""
+        return 100 * self.hits / self.total if self.total else float("nan")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A row of a planted fault; `finding` is None where its process came to no end."""
+
+    case: Case
+    fault: Fault
+    finding: Finding | None
+    trouble: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether there was something to find."""
+        return self.finding is None or not self.finding.silent
+
+    @property
+    def is_large(self) -> bool:
+        return self.finding is not None and self.finding.update_error >= LARGE
+
+    def seen(self, detector: str) -> bool:
+        """Whether a detector fails the pair."""
+        return self.finding is not None and self.finding.said[detector].status == "FAIL"
+
+    @property
+    def called_right(self) -> bool:
+        return self.finding is not None and self.finding.said["ladder"].fault == self.fault.called
+
+
+@dataclass(frozen=True)
+class Innocent:
+    """A row of a right pair."""
+
+    pair: Pair
+    said: dict[str, Said] | None
+    trouble: str
+
+    def accused(self, detector: str) -> bool:
+        """Whether a detector does not pass it."""
+        return self.said is None or self.said[detector].status != "PASS"
+
+
+def mutants(rows: Iterable[Row]) -> list[Mutant]:
+    """Those of the rows."""
+    cases = {case.name: case for case in CASES}
+    return [
+        Mutant(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Finding), row.trouble)
+        for row in rows
+        if row.kind == "mutants"
+    ]
+
+
+def innocents(rows: Iterable[Row]) -> list[Innocent]:
+    """Those of the rows."""
+    pairs = {pair.name: pair for pair in PAIRS}
+    return [
+        Innocent(pairs[row.name], _as(row.finding, dict[str, Said]), row.trouble) for row in rows if row.kind == "clean"
+    ]
+
+
+def seen_by(detector: str) -> Callable[[Mutant], bool]:
+    """Whether that detector fails a mutant."""
+    return lambda mutant: mutant.seen(detector)
+
+
+def accused_by(detector: str) -> Callable[[Innocent], bool]:
+    """Whether that detector does not pass a right pair."""
+    return lambda innocent: innocent.accused(detector)
+
+
+def rate(found: Sequence[Any], hit: Callable[[Any], bool]) -> Rate:
+    """How many of them are hits."""
+    return Rate(sum(map(hit, found)), len(found))
+
+
+def _as(finding: Any, kind: Any) -> Any:
+    return None if finding is None else msgspec.convert(finding, kind)

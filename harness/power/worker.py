@@ -1,0 +1,54 @@
+"""The process that examines some cases or pairs one after another: `python -m harness.power.worker ORDER`, in JSON.
+
+Rows go to the journal one by one, so that a compiler that crashes or hangs takes one row with it and no other.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import HarnessError
+from harness.power.journal import Journal, Row
+from harness.workers import MARKER
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to examine: the names of mutants or of clean pairs, or of faults to be localized."""
+
+    kind: str
+    names: tuple[str, ...]
+    journal: str
+
+
+def examined(kind: str, name: str) -> Any:
+    """The finding on one name. Raises: HarnessError when it cannot be made."""
+    from harness.power import cases, clean, examination
+
+    if kind == "clean":
+        return clean.examine_pair(next(pair for pair in clean.PAIRS if pair.name == name))
+    return examination.examine(next(case for case in cases.CASES if case.name == name))
+
+
+def main() -> None:
+    """Examine what is ordered and say how many rows that made."""
+    order = msgspec.json.decode(sys.argv[1], type=Order)
+    journal = Journal(Path(order.journal))
+    for name in order.names:
+        started = time.monotonic()
+        finding, trouble = None, ""
+        try:
+            finding = msgspec.to_builtins(examined(order.kind, name))
+        except HarnessError as error:
+            trouble = str(error)
+        journal.write(Row(order.kind, name, finding, trouble, round(time.monotonic() - started, 1)))
+    print(MARKER + json.dumps(len(order.names)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
