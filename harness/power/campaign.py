@@ -15,6 +15,7 @@ from harness.power.journal import Journal, Row
 from harness.power.worker import Order
 from harness.workers import Job, Outcome, run_jobs
 
+WORKER = (sys.executable, "-m", "harness.power.worker")
 AT_A_TIME = 12  # mutants of one process; they share the right programs of their network
 
 
@@ -35,9 +36,10 @@ TARGETS = (
 
 
 class Campaign:
-    """Runs targets and keeps their rows in a journal."""
+    """Runs targets and keeps their rows in a journal. `worker`: the command that examines them."""
 
-    def __init__(self, targets: Sequence[Target], folder: Path) -> None:
+    def __init__(self, targets: Sequence[Target], folder: Path, worker: Sequence[str] = WORKER) -> None:
+        self._worker = worker
         self._targets = {(target.kind, target.name): target for target in targets}
         self._journal = Journal(folder / "journal.jsonl")
         backend = BACKENDS["cpu"]
@@ -81,7 +83,7 @@ class Campaign:
     def _job(self, targets: Sequence[Target]) -> Job:
         first = targets[0]
         order = Order(first.kind, tuple(target.name for target in targets), str(self._journal.path))
-        command = (sys.executable, "-m", "harness.power.worker", msgspec.json.encode(order).decode())
+        command = (*self._worker, msgspec.json.encode(order).decode())
         return Job(f"{first.kind} {first.batch}", command, {**self._environment, **dict(first.environment)})
 
     def _after(self, outcome: Outcome) -> list[Job]:

@@ -1,0 +1,133 @@
+"""A slice of the power measurement, which fails when the verdict sees less; its journal, counts and table."""
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.power import journal
+from harness.power.campaign import TARGETS, Campaign, Target
+from harness.power.cases import CASES
+from harness.power.clean import PAIRS, VARIATIONS, examine_pair
+from harness.power.examination import Finding, Said, examine
+from harness.power.faults import FAULTS
+from harness.power.journal import Journal, Row
+from harness.power.pairs import DETECTORS
+from harness.power.table import exit_code, render
+from harness.power.tally import Rate
+
+SLICE = (
+    "dense weight transposed | mlp | phase2",
+    "the loss reads one label wrong | mlp | phase2",
+    "weight gradient times 1.0035 | mlp | phase3",
+    "weight decay coupled | mlp | phase2",
+    "Adam epsilon inside the root | mlp | phase3",
+    "rate times 1.001 | mlp | phase3",
+    "an image without its label | mlp | phase2",
+    "another init seed | mlp | phase3",
+)
+
+
+@pytest.mark.parametrize("name", SLICE)
+def test_a_planted_fault_is_found_and_called_right(name: str) -> None:
+    case = next(case for case in CASES if case.name == name)
+    found = examine(case)
+    assert not found.silent
+    assert found.said["ladder"].status == "FAIL"
+    assert found.said["ladder"].fault == FAULTS[case.fault].called
+
+
+def test_right_pairs_pass() -> None:
+    """Of other seeds, and summed in another order."""
+    chosen = [pair for pair in PAIRS if pair.network == "mlp" and pair.seed < 14]
+    for pair in chosen:
+        if not VARIATIONS[pair.variation].environment and pair.variation != "interpreter":
+            assert {name: said.status for name, said in examine_pair(pair).items()} == dict.fromkeys(DETECTORS, "PASS")
+    assert len(chosen) >= 20
+
+
+def test_there_are_enough_right_pairs() -> None:
+    assert len(PAIRS) >= 600
+    assert len({target.name for target in TARGETS}) == len(TARGETS) == len(CASES) + len(PAIRS)
+
+
+WORKER = """
+import json, os, sys
+from pathlib import Path
+from harness.power.journal import Journal, Row
+order = json.loads(sys.argv[1])
+for name in order["names"]:
+    if name == "dies": os.kill(os.getpid(), 11)
+    Journal(Path(order["journal"])).write(Row(order["kind"], name, {"did": name}, "", 0.5))
+print("answer: 1")
+"""
+
+
+def test_what_kills_a_process_is_a_row_and_its_others_are_done(tmp_path: Path) -> None:
+    targets = [Target("clean", name, "batch") for name in ("a", "dies", "b")]
+    campaign = Campaign(targets, tmp_path, (sys.executable, "-c", WORKER))
+    told: list[int] = []
+    campaign.run(2, 60.0, lambda done, running: told.append(done))
+    assert [(row.name, row.trouble) for row in campaign.rows] == [
+        ("a", ""),
+        ("dies", "killed by SIGSEGV: it said nothing"),
+        ("b", ""),
+    ]
+    assert campaign.missing == []
+    assert told[-1] == 3
+
+
+def test_rows_of_this_code_are_kept_and_others_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Journal(tmp_path / "journal.jsonl")
+    row = Row("clean", "a", None, "", 1.0)
+    kept.write(row)
+    with kept.path.open("a") as file:
+        file.write('{"key": "cut o')
+    assert kept.rows() == {("clean", "a"): row}
+    campaign = Campaign([Target("clean", "a", "x"), Target("clean", "b", "x")], tmp_path)
+    assert [target.name for target in campaign.missing] == ["b"]
+    monkeypatch.setattr(journal, "code_version", lambda: "another")
+    assert len(campaign.missing) == 2
+    campaign.start_anew()
+    assert not kept.path.exists()
+
+
+def test_bounds_are_those_of_clopper_and_pearson() -> None:
+    assert Rate(0, 600).interval == (0.0, pytest.approx(1 - 0.025 ** (1 / 600)))
+    assert Rate(0, 0).interval == (0.0, 1.0)
+
+
+def rows(*statuses: str, update_error: float = 0.0) -> list[Row]:
+    """A mutant a status of the ladder, and one right pair that passes."""
+    made = []
+    for case, status in zip(CASES, statuses, strict=False):
+        gates, fault = (("ladder",), FAULTS[case.fault].called) if status == "FAIL" else ((), None)
+        ladder, blind = Said(status, gates, fault, "for a reason."), Said("PASS", (), None, "every gate passed.")
+        finding = Finding({"ladder": ladder, "f32": blind, "f32 loss": blind}, update_error, silent=status == "SILENT")
+        made.append(Row("mutants", case.name, msgspec.to_builtins(finding), "", 1.0))
+    passed = msgspec.to_builtins(dict.fromkeys(DETECTORS, Said("PASS", (), None, "every gate passed.")))
+    return [*made, Row("clean", PAIRS[0].name, passed, "", 1.0)]
+
+
+def test_the_table_tells_what_was_found_and_what_got_away() -> None:
+    found = rows("FAIL", "PASS", "SILENT")
+    text, document = render(found, "text"), json.loads(render(found, "json"))
+    assert "50.0 % (1.3-98.7)" in text
+    assert f"{CASES[1].name}: got away: its first update is off by 0.0e+00; for a reason." in text.splitlines()
+    assert f"{CASES[2].name}: changes nothing: in these three steps every number is the same, bit for bit." in text
+    assert document["detected"]["ladder"] == {"hits": 1, "total": 2, "interval": pytest.approx([0.0126, 0.987], 1e-2)}
+    assert document["false_positives"]["f32"]["hits"] == 0
+    assert "### Right pairs" in render(found, "markdown")
+
+
+def test_exit_codes() -> None:
+    assert exit_code([]) == 3
+    assert exit_code(rows("FAIL")) == 0
+    assert exit_code(rows("PASS")) == 1
+    fifty = rows(*["FAIL"] * 59, "PASS")
+    assert exit_code(fifty) == 0  # 98.3 %
+    assert exit_code(rows(*["FAIL"] * 59, "PASS", update_error=1e-3)) == 1
+    accused = Row("clean", PAIRS[0].name, None, "killed by SIGSEGV: it said nothing", 1.0)
+    assert exit_code([*rows("FAIL"), accused]) == 1
