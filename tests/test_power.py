@@ -14,6 +14,7 @@ from harness.power.clean import PAIRS, VARIATIONS, examine_pair
 from harness.power.examination import Finding, Said, examine
 from harness.power.faults import FAULTS
 from harness.power.journal import Journal, Row
+from harness.power.localization import CHOSEN, Placed, place
 from harness.power.pairs import DETECTORS
 from harness.power.table import exit_code, render
 from harness.power.tally import Rate
@@ -39,6 +40,12 @@ def test_a_planted_fault_is_found_and_called_right(name: str) -> None:
     assert found.said["ladder"].fault == FAULTS[case.fault].called
 
 
+@pytest.mark.parametrize("name", SLICE[::2][:2])
+def test_a_planted_fault_is_placed(name: str) -> None:
+    found = place(next(case for case in CHOSEN if case.name == name))
+    assert (found.called_right, found.layer_right, found.side_right) == (True, True, True), found.evidence
+
+
 def test_right_pairs_pass() -> None:
     """Of other seeds, and summed in another order."""
     chosen = [pair for pair in PAIRS if pair.network == "mlp" and pair.seed < 14]
@@ -50,13 +57,14 @@ def test_right_pairs_pass() -> None:
 
 def test_there_are_enough_right_pairs() -> None:
     assert len(PAIRS) >= 600
-    assert len({target.name for target in TARGETS}) == len(TARGETS) == len(CASES) + len(PAIRS)
+    assert len({(t.kind, t.name) for t in TARGETS}) == len(TARGETS) == len(CASES) + len(PAIRS) + len(CHOSEN)
 
 
 WORKER = """
 import json, os, sys
 from pathlib import Path
 from harness.power.journal import Journal, Row
+from harness.power.localization import CHOSEN, Placed, place
 order = json.loads(sys.argv[1])
 for name in order["names"]:
     if name == "dies": os.kill(os.getpid(), 11)
@@ -120,6 +128,19 @@ def test_the_table_tells_what_was_found_and_what_got_away() -> None:
     assert document["detected"]["ladder"] == {"hits": 1, "total": 2, "interval": pytest.approx([0.0126, 0.987], 1e-2)}
     assert document["false_positives"]["f32"]["hits"] == 0
     assert "### Right pairs" in render(found, "markdown")
+
+
+def test_the_table_tells_what_was_misplaced() -> None:
+    one, other = CHOSEN[:2]
+    right = Placed("forward", "loss", "forward", one.side, "", True, True, True)
+    wrong = Placed("forward", "dense1", "forward", other.side, "", True, False, True)
+    found = [Row("localization", c.name, msgspec.to_builtins(p), "", 1.0) for c, p in ((one, right), (other, wrong))]
+    assert (
+        f"{other.name}: placed with the wrong layer: forward dense1 {other.side}." in render(found, "text").splitlines()
+    )
+    assert json.loads(render(found, "json"))["localized"]["layer"]["hits"] == 1
+    assert exit_code(found[:1]) == 0
+    assert exit_code(found) == 1
 
 
 def test_exit_codes() -> None:

@@ -12,11 +12,12 @@ from harness.backends import BACKENDS
 from harness.power.cases import CASES
 from harness.power.clean import PAIRS, VARIATIONS
 from harness.power.journal import Journal, Row
+from harness.power.localization import CHOSEN
 from harness.power.worker import Order
 from harness.workers import Job, Outcome, run_jobs
 
 WORKER = (sys.executable, "-m", "harness.power.worker")
-AT_A_TIME = 12  # mutants of one process; they share the right programs of their network
+AT_A_TIME = 12  # faults of one process; they share the right programs of their network
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Target:
 TARGETS = (
     *(Target("mutants", case.name, f"{case.network} {case.side}") for case in CASES),
     *(Target("clean", p.name, f"{p.network} {p.variation}", VARIATIONS[p.variation].environment) for p in PAIRS),
+    *(Target("localization", case.name, f"{case.network} {case.side}") for case in CHOSEN),
 )
 
 
@@ -76,7 +78,7 @@ class Campaign:
         for target in targets:
             groups.setdefault((target.kind, target.batch), []).append(target)
         for alike in groups.values():
-            size = AT_A_TIME if alike[0].kind == "mutants" else len(alike)
+            size = len(alike) if alike[0].kind == "clean" else AT_A_TIME
             jobs += [self._job(alike[start : start + size]) for start in range(0, len(alike), size)]
         return jobs
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.jax_builder import JaxBuilder
+from harness.explain.part import part_of
 from harness.power.networks import NETWORKS, Feed
 from harness.rules import Rule, RuleTable, hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
-from harness.shapes import Graph
+from harness.shapes import Graph, Node
 from harness.sides import SHARED, Phase2, Phase3, Side
 from harness.spec import Conventions, DType, Layer, TrainConfig
 
@@ -55,18 +56,33 @@ class Fault:
     def make(self, pipeline: Pipeline, network: str, dtype: DType, init_seed: int = 42) -> Side:
         """The wrong side of a network."""
         plant, one = self.plants[pipeline], NETWORKS[network]
-        graph, config = one.graph(), plant.config(one.config)
-        with _replaced(plant, graph, config, self.where[network]):
-            side = SIDES[pipeline](graph, config, dtype, plant.conventions, init_seed)
+        with self.planted(pipeline, network):
+            side = SIDES[pipeline](one.graph(), plant.config(one.config), dtype, plant.conventions, init_seed)
         side.config, side.conventions = one.config, SHARED  # what its header states
         plant.made(side)
         return side
+
+    @contextmanager
+    def planted(self, pipeline: Pipeline, network: str) -> Iterator[None]:
+        """The rules that are wrong, in place of the right ones, while a side is made."""
+        graph, plant = NETWORKS[network].graph(), self.plants[pipeline]
+        with _replaced(plant, graph, plant.config(NETWORKS[network].config), self.where[network]):
+            yield
+
+    def culprits(self, network: str) -> tuple[str, ...]:
+        """What is to blame: a layer, or one that is the same piece; `loss`, `optimizer`, or nothing in the network."""
+        guilty, nodes = self.where[network], NETWORKS[network].graph().nodes
+        if guilty is not None:
+            piece = part_of(next(node for node in nodes if node.name == guilty))
+            return tuple(node.name for node in nodes if part_of(node) == piece)
+        return (
+            {"forward": "loss", "backward": "loss", "optimizer": "optimizer", "numerics": "loss"}.get(self.called, ""),
+        )
 
 
 @contextmanager
 def _replaced(plant: Plant, graph: Graph, config: TrainConfig, guilty: str | None) -> Iterator[None]:
     """The rules of the plant in place of the right ones; those of a layer for the guilty node alone."""
-    layers = {node.name: type(node.layer) for node in graph.nodes}
     with ExitStack() as stack:
         for table, wrap in plant.rules:
             if table in (jax_loss, hlo_loss):
@@ -75,17 +91,21 @@ def _replaced(plant: Plant, graph: Graph, config: TrainConfig, guilty: str | Non
                 kind = type(config.optimizer)
             else:
                 assert guilty is not None, "a layer's rule needs a guilty layer"
-                kind, wrap = layers[guilty], _at(guilty, wrap)
+                node = next(node for node in graph.nodes if node.name == guilty)
+                kind, wrap = type(node.layer), _at(node, wrap)
             previous = table.replace(kind, functools.partial(wrap, table.of(kind)))
             stack.callback(table.replace, kind, previous)
         yield
 
 
-def _at(guilty: str, wrap: Wrap) -> Wrap:
-    """`wrap` where the node is the guilty one."""
+def _at(guilty: Node, wrap: Wrap) -> Wrap:
+    """`wrap` where the node is the guilty one, in its network or as a piece taken out of it."""
+    piece = part_of(guilty)
 
     def guarded(rule: Rule, layer: Layer, builder: HloBuilder | JaxBuilder, *values: Any) -> Any:
-        assert builder.node is not None
-        return wrap(rule, layer, builder, *values) if builder.node.name == guilty else rule(layer, builder, *values)
+        node = builder.node
+        assert node is not None
+        spoiled = node.name == guilty.name or (node.name == piece.node.name and part_of(node) == piece)
+        return wrap(rule, layer, builder, *values) if spoiled else rule(layer, builder, *values)
 
     return guarded

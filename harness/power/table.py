@@ -7,34 +7,38 @@ from typing import TypeVar
 from harness.power import tally
 from harness.power.journal import Row
 from harness.power.pairs import DETECTORS
-from harness.power.tally import LARGE, Innocent, Mutant, Rate, accused_by, rate, seen_by
+from harness.power.tally import LARGE, Innocent, Localized, Mutant, Rate, accused_by, rate, right_in, seen_by
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
 from harness.report.text import printable
 from harness.report.text import table as text_table
 
 POWER_VERSION = 1
-DETECTED, LARGE_DETECTED = 98.0, 100.0  # percent that the verdict with its ladder has to see
+DETECTED = 98.0  # percent that the verdict with its ladder has to see; all of what moves the first update that far
+PLACED = {"called": 95.0, "layer": 90.0, "side": 95.0}  # percent that explain has to place right
 Section = tuple[str, Sequence[str], list[list[str]]]
 T = TypeVar("T")
+PLACES = {"called": "class", "layer": "layer", "side": "side"}
 
 
 def render(rows: Sequence[Row], form: str) -> str:
     """Every table, the mutants that got away and what became of no end."""
-    mutants, innocents = tally.mutants(rows), tally.innocents(rows)
+    mutants, innocents, localized = tally.mutants(rows), tally.innocents(rows), tally.localized(rows)
     if form == "json":
-        return json.dumps(_document(rows, mutants, innocents), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(_document(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     make = markdown_table if form == "markdown" else text_table
     mark, bullet = ("### ", "- ") if form == "markdown" else ("", "")
     parts = [
-        f"{mark}{title}\n\n{make(columns, cells)}" for title, columns, cells in _sections(mutants, innocents) if cells
+        f"{mark}{title}\n\n{make(columns, cells)}"
+        for title, columns, cells in (*_sections(mutants, innocents), _localization(localized))
+        if cells
     ]
-    parts.append("\n".join(f"{bullet}{line}" for line in _sentences(mutants, innocents)))
+    parts.append("\n".join(f"{bullet}{line}" for line in (*_sentences(mutants, innocents), *_misplaced(localized))))
     return printable("\n\n".join(part for part in parts if part)) + "\n"
 
 
 def exit_code(rows: Sequence[Row]) -> int:
-    """0 when the verdict is as powerful as it has to be and accuses nobody innocent, else 1; 3 for nothing examined."""
+    """0 when verdict and explain are as good as they have to be and accuse nobody innocent, else 1; 3 for nothing."""
     mutants, innocents = tally.mutants(rows), tally.innocents(rows)
     if not rows:
         return 3
@@ -42,7 +46,9 @@ def exit_code(rows: Sequence[Row]) -> int:
     weak = [mutant for mutant in counted if not mutant.seen("ladder")]
     enough = rate(counted, seen_by("ladder")).percent >= DETECTED or not counted
     accused = any(innocent.accused(detector) for innocent in innocents for detector in DETECTORS)
-    return int(not enough or accused or any(mutant.is_large for mutant in weak))
+    localized = tally.localized(rows)
+    lost = any(rate(localized, right_in(what)).percent < least for what, least in PLACED.items())
+    return int(not enough or accused or lost or any(mutant.is_large for mutant in weak))
 
 
 def _sections(mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> Iterable[Section]:
@@ -73,6 +79,22 @@ def _sections(mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> Itera
             if found
         ],
     )
+
+
+def _localization(localized: Sequence[Localized]) -> Section:
+    groups = [("all", list(localized)), *_groups(localized, lambda one: one.fault.called)]
+    cells = [[name, str(len(f)), *(_show(rate(f, right_in(what))) for what in PLACES)] for name, f in groups if f]
+    return "Localization by explain", ("class", "faults", *(f"{what} right" for what in PLACES.values())), cells
+
+
+def _misplaced(localized: Sequence[Localized]) -> Iterable[str]:
+    for one in localized:
+        wrong = [name for what, name in PLACES.items() if not one.right(what)]
+        if one.placed is None:
+            yield f"{one.case.name}: not localized: {one.trouble}."
+        elif wrong:
+            where = " ".join(filter(None, (one.placed.fault, one.placed.layer, one.placed.side))) or "nowhere"
+            yield f"{one.case.name}: placed with the wrong {' and '.join(wrong)}: {where}."
 
 
 def _gates(mutants: Sequence[Mutant]) -> list[list[str]]:
@@ -130,15 +152,15 @@ def _show(found: Rate) -> str:
     return f"{found.percent:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
 
 
-def _document(rows: Sequence[Row], mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> dict[str, object]:
-    counted = [mutant for mutant in mutants if mutant.counts]
-    accused = {detector: rate(innocents, accused_by(detector)) for detector in DETECTORS}
-    detected = {detector: rate(counted, seen_by(detector)) for detector in DETECTORS}
+def _document(rows: Sequence[Row]) -> dict[str, object]:
+    counted = [mutant for mutant in tally.mutants(rows) if mutant.counts]
+    innocents, localized = tally.innocents(rows), tally.localized(rows)
     document: dict[str, object] = plain(
         {
             "power_version": POWER_VERSION,
-            "detected": {name: _numbers(found) for name, found in detected.items()},
-            "false_positives": {name: _numbers(found) for name, found in accused.items()},
+            "detected": {name: _numbers(rate(counted, seen_by(name))) for name in DETECTORS},
+            "false_positives": {name: _numbers(rate(innocents, accused_by(name))) for name in DETECTORS},
+            "localized": {name: _numbers(rate(localized, right_in(what))) for what, name in PLACES.items()},
             "rows": [vars(row) for row in rows],
             "exit_code": exit_code(rows),
         }

@@ -12,6 +12,7 @@ from harness.power.examination import Finding, Said
 from harness.power.fault import Fault
 from harness.power.faults import FAULTS
 from harness.power.journal import Row
+from harness.power.localization import Placed
 
 CONFIDENCE = 0.95
 LARGE = 1e-4  # relative error of the first update from which on everything has to be seen
@@ -80,6 +81,20 @@ class Innocent:
         return self.said is None or self.said[detector].status != "PASS"
 
 
+@dataclass(frozen=True)
+class Localized:
+    """A row of a fault that was to be localized; `placed` is None where its process came to no end."""
+
+    case: Case
+    fault: Fault
+    placed: Placed | None
+    trouble: str
+
+    def right(self, what: str) -> bool:
+        """Whether its `called`, `layer` or `side` is right."""
+        return self.placed is not None and bool(getattr(self.placed, f"{what}_right"))
+
+
 def mutants(rows: Iterable[Row]) -> list[Mutant]:
     """Those of the rows."""
     cases = {case.name: case for case in CASES}
@@ -87,6 +102,17 @@ def mutants(rows: Iterable[Row]) -> list[Mutant]:
         Mutant(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Finding), row.trouble)
         for row in rows
         if row.kind == "mutants"
+    ]
+
+
+def localized(rows: Sequence[Row]) -> list[Localized]:
+    """Those of the rows whose fault the verdict found, or was not asked about."""
+    missed = {mutant.case.name for mutant in mutants(rows) if not mutant.seen("ladder")}
+    cases = {case.name: case for case in CASES}
+    return [
+        Localized(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Placed), row.trouble)
+        for row in rows
+        if row.kind == "localization" and row.name not in missed
     ]
 
 
@@ -101,6 +127,11 @@ def innocents(rows: Iterable[Row]) -> list[Innocent]:
 def seen_by(detector: str) -> Callable[[Mutant], bool]:
     """Whether that detector fails a mutant."""
     return lambda mutant: mutant.seen(detector)
+
+
+def right_in(what: str) -> Callable[[Localized], bool]:
+    """Whether its `called`, `layer` or `side` is right."""
+    return lambda one: one.right(what)
 
 
 def accused_by(detector: str) -> Callable[[Innocent], bool]:

@@ -28,11 +28,12 @@ class Order:
 
 def examined(kind: str, name: str) -> Any:
     """The finding on one name. Raises: HarnessError when it cannot be made."""
-    from harness.power import cases, clean, examination
+    from harness.power import cases, clean, examination, localization
 
     if kind == "clean":
         return clean.examine_pair(next(pair for pair in clean.PAIRS if pair.name == name))
-    return examination.examine(next(case for case in cases.CASES if case.name == name))
+    case = next(case for case in cases.CASES if case.name == name)
+    return localization.place(case) if kind == "localization" else examination.examine(case)
 
 
 def main() -> None:

@@ -227,19 +227,19 @@ FAULTS = (
         _SOME,
         _configured(lambda c: replace(c, weight_decay=0.0)),
     ),
-    Fault("one parameter never updated", "stale parameter", "optimizer", {"mlp": "dense2"}, _stale("dense2.w")),
+    Fault("one parameter never updated", "stale parameter", "optimizer", {"mlp": None}, _stale("dense2.w")),
     Fault(
         "gamma never updated",
         "stale parameter",
         "optimizer",
-        {"residual": "residual1.b1.conv1.bn"},
+        {"residual": None},
         _stale("residual1.b1.conv1.gamma"),
     ),
     Fault(
         "bias never updated",
         "stale parameter",
         "optimizer",
-        {"attention": "encoder1.b1.mlp1"},
+        {"attention": None},
         _stale("encoder1.b1.mlp1.b"),
     ),
 )

@@ -1,0 +1,86 @@
+"""Where `explain` places a planted fault: the layer, the direction and the side, with the other side right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from harness.explain.locate import Location, locate
+from harness.explain.party import Meant, Party
+from harness.power.cases import CASES, Case
+from harness.power.fault import Fault, Pipeline
+from harness.power.faults import FAULTS
+from harness.power.networks import NETWORKS, Feed, draw_feed
+from harness.sides import Batch
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What `explain` says of a case. `culprit`: whether the layer is one to blame, `side` and `called` likewise."""
+
+    fault: str | None
+    layer: str
+    direction: str
+    side: str
+    evidence: str
+    called_right: bool
+    layer_right: bool
+    side_right: bool
+
+
+# Each fault on one network. What two runs are stated to be, the contract settles by itself.
+CHOSEN = tuple(
+    case
+    for case in CASES
+    if case.network == next(iter(FAULTS[case.fault].where))
+    and FAULTS[case.fault].called != "contract"
+    and not FAULTS[case.fault].silent
+)
+
+
+def place(case: Case) -> Placed:
+    """Locate the fault, the right party first."""
+    fault = FAULTS[case.fault]
+    other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
+    found = locate(_right(other, case.network), _wrong(fault, case.side, case.network))
+    return _placed(found, fault, case)
+
+
+def _placed(found: Location, fault: Fault, case: Case) -> Placed:
+    return Placed(
+        found.fault,
+        found.layer,
+        found.direction,
+        found.side,
+        found.evidence[-1] if found.evidence else "",
+        found.fault == fault.called,
+        found.layer in fault.culprits(case.network),
+        found.side == case.side,
+    )
+
+
+@cache
+def _meant(network: str) -> Meant:
+    one, feed = NETWORKS[network], draw_feed(network)
+    return Meant(one.graph(), one.config, _batches(feed), feed.steps_per_epoch)
+
+
+@cache
+def _right(pipeline: Pipeline, network: str) -> Party:
+    return Party(pipeline, _meant(network))
+
+
+def _wrong(fault: Fault, pipeline: Pipeline, network: str) -> Party:
+    """The party of a side whose rules, settings or feed are wrong."""
+    plant, meant = fault.plants[pipeline], _meant(network)
+    feed = plant.feed(draw_feed(network))
+    spoiled = replace(meant, config=plant.config(meant.config))
+    with fault.planted(pipeline, network):
+        party = Party(pipeline, spoiled, conventions=plant.conventions, batches=_batches(feed))
+    party.rates = [float(rate) for rate in feed.rates(party.sides["f64"])]
+    return party
+
+
+def _batches(feed: Feed) -> Sequence[Batch]:
+    """One a step, in f32."""
+    pairs = zip(feed.image_rows, feed.label_rows, strict=True)
+    return [Batch(feed.images[rows], feed.labels[named]) for rows, named in pairs]
