@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.backends import BACKENDS
 from harness.oracle.third_opinion import interpret
+from harness.power.envelopes import envelope_of
 from harness.power.examination import Said, said
 from harness.power.networks import NETWORKS, Feed, draw_feed
 from harness.power.pairs import DTYPES, Run, run, verdicts
@@ -106,7 +107,7 @@ def examine_pair(pair: Pair) -> dict[str, Said]:
         {dtype: _run(_side(make, pair.network, dtype), feed, pair.seed, at == backwards) for dtype in DTYPES}
         for at, make in enumerate(variation.sides)
     ]
-    return said(verdicts(*runs))
+    return said(verdicts(runs[0], runs[1], envelope_of(pair.network, pair.seed)))
 
 
 def _run(side: Side, feed: Feed, seed: int, backwards: bool) -> Run:

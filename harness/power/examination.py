@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.power.cases import Case
+from harness.power.envelopes import envelope_of
 from harness.power.fault import SIDES, Fault, Pipeline
 from harness.power.faults import FAULTS
 from harness.power.networks import NETWORKS, draw_feed
@@ -50,7 +51,7 @@ def examine(case: Case) -> Finding:
     spoiled, right = wrong(FAULTS[case.fault], case.side, case.network), clean(case.side, case.network)
     other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
     both = {case.side: spoiled, other: clean(other, case.network)}
-    found = verdicts(both["phase2"], both["phase3"])
+    found = verdicts(both["phase2"], both["phase3"], envelope_of(case.network))
     same = all(is_same(spoiled[dtype], right[dtype]) for dtype in DTYPES)
     return Finding(said(found), update_error(spoiled["f64"], right["f64"]), same)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.compare import compare
+from harness.envelope.envelope import Envelope
 from harness.power.networks import Feed
 from harness.recording import Recording
 from harness.sides import Array, Side, Step, recorded
@@ -36,12 +37,16 @@ def run(side: Side, feed: Feed, stated: Feed | None = None) -> Run:
     return Run(side, steps, recording, initial)
 
 
-def verdicts(a: dict[DType, Run], b: dict[DType, Run]) -> dict[str, Verdict]:
-    """What each detector says of two sides."""
+def verdicts(a: dict[DType, Run], b: dict[DType, Run], envelope: Envelope) -> dict[str, Verdict]:
+    """What each detector says of two sides. `envelope`: of the right run."""
     f32 = compare(a["f32"].recording, b["f32"].recording)
     f64 = compare(a["f64"].recording, b["f64"].recording)
     losses = compare(_losses_only(a["f32"].recording), _losses_only(b["f32"].recording))
-    return {"ladder": judge(f32, ladder=f64), "f32": judge(f32), "f32 loss": judge(losses)}
+    return {
+        "ladder": judge(f32, ladder=f64, envelope=envelope),
+        "f32": judge(f32, envelope=envelope),
+        "f32 loss": judge(losses, envelope=envelope),
+    }
 
 
 def _losses_only(recording: Recording) -> Recording:

@@ -1,0 +1,36 @@
+"""The envelope of a network as it is trained here, from given initial parameters on given images."""
+
+from functools import cache
+
+from harness.envelope.build import build_envelope
+from harness.envelope.envelope import Envelope
+from harness.envelope.fed import Fed
+from harness.envelope.members import Members
+from harness.envelope.plan import make_plan
+from harness.power.networks import NETWORKS, draw_feed
+from harness.sides import Batch
+
+_PLAN = make_plan()
+
+
+@cache
+def envelope_of(network: str, seed: int = 0) -> Envelope:
+    """That of the data of `seed` and of the init seed 42 + `seed`."""
+    members = _members(network)
+    members.fed = _fed(network, seed)
+    return build_envelope(members, _PLAN, init_seed=42 + seed)
+
+
+@cache
+def _members(network: str) -> Members:
+    """Its programs are compiled once: initial parameters and images are no part of them."""
+    one = NETWORKS[network]
+    return Members(one.graph(), one.config, _fed(network, 0))
+
+
+def _fed(network: str, seed: int) -> Fed:
+    steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.kicked))
+    feed = draw_feed(network, seed, steps)
+    pairs = zip(feed.image_rows, feed.label_rows, strict=True)
+    batches = tuple(Batch(feed.images[rows], feed.labels[named]) for rows, named in pairs)
+    return Fed(batches, feed.steps_per_epoch, "drawn", "")
