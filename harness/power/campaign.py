@@ -17,7 +17,7 @@ from harness.power.worker import Order
 from harness.workers import Job, Outcome, run_jobs
 
 WORKER = (sys.executable, "-m", "harness.power.worker")
-AT_A_TIME = 12  # faults of one process; they share the right programs of their network
+AT_A_TIME = 24  # faults of one process; they share the right programs of their network
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ FAULTS = (
         "weight gradient times 1.0035",
         "scaled gradient",
         "backward",
-        _WEIGHTS,
+        {name: _WEIGHTS[name] for name in ("mlp", "cnn", "residual")},
         parameter_gradient("w", "dy * 1.0035", lambda h, dw: h.mul(dw, 1.0035)),
     ),
     Fault(
         "weight gradient times 1 + 1e-6",
         "scaled gradient",
         "backward",
-        {name: _WEIGHTS[name] for name in ("mlp", "residual")},
+        {name: _WEIGHTS[name] for name in ("mlp", "cnn")},
         parameter_gradient("w", "dy * (1 + 1e-6)", lambda h, dw: h.mul(dw, 1 + 1e-6)),
     ),
     Fault(

@@ -77,11 +77,11 @@ def _logits(where: Where, mantissa: int) -> Plants:
 
 FAULTS = (
     Fault("bfloat16 operands", "rounding of a layer", "forward", _LAYERS, _operands("both", BF16)),
-    Fault("TF32 operands", "rounding of a layer", "forward", _LAYERS, _operands("both", TF32)),
-    Fault("bfloat16 operands in f32 only", "rounding in f32", "numerics", _LAYERS, _operands("f32", BF16)),
+    Fault("TF32 operands", "rounding of a layer", "forward", _SOME, _operands("both", TF32)),
+    Fault("bfloat16 operands in f32 only", "rounding in f32", "numerics", _SOME, _operands("f32", BF16)),
     Fault("TF32 operands in f32 only", "rounding in f32", "numerics", _LAYERS, _operands("f32", TF32)),
-    Fault("bfloat16 result in f32 only", "rounding in f32", "numerics", _LAYERS, _result("f32", BF16)),
+    Fault("bfloat16 result in f32 only", "rounding in f32", "numerics", _SOME, _result("f32", BF16)),
     Fault("bfloat16 weight gradient in f32 only", "rounding in f32", "numerics", _SOME, _weight_gradient("f32", BF16)),
     Fault("half-precision logits", "rounding of a layer", "forward", dict.fromkeys(_SOME), _logits("both", TF32)),
-    Fault("a layer of f64 in f32", "demoted layer", "forward", _LAYERS, _operands("f64", F32)),
+    Fault("a layer of f64 in f32", "demoted layer", "forward", _SOME, _operands("f64", F32)),
 )

@@ -15,8 +15,9 @@ from harness.rules import hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
 from harness.sides import Phase2, Side
 from harness.spec import Conventions, TrainConfig
 
-_ALL = dict.fromkeys(("mlp", "cnn", "residual", "attention"))
+_ALL = dict.fromkeys(("mlp", "cnn", "attention"))
 _ADAM = dict.fromkeys(("mlp", "attention"))
+_MLP = {"mlp": None}
 _SOME = dict.fromkeys(("mlp", "cnn"))
 _MOMENTUM = {"cnn": None}
 _SMOOTHED = {"residual": None}
@@ -186,13 +187,13 @@ FAULTS = (
         _loss(_jax_smoothing_without_share, _smoothing_without_share),
     ),
     Fault("Adam epsilon of 1e-7", "epsilon", "optimizer", _ADAM, _of_optimizer(epsilon=1e-7)),
-    Fault("Adam epsilon inside the root", "epsilon", "optimizer", _ADAM, _optimizer(_epsilon_inside)),
+    Fault("Adam epsilon inside the root", "epsilon", "optimizer", _MLP, _optimizer(_epsilon_inside)),
     Fault("Adam betas swapped", "betas", "optimizer", _ADAM, _of_optimizer(beta1=0.999, beta2=0.9)),
-    Fault("Adam beta2 of 0.99", "betas", "optimizer", _ADAM, _of_optimizer(beta2=0.99)),
+    Fault("Adam beta2 of 0.99", "betas", "optimizer", _MLP, _of_optimizer(beta2=0.99)),
     Fault("bias correction one step late", "bias correction", "optimizer", _ADAM, _at_time(1.0)),
-    Fault("bias correction left out", "bias correction", "optimizer", _ADAM, _at_time(1e6)),
-    Fault("first moment forgotten", "stale state", "optimizer", _ADAM, _fresh(0)),
-    Fault("second moment forgotten", "stale state", "optimizer", _ADAM, _fresh(1)),
+    Fault("bias correction left out", "bias correction", "optimizer", _MLP, _at_time(1e6)),
+    Fault("first moment forgotten", "stale state", "optimizer", _MLP, _fresh(0)),
+    Fault("second moment forgotten", "stale state", "optimizer", _MLP, _fresh(1)),
     Fault("velocity forgotten", "stale state", "optimizer", _MOMENTUM, _fresh(0)),
     Fault("dampened momentum", "momentum form", "optimizer", _MOMENTUM, _optimizer(_dampened)),
     Fault("Nesterov momentum", "momentum form", "optimizer", _MOMENTUM, _optimizer(_nesterov)),
