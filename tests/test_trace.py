@@ -53,7 +53,7 @@ def test_the_writer_writes_the_specified_bytes(tmp_path):
         )
     first, second, third = path.read_text().splitlines()
     assert first == (
-        '{"kind":"header","phase":"phase3","netspec_name":"MNIST-MLP","config":{"lr":0.001,"batch_size":128,"epochs":12,'
+        '{"kind":"header","phase":"phase3","netspec_name":"SOME-MLP","config":{"lr":0.001,"batch_size":128,"epochs":12,'
         '"use_adam":true,"weight_decay":0.0001,"cosine":true,"warmup_epochs":1,"augment":false,"label_smoothing":0.0,'
         '"seed":314159},"total_params":669706,"dataset":"mnist","emitter_version":"1","netspec_hash":"ab",'
         '"planned_steps":2,"units":{"loss":"nats"}}'
