@@ -153,7 +153,7 @@ def verify(
     from harness.report import outcome as report
     from harness.run.cell import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
-    from harness.verify import Options
+    from harness.verification import Options
     from harness.verify import verify as run
 
     if all_steps and window is not None:

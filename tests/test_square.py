@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import verify
+from harness import pairs
 from harness.cells import FACTORS, Cell, relation
 from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice
@@ -32,7 +32,7 @@ from harness.sides import Phase2, Phase3, Side, recorded
 from harness.tolerance import MODES
 from harness.trace import StepLine, Trace
 from harness.verdict.square import Square, split, split_square
-from harness.verify import CellResult, Options, Outcome
+from harness.verification import CellResult, Options, Outcome
 from tests.programs import drawn
 from tests.sample_traces import trace, write
 from tests.test_networks import config, network
@@ -308,10 +308,10 @@ def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> 
         if name != "phase2-iree":
             write(plan.trace, [2.0, 1.0])
     options = Options(model=TINY, out=tmp_path, square=True)
-    (square,) = verify._squares(options, results)
+    (square,) = pairs.split_squares(options, results)
     assert square.line == "incomplete: phase2-iree-cpu: refused: not legal"
     assert square.shares is None
-    rows = tuple(verify._judge(options, results))
+    rows = tuple(pairs.judge_pairs(options, results))
     verdicts = {row.name: row.verdict.status for row in rows if row.verdict}
     assert verdicts.pop("phase2-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert verdicts.pop("phase3-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"

@@ -11,9 +11,10 @@ from harness.data.dataset import DataChoice
 from harness.errors import ContractError
 from harness.manifest import Manifest
 from harness.models import load_model
+from harness.pairs import judge_pairs
 from harness.report.outcome import for_markdown, for_terminal, write_reports
 from harness.run.cell import CellPlan
-from harness.verify import CellResult, Options, Outcome
+from harness.verification import CellResult, Options, Outcome
 from tests.sample_traces import write
 
 MODEL = load_model("mnist_mlp")
@@ -25,8 +26,8 @@ def cell(pipeline: str, backend: str = "cpu", **changes: bool) -> Cell:
 
 def outcome(out: Path, *results: CellResult) -> Outcome:
     options = Options(model=MODEL, out=out)
-    pairs = tuple(verify._judge(options, results))
-    return Outcome(options, DataChoice(Path("/data"), "mnist", "ab", 60000), "cd", results, pairs)
+    rows = tuple(judge_pairs(options, results))
+    return Outcome(options, DataChoice(Path("/data"), "mnist", "ab", 60000), "cd", results, rows)
 
 
 def result(folder: Path, pipeline: str, **manifest: object) -> CellResult:

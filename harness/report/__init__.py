@@ -18,7 +18,8 @@ class PairRow:
     """One pair of a report: compared and judged, or not compared because a side is absent.
 
     `note`: why a side is absent ("compiled, not run: no CUDA device"). `kind`: cross-compiler, cross-platform, …
-    A row without verdict is only mentioned and does not count for the exit code.
+    A row without verdict is only mentioned and does not count for the exit code. `findings`: sentences about why the
+    sides differ.
     """
 
     a: str
@@ -27,6 +28,7 @@ class PairRow:
     verdict: Verdict | None = None
     note: str = ""
     kind: str = ""
+    findings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -26,7 +26,7 @@ def render(rows: Sequence[PairRow], code: int | None = None) -> str:
 
 def describe_pair(row: PairRow) -> dict[str, Any]:
     """A pair as a dict of JSON values."""
-    pair: dict[str, Any] = {"pair": row.name, "kind": row.kind, "note": row.note}
+    pair: dict[str, Any] = {"pair": row.name, "kind": row.kind, "note": row.note, "findings": list(row.findings)}
     if row.comparison is not None:
         pair |= _describe_comparison(row.comparison)
     if row.verdict is not None:

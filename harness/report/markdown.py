@@ -23,6 +23,8 @@ def render_pair(row: PairRow) -> str:
     if row.verdict is not None:
         parts.append(table(report.GATE_COLUMNS, report.gate_table(row.verdict)))
         parts.append(f"**{escape(report.show_sentence(row.verdict))}**")
+    if row.findings:
+        parts.append("\n".join(f"- {escape(finding)}" for finding in row.findings))
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,7 +11,7 @@ from harness.cells import EDGES
 from harness.report import as_json, exit_code, markdown, square, text
 from harness.shapes import dims
 from harness.verdict import INCONCLUSIVE, worst_exit_code
-from harness.verify import CellResult, Outcome
+from harness.verification import CellResult, Outcome
 
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
 CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode")
@@ -39,7 +39,7 @@ def headline(outcome: Outcome) -> str:
 def for_terminal(outcome: Outcome) -> str:
     """Cells, the table of pairs, then the evidence and the verdict of each judged pair."""
     cells = text.printable(text.table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
-    pairs = [text.render_verdict(row.verdict, row.name) for row in outcome.rows if row.verdict is not None]
+    pairs = [text.render_judged(row) for row in outcome.rows if row.verdict is not None]
     pairs += square.sentences(outcome.squares)
     facts = "\n".join(f"{name:<9} {value}" for name, value in _facts(outcome))
     return "\n".join([facts, "", cells, "", text.render_summary(outcome.rows), *pairs, headline(outcome)]) + "\n"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from harness import report
 from harness.report import PairRow
-from harness.verdict import Verdict
 
 
 def render_pair(row: PairRow) -> str:
@@ -20,14 +19,17 @@ def render_pair(row: PairRow) -> str:
             lines += ["", table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
             lines += report.describe_tolerance(row.comparison)
     if row.verdict is not None:
-        lines += ["", render_verdict(row.verdict)]
+        lines += ["", render_judged(row, named=False)]
     return printable("\n".join(lines).rstrip("\n")) + "\n"
 
 
-def render_verdict(verdict: Verdict, name: str = "") -> str:
-    """A line of evidence a gate, then the verdict as a sentence, about the pair of that name."""
-    gates = [table(report.GATE_COLUMNS, report.gate_table(verdict)), ""] if verdict.evidence else []
-    return printable("\n".join([*gates, f"{name}: " * bool(name) + report.show_sentence(verdict)])) + "\n"
+def render_judged(row: PairRow, *, named: bool = True) -> str:
+    """A line of evidence a gate, the verdict as a sentence, and what was found about the cause."""
+    if row.verdict is None:
+        return ""
+    gates = [table(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""] if row.verdict.evidence else []
+    sentence = report.show_sentence(row.verdict)
+    return printable("\n".join([*gates, f"{row.name}: {sentence}" if named else sentence, *row.findings])) + "\n"
 
 
 def printable(text: str) -> str:
