@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import pairs
+from harness import pairs, verify
 from harness.cells import FACTORS, Cell, relation
 from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice
