@@ -196,7 +196,7 @@ def test_the_worst_pair_gives_the_exit_code(tmp_path, pair):
     assert found.stderr.count("\n") == 1
     assert "a vs far" in found.stdout
     assert json.loads(diff(a, tmp_path / "none.jsonl", "--format", "json").stdout) == {
-        "diff_version": 1,
+        "diff_version": 2,
         "pairs": [],
         "exit_code": 2,
     }

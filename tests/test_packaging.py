@@ -33,11 +33,13 @@ def test_only_the_package_is_at_the_top(wheel: zipfile.ZipFile) -> None:
     }
 
 
-def test_every_module_and_the_specs_are_in_it(wheel: zipfile.ZipFile) -> None:
+def test_every_module_the_specs_and_the_schemas_are_in_it(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "harness").rglob("*.py")}
     specs = {f"harness/specs/{path.name}" for path in (ROOT / "specs").glob("*.py")}
-    assert modules | specs <= names
+    schemas = {str(path.relative_to(ROOT)) for path in (ROOT / "harness").rglob("*.schema.json")}
+    assert schemas
+    assert modules | specs | schemas <= names
 
 
 def test_it_brings_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:

@@ -35,6 +35,7 @@ from harness.verdict.square import Square, split, split_square
 from harness.verification import CellResult, Options, Outcome
 from tests.programs import drawn
 from tests.sample_traces import trace, write
+from tests.schemas import violation
 from tests.test_networks import config, network
 from tests.test_oracle_planted import planted, scale_gradient
 from tests.tiny_programs import CONFIG, FILES, GRAPH, SPEC, TEST, TRAIN
@@ -283,7 +284,9 @@ def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) 
     assert outcome_exit_code(found) == 0
     assert f"square on cpu: {square.line}" in for_terminal(found)
     assert "## square on cpu" in for_markdown(found)
-    assert json.loads(for_json(found))["squares"][0]["line"] == square.line
+    document = json.loads(for_json(found))
+    assert document["squares"][0]["line"] == square.line
+    assert violation(document, "verify") is None
     headers = [json.loads(cell.plan.trace.read_text().splitlines()[0]) for cell in found.cells]
     assert [(h["phase"], h["pipeline"]) for h in headers] == [(n[:6], n) for n in (*PIPELINES, *CONTROLS)]
 

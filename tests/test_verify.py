@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from schemas import violation
 
 from harness.data.fetch import fetch
 from harness.errors import DataError
@@ -62,6 +63,8 @@ def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> Non
     assert report["exit_code"] == 0
     assert report["dataset"] == "mnist"
     assert [cell["steps_written"] for cell in report["cells"]] == [20, 20]
+    assert [cell["steps_written"] for cell in report["evidence"]] == [3, 3]
+    assert violation(report, "verify") is None
     assert "| phase2-cpu vs phase3-cpu" in (tmp_path / "reports" / "mnist_mlp.md").read_text()
 
     first = {path.name: without_times(path) for path in sorted((tmp_path / "traces").glob("*.jsonl"))}

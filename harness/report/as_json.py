@@ -1,4 +1,4 @@
-"""Reports as JSON: plain dicts, NaN and infinities as the strings that traces use."""
+"""Reports as JSON: plain dicts, NaN and infinities as the strings that traces use. `schema/` says what they hold."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from harness.recording import Recording
 from harness.report import PairRow, exit_code
 from harness.trace import to_number
 
-DIFF_VERSION = 1
+DIFF_VERSION = 2
 _COLUMNS = ("close", "loss_a", "loss_b", "delta", "lr_a", "lr_b")  # whole columns stay in the traces
 
 

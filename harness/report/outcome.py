@@ -13,6 +13,7 @@ from harness.shapes import dims
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 from harness.verification import CellResult, Outcome
 
+VERIFY_VERSION = 2
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
 CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode")
 
@@ -63,10 +64,10 @@ def for_markdown(outcome: Outcome) -> str:
 
 
 def for_json(outcome: Outcome) -> str:
-    """Everything, for programs."""
+    """Everything, for programs. `schema/verify.schema.json` says what it holds."""
     options = outcome.options
     document: dict[str, Any] = {
-        "verify_version": 1,
+        "verify_version": VERIFY_VERSION,
         "model": options.model.name,
         "netspec_name": options.model.spec.name,
         "netspec_hash": options.model.spec.netspec_hash(),
