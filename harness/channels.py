@@ -45,6 +45,8 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
         shared = [name for name in first if all(name in _norms(t, step, kind) for t in (a, b) for step in steps)]
         if not shared:
             continue
+        if shared != [name for name in _norms(b, steps[0], kind) if name in shared]:
+            shared.sort()  # neither side's order comes first
         sides = [np.array([[_float(_norms(t, step, kind)[name]) for name in shared] for step in steps]) for t in (a, b)]
         with np.errstate(all="ignore"):
             larger = np.maximum(*map(np.abs, sides))

@@ -186,7 +186,7 @@ def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
     """Whether two traces are of runs that should agree, from headers and batch digests alone."""
     left, right = _identity_keys(a), _identity_keys(b)
     differences, unknown_a, unknown_b = _differences(left, right)
-    conventions, _, _ = _differences(a.header.conventions or {}, b.header.conventions or {})
+    conventions, _, _ = _differences(*(dict(sorted((t.header.conventions or {}).items())) for t in (a, b)))
     common = sorted(step for step in a.digests.keys() & b.digests.keys() if step <= compared)
     wrong = next((step for step in common if a.digests[step] != b.digests[step]), None)
     batch = (
@@ -240,7 +240,7 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
 
 def _identity_keys(trace: Trace) -> dict[str, Any]:
     keys = {name: getattr(trace.header, name) for name in IDENTITY}
-    keys |= {f"config.{name}": value for name, value in trace.header.config.items()}
+    keys |= {f"config.{name}": value for name, value in sorted(trace.header.config.items())}
     return {name: value for name, value in keys.items() if value is not None}
 
 
@@ -271,7 +271,9 @@ def _epoch_means(a: Trace, b: Trace, compared: int) -> tuple[EpochMean, ...]:
         return ()
     starts = np.append(0, np.flatnonzero(np.diff(epoch)) + 1)
     stops = np.append(starts[1:], compared)
-    means_a, means_b = ((np.add.reduceat(side.loss[:compared], starts) / (stops - starts)).tolist() for side in (a, b))
+    # A sum of losses could overflow; a power of two takes no bit away.
+    parts = (np.add.reduceat(side.loss[:compared] * 2.0**-32, starts) / (stops - starts) for side in (a, b))
+    means_a, means_b = ((part * 2.0**32).tolist() for part in parts)
     length = _epoch_steps(a, b)
     return tuple(
         EpochMean(number, start + 1, stop, mean_a, mean_b, complete=stop < compared or stop - start == length)

@@ -51,7 +51,11 @@ def describe(pair: Comparison, channels: Channels, steps: int) -> str:
     if numbers is None or pair.a.trace.header.dtype == "f64" or numbers.compared == 0:
         return f"{span}: losses {fine:.1e} apart in f64"
     coarse = float(np.max(numbers.delta[:steps]))
-    ratio = f", a ratio of 2^{math.log2(coarse / fine):.0f}" if 0 < fine < math.inf and 0 < coarse < math.inf else ""
+    ratio = (
+        f", a ratio of 2^{math.log2(coarse) - math.log2(fine):.0f}"
+        if 0 < fine < math.inf and 0 < coarse < math.inf
+        else ""
+    )
     return f"{span}: losses {coarse:.1e} apart in f32 and {fine:.1e} in f64{ratio}"
 
 

@@ -1,6 +1,6 @@
 """Whether two runs may be compared at all: the same run described, the same batches fed, both ended well."""
 
-from harness.compare import KeyDifference
+from harness.compare import KeyDifference, same
 from harness.recording import Recording
 from harness.trace import one_line
 from harness.verdict.evidence import Case, Evidence
@@ -90,7 +90,7 @@ def show_difference(difference: KeyDifference) -> str:
     if isinstance(a, list) and isinstance(b, list):
         if len(a) != len(b):
             return f"{key}: {len(a)} in A and {len(b)} in B"
-        at = next(i for i, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1])
+        at = next(i for i, pair in enumerate(zip(a, b, strict=True)) if not same(*pair))
         key, a, b = f"{key}[{at}]", a[at], b[at]
     return f"{key} is {_show(a)} in A and {_show(b)} in B"
 
