@@ -13,7 +13,7 @@ import click
 from harness.compare import Judging
 from harness.errors import TraceError
 from harness.recording import read_recordings
-from harness.report import PairRow, exit_code, judge_pair
+from harness.report import PairRow, exit_code, judge_recordings
 from harness.tolerance import DEFAULT_MODE, MODES
 from harness.verdict import UNREADABLE, worst_exit_code
 
@@ -58,7 +58,7 @@ def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | No
     for error in errors:
         click.echo(str(error), err=True)
     rows = [
-        judge_pair(a, b, judging)
+        judge_recordings(a, b, judging)
         for a, b in itertools.combinations(recordings, 2)
         if not isinstance(a, TraceError) and not isinstance(b, TraceError)
     ]

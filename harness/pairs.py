@@ -10,7 +10,7 @@ from harness.cells import FACTORS, Cell, relation
 from harness.compare import Comparison, compare
 from harness.explain.beside import search_beside
 from harness.recording import Recording, read_recording
-from harness.report import PairRow, judge_pair
+from harness.report import PairRow, judge_recordings
 from harness.run.cell import CellPlan
 from harness.verdict import Verdict
 from harness.verdict.square import Square, split_square
@@ -32,7 +32,7 @@ def judge_pairs(options: Options, results: Sequence[CellResult], rungs: Sequence
         else:
             a, b = (_recording(options, result.plan) for result in (left, right))
             ladder = _ladder(options, left.cell, right.cell, rungs)
-            yield replace(judge_pair(a, b, options.judging, kind, ladder), a=names[0], b=names[1])
+            yield replace(judge_recordings(a, b, options.judging, kind, ladder), a=names[0], b=names[1])
 
 
 def explain_pairs(

@@ -12,7 +12,7 @@ from harness import verdict
 from harness.compare import Judging, compare
 from harness.manifest import Manifest
 from harness.recording import Recording
-from harness.report import PairRow, as_json, exit_code, judge_pair, markdown, summary_table, text
+from harness.report import PairRow, as_json, exit_code, judge_recordings, markdown, summary_table, text
 from harness.tolerance import MODES
 from harness.verdict import Verdict, judge, worst_exit_code
 from harness.verdict.evidence import Evidence
@@ -316,14 +316,14 @@ ASKED = dataclasses.replace(
 
 
 def test_an_absent_pair_is_only_mentioned_unless_it_was_asked_for():
-    passing = judge_pair(recording([1.0]), recording([1.0]), DEFAULT)
+    passing = judge_recordings(recording([1.0]), recording([1.0]), DEFAULT)
     assert exit_code([passing, ABSENT]) == 0
     assert exit_code([ABSENT]) == 3
     assert exit_code([passing, ASKED]) == 3
 
 
 def test_rows_of_a_summary():
-    passing = judge_pair(
+    passing = judge_recordings(
         recording([1.0] * 3, path="x/a.jsonl"), recording([1.0, 1.25, 1.5], path="x/b.jsonl.gz"), DEFAULT
     )
     assert summary_table([passing, ABSENT, ASKED]) == [
@@ -340,7 +340,7 @@ def test_rows_of_a_summary():
 
 def test_files_of_one_name_are_told_apart_by_their_folders():
     a, b = trace([1.0], path="x/a.jsonl"), trace([1.0], path="y/a.jsonl")
-    assert judge_pair(Recording(a), Recording(b), DEFAULT).name == "x/a.jsonl vs y/a.jsonl"
+    assert judge_recordings(Recording(a), Recording(b), DEFAULT).name == "x/a.jsonl vs y/a.jsonl"
 
 
 def test_an_absent_pair_renders_in_every_format():
@@ -361,7 +361,7 @@ def test_markdown_keeps_its_cells_whatever_names_hold():
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=10))
 def test_every_pair_renders_in_every_format(values):
     a, b = recording([x for x, _ in values]), recording([y for _, y in values])
-    row = judge_pair(a, b, DEFAULT)
+    row = judge_recordings(a, b, DEFAULT)
     assert row.verdict is not None
     assert row.verdict.status in text.render_pair(row)
     assert row.verdict.status in markdown.render_pair(row)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.compare import Comparison, Judging, Numbers, compare
+from harness.envelope.envelope import Envelope
 from harness.envelope.find import find_shared_envelope
 from harness.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
@@ -36,17 +37,27 @@ class PairRow:
         return f"{self.a} vs {self.b}"
 
 
-def judge_pair(
+def judge_recordings(
     a: Recording, b: Recording, judging: Judging, kind: str = "", ladder: Comparison | str | None = None
 ) -> PairRow:
-    """The row of two recordings, compared and judged, its sides named after their files. `ladder`: as for `judge`.
+    """The row of two recordings. Where an envelope of their run is known, it says how far and how long they may part.
 
-    Where an envelope of their run is known, it tells how far they may be apart and up to which step.
+    `ladder`: as for `judge`.
     """
     envelope = find_shared_envelope(a.trace.header, b.trace.header)
     if envelope is not None:
         judging = replace(judging, horizon=envelope.horizon)
-    comparison = compare(a, b, judging)
+    return judge_pair(compare(a, b, judging), kind, ladder, envelope)
+
+
+def judge_pair(
+    comparison: Comparison,
+    kind: str = "",
+    ladder: Comparison | str | None = None,
+    envelope: Envelope | None = None,
+) -> PairRow:
+    """The row of a comparison, judged, its sides named after their files. `ladder`, `envelope`: as for `judge`."""
+    a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
     return PairRow(*names, comparison, judge(comparison, ladder, envelope), kind=kind)
 

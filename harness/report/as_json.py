@@ -43,7 +43,12 @@ def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
         "a": _describe_side(comparison.a, comparison.resolution_a),
         "b": _describe_side(comparison.b, comparison.resolution_b),
         "mode": dataclasses.asdict(judging.mode),
-        "judging": {"window": judging.window, "steps": judging.steps, "all_steps": judging.all_steps},
+        "judging": {
+            "window": judging.window,
+            "steps": judging.steps,
+            "all_steps": judging.all_steps,
+            "horizon": judging.horizon,
+        },
         "identity": dataclasses.asdict(comparison.identity),
         "numbers": None if numbers is None else _describe_numbers(numbers),
     }
