@@ -2,12 +2,26 @@
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
+from click.core import ParameterSource
 
 
 @click.command("explain")
 @click.argument("model")
+@click.option(
+    "--against",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A trace of MODEL: say which conventions it ran.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --against: how far what reproduces the trace is followed. Default: 100.",
+)
 @click.option("--step", type=click.IntRange(min=1), default=1, show_default=True, help="The training step looked at.")
 @click.option(
     "--dtype",
@@ -37,8 +51,12 @@ import click
     show_default=True,
     help="How to print the result.",
 )
+@click.pass_context
 def explain_command(
+    ctx: click.Context,
     model: str,
+    against: Path | None,
+    steps: int | None,
     step: int,
     dtype: str,
     profile: str,
@@ -52,8 +70,18 @@ def explain_command(
 
     MODEL is a network of `harness models` or a case of `harness oracle`.
 
-    Exit codes: 0 nothing but rounding was found, 1 a culprit was, 2 usage, 3 inconclusive.
+    With --against, search the conventions under which phase 2 gives the losses and norms of a trace, which may be all
+    that a run has left.
+
+    Exit codes: 0 nothing but rounding was found, 1 a culprit was, or other conventions, 2 usage, 3 inconclusive.
     """
+    if against is not None:
+        given = [p for p in ("step", "dtype", "profile") if ctx.get_parameter_source(p) is ParameterSource.COMMANDLINE]
+        if given:
+            raise click.UsageError(f"--against and --{given[0]} exclude each other: the trace has its own.")
+        _explain_against(model, against, steps, data, batch, image_size, seed, form)
+    if steps is not None:
+        raise click.UsageError("--steps goes with --against only.")
     from harness.data.dataset import resolve_data
     from harness.explain.fed import meant_for, parties_for
     from harness.explain.locate import locate
@@ -67,3 +95,28 @@ def explain_command(
     location = locate(*parties, step=step, dtypes=("f64", "f32") if dtype == "f32" else ("f64",))
     click.echo(render(location, meant, step, profile, form), nl=False)
     sys.exit(exit_code(location))
+
+
+def _explain_against(
+    model: str,
+    path: Path,
+    steps: int | None,
+    data: str | None,
+    batch: int | None,
+    image_size: int | None,
+    seed: int,
+    form: str,
+) -> NoReturn:
+    from harness.explain.against import STEPS, explain_against
+
+    found = explain_against(
+        model,
+        path,
+        steps=STEPS if steps is None else steps,
+        data=data,
+        batch=batch,
+        image_size=image_size,
+        init_seed=seed,
+    )
+    click.echo(found.render(form), nl=False)
+    sys.exit(found.exit_code)

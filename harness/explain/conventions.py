@@ -23,6 +23,7 @@ BEAM = 3
 REPLAYED = 4
 # Where rounding may move a loss by this part of it, single steps say nothing any more.
 HORIZON = 0.05
+LAST_PLACE: dict[DType, float] = {"f64": ROUNDING["f64"], "f32": float(np.finfo(np.float32).eps)}
 _EARLIEST: dict[str, Place] = {"forward": (1, "loss"), "backward": (1, "grad"), "update": (1, "update")}
 
 
@@ -66,7 +67,7 @@ class _Search:
             tried=tuple(self.tried.values()),
             told=any(single is not None and single.failed is not None for single in singles),
             resolution=self.b.resolution,
-            last_place=float(np.finfo(np.float32).eps) if self.dtype == "f32" else ROUNDING["f64"],
+            last_place=LAST_PLACE[self.dtype] * abs(float(self.trace.loss[0])),
         )
         header = self.trace.header
         if replay and len(closing) > 1 and (header.phase, header.backend, self.dtype) == ("phase3", "cpu", "f32"):

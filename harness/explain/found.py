@@ -51,8 +51,8 @@ class Candidate:
 class Found:
     """`closing`: the sets that reproduce B, the one to be named first; none: no known set does.
 
-    `nearest`: of all tried. `told`: whether any switch alone was seen to make a difference.
-    `resolution`: how coarsely B was printed. `last_place`: the part of a loss below which nothing is a difference.
+    `nearest`: the best of all that were tried. `told`: whether any switch alone was seen to make a difference.
+    `resolution`: how coarsely B was printed. `last_place`: below which there is no difference. Units: nats, both.
     """
 
     closing: tuple[Candidate, ...]
@@ -113,19 +113,15 @@ class Found:
         return f"{words or phrase(candidate.switches)} ({_to(candidate.gap)} over {candidate.steps})"
 
     def _how_near(self, candidate: Candidate) -> str:
-        steps = f"over {candidate.steps} step{'s' if candidate.steps != 1 else ''}"
-        if not self.resolution:
-            return f"{_to(candidate.gap)} {steps}"
+        whole = f"{_to(candidate.gap)} over {candidate.steps} step{'s' if candidate.steps != 1 else ''}"
         coarse = candidate.deltas > self.resolution + self.last_place
         precise = int(np.argmax(np.append(coarse, True)))
-        printed = f"to its print resolution, {self.resolution:.0e},"
+        if not self.resolution or not precise:
+            return whole
+        printed = f"to its print resolution, {self.resolution:.0e}, over"
         if precise == candidate.steps:
-            return f"{printed} {steps}"
-        return (
-            f"{printed} over {precise} of them and {_to(candidate.gap)} {steps}"
-            if precise
-            else f"{_to(candidate.gap)} {steps}"
-        )
+            return f"{printed} {precise} steps"
+        return f"{printed} the first {precise} steps and {whole}"
 
 
 def _to(gap: float) -> str:

@@ -1,0 +1,181 @@
+"""`harness explain MODEL --against FILE`: which conventions did the run have that left nothing but this trace?"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from tabulate import tabulate
+
+from harness.compare import compare_identity
+from harness.data.batches import batch_sha256
+from harness.data.dataset import read_data, resolve_data
+from harness.data.feed import Feed
+from harness.emit.header import header_facts
+from harness.errors import TraceError
+from harness.explain.conventions import WINDOW, search
+from harness.explain.found import Candidate, Found
+from harness.explain.switches import phrase
+from harness.explain.trials import Fed
+from harness.initbin import initial_parameters
+from harness.oracle.cases import Case, find_case
+from harness.report.text import printable
+from harness.sides import Batch
+from harness.spec import Conventions, DType
+from harness.tolerance import first_false
+from harness.trace import Trace, TraceHeader, one_line
+from harness.trace_reader import read_trace
+
+AGAINST_VERSION = 1
+STEPS = 100
+
+
+@dataclass(frozen=True)
+class Against:
+    """A network beside a trace of it, and what the search found."""
+
+    case: Case
+    trace: Trace
+    dtype: DType
+    found: Found
+
+    @property
+    def exit_code(self) -> int:
+        """0: the default conventions reproduce B, 1: others do, or none, 3: B has too few steps to tell."""
+        return self.found.exit_code
+
+    def render(self, form: str) -> str:
+        """As text or as JSON."""
+        return self._json() if form == "json" else printable(self._text()) + "\n"
+
+    def _text(self) -> str:
+        printed = f", printed to {self.found.resolution:.0e}" if self.found.resolution else ""
+        head = [
+            f"network   {self.case.spec.name}, {self.case.graph().total_params:,} parameters",
+            f"B         {self.trace.path}: {self.trace.header.phase}, {self.dtype}, {self.trace.steps} steps{printed}",
+            f"          {self._stated()}",
+        ]
+        rows = [[phrase(c.switches), _outcome(c), f"{c.gap:.1e}", c.steps] for c in self.found.tried]
+        headers = ["phase 2 with", "parts from B at", "loss apart", "steps"]
+        table = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, maxcolwidths=[60, None, None, None])
+        return "\n\n".join(["\n".join(head), table, self.found.sentence()])
+
+    def _stated(self) -> str:
+        """What the header says, which is a hint and no proof."""
+        stated = self.trace.header.conventions
+        if stated is None:
+            return "its header states no conventions"
+        defaults = asdict(Conventions())
+        off = [f"{name}={value}" for name, value in stated.items() if value != defaults.get(name)]
+        return f"its header states {', '.join(off) or 'the default conventions'}"
+
+    def _json(self) -> str:
+        found = self.found
+        document = {
+            "against_version": AGAINST_VERSION,
+            "netspec_name": self.case.spec.name,
+            "netspec_hash": self.case.spec.netspec_hash(),
+            "trace": self.trace.path,
+            "dtype": self.dtype,
+            "print_resolution": found.resolution or None,
+            "stated": self.trace.header.conventions,
+            "sentence": found.sentence(),
+            "closing": [_facts(c) for c in found.closing],
+            "tried": [_facts(c) for c in found.tried],
+            "exit_code": found.exit_code,
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _outcome(candidate: Candidate) -> str:
+    if candidate.failed is None:
+        return "-"
+    step, kind = candidate.failed
+    return f"step {step}, {kind if kind == 'loss' else f'{kind} norms'}"
+
+
+def _facts(candidate: Candidate) -> dict[str, Any]:
+    step, kind = candidate.failed or (None, None)
+    return {
+        "switches": {switch.name: switch.value for switch in sorted(candidate.switches, key=str)},
+        "parts_at": None if step is None else {"step": step, "channel": kind},
+        "loss_apart": candidate.gap if np.isfinite(candidate.gap) else None,
+        "steps": candidate.steps,
+        "by_phase3": candidate.replayed,
+    }
+
+
+def explain_against(
+    model: str,
+    path: str | Path,
+    *,
+    steps: int = STEPS,
+    data: str | None = None,
+    batch: int | None = None,
+    image_size: int | None = None,
+    init_seed: int = 42,
+) -> Against:
+    """Search the conventions under which phase 2 of a network, or of a case of the oracle, gives a trace.
+
+    `steps`: how far what reproduces it is followed.
+
+    Raises: TraceError when the trace cannot be read, has no steps or is of another network, config, start or data.
+    """
+    trace = _finite(read_trace(path))
+    case = find_case(model, batch, image_size)
+    spec, config, graph = case.spec, case.config, case.graph()
+    choice = resolve_data(data, spec.dataset, spec.input_shape)
+    dtype: DType = "f64" if trace.header.dtype == "f64" else "f32"
+    shuffle = trace.header.shuffle or False
+    feed = Feed(
+        read_data(choice.folder, spec.dataset, spec.input_shape),
+        *(spec.dataset, spec.input_shape, dtype, config.batch_size),
+        augmented=config.augment,
+        shuffle=shuffle,
+    )
+    initial = np.concatenate([p.ravel() for p in initial_parameters(graph.params, init_seed)])
+    header = header_facts(graph, config, dtype, Conventions(), "phase2") | {
+        "dataset": choice.name,
+        "data_sha256": choice.data_sha256,
+        "init_sha256": hashlib.sha256(initial.astype("<f4").tobytes()).hexdigest(),
+        "epoch_steps": feed.steps_per_epoch,
+        "shuffle": shuffle,
+    }
+    fed = Fed(lambda t: _batch(feed, t), feed.steps_per_epoch, initial)
+    _refuse_another(trace, header, fed, model)
+    found = search(graph, config, trace, fed, dtype=dtype, steps=steps, replay=True)
+    return Against(case, trace, dtype, found)
+
+
+def _batch(feed: Feed, t: int) -> Batch:
+    return Batch(*feed.training(t))
+
+
+def _finite(trace: Trace) -> Trace:
+    """The trace up to the first loss that is not a number.
+
+    Raises: TraceError when nothing is left.
+    """
+    end = (first_false(np.isfinite(trace.loss)) or trace.steps + 1) - 1
+    if end == 0:
+        what = "no steps" if trace.steps == 0 else "no loss that is a number at step 1"
+        raise TraceError(f"{trace.path}: the trace has {what}; a search for conventions needs some.")
+    columns = {name: getattr(trace, name)[:end] for name in ("epoch", "loss", "lr")}
+    return trace if end == trace.steps else replace(trace, **columns)
+
+
+def _refuse_another(trace: Trace, header: dict[str, Any], fed: Fed, model: str) -> None:
+    """Raise TraceError unless everything that the trace says of itself is true of this network as it is fed here."""
+    fed_at = [t for t in sorted(trace.digests) if t <= trace.steps][:WINDOW]
+    digests = {t: batch_sha256(batch.x, batch.labels) for t in fed_at for batch in [fed.batch(t)]}
+    ours = Trace("", msgspec.convert(header, TraceHeader), trace.epoch, trace.loss, trace.lr, digests)
+    identity = compare_identity(ours, trace, trace.steps)
+    for difference in (*identity.differences, *([identity.batch_difference] if identity.batch_difference else [])):
+        raise TraceError(
+            f"{one_line(trace.path)}: {difference.key} is {one_line(repr(difference.b))}, for {model} it is "
+            f"{one_line(repr(difference.a))}; only a run of the same network, config, start and data can be explained. "
+            "Give the right MODEL, --batch, --image-size, --seed or --data."
+        )
