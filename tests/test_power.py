@@ -31,28 +31,25 @@ SLICE = (
 )
 
 
-@pytest.mark.parametrize("name", SLICE)
-def test_a_planted_fault_is_found_and_called_right(name: str) -> None:
-    case = next(case for case in CASES if case.name == name)
-    found = examine(case)
-    assert not found.silent
-    assert found.said["ladder"].status == "FAIL"
-    assert found.said["ladder"].fault == FAULTS[case.fault].called
+def test_a_slice_of_the_faults_is_found_and_no_right_pair_is_failed() -> None:
+    """One test, since what it compiles serves all of them. Right pairs: of other seeds, and summed in another order."""
+    cases = {case.name: case for case in CASES}
+    found = {name: examine(cases[name]) for name in SLICE}
+    assert not [name for name, finding in found.items() if finding.silent]
+    said = {name: (finding.said["ladder"].status, finding.said["ladder"].fault) for name, finding in found.items()}
+    assert said == {name: ("FAIL", FAULTS[cases[name].fault].called) for name in SLICE}
 
-
-@pytest.mark.parametrize("name", SLICE[::2][:2])
-def test_a_planted_fault_is_placed(name: str) -> None:
-    found = place(next(case for case in CHOSEN if case.name == name))
-    assert (found.called_right, found.layer_right, found.side_right) == (True, True, True), found.evidence
-
-
-def test_right_pairs_pass() -> None:
-    """Of other seeds, and summed in another order."""
-    chosen = [pair for pair in PAIRS if pair.network == "mlp" and pair.seed < 14]
-    for pair in chosen:
-        if not VARIATIONS[pair.variation].environment and pair.variation != "interpreter":
-            assert {name: said.status for name, said in examine_pair(pair).items()} == dict.fromkeys(DETECTORS, "PASS")
+    here = [name for name, v in VARIATIONS.items() if not v.environment and name != "interpreter"]
+    chosen = [pair for pair in PAIRS if pair.network == "mlp" and pair.seed < 8 and pair.variation in here]
     assert len(chosen) >= 20
+    for pair in chosen:
+        assert {name: said.status for name, said in examine_pair(pair).items()} == dict.fromkeys(DETECTORS, "PASS")
+
+
+def test_planted_faults_are_placed() -> None:
+    for name in ("dense weight transposed | mlp | phase2", "weight gradient times 1.0035 | mlp | phase3"):
+        found = place(next(case for case in CHOSEN if case.name == name))
+        assert (found.called_right, found.layer_right, found.side_right) == (True, True, True), found.evidence
 
 
 def test_there_are_enough_right_pairs() -> None:
