@@ -10,11 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from sample_traces import recording
 from schemas import SCHEMAS, violation
-from test_ladder import LOSSES, NORMS, rung
+from test_ladder import LOSSES, NORMS, Changes, rung
 
 from harness import manifest
-from harness.compare import Comparison, Judging, compare
+from harness.compare import Judging, compare
 from harness.manifest import Manifest
+from harness.recording import Recording
 from harness.report import PairRow, as_json, judge_pair
 from harness.report.outcome import VERIFY_VERSION
 from harness.report.square import describe
@@ -25,38 +26,45 @@ from harness.verdict.square import Shares, Square
 
 LONG = [2.0 / (k + 1) for k in range(20)]
 COMPLETE = Manifest(status="complete", steps_written=20, test_accuracy=0.98, test_correct=9800, test_total=10000)
-ALIKE = compare(recording(LONG, per_epoch=10, manifest=COMPLETE), recording(LONG, per_epoch=10, manifest=COMPLETE))
-F32 = compare(recording(LOSSES, dtype="f32"), recording(LOSSES, dtype="f32", pipeline="phase3", backend="cpu"))
+CRASHED = Manifest(status="crashed", steps_written=20)
+WHOLE = recording(LONG, per_epoch=10, manifest=COMPLETE)
+F32 = recording(LOSSES, dtype="f32"), recording(LOSSES, dtype="f32", pipeline="phase3", backend="cpu")
 DEFAULT = Judging()
-DIGESTS = {1: "aa"}, {1: "bb"}
 
 
-def pair(a: Any, b: Any, judging: Judging = DEFAULT, **keys: Any) -> Comparison:
-    return compare(recording(a, **keys), recording(b, **keys), judging)
+def pair(a: Any, b: Any, judging: Judging = DEFAULT, **keys: Any) -> PairRow:
+    return judge_pair(recording(a, **keys), recording(b, **keys), judging)
+
+
+def climb(a: Recording, b: Recording, changes: Changes | None = None) -> PairRow:
+    return judge_pair(a, b, DEFAULT, ladder=compare(rung(), rung(changes=changes)))
+
+
+def differing(name: str, a: Any, b: Any) -> PairRow:
+    return judge_pair(recording([1.0] * 4, **{name: a}), recording([1.0] * 4, **{name: b}), DEFAULT)
 
 
 ROWS = {
-    "pass": judge_pair(ALIKE, "cross-compiler"),
-    "pass with a ladder": judge_pair(F32, ladder=compare(rung(), rung())),
-    "fail in the ladder": judge_pair(F32, ladder=compare(rung(), rung(changes={("update_norms", "b", 1): 1.001}))),
-    "f64 fails": judge_pair(pair(LOSSES, LONG[:3], dtype="f64", norms=NORMS)),
-    "no ladder": judge_pair(F32, ladder="phase3-cpu.f64: crashed: out of memory"),
-    "forward": judge_pair(pair([1.0], [2.0])),
-    "numerics": judge_pair(
-        compare(*(recording(x, dtype="f32") for x in (LOSSES, LONG[:3]))), "", compare(rung(), rung())
-    ),
-    "training": judge_pair(pair([1.0] * 40, [1.0] * 20 + [2.0] * 20, per_epoch=20)),
-    "schedule": judge_pair(compare(recording([1.0] * 4), recording([1.0] * 4, epoch=[0, 0, 1, 1], lr=0.5))),
-    "refused": judge_pair(compare(recording([1.0]), recording([1.0], config_x=[{"y": None}], dataset="cifar10"))),
-    "other batches": judge_pair(compare(*(recording([1.0], digests=digests) for digests in DIGESTS))),
-    "conventions": judge_pair(compare(*(recording([1.0], conventions={"x": x}) for x in (True, 1.5)))),
-    "other steps": judge_pair(pair(LONG, LONG[:8])),
-    "crashed": judge_pair(replace(ALIKE, a=recording(LONG, manifest=Manifest(status="crashed", steps_written=20)))),
-    "empty": judge_pair(pair([], [])),
-    "bitwise": judge_pair(pair(LONG, LONG, Judging(MODES["bitwise"], window=3, steps=5))),
-    "decimals": judge_pair(pair([2.419939, 2.015347], [2.419939, 2.015348], Judging(all_steps=True))),
-    "NaN": judge_pair(pair([1.0, math.nan, math.inf], [1.0, -math.inf, 2.0])),
-    "NaN in a norm": judge_pair(F32, ladder=compare(rung(), rung(changes={("grad_norms", "w", 1): math.nan}))),
+    "pass": judge_pair(WHOLE, WHOLE, DEFAULT, "cross-compiler"),
+    "pass with a ladder": climb(*F32),
+    "fail in the ladder": climb(*F32, {("update_norms", "b", 1): 1.001}),
+    "fail in f64": pair(LOSSES, LONG[:3], dtype="f64", norms=NORMS),
+    "no ladder": judge_pair(*F32, DEFAULT, ladder="phase3-cpu.f64: crashed: out of memory"),
+    "numerics": climb(F32[0], recording(LONG[:3], dtype="f32")),
+    "forward": pair([1.0], [2.0]),
+    "training": pair([1.0] * 40, [1.0] * 20 + [2.0] * 20, per_epoch=20),
+    "schedule": differing("epoch", [0, 0, 0, 0], [0, 0, 1, 1]),
+    "refused": differing("config_x", "y", [{"y": None}]),
+    "other batches": differing("digests", {1: "aa"}, {1: "bb"}),
+    "conventions": differing("conventions", {"x": True}, {"x": 1.5}),
+    "other steps": pair(LONG, LONG[:8]),
+    "crashed": judge_pair(WHOLE, recording(LONG, manifest=CRASHED), DEFAULT),
+    "empty": pair([], []),
+    "bitwise": pair(LONG, LONG, Judging(MODES["bitwise"], window=3, steps=5)),
+    "horizon": pair(LONG, LONG, Judging(horizon=12)),
+    "decimals": pair([2.419939, 2.015347], [2.419939, 2.015348], Judging(all_steps=True)),
+    "NaN": pair([1.0, math.nan, math.inf], [1.0, -math.inf, 2.0]),
+    "NaN in a norm": climb(*F32, {("grad_norms", "w", 1): math.nan}),
     "absent": PairRow("phase2-cuda", "phase3-cuda", note="no CUDA device", kind="cross-compiler"),
     "asked for": PairRow("a", "b", verdict=Verdict("INCONCLUSIVE", "cells", "no CUDA device", None), note="no CUDA"),
 }

@@ -88,8 +88,8 @@ def test_the_other_way_round_everything_is_the_same(
     pair: Pair, mode: Any, judging: dict[str, Any], ladder: Pair | str | None
 ) -> None:
     asked = Judging(mode, **judging)
-    one = as_json.describe_pair(judge_pair(compare(*pair, asked), "", climbed(ladder)))
-    other = as_json.describe_pair(judge_pair(compare(*pair[::-1], asked), "", climbed(ladder, swapped=True)))
+    one = as_json.describe_pair(judge_pair(*pair, asked, "", climbed(ladder)))
+    other = as_json.describe_pair(judge_pair(*pair[::-1], asked, "", climbed(ladder, swapped=True)))
     assert swapped(swapped(one)) == swapped(other)
 
 
