@@ -65,6 +65,7 @@ ROWS = {
     "decimals": pair([2.419939, 2.015347], [2.419939, 2.015348], Judging(all_steps=True)),
     "NaN": pair([1.0, math.nan, math.inf], [1.0, -math.inf, 2.0]),
     "NaN in a norm": climb(*F32, {("grad_norms", "w", 1): math.nan}),
+    "findings": replace(pair([1.0], [2.0]), findings=("phase3 ran coupled weight decay.",)),
     "absent": PairRow("phase2-cuda", "phase3-cuda", note="no CUDA device", kind="cross-compiler"),
     "asked for": PairRow("a", "b", verdict=Verdict("INCONCLUSIVE", "cells", "no CUDA device", None), note="no CUDA"),
 }

@@ -351,6 +351,17 @@ def test_an_absent_pair_renders_in_every_format():
     assert "verdict" not in described
 
 
+@pytest.mark.parametrize("columns", [60, 110, 300])
+def test_long_evidence_is_wrapped_for_a_terminal_and_whole_in_markdown(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    row = judge_pair(recording([1.0], init_sha256="a" * 64, netspec_hash="b"), recording([1.0], dtype="f32"), DEFAULT)
+    assert row.verdict is not None
+    table = text.render_judged(row).split("\n\n")[0]
+    assert max(map(len, table.splitlines())) <= max(min(columns, 110), 80)
+    assert row.verdict.evidence[0].line in " ".join(table.split())
+    assert markdown.escape(row.verdict.evidence[0].line) in markdown.render_pair(row)
+
+
 def test_markdown_keeps_its_cells_whatever_names_hold():
     row = PairRow("a|b\nc", "<i>`x`", note="n|m")
     line = markdown.render_summary([row]).splitlines()[2]

@@ -1,6 +1,7 @@
 """Laws of the verdict: what passes a mode passes every later one, and it does not matter which side comes first."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 from sample_traces import CONFIG, recording
 
 from harness.compare import Comparison, Judging, compare
+from harness.envelope.envelope import FORMAT, Envelope
 from harness.manifest import Manifest
 from harness.recording import Recording
-from harness.report import as_json, judge_pair
-from harness.tolerance import MODES
+from harness.report import PairRow, as_json
+from harness.tolerance import MODES, Mode
 from harness.verdict import judge
 
 NEAR = st.sampled_from([1e-12, 1e-9, 5e-6, 2e-4, 5e-3, 5e-2, 0.2, 0.5, 0.9, math.nan])
@@ -59,17 +61,50 @@ LADDER = st.one_of(st.none(), st.none(), st.just("out of memory"), sides("f64", 
 PAIR = st.one_of(*(sides(dtype, 12) for dtype in (None, "f32", "f64")))
 
 
+ENVELOPE = Envelope(
+    format=FORMAT,
+    netspec_name="MNIST-MLP",
+    netspec_hash="",
+    config={},
+    total_params=1,
+    dataset="",
+    data_sha256="",
+    shuffle=False,
+    init_seed=42,
+    init_sha256="",
+    dtype="f32",
+    members=30,
+    channels=["loss", "grad:w", "update:w", "update:b"],
+    spreads=[[1e-7] * 4, [1e-5] * 4, [1e-4] * 4] * 3,
+    growth=None,
+    horizon=9,
+    observed=True,
+    ceiling=0.1,
+    training_steps=1,
+    seconds=1.0,
+    plain_seconds=1.0,
+    built_with={},
+)
+KNOWN = st.sampled_from([None, ENVELOPE])
+
+
 def climbed(ladder: Pair | str | None, swapped: bool = False) -> Comparison | str | None:
     return compare(*(ladder[::-1] if swapped else ladder)) if isinstance(ladder, tuple) else ladder
 
 
-@given(PAIR, JUDGING, LADDER)
+def row_of(pair: Pair, judging: Judging, ladder: Comparison | str | None, envelope: Envelope | None) -> PairRow:
+    horizon = None if envelope is None else envelope.horizon
+    comparison = compare(*pair, replace(judging, horizon=horizon))
+    return PairRow("a", "b", comparison, judge(comparison, ladder, envelope))
+
+
+@given(PAIR, JUDGING, LADDER, KNOWN)
 def test_bitwise_implies_strict_implies_cross_gpu_implies_cross_comp(
-    pair: Pair, judging: dict[str, Any], ladder: Pair | str | None
+    pair: Pair, judging: dict[str, Any], ladder: Pair | str | None, envelope: Envelope | None
 ) -> None:
-    found = [judge(compare(*pair, Judging(mode, **judging)), climbed(ladder)) for mode in MODES.values()]
-    passed = [verdict.status == "PASS" for verdict in found]
-    assert passed == sorted(passed), [verdict.reason for verdict in found]
+    found = [row_of(pair, Judging(mode, **judging), climbed(ladder), envelope).verdict for mode in MODES.values()]
+    passed = [verdict is not None and verdict.status == "PASS" for verdict in found]
+    assert passed == sorted(passed), found
 
 
 def swapped(value: Any) -> Any:
@@ -83,13 +118,13 @@ def swapped(value: Any) -> Any:
     return {other.get(key, key): swapped(item) for key, item in value.items() if key not in ("line", "reason", "pair")}
 
 
-@given(PAIR, MODE, JUDGING, LADDER)
+@given(PAIR, MODE, JUDGING, LADDER, KNOWN)
 def test_the_other_way_round_everything_is_the_same(
-    pair: Pair, mode: Any, judging: dict[str, Any], ladder: Pair | str | None
+    pair: Pair, mode: Mode, judging: dict[str, Any], ladder: Pair | str | None, envelope: Envelope | None
 ) -> None:
     asked = Judging(mode, **judging)
-    one = as_json.describe_pair(judge_pair(*pair, asked, "", climbed(ladder)))
-    other = as_json.describe_pair(judge_pair(*pair[::-1], asked, "", climbed(ladder, swapped=True)))
+    one = as_json.describe_pair(row_of(pair, asked, climbed(ladder), envelope))
+    other = as_json.describe_pair(row_of(pair[::-1], asked, climbed(ladder, swapped=True), envelope))
     assert swapped(swapped(one)) == swapped(other)
 
 

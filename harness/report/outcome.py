@@ -39,7 +39,7 @@ def headline(outcome: Outcome) -> str:
 
 def for_terminal(outcome: Outcome) -> str:
     """Cells, the table of pairs, then the evidence and the verdict of each judged pair."""
-    cells = text.printable(text.table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
+    cells = text.printable(text.wrapped(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
     pairs = [text.render_judged(row) for row in outcome.rows if row.verdict is not None]
     pairs += square.sentences(outcome.squares)
     facts = "\n".join(f"{name:<9} {value}" for name, value in _facts(outcome))

@@ -1,9 +1,14 @@
 """Reports for a terminal."""
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 
 from harness import report
 from harness.report import PairRow
+
+WIDTH = 110  # of a table with long lines, at most
+_NARROWEST = 40  # of the column that is wrapped
 
 
 def render_pair(row: PairRow) -> str:
@@ -27,7 +32,7 @@ def render_judged(row: PairRow, *, named: bool = True) -> str:
     """A line of evidence a gate, the verdict as a sentence, and what was found about the cause."""
     if row.verdict is None:
         return ""
-    gates = [table(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""] if row.verdict.evidence else []
+    gates = [wrapped(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""] if row.verdict.evidence else []
     sentence = report.show_sentence(row.verdict)
     return printable("\n".join([*gates, f"{row.name}: {sentence}" if named else sentence, *row.findings])) + "\n"
 
@@ -40,6 +45,14 @@ def printable(text: str) -> str:
 def render_summary(rows: Sequence[PairRow]) -> str:
     """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
     return printable(table(report.SUMMARY_COLUMNS, report.summary_table(rows))) + "\n"
+
+
+def wrapped(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose last column is wrapped to the width of the terminal."""
+    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)
+    others = [max(map(len, cells)) + 2 for cells in list(zip(columns, *rows, strict=True))[:-1]]
+    last = textwrap.TextWrapper(max(_NARROWEST, width - sum(others)), break_long_words=False, break_on_hyphens=False)
+    return table(columns, [[*row[:-1], last.fill(row[-1])] for row in rows])
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
