@@ -48,6 +48,13 @@ def test_what_is_equal_but_for_rounding_passes_and_says_by_how_much_it_shrank() 
     )
 
 
+def test_what_f64_does_not_shrink_has_a_ratio_of_one() -> None:
+    apart = [2.0, 1.5 * (1 + 1e-4), 1.25]
+    assert "losses 1.5e-04 apart in f32 and 1.5e-04 in f64, a ratio of 2^0; " in line_of(
+        climb(rung(apart), (LOSSES, [2.0, 1.5 * (1 + 0.99e-4), 1.25]))
+    )
+
+
 @pytest.mark.parametrize(
     ("losses", "changes", "fault", "place"),
     [

@@ -52,7 +52,7 @@ def describe(pair: Comparison, channels: Channels, steps: int) -> str:
         return f"{span}: losses {fine:.1e} apart in f64"
     coarse = float(np.max(numbers.delta[:steps]))
     ratio = (
-        f", a ratio of 2^{math.log2(coarse) - math.log2(fine):.0f}"
+        f", a ratio of 2^{round(math.log2(coarse) - math.log2(fine))}"
         if 0 < fine < math.inf and 0 < coarse < math.inf
         else ""
     )
