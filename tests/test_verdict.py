@@ -354,7 +354,8 @@ def test_an_absent_pair_renders_in_every_format():
 @pytest.mark.parametrize("columns", [60, 110, 300])
 def test_long_evidence_is_wrapped_for_a_terminal_and_whole_in_markdown(columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    row = judge_pair(recording([1.0], init_sha256="a" * 64, netspec_hash="b"), recording([1.0], dtype="f32"), DEFAULT)
+    a, b = recording([1.0], init_sha256="a" * 64, netspec_hash="b"), recording([1.0], dtype="f32")
+    row = judge_recordings(a, b, DEFAULT)
     assert row.verdict is not None
     table = text.render_judged(row).split("\n\n")[0]
     assert max(map(len, table.splitlines())) <= max(min(columns, 110), 80)
