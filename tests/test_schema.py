@@ -16,7 +16,7 @@ from harness import manifest
 from harness.compare import Judging, compare
 from harness.manifest import Manifest
 from harness.recording import Recording
-from harness.report import PairRow, as_json, judge_pair
+from harness.report import PairRow, as_json, judge_recordings
 from harness.report.outcome import VERIFY_VERSION
 from harness.report.square import describe
 from harness.tolerance import MODES
@@ -33,23 +33,23 @@ DEFAULT = Judging()
 
 
 def pair(a: Any, b: Any, judging: Judging = DEFAULT, **keys: Any) -> PairRow:
-    return judge_pair(recording(a, **keys), recording(b, **keys), judging)
+    return judge_recordings(recording(a, **keys), recording(b, **keys), judging)
 
 
 def climb(a: Recording, b: Recording, changes: Changes | None = None) -> PairRow:
-    return judge_pair(a, b, DEFAULT, ladder=compare(rung(), rung(changes=changes)))
+    return judge_recordings(a, b, DEFAULT, ladder=compare(rung(), rung(changes=changes)))
 
 
 def differing(name: str, a: Any, b: Any) -> PairRow:
-    return judge_pair(recording([1.0] * 4, **{name: a}), recording([1.0] * 4, **{name: b}), DEFAULT)
+    return judge_recordings(recording([1.0] * 4, **{name: a}), recording([1.0] * 4, **{name: b}), DEFAULT)
 
 
 ROWS = {
-    "pass": judge_pair(WHOLE, WHOLE, DEFAULT, "cross-compiler"),
+    "pass": judge_recordings(WHOLE, WHOLE, DEFAULT, "cross-compiler"),
     "pass with a ladder": climb(*F32),
     "fail in the ladder": climb(*F32, {("update_norms", "b", 1): 1.001}),
     "fail in f64": pair(LOSSES, LONG[:3], dtype="f64", norms=NORMS),
-    "no ladder": judge_pair(*F32, DEFAULT, ladder="phase3-cpu.f64: crashed: out of memory"),
+    "no ladder": judge_recordings(*F32, DEFAULT, ladder="phase3-cpu.f64: crashed: out of memory"),
     "numerics": climb(F32[0], recording(LONG[:3], dtype="f32")),
     "forward": pair([1.0], [2.0]),
     "training": pair([1.0] * 40, [1.0] * 20 + [2.0] * 20, per_epoch=20),
@@ -58,7 +58,7 @@ ROWS = {
     "other batches": differing("digests", {1: "aa"}, {1: "bb"}),
     "conventions": differing("conventions", {"x": True}, {"x": 1.5}),
     "other steps": pair(LONG, LONG[:8]),
-    "crashed": judge_pair(WHOLE, recording(LONG, manifest=CRASHED), DEFAULT),
+    "crashed": judge_recordings(WHOLE, recording(LONG, manifest=CRASHED), DEFAULT),
     "empty": pair([], []),
     "bitwise": pair(LONG, LONG, Judging(MODES["bitwise"], window=3, steps=5)),
     "horizon": pair(LONG, LONG, Judging(horizon=12)),
