@@ -96,6 +96,9 @@ def test_published_profile_gives_the_published_losses(tmp_path: Path) -> None:
         found = losses(tmp_path, f"mnist_mlp.{pipeline}-noshuf-cpu.published")
         assert largest_difference(found, published) <= 2e-6
     assert "conventions" in (tmp_path / "reports" / "mnist_mlp.published.md").read_text()
+    report = json.loads((tmp_path / "reports" / "mnist_mlp.published.json").read_text())
+    assert report["pairs"][0]["verdict"]["fault"] == "optimizer"
+    assert violation(report, "verify") is None
 
 
 def test_cnn_agrees_in_f32(tmp_path: Path) -> None:
