@@ -91,6 +91,15 @@ def test_f32_that_is_too_far_apart_while_f64_agrees_is_a_matter_of_numerics() ->
     assert (found.gate, found.fault) == ("backward and optimizer", "numerics")
 
 
+def test_what_f64_was_not_there_to_see_is_not_called_numerics() -> None:
+    longer = [*LOSSES, 1.0, 0.9]
+    a, b = (recording(losses, dtype="f32") for losses in (longer, [*longer[:4], 0.5]))
+    found = judge(compare(a, b), compare(rung(), rung()))
+    assert (found.gate, found.fault, found.place) == ("window", "training", "step 5")
+    a, b = (recording(losses, dtype="f64") for losses in (longer, [*longer[:4], 0.5]))
+    assert judge(compare(a, b)).fault == "training"
+
+
 def test_f32_that_is_too_far_apart_takes_its_cause_from_f64() -> None:
     found = climb(rung(changes={("update_norms", "w", 1): 2}), (LOSSES, [2.0, 1.0, 1.25]))
     assert (found.gate, found.fault) == ("backward and optimizer", "optimizer")

@@ -55,7 +55,7 @@ def test_one_step_of_the_window_beyond_tolerance_fails(step):
     found = of(np.ones(8), b)
     gate = {1: "forward", 2: "backward and optimizer", 3: "backward and optimizer"}.get(step, "window")
     assert (found.status, found.gate, found.place) == ("FAIL", gate, f"step {step}")
-    assert found.fault == {1: "forward", 2: "backward", 3: "optimizer"}.get(step, "numerics")
+    assert found.fault == {1: "forward", 2: "backward", 3: "optimizer"}.get(step, "training")
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])

@@ -1,6 +1,7 @@
 """What one gate found, and what it was given."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.compare import Comparison
@@ -16,7 +17,8 @@ Fault = Literal["contract", "data", "forward", "backward", "optimizer", "schedul
 class Evidence:
     """One gate's line. `place`: where it failed (a step, an epoch, a header key). `fault`: what kind of failure it is.
 
-    A "note" decides nothing; "unreached" means that the pair holds nothing for this gate to judge.
+    A "note" decides nothing; "unreached" means that the pair holds nothing for this gate to judge. `numbers`: those of
+    the line, for programs.
     """
 
     gate: str
@@ -24,6 +26,7 @@ class Evidence:
     line: str
     place: str | None = None
     fault: Fault | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

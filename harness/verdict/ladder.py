@@ -1,6 +1,7 @@
 """The precision ladder: f64 rounds 2^29 times as finely as f32; a difference that does not shrink is no rounding."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -31,32 +32,38 @@ def check_ladder(case: Case) -> Evidence:
         return Evidence("ladder", "inconclusive", f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
     channels = shared_channels(rung.a.trace, rung.b.trace, range(1, steps + 1))
     relative = channels.relative
-    line = describe(case.comparison, channels, steps)
+    numbers = _measure(case.comparison, channels, steps)
+    line = describe(numbers, steps)
     cause = first_cause(channels, ~(relative <= SAME), _rates(rung, steps))
     if cause is None:
         row, column = np.unravel_index(np.argmax(relative), relative.shape)
         worst = f"{channels.names[column]} of step {channels.steps[row]}, by {relative[row, column]:.1e}"
         line += f"; of {len(channels.names)} channels the furthest is {worst}, {SAME:.0e} allowed"
-        return Evidence("ladder", "pass", f"{line}.")
+        return Evidence("ladder", "pass", f"{line}.", numbers=numbers)
     differs = f"{cause.place} differs by {cause.relative:.1e} in f64, {SAME:.0e} allowed: no rounding does that"
-    return Evidence("ladder", "fail", f"{line}; {differs}.", cause.place, cause.fault)
+    return Evidence("ladder", "fail", f"{line}; {differs}.", cause.place, cause.fault, numbers)
 
 
-def describe(pair: Comparison, channels: Channels, steps: int) -> str:
-    """`steps 1-3: losses 5.4e-04 apart in f32 and 6.6e-14 in f64, a ratio of 2^33`."""
+def _measure(pair: Comparison, channels: Channels, steps: int) -> dict[str, float]:
+    """The largest difference of the losses on both rungs, and their ratio where it is a number. Units: nats."""
     column = channels.names.index(LOSS)
-    fine = float(np.max(np.abs(channels.a - channels.b)[:, column]))
+    measured = {"delta_f64": float(np.max(np.abs(channels.a - channels.b)[:, column]))}
+    if pair.numbers is not None and pair.a.trace.header.dtype != "f64" and pair.numbers.compared:
+        coarse, fine = float(np.max(pair.numbers.delta[:steps])), measured["delta_f64"]
+        measured["delta_f32"] = coarse
+        if 0 < fine < math.inf and 0 < coarse < math.inf:
+            measured["log2_ratio"] = math.log2(coarse) - math.log2(fine)
+    return measured
+
+
+def describe(measured: Mapping[str, float], steps: int) -> str:
+    """`steps 1-3: losses 5.4e-04 apart in f32 and 6.6e-14 in f64, a ratio of 2^33`"""
     span = f"steps 1-{steps}" if steps > 1 else "step 1"
-    numbers = pair.numbers
-    if numbers is None or pair.a.trace.header.dtype == "f64" or numbers.compared == 0:
-        return f"{span}: losses {fine:.1e} apart in f64"
-    coarse = float(np.max(numbers.delta[:steps]))
-    ratio = (
-        f", a ratio of 2^{round(math.log2(coarse) - math.log2(fine))}"
-        if 0 < fine < math.inf and 0 < coarse < math.inf
-        else ""
-    )
-    return f"{span}: losses {coarse:.1e} apart in f32 and {fine:.1e} in f64{ratio}"
+    apart = f"{measured['delta_f64']:.1e}"
+    if "delta_f32" not in measured:
+        return f"{span}: losses {apart} apart in f64"
+    ratio = f", a ratio of 2^{round(measured['log2_ratio'])}" if "log2_ratio" in measured else ""
+    return f"{span}: losses {measured['delta_f32']:.1e} apart in f32 and {apart} in f64{ratio}"
 
 
 def _rates(rung: Comparison, steps: int) -> dict[int, bool]:

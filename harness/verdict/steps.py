@@ -106,7 +106,7 @@ def _fault(comparison: Comparison, beyond: int) -> Fault:
     cause = first_cause(channels, ~(channels.relative <= _ALIKE), {})
     if cause is not None:
         return cause.fault
-    return "backward" if beyond == 2 else "optimizer" if beyond == 3 else "numerics"
+    return "backward" if beyond == 2 else "optimizer" if beyond == 3 else "training"
 
 
 def unreached(gate: str, numbers: Numbers | None, why: str = "there is no step to compare.") -> Evidence:
