@@ -46,3 +46,9 @@ def test_it_brings_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
     info = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "harness = harness.cli:main" in wheel.read(info).decode()
     assert any(name.endswith("LICENSE") for name in wheel.namelist())
+
+
+def test_it_brings_the_envelopes_and_their_margin(wheel: zipfile.ZipFile) -> None:
+    shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "harness" / "envelope").rglob("*.json")}
+    assert len(shipped) >= 3
+    assert shipped <= set(wheel.namelist())

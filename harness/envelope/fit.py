@@ -106,22 +106,27 @@ def default_names() -> tuple[str, ...]:
 
 
 def _all_pairs(names: Sequence[str], seeds: Sequence[int], jobs: int, folder: Path) -> Iterator[list[CleanPair]]:
-    cases = [find_case(name) for name in names]
+    missing = [name for name in names if not _kept(folder, name).exists()]
+    cases = [find_case(name) for name in missing]
     data = [str(resolve_data(None, case.spec.dataset, case.spec.input_shape).folder) for case in cases]
     context = multiprocessing.get_context("spawn")
     # A process for each network: compiled programs are not given back.
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
-        yield from pool.map(_kept_pairs, names, data, [tuple(seeds)] * len(names), [folder] * len(names))
+        running = pool.map(_run_pairs, missing, data, [tuple(seeds)] * len(missing), [folder] * len(missing))
+        for name in names:
+            if name in missing:
+                next(running)
+            yield msgspec.json.decode(_kept(folder, name).read_bytes(), type=list[CleanPair])
 
 
-def _kept_pairs(name: str, data: str, seeds: Sequence[int], folder: Path) -> list[CleanPair]:
-    kept = folder / f"{name}.json"
-    if kept.exists():
-        return msgspec.json.decode(kept.read_bytes(), type=list[CleanPair])
+def _kept(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
+
+
+def _run_pairs(name: str, data: str, seeds: Sequence[int], folder: Path) -> None:
     pairs = clean_pairs(name, data, seeds)
-    with replace_file(kept) as file:
+    with replace_file(_kept(folder, name)) as file:
         file.write(msgspec.json.encode(pairs))
-    return pairs
 
 
 def clean_pairs(name: str, data: str, seeds: Sequence[int]) -> list[CleanPair]:

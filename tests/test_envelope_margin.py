@@ -1,0 +1,80 @@
+"""The margin beyond an envelope's spread: the fit of a tail, what it allows, and what the shipped one was fitted on."""
+
+import itertools
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.envelope import fit
+from harness.envelope.fit import CleanPair, default_names, fit_margin, fit_tail
+from harness.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
+from harness.oracle.cases import find_case
+
+TESTS = 100
+
+
+def drawn_pairs(seed: int, count: int, alpha: float = 2.0) -> list[CleanPair]:
+    """Ratios with a Pareto tail: a ratio is beyond x with probability x^-alpha."""
+    rng = np.random.default_rng(seed)
+    return [CleanPair(f"net{i}", i, (rng.pareto(alpha, TESTS) + 1).tolist()) for i in range(count)]
+
+
+def test_the_tail_of_a_known_distribution_is_found() -> None:
+    margin = fit_tail(drawn_pairs(0, 200), drawn_pairs(1, 200))
+    assert margin.exceeding == pytest.approx(fit.TAIL, rel=0.01)
+    assert margin.shape == pytest.approx(0.5, abs=0.2)
+    true = (TESTS / 0.05) ** 0.5  # beyond it is one of a hundred tests in a twentieth of the pairs
+    assert margin.factor(0.05, TESTS) == pytest.approx(true, rel=0.25)
+
+
+def test_as_many_held_out_pairs_are_outside_as_was_asked() -> None:
+    margin = fit_tail(drawn_pairs(0, 200), drawn_pairs(1, 2000))
+    assert margin.held_out["outside"] == pytest.approx(DEFAULT_RATE * 2000, abs=12)
+    assert margin.held_out["pairs"] == 2000
+    assert margin.fitted_on["networks"] == [f"net{i}" for i in range(200)]
+
+
+def test_a_smaller_rate_and_more_tests_allow_more() -> None:
+    margin = fitted_margin()
+    rates = [margin.factor(rate, TESTS) for rate in (0.9, 0.1, 0.01, 0.001)]
+    assert all(b > a for a, b in itertools.pairwise(rates))
+    tests = [margin.factor(DEFAULT_RATE, n) for n in (1, 10, 100, 1000)]
+    assert all(b > a for a, b in itertools.pairwise(tests[1:]))
+    assert tests[0] >= margin.threshold
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
+def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match="false-positive rate"):
+        fitted_margin().factor(rate, 1)
+
+
+def test_the_shipped_margin_says_what_it_was_fitted_on_and_held_what_was_held_out() -> None:
+    margin = fitted_margin()
+    fitted, held = margin.fitted_on, margin.held_out
+    assert not set(fitted["networks"]) & set(held["networks"])
+    assert fitted["pairs"] >= 30
+    assert held["pairs"] >= 30 - 2
+    assert held["outside"] == fitted["outside"] == 0
+    assert set(fitted["networks"]) | set(held["networks"]) <= set(default_names())
+    assert held["worst"] <= margin.factor(DEFAULT_RATE, 8)
+
+
+def test_pairs_that_are_kept_are_not_run_again(tmp_path: Path, monkeypatch) -> None:
+    names = ("dense", "conv", "convbn", "residual")
+    for pair, name in zip(drawn_pairs(0, len(names)), names, strict=True):
+        kept = CleanPair(name, 42, pair.ratios)
+        (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode([kept]))
+    monkeypatch.setattr(fit, "resolve_data", lambda *arguments: pytest.fail("nothing is to be run"))
+    said: list[str] = []
+    margin = fit_margin((42,), names, 1, tmp_path, said.append)
+    assert isinstance(margin, Margin)
+    assert margin.fitted_on["networks"] == ["dense", "convbn"]
+    assert margin.held_out["networks"] == ["conv", "residual"]
+    assert [line.partition(":")[0] for line in said] == list(names)
+
+
+def test_every_default_network_exists() -> None:
+    assert all(find_case(name).spec for name in default_names())
