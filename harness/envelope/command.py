@@ -136,8 +136,8 @@ def _fit(folder: Path, jobs: int, out: Path | None) -> None:
     path = MARGIN_FILE if out is None else out
     with replace_file(path) as file:
         file.write(msgspec.json.format(msgspec.json.encode(margin)) + b"\n")
-    fitted, held = margin.fitted_on, margin.held_out
+    held = margin.held_out
     click.echo(
-        f"Fitted on {fitted['pairs']} pairs, {fitted['outside']} of them outside; of {held['pairs']} held out "
-        f"{held['outside']} are outside. Written to {path}"
+        f"Fitted on {margin.fitted_on['pairs']} pairs; held out, {held['outside']} of {held['pairs']} are outside. "
+        f"Written to {path}"
     )

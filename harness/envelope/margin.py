@@ -15,7 +15,7 @@ class Margin(msgspec.Struct, kw_only=True, frozen=True):
     """The tail of |delta| / (spread of the ensemble) over channels and steps of clean pairs.
 
     Above `threshold`, which a share `exceeding` of the ratios is, their excess has a generalised Pareto distribution
-    with `scale` and `shape`. `fitted_on`, `held_out`: pairs, and what came of them.
+    with `scale` and `shape`. `held_out`: how the pairs fared under a fit to the other half of the networks.
     """
 
     threshold: float
