@@ -195,6 +195,7 @@ def test_a_horizon_within_the_ensemble_is_observed() -> None:
     rounded = 1e-7 * 10.0 ** np.arange(8)
     found = measure_growth(reference, [reference * 1.001], rounded)
     assert (found.horizon, found.observed) == (4, True)
+    assert found.rate == pytest.approx(10.0)
 
 
 def test_what_does_not_grow_has_no_horizon() -> None:

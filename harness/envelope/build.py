@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from harness.channels import shared_channels
+from harness.channels import LOSS, shared_channels
 from harness.envelope.envelope import EPSILON, FORMAT, Envelope
 from harness.envelope.growth import measure_growth
 from harness.envelope.members import Members
@@ -38,8 +38,7 @@ def build_envelope(members: Members, plan: Plan, init_seed: int = 42, report: Re
         traces.append(members.run(member, initial))
     names, reached = _apart(reference, traces, plan.steps)
     spread = pooled(reached)
-    rounded = np.maximum(np.maximum.accumulate(reached[:, 0]), EPSILON)
-    growth = measure_growth(reference.loss, [trace.loss for trace in kicked], rounded)
+    growth = measure_growth(reference.loss, [trace.loss for trace in kicked], spread[:, names.index(LOSS)])
     return Envelope(
         format=FORMAT,
         netspec_name=graph.spec.name,

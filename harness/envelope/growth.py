@@ -27,19 +27,20 @@ def measure_growth(reference: Floats, kicked: Sequence[Floats], rounded: Floats)
     """Growth and horizon, from losses.
 
     Rounding that has grown as far as a kick a thousand times larger has got in the second half of its run, or to the
-    loss's own changes from step to step, has forgotten its cause: that is the ceiling. The rate is the slope of the
-    logarithm of the kicked runs' differences on their way there, by least squares; the horizon is where the ensemble's
-    largest difference reaches the ceiling, extrapolated at that rate from its last step.
+    loss's own changes from step to step, has forgotten its cause: that is the ceiling. The horizon is the last step
+    before the ensemble's spread reaches it. The rate is the slope of the logarithm of that spread until then, by least
+    squares. Where it does not get there, the kicked runs give the rate, on their way to the ceiling, and the horizon is
+    extrapolated from the ensemble's last step.
 
-    Shapes: reference (long,), each of kicked (long,); rounded (steps,), the largest relative difference of the members.
+    Shapes: reference (long,), each of kicked (long,); rounded (steps,), the ensemble's spread of the loss.
     """
     apart = np.abs(np.array(kicked) - reference) / np.abs(reference)
     changes = np.abs(np.diff(reference)) / np.abs(reference[:-1])
     ceiling = float(min(np.median(apart[:, len(reference) // 2 :]), np.median(changes)))
     reached = np.flatnonzero(rounded >= ceiling)
-    rate = _slope(apart, ceiling)
     if len(reached):
-        return Growth(rate, max(1, int(reached[0])), True, ceiling)
+        return Growth(_slope(rounded[None], ceiling), max(1, int(reached[0])), True, ceiling)
+    rate = _slope(apart, ceiling)
     if rate is None:
         return Growth(None, None, False, ceiling)
     more = np.log(ceiling / rounded.max()) / np.log(rate)
