@@ -173,7 +173,9 @@ def _refuse_another(trace: Trace, header: dict[str, Any], fed: Fed, model: str) 
     digests = {t: batch_sha256(batch.x, batch.labels) for t in fed_at for batch in [fed.batch(t)]}
     ours = Trace("", msgspec.convert(header, TraceHeader), trace.epoch, trace.loss, trace.lr, digests)
     identity = compare_identity(ours, trace, trace.steps)
-    for difference in (*identity.differences, *([identity.batch_difference] if identity.batch_difference else [])):
+    # The cause before what follows from it.
+    differences = sorted(identity.differences, key=lambda d: not d.key.startswith(("netspec_name", "config.")))
+    for difference in (*differences, *([identity.batch_difference] if identity.batch_difference else [])):
         raise TraceError(
             f"{one_line(trace.path)}: {difference.key} is {one_line(repr(difference.b))}, for {model} it is "
             f"{one_line(repr(difference.a))}; only a run of the same network, config, start and data can be explained. "

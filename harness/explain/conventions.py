@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.envelope.find import find_envelope
 from harness.errors import EmitError
 from harness.explain.found import FAR_NEARER, Candidate, Found
 from harness.explain.readings import ROUNDING, Allowance, Place, Reading, Readings, noise, order, spread_of
@@ -32,9 +33,10 @@ def search(
 ) -> Found:
     """The smallest sets of switches under which phase 2 reproduces the first steps of B.
 
-    In f64 differences beyond 1e-9 are of the mathematics. In f32 the default first runs beside twins whose parameters
-    are one unit in the last place off. A set that is tried costs a compilation of what no other had, and the steps
-    until it fails. `replay`: where rounding leaves several sets and B is of phase 3 on a CPU, phase 3 runs them too.
+    In f64 differences beyond 1e-9 are of the mathematics. In f32 an envelope says what rounding does; where there is
+    none, the default first runs beside twins whose parameters are one unit in the last place off. A set that is tried
+    costs a compilation of what no other had, and the steps until it fails. `replay`: where rounding leaves several sets
+    and B is of phase 3 on a CPU, phase 3 runs them too.
     """
     return _Search(graph, config, b, fed, dtype, min(steps, b.steps)).found(replay)
 
@@ -52,7 +54,10 @@ class _Search:
         self.changes: dict[Switch, Place] = {}
         self.default: dict[Place, Reading] = {}
         self.allowance = Allowance(ROUNDING[dtype], self.b.resolution)
-        if dtype == "f32":
+        if dtype == "f32" and (envelope := find_envelope(b.header)) is not None:
+            self.window = min(self.window, envelope.judged)
+            self.allowance = Allowance.by_envelope(envelope, self.trials.names, ROUNDING[dtype], self.b.resolution)
+        elif dtype == "f32":
             self._measure_rounding()
 
     def found(self, replay: bool) -> Found:

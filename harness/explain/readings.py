@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from harness.channels import LOSS
+from harness.envelope.envelope import Envelope
 from harness.spec import DType
 from harness.tolerance import Bools, find_resolution
 from harness.trace import Floats, Number, StepLine, Trace
@@ -78,12 +80,27 @@ def _norms(line: StepLine, kind: Kind) -> dict[str, Number]:
 class Allowance:
     """How far apart readings may be by rounding: relative, and what it did to twins one unit in the last place apart.
 
-    `spread`: largest difference of twins up to a place, empty where none ran.
+    `parts`: relative too, by place and channel, as an envelope has it. `spread`: what the twins say, not relative. Both
+    are empty where there are none.
     """
 
     relative: float
     resolution: float = 0.0
     spread: dict[Place, Floats] = field(default_factory=dict)
+    parts: dict[Place, Floats] = field(default_factory=dict)
+
+    @classmethod
+    def by_envelope(cls, envelope: Envelope, names: Sequence[str], relative: float, resolution: float) -> "Allowance":
+        """What an envelope allows in the steps that it judges; a channel that it lacks is not held to anything."""
+        allowed = envelope.allowance()
+        column = {channel: i for i, channel in enumerate(envelope.channels)}
+        parts: dict[Place, Floats] = {}
+        for t in range(1, envelope.judged + 1):
+            for kind in KINDS:
+                wanted = [LOSS] if kind == "loss" else [f"{kind}:{name}" for name in names]
+                found = [allowed[t - 1, column[channel]] if channel in column else np.inf for channel in wanted]
+                parts[t, kind] = np.array(found)
+        return cls(relative, resolution, parts=parts)
 
     def excess(self, reading: Reading, other: Floats, dead: Bools | None = None) -> float:
         """The largest difference of two readings in units of what is allowed; infinite where one is not finite.
@@ -94,7 +111,8 @@ class Allowance:
         with np.errstate(all="ignore"):
             larger = np.maximum(np.abs(values), np.abs(other))
             total = np.sqrt(np.nansum(larger**2) / len(larger))
-            allowed = self.relative * np.maximum(larger, _FLOOR * total)
+            relative = np.maximum(self.relative, self.parts.get(reading.place, 0.0))
+            allowed = relative * np.maximum(larger, _FLOOR * total)
             allowed = allowed + self.spread.get(reading.place, 0.0)
             if reading.kind == "loss":
                 allowed = allowed + self.resolution

@@ -33,9 +33,11 @@ class Trials:
     def __init__(self, graph: Graph, config: TrainConfig, dtype: DType, fed: Fed) -> None:
         self.graph, self.config, self.dtype, self.fed = graph, config, dtype, fed
         self.names = [p.name for p in graph.params]
+        self._losses: dict[Switches, Any] = {}
         self._gradients: dict[Switches, Any] = {}
         self._updates: dict[Switches, Any] = {}
         self._first: dict[Switches, Any] = {}
+        self._norms: Any = None
 
     def run(
         self, switches: Switches, steps: int, normed: Callable[[int], bool], initial: Array | None = None
@@ -52,24 +54,26 @@ class Trials:
         slots = {slot: jax.tree.map(np.zeros_like, params) for slot in script.SLOTS}
         stats = {name: np.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
         update = self._updates.setdefault(switches - network, jax.jit(script.update))
+        norms = self._norms = self._norms or script.norms
         for t in range(1, steps + 1):
             x, rate = self.fed.batch(t), script.DTYPE(side.learning_rate(t, self.fed.steps_per_epoch))
             inputs = (params, stats, x.x, x.labels, script.DTYPE(t))
             if t == 1 and initial is None:
                 if network not in self._first and any(switch.stage == "forward" for switch in switches):
-                    yield Reading(1, "loss", np.array([jax.jit(script.loss_function)(*inputs)[0]], np.float64))
+                    forward = self._losses.setdefault(network, jax.jit(script.loss_function))
+                    yield Reading(1, "loss", np.array([forward(*inputs)[0]], np.float64))
                 first = self._first.get(network)
                 (loss, stats), grads = self._first[network] = first or self._gradient(network, script)(*inputs)
             else:
                 (loss, stats), grads = self._gradient(network, script)(*inputs)
             yield Reading(t, "loss", np.array([loss], np.float64))
             if normed(t):
-                yield Reading(t, "grad", np.asarray(script.norms(grads), np.float64))
+                yield Reading(t, "grad", np.asarray(norms(grads), np.float64))
             before = params
             params, slots = update(params, slots, grads, rate, script.DTYPE(t))
             if normed(t):
                 moves = {name: params[name] - before[name] for name in params}
-                yield Reading(t, "update", np.asarray(script.norms(moves), np.float64))
+                yield Reading(t, "update", np.asarray(norms(moves), np.float64))
 
     def _gradient(self, network: Switches, script: Any) -> Any:
         if network not in self._gradients:
