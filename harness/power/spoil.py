@@ -2,7 +2,9 @@
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from harness.emit.hlo_builder import HloBuilder
@@ -36,16 +38,22 @@ def _method(kind: type, name: str, method: Method) -> Callable[..., Any]:
     return replaced
 
 
-def once(method: Method, at: int = 1) -> Method:
-    """`method` at call number `at` only; the original operation otherwise."""
-    calls = 0
+@dataclass(frozen=True)
+class Nth:
+    """`method` at call number `at` of a rule's run only; the original operation otherwise."""
 
-    def counted(builder: Any, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return method(builder, original, *arguments, **named) if calls == at else original(*arguments, **named)
+    method: Method
+    at: int
 
-    return counted
+    def counting(self) -> Method:
+        """For one run of a rule."""
+        numbers = itertools.count(1)
+
+        def counted(builder: Any, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+            here = next(numbers) == self.at
+            return self.method(builder, original, *arguments, **named) if here else original(*arguments, **named)
+
+        return counted
 
 
 def jax_expr(j: JaxBuilder, name: str, expression: str, **arguments: Expr) -> Expr:

@@ -10,7 +10,7 @@ from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.layers.max_pool import MaxPool
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import methods, ruled
-from harness.power.spoil import jax_expr, jax_with_gradients, once, with_methods
+from harness.power.spoil import Nth, jax_expr, jax_with_gradients, with_methods
 from harness.spec import Conventions
 
 _SUMS = {"residual": "residual1.b1.sum", "mobile": "mbconv1.b1.sum"}
@@ -179,7 +179,7 @@ FAULTS = (
         "backward",
         _ATTENTION,
         ruled(
-            methods(dot=once(_jax_product, 2)),
+            methods(dot=Nth(_jax_product, 2)),
             backward=methods(
                 dot=lambda h, original, a, b, contract, batch, name: original(
                     a, b, ((2,), (1,)) if name == "dv_heads" else contract, batch, name

@@ -9,7 +9,7 @@ from harness.layers.batch_norm import EPSILON, BatchNorm
 from harness.layers.instance_norm import InstanceNorm
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import Plants, input_gradient, methods, ruled
-from harness.power.spoil import once
+from harness.power.spoil import Nth
 from harness.rules import hlo_backward, hlo_forward, jax_rule
 from harness.spec import Conventions
 
@@ -75,7 +75,7 @@ FAULTS = (
         "mean over n - 1",
         "forward",
         _ANY,
-        ruled(methods(mean=once(_jax_unbiased, 2)), methods(div=_hlo_unbiased)),
+        ruled(methods(mean=Nth(_jax_unbiased, 2)), methods(div=_hlo_unbiased)),
     ),
     Fault("instance norm for batch norm", "instance norm", "forward", _BATCH, _as_instance_norm()),
     Fault("epsilon of 1e-3", "epsilon", "forward", _BATCH, ruled(_epsilon(1e-3), _epsilon(1e-3))),

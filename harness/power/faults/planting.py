@@ -7,7 +7,7 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.power.fault import Pipeline, Plant, Wrap
-from harness.power.spoil import Method, jax_gradient_as, with_methods
+from harness.power.spoil import Method, Nth, jax_gradient_as, with_methods
 from harness.rules import hlo_backward, hlo_forward, jax_rule
 
 Plants = Mapping[Pipeline, Plant]
@@ -30,11 +30,12 @@ def ruled(jax: Wrap | None = None, forward: Wrap | None = None, backward: Wrap |
     return plants
 
 
-def methods(**replaced: Method) -> Wrap:
+def methods(**replaced: Method | Nth) -> Wrap:
     """The rule with some operations of its builder replaced."""
 
     def wrap(rule: Callable[..., Any], layer: Any, builder: Any, *values: Any) -> Any:
-        return rule(layer, with_methods(builder, **replaced), *values)
+        fresh = {name: m.counting() if isinstance(m, Nth) else m for name, m in replaced.items()}
+        return rule(layer, with_methods(builder, **fresh), *values)
 
     return wrap
 
