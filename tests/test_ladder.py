@@ -82,6 +82,15 @@ def test_a_gradient_that_is_rounding_noise_on_both_sides_is_no_difference() -> N
     assert climb(rung(changes={("grad_norms", "noise", step): 7.0 for step in (1, 2, 3)})).status == "PASS"
 
 
+def test_updates_along_a_gradient_that_is_noise_are_noise_until_it_is_none() -> None:
+    """As of an attention's key bias under Adam."""
+    apart = {("update_norms", "noise", step): 1e5 for step in (1, 2, 3)}
+    assert climb(rung(changes=apart)).status == "PASS"
+    found = climb(rung(changes={**apart, ("grad_norms", "noise", 2): 1e14}))
+    assert (found.fault, found.place) == ("backward", "step 2, gradient of noise")
+    assert climb(rung(changes={("update_norms", "b", 1): 1e5})).status == "FAIL"
+
+
 def test_a_norm_that_is_not_finite_is_a_difference() -> None:
     assert climb(rung(changes={("grad_norms", "w", 1): np.nan})).fault == "backward"
 
