@@ -1,11 +1,24 @@
 """The part of the JAX script that comes from rules: network, loss, optimizer and the training step."""
 
 import harness.layers  # noqa: F401  (registers the rules)
+from harness.emit.instruments import BARE, Instruments
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.source import Source
 from harness.rules import RuleTable, jax_eval_rule, jax_loss, jax_optimizer, jax_rule
 from harness.shapes import Graph, dims
 from harness.spec import Conventions, TrainConfig
+
+TAP, PROBE = "tap:", "probe:"
+TAPPED_STEP = f'''
+@jax.jit
+def tapped_step(params, slots, stats, x, labels, lr, t, probes):
+    """One step as train_step, the values between layers, and their cotangents: the gradients by zeros added to them."""
+    gradient = jax.value_and_grad(lambda p, z: loss_function(p, stats | z, x, labels, t), argnums=(0, 1), has_aux=True)
+    (loss, new_stats), (grads, cotangents) = gradient(params, probes)
+    new_params, _ = update(params, slots, grads, lr, t)
+    values = {{name: value for name, value in new_stats.items() if name.startswith("{TAP}")}}
+    return loss, new_params, grads, values, cotangents
+'''
 
 
 def write_model(
@@ -14,17 +27,20 @@ def write_model(
     config: TrainConfig,
     conventions: Conventions,
     builder: type[JaxBuilder] = JaxBuilder,
+    instruments: Instruments = BARE,
 ) -> None:
     """Write `forward`, `forward_eval`, `loss_function`, the optimizer, `update` and `train_step`.
 
-    `builder`: how the expressions of all rules are printed.
+    `builder`: how the expressions of all rules are printed. With taps also `tapped_step`; then the statistics after a
+    step carry the values, and those before it numbers to be added to them: the gradients by these are the cotangents.
+
     Raises: RuleError for a layer, loss or optimizer without a rule.
     """
     j = builder(conventions)
     with j.source.block("def forward(params, stats, x, t):"):
         j.source.line('"""Logits of a training batch, and the running statistics after it."""')
         j.source.line("new_stats = {}")
-        logits = _write_layers(j, graph, jax_rule)
+        logits = _write_layers(j, graph, jax_rule, instruments)
         j.source.line(f"return {logits}, new_stats")
     j.source.gap()
     with j.source.block("def forward_eval(params, stats, x):"):
@@ -35,9 +51,12 @@ def write_model(
         out.gap()
     _write_loss(builder(conventions, out), graph, config)
     _write_train_step(builder(conventions, out), config)
+    if instruments.taps:
+        out.text(TAPPED_STEP)
+        out.gap()
 
 
-def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable) -> Expr:
+def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: Instruments = BARE) -> Expr:
     values = {"x": Expr("x")}
     if len(graph.spec.input_shape) == 3:
         j.source.line("# Images are NHWC from here on.")
@@ -48,6 +67,11 @@ def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable) -> Expr:
         j.source.line(f"# {node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
         y = rules.of(type(node.layer))(node.layer, j, *(values[name] for name in node.inputs))
         values[node.name] = j.let(node.name.replace(".", "_"), y)
+        if node.name in instruments.fences:
+            j.let(str(values[node.name]), Expr(f"jax.lax.optimization_barrier({values[node.name]})"))
+        if instruments.taps:
+            j.let(str(values[node.name]), j.add(values[node.name], Expr(f'stats["{PROBE}{node.name}"]')))
+            j.source.line(f'new_stats["{TAP}{node.name}"] = {values[node.name]}')
     j.node = None
     return values[graph.output]
 

@@ -3,6 +3,7 @@
 import harness
 from harness.emit import jax_program
 from harness.emit.header import header_facts
+from harness.emit.instruments import BARE, Instruments
 from harness.emit.jax_builder import JaxBuilder
 from harness.emit.jax_data import write_data, write_data_constants
 from harness.emit.jax_model import write_model
@@ -21,6 +22,7 @@ def emit_jax_script(
     command: str,
     init_seed: int = 42,
     builder: type[JaxBuilder] = JaxBuilder,
+    instruments: Instruments = BARE,
 ) -> str:
     """Source of the script; it needs jax and numpy only and obeys the environment contract by itself.
 
@@ -56,7 +58,7 @@ def emit_jax_script(
     out.gap()
     out.text(jax_program.PARAMETERS)
     out.gap()
-    write_model(out, graph, config, conventions, builder)
+    write_model(out, graph, config, conventions, builder, instruments)
     out.gap()
     jax_program.write_learning_rate(out, config)
     out.gap()

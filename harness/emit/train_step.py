@@ -8,12 +8,15 @@ The order of a function's arguments and results is the interface between the mod
 `logits`:     parameters, running statistics, x -> logits.
 `update`:     parameters, slots, gradients, lr, t -> parameters, slots; the end of the step alone, for the oracle.
 
+A step with taps gives two more results for every node, in their order: the values of all, then their cotangents.
+
 Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
 """
 
 import harness.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Task, Value
+from harness.emit.instruments import BARE, Instruments
 from harness.emit.outline import outline
 from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
 from harness.shapes import Graph, dims
@@ -21,7 +24,13 @@ from harness.spec import Conventions, DType, TrainConfig
 
 
 def emit_train_step(
-    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, observed: bool = True
+    graph: Graph,
+    config: TrainConfig,
+    dtype: DType,
+    conventions: Conventions,
+    *,
+    observed: bool = True,
+    instruments: Instruments = BARE,
 ) -> str:
     """Text of a module with the functions `train_step` and, where norms are to be observed, `norms`.
 
@@ -37,11 +46,12 @@ def emit_train_step(
     h.input("lr", ())
     h.input("t", ())
 
-    logits, saved = _forward(h, graph, x)
+    values, saved = _forward(h, graph, x, instruments.fences)
+    logits = values[graph.output]
     h.comment(f"Loss: {type(graph.spec.loss).__name__}")
     with h.at(None, "loss"):
         loss, dlogits = hlo_loss.of(type(graph.spec.loss))(graph.spec.loss, h, logits, labels, config.label_smoothing)
-    _backward(h, graph, saved, dlogits)
+    cotangents = _backward(h, graph, saved, dlogits, instruments.fences)
     # Without this the update is computed inside the matrix products of the gradients, which run on fewer cores then.
     h.comment("Gradients")
     names = [p.name for p in graph.params]
@@ -50,6 +60,8 @@ def emit_train_step(
     results = [loss, *_update(h, graph, config)]
     results += [h.new_states[s.name] for s in graph.states]
     results += [h.grads[p.name] for p in graph.params]
+    if instruments.taps:
+        results += [tensors[node.name] for tensors in (values, cotangents) for node in graph.nodes]
     title = f"{graph.spec.name}: one training step in {dtype}"
     functions = {"train_step": (h, results)}
     if observed:
@@ -119,7 +131,9 @@ def _to_inner(h: HloBuilder, x: Value) -> Value:
     return h.transpose(x, (0, 2, 3, 1), "x_nhwc")
 
 
-def _forward(h: HloBuilder, graph: Graph, x: Value) -> tuple[Value, dict[str, object]]:
+def _forward(
+    h: HloBuilder, graph: Graph, x: Value, fences: frozenset[str]
+) -> tuple[dict[str, Value], dict[str, object]]:
     values: dict[str, Value] = {"x": _to_inner(h, x)}
     saved: dict[str, object] = {}
     for node in graph.nodes:
@@ -127,19 +141,25 @@ def _forward(h: HloBuilder, graph: Graph, x: Value) -> tuple[Value, dict[str, ob
         h.comment(f"{node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
         with h.at(node, node.name):
             inputs = (values[name] for name in node.inputs)
-            values[node.name], saved[node.name] = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
-    return values[graph.output], saved
+            y, saved[node.name] = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+            values[node.name] = h.barrier([y], ["y_fenced"])[0] if node.name in fences else y
+    return values, saved
 
 
-def _backward(h: HloBuilder, graph: Graph, saved: dict[str, object], dlogits: Value) -> None:
+def _backward(
+    h: HloBuilder, graph: Graph, saved: dict[str, object], dlogits: Value, fences: frozenset[str]
+) -> dict[str, Value]:
     """Cotangents from the last node to the first; a value that several nodes read gets the sum of theirs."""
     cotangents = {graph.output: dlogits}
     for node in reversed(graph.nodes):
         h.comment(f"{node.name}: backward")
         with h.at(node, f"d_{node.name}", "backward"):
-            dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents.pop(node.name))
+            if node.name in fences:
+                cotangents[node.name] = h.barrier([cotangents[node.name]], ["dy_fenced"])[0]
+            dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
             for name, dx in zip(node.inputs, dxs, strict=True):
                 cotangents[name] = h.add(cotangents[name], dx, "dx_sum") if name in cotangents else dx
+    return cotangents
 
 
 def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:

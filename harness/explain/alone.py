@@ -43,9 +43,12 @@ class Alone(ABC):
         """Parameters and optimizer slots (`conv1.w.m`) after an update."""
 
 
-def inner(batch: int, shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape of a value between layers, where images are NHWC."""
-    return (batch, *shape[1:], shape[0]) if len(shape) == 3 else (batch, *shape)
+class Emitted(Alone):
+    """A side's pieces, which are programs."""
+
+    @abstractmethod
+    def program(self, kind: str, part: Part | None, params: Sequence[str]) -> str:
+        """One piece as a program of its own: a layer forward or backward, the loss, the update of one parameter."""
 
 
 def to_inner(x: Array) -> Array:

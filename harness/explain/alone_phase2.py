@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.explain.alone import Alone
+from harness.explain.alone import Emitted
 from harness.explain.part import Part
 from harness.rules import jax_loss, jax_rule
 from harness.sides import Array, Phase2, Tensors, script_module
@@ -27,7 +27,7 @@ DTYPE = np.{kind}
 """
 
 
-class AlonePhase2(Alone):
+class AlonePhase2(Emitted):
     """The JAX rules of a network, printed when it is made and compiled when called."""
 
     def __init__(self, side: Phase2) -> None:
@@ -35,6 +35,12 @@ class AlonePhase2(Alone):
         self._script = side.source
         self.sources = {part: layer_source(part, side.dtype, side.conventions) for part in self.parts.values()}
         self.loss_source = self._loss_source()
+
+    def program(self, kind: str, part: Part | None, params: Sequence[str]) -> str:
+        """A module with the function `layer`, `loss` or, in the whole script, `update`."""
+        if kind == "update":
+            return self._script
+        return self.loss_source if part is None else self.sources[part]
 
     def forward(self, part: Part, params: Tensors, xs: Sequence[Array], t: int) -> Array:
         """The layer's function."""

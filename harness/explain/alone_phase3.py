@@ -10,13 +10,13 @@ from harness.backends import BACKENDS
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.train_step import update_function
-from harness.explain.alone import Alone, inner
+from harness.explain.alone import Emitted
 from harness.explain.part import Part
 from harness.rules import hlo_backward, hlo_forward, hlo_loss
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device
 from harness.shapes import Graph
-from harness.sides import Array, Phase3, Tensors
+from harness.sides import Array, Phase3, Tensors, inner
 from harness.spec import Conventions, DType, Param, TrainConfig
 
 Function = tuple[HloBuilder, list[Value]]
@@ -24,7 +24,7 @@ Function = tuple[HloBuilder, list[Value]]
 _LOADED: dict[str, Device] = {}
 
 
-class AlonePhase3(Alone):
+class AlonePhase3(Emitted):
     """The StableHLO rules of a network, written when it is made; all that is not loaded yet is compiled as one module.
 
     Raises: RuleError for a missing rule.
@@ -42,6 +42,11 @@ class AlonePhase3(Alone):
         for kind in dict.fromkeys(self._kinds.values()):
             some = replace(side.graph, params=(kind,))
             self.texts["update", kind] = function_text(update_function(some, side.config, *made))
+
+    def program(self, kind: str, part: Part | None, params: Sequence[str]) -> str:
+        """A module with the function `main`."""
+        of = self._kinds[params[0]] if kind == "update" else part
+        return f"module @piece {{\n{self.texts[kind, of]}}}\n"
 
     def forward(self, part: Part, params: Tensors, xs: Sequence[Array], t: int) -> Array:
         """The function of the layer's forward rule."""

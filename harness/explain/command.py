@@ -44,6 +44,16 @@ from click.core import ParameterSource
 @click.option("--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Of the initial parameters.")
 @click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once.")
 @click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("build/explain"),
+    show_default=True,
+    help="Folder for the reproducer, and for the dumps.",
+)
+@click.option(
+    "--dump", is_flag=True, help="Also write every value and cotangent between layers, of both and right ones."
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
@@ -64,6 +74,8 @@ def explain_command(
     image_size: int | None,
     seed: int,
     data: str | None,
+    out: Path,
+    dump: bool,
     form: str,
 ) -> None:
     """Name the layer, direction and side where the two pipelines of MODEL part, by a third definition of every layer.
@@ -76,24 +88,36 @@ def explain_command(
     Exit codes: 0 nothing but rounding was found, 1 a culprit was, or other conventions, 2 usage, 3 inconclusive.
     """
     if against is not None:
-        given = [p for p in ("step", "dtype", "profile") if ctx.get_parameter_source(p) is ParameterSource.COMMANDLINE]
+        given = [
+            p
+            for p in ("step", "dtype", "profile", "out", "dump")
+            if ctx.get_parameter_source(p) is ParameterSource.COMMANDLINE
+        ]
         if given:
             raise click.UsageError(f"--against and --{given[0]} exclude each other: the trace has its own.")
         _explain_against(model, against, steps, data, batch, image_size, seed, form)
     if steps is not None:
         raise click.UsageError("--steps goes with --against only.")
     from harness.data.dataset import resolve_data
+    from harness.explain.dump import write_dumps
     from harness.explain.fed import meant_for, parties_for
-    from harness.explain.locate import locate
-    from harness.explain.report import exit_code, render
+    from harness.explain.locate import define, locate
+    from harness.explain.report import Report, exit_code, render
+    from harness.explain.reproducer import write_reproducer
     from harness.oracle.cases import find_case
+    from harness.spec import DType
 
     case = find_case(model, batch, image_size)
     folder = Path(resolve_data(data, case.spec.dataset, case.spec.input_shape).folder)
     meant = meant_for(case, folder, step, seed)
     parties = parties_for(meant, folder, profile)
-    location = locate(*parties, step=step, dtypes=("f64", "f32") if dtype == "f32" else ("f64",))
-    click.echo(render(location, meant, step, profile, form), nl=False)
+    dtypes: tuple[DType, ...] = ("f64", "f32") if dtype == "f32" else ("f64",)
+    defined = define(meant, step)
+    location = locate(*parties, step, dtypes, defined)
+    place = out / f"{case.name}.step{step}.{profile}"
+    dumped = write_dumps(place, parties, dtypes[-1], defined[1]) if dump else ()
+    made = write_reproducer(place / "reproducer", location.culprits, parties, *defined) if location.culprits else None
+    click.echo(render(Report(location, meant, step, profile, dumped, made), form), nl=False)
     sys.exit(exit_code(location))
 
 

@@ -46,7 +46,7 @@ class Definition(Alone):
         rule = reference_optimizer.of(type(optimizer))
         moved: Tensors = {}
         kept: Tensors = {}
-        for param in self.graph.params:
+        for param in (param for param in self.graph.params if param.name in params):
             p, names = params[param.name], [f"{param.name}.{slot}" for slot in optimizer.slots]
             direction, *new = rule(optimizer, np, grads[param.name], *(slots[name] for name in names), t)
             moved[param.name] = p - rate * direction - (rate * wd * p if param.decays else 0.0)

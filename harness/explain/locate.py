@@ -8,9 +8,11 @@ import numpy as np
 
 from harness.data.batches import batch_sha256
 from harness.explain.definition import DefinedStep, Definition
-from harness.explain.local_test import Finding, test_locally
+from harness.explain.local_test import Finding, try_pieces
 from harness.explain.party import DTYPES, Meant, Party, initial
+from harness.explain.piece import LIMIT_F64
 from harness.explain.schedule import defined_rate
+from harness.explain.whole import first_off, healing_fence, run_plain, run_tapped, worst_of
 from harness.spec import DType
 
 Fault = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics"]
@@ -35,26 +37,39 @@ class Location:
     conclusive: bool = True
 
 
-def locate(a: Party, b: Party, step: int = 1, dtypes: Sequence[DType] = DTYPES) -> Location:
+def locate(
+    a: Party,
+    b: Party,
+    step: int = 1,
+    dtypes: Sequence[DType] = DTYPES,
+    defined: tuple[Definition, DefinedStep] | None = None,
+) -> Location:
     """Name what is off at a step, counted from 1, and on which side, against the definition.
 
-    What was fed comes first; then every piece alone in f64, and if all are right there, in f32.
+    What was fed comes first; then every piece alone in f64, the whole step in f64, and every piece in f32. A whole that
+    is off while its pieces are right is fenced: the boundary that heals it names the place. `defined`: what `define`
+    gives, where the caller has it already.
     """
-    meant, parties = a.meant, (a, b)
+    parties = a, b
     said: list[str] = []
     for look in (_look_at_data, _look_at_rates):
         found = look(parties, said)
         if found is not None:
             return found
-    definition, truth = _truth(meant, step)
+    definition, truth = define(a.meant, step) if defined is None else defined
     for dtype in dtypes:
         found = _look_at_pieces(parties, definition, truth, dtype, said)
         if found is not None:
             return found
+        if dtype == "f64":
+            found = _look_at_whole(parties, truth, said)
+            if found is not None:
+                return found
     return Location(None, evidence=tuple(said))
 
 
-def _truth(meant: Meant, step: int) -> tuple[Definition, DefinedStep]:
+def define(meant: Meant, step: int) -> tuple[Definition, DefinedStep]:
+    """The definition of a network, and its own step of that number from the initial parameters."""
     definition = Definition(meant.graph, meant.config)
     rates = [float(defined_rate(meant.config, t, meant.steps_per_epoch)) for t in range(1, step + 1)]
     return definition, definition.steps(meant.batches[:step], rates, initial(meant))[-1]
@@ -63,6 +78,10 @@ def _truth(meant: Meant, step: int) -> tuple[Definition, DefinedStep]:
 def _look_at_data(parties: Sequence[Party], said: list[str]) -> Location | None:
     """Every batch that was fed, against the one that was to be."""
     for party in parties:
+        if len(party.batches) != len(party.meant.batches):
+            counts = f"{len(party.batches)} batches were fed, {len(party.meant.batches)} were meant"
+            said.append(f"data: {party.pipeline}: {counts}.")
+            return Location("data", "", "", party.pipeline, tuple(said))
         for t, (fed, meant) in enumerate(zip(party.batches, party.meant.batches, strict=True), 1):
             kinds = [
                 what
@@ -97,7 +116,7 @@ def _look_at_pieces(
     parties: Sequence[Party], definition: Definition, truth: DefinedStep, dtype: DType, said: list[str]
 ) -> Location | None:
     """Every layer, the loss and the update alone."""
-    found = list(test_locally(definition, truth, [(party.pipeline, party.alone[dtype]) for party in parties]))
+    found = list(try_pieces(definition, truth, [(party.pipeline, party.alone[dtype]) for party in parties], dtype))
     if not found:
         said.append(f"pieces in {dtype}: every layer, the loss and the update alone are right on both sides.")
         return None
@@ -110,9 +129,37 @@ def _look_at_pieces(
         more = f" (and {len(worst) - 1} other tensors)" if len(worst) > 1 else ""
         where = f"{first.layer}, {first.direction}" if first.layer != first.direction else first.layer
         said.append(
-            f"pieces in {dtype}: {where}, {side}: {last.tensor} is off by {last.error:.2e}, "
+            f"pieces in {dtype}: {where}, {side}: {last.what} is off by {last.error:.2e}, "
             f"{last.allowed:.0e} allowed{more}."
         )
     fault: Fault = "numerics" if dtype == "f32" else first.direction  # type: ignore[assignment]
     side = sides[0] if len(sides) == 1 else "both"
     return Location(fault, first.layer, first.direction, side, tuple(said), tuple(found))
+
+
+def _look_at_whole(parties: Sequence[Party], truth: DefinedStep, said: list[str]) -> Location | None:
+    """The whole step as it runs in training; where one is off, with taps and with fences."""
+    for party in parties:
+        found = worst_of(run_plain(party, party.sides["f64"], "f64", truth.t)[-1], truth)
+        if found.error <= LIMIT_F64:
+            continue
+        said.append(f"whole step in f64: {party.pipeline}: the {found.tensor} is off by {found.error:.2e}.")
+        tapped = run_tapped(party, "f64", truth.t)
+        direction: Fault = "forward" if found.tensor == "loss" else "backward"
+        boundary, fence = first_off(tapped, truth), healing_fence(party, truth)
+        if boundary is None:
+            said.append(f"with taps: {party.pipeline}: every value and cotangent between layers is right.")
+        else:
+            name, where, error = boundary
+            said.append(f"with taps: {party.pipeline}: {where}, {name} is the first that is off, by {error:.2e}.")
+            direction = "forward" if where == "forward" else "backward"
+        if fence is not None:
+            name, programs = fence
+            said.append(f"fences: {party.pipeline}: one at {name} heals the step ({programs} programs tried).")
+            return Location(direction, name, direction, party.pipeline, tuple(said))
+        said.append(f"fences: {party.pipeline}: none heals the step.")
+        if boundary is not None:
+            return Location(direction, boundary[0], direction, party.pipeline, tuple(said))
+        return Location(None, evidence=tuple(said), conclusive=False)
+    said.append("whole step in f64: the loss and every gradient of both are right.")
+    return None

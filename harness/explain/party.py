@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.explain.alone import Alone
+from harness.explain.alone import Emitted
 from harness.explain.alone_phase2 import AlonePhase2
 from harness.explain.alone_phase3 import AlonePhase3
 from harness.initbin import initial_parameters
@@ -50,13 +50,13 @@ class Party:
         self.batches = meant.batches if batches is None else batches
         self.rules = RulesOfNow()
         self.sides: dict[DType, Side] = {}
-        self.alone: dict[DType, Alone] = {}
+        self.alone: dict[DType, Emitted] = {}
         for dtype in DTYPES:
             self.sides[dtype], self.alone[dtype] = self._made(dtype)
         own = self.sides["f64"].rates(len(self.batches), meant.steps_per_epoch)
         self.rates = [float(rate) for rate in (own if rates is None else rates)]
 
-    def _made(self, dtype: DType) -> tuple[Side, Alone]:
+    def _made(self, dtype: DType) -> tuple[Side, Emitted]:
         made = (self.meant.graph, self.meant.config, dtype, self.conventions, self.meant.init_seed)
         if self.pipeline == "phase2":
             phase2 = Phase2(*made)

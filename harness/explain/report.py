@@ -1,38 +1,59 @@
 """What was located, as text and as JSON."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from harness.explain.local_test import Finding
 from harness.explain.locate import Location
 from harness.explain.party import Meant
+from harness.explain.reproducer import Reproducer
 from harness.report.text import printable
 from harness.verdict import EXIT_CODES, INCONCLUSIVE
 
 EXPLAIN_VERSION = 1
 
 
-def render(location: Location, meant: Meant, step: int, profile: str, form: str) -> str:
+@dataclass(frozen=True)
+class Report:
+    """What is told: where the two part, of what run, what was dumped, and the reproducer if there is one."""
+
+    location: Location
+    meant: Meant
+    step: int
+    profile: str
+    dumped: tuple[str, ...] = ()
+    reproducer: Reproducer | None = None
+
+
+def render(report: Report, form: str) -> str:
     """The evidence, a line a stage, and the culprit."""
+    location, meant, made = report.location, report.meant, report.reproducer
     spec = meant.graph.spec
     facts = {
         "netspec_name": spec.name,
         "netspec_hash": spec.netspec_hash(),
-        "step": step,
+        "step": report.step,
         "batch_size": meant.config.batch_size,
         "init_seed": meant.init_seed,
-        "profile": profile,
+        "profile": report.profile,
     }
     if form == "json":
-        document = {"explain_version": EXPLAIN_VERSION, **facts, **asdict(location), "exit_code": exit_code(location)}
+        shown: dict[str, object] | None = None if made is None else {"folder": str(made.folder), "shows": made.shows}
+        document = {"explain_version": EXPLAIN_VERSION, **facts, **asdict(location)}
+        document |= {"dumped": report.dumped, "reproducer": shown, "exit_code": exit_code(location)}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     head = [
         f"network   {spec.name}, {meant.graph.total_params:,} parameters",
         f"netspec   {spec.netspec_hash()}",
-        f"run       step {step} of batch {meant.config.batch_size}, init seed {meant.init_seed}, profile {profile}",
+        f"run       step {report.step} of batch {meant.config.batch_size}, init seed {meant.init_seed}, "
+        f"profile {report.profile}",
     ]
     others = [f"also off by itself: {_described(f)}" for f in _others(location)]
-    parts = [head, list(location.evidence), [*others, conclusion(location)]]
+    end = [*others, conclusion(location)]
+    if made is not None:
+        ran = "run and verified" if made.shows else "it was run and does NOT show the error"
+        end.append(f"Reproducer: {made.folder}/ ({ran}); `python run.py` there.")
+    parts = [head, [*location.evidence, *report.dumped], end]
     return printable("\n\n".join("\n".join(part) for part in parts)) + "\n"
 
 
@@ -66,7 +87,7 @@ def _others(location: Location) -> list[Finding]:
 
 
 def _described(f: Finding) -> str:
-    return f"{_place(f.layer, f.direction)}, {f.side}: {f.tensor} by {f.error:.2e}."
+    return f"{_place(f.layer, f.direction)}, {f.side}: {f.what} by {f.error:.2e}."
 
 
 def _place(layer: str, direction: str) -> str:

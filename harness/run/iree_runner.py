@@ -102,6 +102,11 @@ class Trainer:
         self._state = [device.put(tensor.astype(self._dtype)) for tensor in tensors]
 
     @property
+    def state(self) -> list[Any]:
+        """Parameters, slots and statistics on the device."""
+        return list(self._state)
+
+    @property
     def parameters(self) -> list[Any]:
         """The parameters on the device."""
         return self._state[: self._params]

@@ -7,7 +7,7 @@ their time limits, environment and files, are cells (`harness.run`); a side serv
 from harness.sides.phase2 import Phase2, script_module
 from harness.sides.phase3 import Phase3
 from harness.sides.recorded import recorded
-from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tensors
+from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, inner
 
 __all__ = [
     "SHARED",
@@ -18,7 +18,9 @@ __all__ = [
     "Phase3",
     "Side",
     "Step",
+    "Tapped",
     "Tensors",
+    "inner",
     "recorded",
     "script_module",
 ]

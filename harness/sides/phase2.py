@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from harness.emit.instruments import BARE, Instruments
+from harness.emit.jax_model import PROBE, TAP
 from harness.emit.jax_script import emit_jax_script
 from harness.shapes import Graph
-from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tensors
+from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps, inner
 from harness.spec import Conventions, DType, TrainConfig
 
 
@@ -23,10 +25,19 @@ class Phase2(Side):
     pipeline = "phase2"
 
     def __init__(
-        self, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions = SHARED, init_seed: int = 42
+        self,
+        graph: Graph,
+        config: TrainConfig,
+        dtype: DType,
+        conventions: Conventions = SHARED,
+        init_seed: int = 42,
+        instruments: Instruments = BARE,
     ) -> None:
         super().__init__(graph, config, dtype, conventions, init_seed)
-        self.source = emit_jax_script(graph, config, dtype, conventions, command="harness", init_seed=init_seed)
+        self._facts = graph, config, dtype, conventions, init_seed
+        self.source = emit_jax_script(
+            graph, config, dtype, conventions, command="harness", init_seed=init_seed, instruments=instruments
+        )
         self.script = script_module(self.source)
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
@@ -36,17 +47,45 @@ class Phase2(Side):
 
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
         """One training step a batch, by the script's `train_step`."""
-        script = self.script
-        params = jax.device_put(script.unflatten(self.initial() if initial is None else initial))
-        slots = {slot: jax.tree.map(jax.numpy.zeros_like, params) for slot in script.SLOTS}
-        stats = {name: jax.numpy.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
-        steps = []
+        script, steps = self.script, []
+        params, slots, stats = self._start(initial)
         for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
             loss, params, slots, stats, grads = script.train_step(
                 params, slots, stats, batch.x, batch.labels, script.DTYPE(rate), script.DTYPE(t)
             )
             steps.append(Step(float(loss), self._on_host(grads), self._on_host(params)))
         return steps
+
+    def fenced(self, fences: frozenset[str]) -> Side:
+        """A script with barriers."""
+        return Phase2(*self._facts, instruments=Instruments(fences=fences))
+
+    def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
+        """By the `tapped_step` of a second script, behind steps of this one."""
+        tapped = Phase2(*self._facts, instruments=Instruments(taps=True)).script
+        params, slots, stats = self._start(None)
+        *before, (t, batch, rate) = enumerate_steps(batches, rates)
+        for earlier, fed, at in before:
+            _, params, slots, stats, _ = self.script.train_step(
+                params, slots, stats, fed.x, fed.labels, self.kind(at), self.kind(earlier)
+            )
+        n = len(batch.x)
+        zeros = {f"{PROBE}{node.name}": np.zeros(inner(n, node.out_shape), self.kind) for node in self.graph.nodes}
+        loss, params, grads, values, cotangents = tapped.tapped_step(
+            params, slots, stats, batch.x, batch.labels, self.kind(rate), self.kind(t), zeros
+        )
+        return Tapped(
+            Step(float(loss), self._on_host(grads), self._on_host(params)),
+            {node.name: np.asarray(values[f"{TAP}{node.name}"]) for node in self.graph.nodes},
+            {node.name: np.asarray(cotangents[f"{PROBE}{node.name}"]) for node in self.graph.nodes},
+        )
+
+    def _start(self, initial: Array | None) -> tuple[Any, Any, Any]:
+        """Parameters, slots and statistics before the first step."""
+        script = self.script
+        params = jax.device_put(script.unflatten(self.initial() if initial is None else initial))
+        slots = {slot: jax.tree.map(jax.numpy.zeros_like, params) for slot in script.SLOTS}
+        return params, slots, {name: jax.numpy.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
 
     def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
         """The script's `update`."""

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from harness.backends import BACKENDS
+from harness.emit.instruments import BARE, Instruments
 from harness.emit.phase3 import emit_phase3
 from harness.emit.train_step import emit_train_step, emit_update
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, learning_rate
 from harness.shapes import Graph
-from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tensors
+from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
 from harness.spec import Conventions, DType, TrainConfig, describe
 
 
@@ -26,11 +27,20 @@ class Phase3(Side):
     pipeline = "phase3"
 
     def __init__(
-        self, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions = SHARED, init_seed: int = 42
+        self,
+        graph: Graph,
+        config: TrainConfig,
+        dtype: DType,
+        conventions: Conventions = SHARED,
+        init_seed: int = 42,
+        instruments: Instruments = BARE,
     ) -> None:
         super().__init__(graph, config, dtype, conventions, init_seed)
+        self._facts = graph, config, dtype, conventions, init_seed
         _, self.plan = emit_phase3(graph, config, dtype, conventions, init_seed=init_seed)
-        self.text = emit_train_step(graph, config, dtype, conventions, observed=False)  # norms compile for long
+        self.text = emit_train_step(  # norms compile for long
+            graph, config, dtype, conventions, observed=False, instruments=instruments
+        )
         self._config = SimpleNamespace(**describe(config))
         self._train_step: Device | None = None
         self._updates: dict[tuple[str, ...], str] = {}
@@ -51,6 +61,31 @@ class Phase3(Side):
             found, params = ([device.get(view) for view in views] for views in (grads, trainer.parameters))
             steps.append(Step(float(loss), self._named(found), self._named(params)))
         return steps
+
+    def fenced(self, fences: frozenset[str]) -> Side:
+        """Modules with barriers."""
+        return Phase3(*self._facts, instruments=Instruments(fences=fences))
+
+    def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
+        """By a second module's `train_step`, behind steps of this one."""
+        graph, config, dtype, conventions, _ = self._facts
+        text = emit_train_step(graph, config, dtype, conventions, observed=False, instruments=Instruments(taps=True))
+        device = self._device(text, "train_step with taps")
+        *before, (t, batch, rate) = enumerate_steps(batches, rates)
+        plain = self._device(self.text, "train_step") if before else device
+        trainer = Trainer(plain, self.plan, self.initial())
+        for earlier, fed, at in before:
+            trainer.step(fed.x, fed.labels, at, earlier)
+        last = [batch.x, batch.labels, np.array(rate, self.kind), np.array(t, self.kind)]
+        loss, *results = map(device.get, device.call("train_step", [*trainer.state, *map(device.put, last)]))
+        n, nodes = len(self.names), [node.name for node in self.graph.nodes]
+        grads = results[len(trainer.state) :]
+        values, cotangents = grads[n : n + len(nodes)], grads[n + len(nodes) :]
+        return Tapped(
+            Step(float(loss), self._named(grads[:n]), self._named(results[:n])),
+            dict(zip(nodes, values, strict=True)),
+            dict(zip(nodes, cotangents, strict=True)),
+        )
 
     def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
         """The modules' `update`, emitted for just these parameters."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from harness.initbin import initial_parameters
 from harness.shapes import Graph, size
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec import Conventions, DType, Shape, TrainConfig
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
@@ -32,6 +32,15 @@ class Step:
     loss: float
     grads: Tensors
     params: Tensors
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """A step that was looked into. `values`, `cotangents`: of every node, images NHWC; see `Instruments`."""
+
+    step: Step
+    values: Tensors
+    cotangents: Tensors
 
 
 @dataclass(frozen=True)
@@ -82,5 +91,23 @@ class Side(ABC):
         """One training step a batch, from `initial` (total_params,) or else the parameters of the init seed."""
 
     @abstractmethod
+    def fenced(self, fences: frozenset[str]) -> "Side":
+        """The same side with fences in its training step, emitted by the rules of now."""
+
+    @abstractmethod
+    def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
+        """The last of as many steps as there are batches, with taps, which are emitted by the rules of now."""
+
+    @abstractmethod
     def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
         """The update alone at the base rate, from slots of zero, once for each set of gradients."""
+
+
+def inner(batch: int, shape: Shape) -> Shape:
+    """The shape of a batch of values between layers, where images are NHWC."""
+    return (batch, *shape[1:], shape[0]) if len(shape) == 3 else (batch, *shape)
+
+
+def enumerate_steps(batches: Sequence[Batch], rates: Sequence[np.float32]) -> list[tuple[int, Batch, np.float32]]:
+    """Number, batch and rate of each step."""
+    return [(t, batch, rate) for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1)]

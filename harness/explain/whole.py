@@ -1,0 +1,95 @@
+"""Whole training steps of a party, looked into, and the fence that heals one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.explain.definition import DefinedStep
+from harness.explain.party import Party
+from harness.explain.piece import LIMIT_F64, norm, relative
+from harness.sides import Batch, Side, Step, Tapped
+from harness.spec import DType
+
+_FLOOR = 1e-3  # of the mean gradient: one that is zero but for rounding is no evidence
+
+
+@dataclass(frozen=True)
+class Off:
+    """How far a tensor of a step is from the definition's."""
+
+    tensor: str
+    error: float
+
+
+def fed(party: Party, dtype: DType, step: int) -> tuple[list[Batch], list[np.float32]]:
+    """Batches and rates of the steps up to that one, in the dtype."""
+    kind = party.sides[dtype].kind
+    batches = [Batch(batch.x.astype(kind), batch.labels) for batch in party.batches[:step]]
+    return batches, [np.float32(rate) for rate in party.rates[:step]]
+
+
+def run_plain(party: Party, side: Side, dtype: DType, step: int) -> list[Step]:
+    """The steps up to that one as they run in training."""
+    return side.train(*fed(party, dtype, step))
+
+
+def run_tapped(party: Party, dtype: DType, step: int) -> Tapped:
+    """The step with every value and cotangent between layers."""
+    with party.rules.installed():
+        return party.sides[dtype].tapped(*fed(party, dtype, step))
+
+
+def worst_of(found: Step, truth: DefinedStep) -> Off:
+    """The loss, the gradient or the new parameter that is furthest off."""
+    return max(_all_off(found, truth), key=lambda off: off.error)
+
+
+def _all_off(found: Step, truth: DefinedStep) -> Iterator[Off]:
+    yield Off("loss", relative(abs(found.loss - truth.loss), abs(truth.loss)))
+    total = norm(np.array([norm(g) for g in truth.grads.values()]))
+    floor = _FLOOR * total / len(truth.grads) ** 0.5
+    for name, right in truth.grads.items():
+        yield Off(f"gradient of {name}", relative(norm(found.grads[name] - right), max(norm(right), floor)))
+
+
+def first_off(found: Tapped, truth: DefinedStep) -> tuple[str, str, float] | None:
+    """Node, direction and error of the first boundary that is off: forward, then backward from the end."""
+    nodes = list(found.values)
+    for direction, mine, right, order in (
+        ("forward", found.values, truth.values, nodes),
+        ("backward", found.cotangents, truth.cotangents, nodes[::-1]),
+    ):
+        for name in order:
+            error = relative(norm(mine[name] - right[name]), norm(right[name]))
+            if not error <= LIMIT_F64:
+                return name, direction, error
+    return None
+
+
+def healing_fence(party: Party, truth: DefinedStep) -> tuple[str, int] | None:
+    """The one boundary whose fence puts the f64 step right, and how many programs it took to find; None: none does.
+
+    Halves are fenced first: where all fences together do not heal, no single one is tried.
+    """
+    tried = 0
+
+    def heals(fences: Sequence[str]) -> bool:
+        nonlocal tried
+        tried += 1
+        with party.rules.installed():
+            side = party.sides["f64"].fenced(frozenset(fences))
+        return worst_of(run_plain(party, side, "f64", truth.t)[-1], truth).error <= LIMIT_F64
+
+    suspects = [node.name for node in party.meant.graph.nodes]
+    if not heals(suspects):
+        return None
+    while len(suspects) > 1:
+        half = suspects[: len(suspects) // 2]
+        if heals(half):
+            suspects = half
+        elif heals(suspects[len(half) :]):
+            suspects = suspects[len(half) :]
+        else:
+            return None
+    return suspects[0], tried
