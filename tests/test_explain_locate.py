@@ -237,7 +237,8 @@ def unless_fenced(rule: Rule) -> Rule:
     return fused
 
 
-def test_a_fence_names_the_place_where_every_piece_is_right() -> None:
+def fused_pool() -> Party:
+    """A phase 3 whose pool passes on too little where it is computed together with what is before it."""
     original = rules.hlo_backward.of(MaxPool)
 
     def backward(layer: Any, h: Any, saved: Any, dy: Any) -> Any:
@@ -245,8 +246,13 @@ def test_a_fence_names_the_place_where_every_piece_is_right() -> None:
         dxs = original(layer, h, saved, dy)
         return dxs if right else tuple(h.mul(dx, 0.55) for dx in dxs)
 
-    with planted(rules.hlo_backward, MaxPool, lambda rule: backward):
-        found = located("small", "phase3", rules.hlo_forward, MaxPool, unless_fenced)
+    forward = planted(rules.hlo_forward, MaxPool, unless_fenced)
+    with forward, planted(rules.hlo_backward, MaxPool, lambda rule: backward):
+        return Party("phase3", meant("small"))
+
+
+def test_a_fence_names_the_place_where_every_piece_is_right() -> None:
+    found = locate(Party("phase2", meant("small")), fused_pool())
     assert (found.fault, found.layer, found.side) == ("backward", "relu1", "phase3")
     assert "pieces in f64: every layer, the loss and the update alone are right on both sides." in found.evidence
     assert found.evidence[-1].startswith("fences: phase3: one at relu1 heals the step")

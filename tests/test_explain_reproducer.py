@@ -12,11 +12,12 @@ from harness import rules
 from harness.cli import main
 from harness.explain.locate import define, locate
 from harness.explain.party import Party
-from harness.explain.reproducer import Reproducer, write_reproducer
+from harness.explain.reproducer import Reproducer, write_reproducer, write_whole_reproducer
 from harness.layers.max_pool import MaxPool
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
 from tests.test_explain_locate import (
+    fused_pool,
     gradient_scaled,
     loss_scaled,
     meant,
@@ -66,6 +67,16 @@ def test_a_folder_that_shows_nothing_says_so(tmp_path) -> None:
     made = write_reproducer(tmp_path, culprits, right, *defined)
     assert not made.shows
     assert "does NOT show the error" in (tmp_path / "README.md").read_text()
+
+
+def test_a_step_that_is_off_as_a_whole_is_shrunk(tmp_path) -> None:
+    made = write_whole_reproducer(
+        tmp_path, "relu1, backward", (Party("phase2", meant("small")), fused_pool()), "phase3"
+    )
+    assert made.shows, made.output
+    assert "phase3  OFF    4.50e-01" in made.output  # all but 0.55 of what a gradient was
+    network = json.loads((tmp_path / "facts.json").read_text())["network"]
+    assert len(json.loads(network)["layers"]) < len(meant("small").graph.spec.layers)
 
 
 def test_the_command_names_the_pool_and_leaves_a_folder_and_dumps(tmp_path) -> None:

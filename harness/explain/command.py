@@ -103,7 +103,7 @@ def explain_command(
     from harness.explain.fed import meant_for, parties_for
     from harness.explain.locate import define, locate
     from harness.explain.report import Report, exit_code, render
-    from harness.explain.reproducer import write_reproducer
+    from harness.explain.reproducer import write_reproducer, write_whole_reproducer
     from harness.oracle.cases import find_case
     from harness.spec import DType
 
@@ -116,7 +116,12 @@ def explain_command(
     location = locate(*parties, step, dtypes, defined)
     place = out / f"{case.name}.step{step}.{profile}"
     dumped = write_dumps(place, parties, dtypes[-1], defined[1]) if dump else ()
-    made = write_reproducer(place / "reproducer", location.culprits, parties, *defined) if location.culprits else None
+    made = None
+    if location.culprits:
+        made = write_reproducer(place / "reproducer", location.culprits, parties, *defined)
+    elif location.layer:
+        where = f"{location.layer}, {location.direction}"
+        made = write_whole_reproducer(place / "reproducer", where, parties, location.side)
     click.echo(render(Report(location, meant, step, profile, dumped, made), form), nl=False)
     sys.exit(exit_code(location))
 

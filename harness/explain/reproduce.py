@@ -1,4 +1,4 @@
-"""Runs one piece of a training step on both compilers and compares it with the definition's results.
+"""Runs a training step, or one piece of it, on both compilers and compares it with the definition's results.
 
     python run.py
 
@@ -45,6 +45,16 @@ def run_phase2(facts: dict[str, Any], inputs: dict[str, Any]) -> list[Any]:
         grads = {name: inputs[f"{name}.grad"] for name in facts["params"]}
         params, kept = jax.jit(space["update"])(named("params"), slots, grads, inputs["lr"], inputs["t"])
         return [*params.values(), *(kept[slot][name] for slot in space["SLOTS"] for name in facts["params"])]
+    if facts["piece"] == "step":
+        slots = {slot: {name: inputs[f"{name}.{slot}"] for name in facts["params"]} for slot in space["SLOTS"]}
+        fed = [
+            named("params"),
+            slots,
+            statistics(facts, inputs),
+            *(inputs[name] for name in ("x", "labels", "lr", "t")),
+        ]
+        loss, *_, found = space["train_step"](*fed)
+        return [loss, *(found[name] for name in facts["params"])]
 
     def layer(params: Any, *xs: Any) -> Any:
         return space["layer"](params, statistics(facts, inputs), *xs, inputs["t"])
@@ -73,8 +83,9 @@ def run_phase3(facts: dict[str, Any], inputs: dict[str, Any]) -> list[Any]:
         module = rt.VmModule.copy_buffer(context.instance, made.read_bytes())
         context.add_vm_module(module)
         given = inputs | statistics(facts, inputs)
-        results = context.modules[module.name]["main"](*(given[name] for name in facts["arguments"]))
-    return [np.asarray(x) for x in (results if isinstance(results, list | tuple) else [results])]
+        results = context.modules[module.name][facts["function"]](*(given[name] for name in facts["arguments"]))
+    found = [np.asarray(x) for x in (results if isinstance(results, list | tuple) else [results])]
+    return found[:1] + found[len(found) - len(facts["results"]) + 1 :]  # a step gives its new state in between
 
 
 def errors(facts: dict[str, Any], found: list[Any], expected: dict[str, Any]) -> Iterator[tuple[str, float]]:

@@ -20,8 +20,10 @@ from harness.explain import reproduce
 from harness.explain.definition import DefinedStep, Definition
 from harness.explain.local_test import Finding, piece_of
 from harness.explain.party import Party
-from harness.explain.piece import Measured, Piece
-from harness.sides import Tensors
+from harness.explain.piece import LIMIT_F64, Measured, Piece
+from harness.explain.smaller import shrink
+from harness.explain.whole import scales
+from harness.sides import Phase2, Phase3, Tensors
 
 TIMEOUT_S = 600.0
 
@@ -56,8 +58,61 @@ def write_reproducer(
     _save(folder / "expected.safetensors", dict(zip(_results(piece), measured.right, strict=True)))
     (folder / "facts.json").write_text(json.dumps(_facts(piece, measured), indent=2) + "\n")
     shutil.copyfile(reproduce.__file__, folder / "run.py")
-    shows, output = _run(folder, {f.side for f in alike})
-    (folder / "README.md").write_text(_readme(first, sorted({f.side for f in alike}), shows, output))
+    where = first.layer if first.layer == first.direction else f"{first.layer}, {first.direction}"
+    return _finished(folder, where, {f.side for f in alike}, "One piece of a training step", first.dtype)
+
+
+def write_whole_reproducer(folder: Path, where: str, parties: Sequence[Party], side: str) -> Reproducer:
+    """The same of a step that is off as a whole: the first step in f64 of the smallest network that shows it.
+
+    Raises: OSError when the folder cannot be written.
+    """
+    smallest, truth = shrink(next(party for party in parties if party.pipeline == side))
+    (other,) = (party for party in parties if party.pipeline != side)
+    with other.rules.installed():
+        beside = Party(other.pipeline, smallest.meant, conventions=other.conventions)
+    sides = {party.pipeline: party.sides["f64"] for party in (smallest, beside)}
+    phase2, phase3, names = sides["phase2"], sides["phase3"], list(truth.params)
+    assert isinstance(phase2, Phase2)
+    assert isinstance(phase3, Phase3)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "phase2.py").write_text(phase2.source)
+    (folder / "phase3.mlir").write_text(phase3.text)
+    batch = {"x": truth.batch.x.astype(np.float64), "labels": truth.batch.labels}
+    scalars = {"lr": np.array(truth.rate), "t": np.array(1.0)}
+    _save(folder / "inputs.safetensors", truth.params | truth.slots | batch | scalars)
+    right = {"loss": np.array(truth.loss)} | {f"gradient of {name}": truth.grads[name] for name in names}
+    _save(folder / "expected.safetensors", right)
+    stats = {s.name: s.shape for s in smallest.meant.graph.states}
+    facts = {
+        "piece": "step",
+        "function": "train_step",
+        "network": smallest.meant.graph.spec.canonical_json(),
+        "dtype": "f64",
+        "params": names,
+        "stats": stats,
+        "arguments": [*names, *truth.slots, *stats, "x", "labels", "lr", "t"],
+        "results": list(right),
+        "scales": dict(zip(right, scales(truth), strict=True)),
+        "allowed": LIMIT_F64,
+        "compile_flags": BACKENDS["cpu"].compile_flags(),
+    }
+    (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+    shutil.copyfile(reproduce.__file__, folder / "run.py")
+    return _finished(folder, where, {side}, "The first step of the smallest network that shows it", "f64")
+
+
+def _finished(folder: Path, where: str, sides: set[str], what: str, dtype: str) -> Reproducer:
+    """Run the folder and write its README."""
+    shows, output = _run(folder, sides)
+    verified = "It was run and shows the error" if shows else "It was run and does NOT show the error"
+    printed = "".join(f"    {line}\n" for line in output.splitlines())
+    (folder / "README.md").write_text(
+        f"# {where}: off on {' and '.join(sorted(sides))}, in {dtype}\n\n"
+        f"{what}, in both programs, with its inputs and the right results in f64.\n\n"
+        "    python run.py\n\n"
+        f"needs jax, iree-base-compiler, iree-base-runtime, numpy and safetensors. {verified}:\n\n{printed}"
+    )
     return Reproducer(folder, shows, output)
 
 
@@ -86,6 +141,7 @@ def _facts(piece: Piece, measured: Measured) -> dict[str, object]:
     }[piece.kind]
     return {
         "piece": piece.kind,
+        "function": "main",
         "layer": piece.layer,
         "dtype": measured.dtype,
         "params": piece.params,
@@ -120,18 +176,6 @@ def _run(folder: Path, sides: set[str]) -> tuple[bool, str]:
     )
     off = {line.split()[0] for line in done.stdout.splitlines() if " OFF " in line}
     return done.returncode == 1 and off == sides, done.stdout + done.stderr
-
-
-def _readme(first: Finding, sides: Sequence[str], shows: bool, output: str) -> str:
-    where = first.layer if first.layer == first.direction else f"{first.layer}, {first.direction}"
-    verified = "It was run and shows the error" if shows else "It was run and does NOT show the error"
-    printed = "".join(f"    {line}\n" for line in output.splitlines())
-    return (
-        f"# {where}: off on {' and '.join(sides)}, in {first.dtype}\n\n"
-        "One piece of a training step, in both programs, with its inputs and the right results in f64.\n\n"
-        "    python run.py\n\n"
-        f"needs jax, iree-base-compiler, iree-base-runtime, numpy and safetensors. {verified}:\n\n{printed}"
-    )
 
 
 def _save(path: Path, tensors: Tensors) -> None:

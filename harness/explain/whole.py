@@ -46,11 +46,17 @@ def worst_of(found: Step, truth: DefinedStep) -> Off:
 
 
 def _all_off(found: Step, truth: DefinedStep) -> Iterator[Off]:
-    yield Off("loss", relative(abs(found.loss - truth.loss), abs(truth.loss)))
-    total = norm(np.array([norm(g) for g in truth.grads.values()]))
-    floor = _FLOOR * total / len(truth.grads) ** 0.5
-    for name, right in truth.grads.items():
-        yield Off(f"gradient of {name}", relative(norm(found.grads[name] - right), max(norm(right), floor)))
+    of_loss, *of_grads = scales(truth)
+    yield Off("loss", relative(abs(found.loss - truth.loss), of_loss))
+    for (name, right), scale in zip(truth.grads.items(), of_grads, strict=True):
+        yield Off(f"gradient of {name}", relative(norm(found.grads[name] - right), scale))
+
+
+def scales(truth: DefinedStep) -> list[float]:
+    """Of errors of the loss and of every gradient, which all have the same floor."""
+    norms = [norm(g) for g in truth.grads.values()]
+    floor = _FLOOR * norm(np.array(norms)) / len(norms) ** 0.5
+    return [abs(truth.loss), *(max(own, floor) for own in norms)]
 
 
 def first_off(found: Tapped, truth: DefinedStep) -> tuple[str, str, float] | None:
