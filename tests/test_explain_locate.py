@@ -25,7 +25,7 @@ from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
 from harness.rules import Rule, RuleTable
 from harness.shapes import infer_shapes
-from harness.sides import Batch, Phase2, Phase3
+from harness.sides import Batch, Phase2, Phase3, Step
 from harness.spec import Conventions
 from tests.programs import drawn
 from tests.test_networks import config, network
@@ -223,6 +223,29 @@ def test_taps_change_no_loss_and_show_what_the_definition_has() -> None:
         assert tapped.step.loss == plain.loss
         assert list(tapped.values) == list(tapped.cotangents) == [node.name for node in NETWORKS["small"].nodes]
         assert first_off(tapped, truth) is None
+
+
+def test_an_update_that_does_not_follow_from_its_gradient_is_named() -> None:
+    right, wrong = pair("small")
+    side = wrong.sides["f64"]
+    train = side.train
+
+    def stale(*fed: Any) -> list[Step]:
+        steps = train(*fed)
+        before = dict(zip(side.names, side.split(side.initial()), strict=True))
+        return [dataclasses.replace(s, params=s.params | {"dense1.w": before["dense1.w"]}) for s in steps]
+
+    side.train = stale
+    found = locate(right, wrong)
+    assert (found.fault, found.layer, found.side) == ("optimizer", "optimizer", "phase3")
+    assert "phase3: the update of dense1.w is off by" in found.evidence[-1]
+
+
+def test_nothing_is_held_to_a_definition_that_is_not_finite() -> None:
+    definition, truth = define(meant("small"), 1)
+    found = locate(*pair("small"), defined=(definition, dataclasses.replace(truth, loss=float("nan"))))
+    assert (found.fault, found.conclusive) == (None, False)
+    assert "so nothing can be held to it" in found.evidence[-1]
 
 
 def unless_fenced(rule: Rule) -> Rule:

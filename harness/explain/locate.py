@@ -1,5 +1,6 @@
 """From two parties to the place where they part."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,7 +13,7 @@ from harness.explain.local_test import Finding, try_pieces
 from harness.explain.party import DTYPES, Meant, Party, initial
 from harness.explain.piece import LIMIT_F64
 from harness.explain.schedule import defined_rate
-from harness.explain.whole import first_off, healing_fence, run_plain, run_tapped, worst_of
+from harness.explain.whole import first_off, healing_fence, run_plain, run_tapped, worst_move, worst_of
 from harness.spec import DType
 
 Fault = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics"]
@@ -57,12 +58,15 @@ def locate(
         if found is not None:
             return found
     definition, truth = define(a.meant, step) if defined is None else defined
+    if not math.isfinite(truth.loss):
+        said.append(f"definition: the loss of step {truth.t} is {truth.loss}, so nothing can be held to it.")
+        return Location(None, evidence=tuple(said), conclusive=False)
     for dtype in dtypes:
         found = _look_at_pieces(parties, definition, truth, dtype, said)
         if found is not None:
             return found
         if dtype == "f64":
-            found = _look_at_whole(parties, truth, said)
+            found = _look_at_whole(parties, definition, truth, said)
             if found is not None:
                 return found
     return Location(None, evidence=tuple(said))
@@ -72,7 +76,8 @@ def define(meant: Meant, step: int) -> tuple[Definition, DefinedStep]:
     """The definition of a network, and its own step of that number from the initial parameters."""
     definition = Definition(meant.graph, meant.config)
     rates = [float(defined_rate(meant.config, t, meant.steps_per_epoch)) for t in range(1, step + 1)]
-    return definition, definition.steps(meant.batches[:step], rates, initial(meant))[-1]
+    with np.errstate(all="ignore"):  # a step that overflows is found to be not finite, and said to be
+        return definition, definition.steps(meant.batches[:step], rates, initial(meant))[-1]
 
 
 def _look_at_data(parties: Sequence[Party], said: list[str]) -> Location | None:
@@ -137,12 +142,19 @@ def _look_at_pieces(
     return Location(fault, first.layer, first.direction, side, tuple(said), tuple(found))
 
 
-def _look_at_whole(parties: Sequence[Party], truth: DefinedStep, said: list[str]) -> Location | None:
+def _look_at_whole(
+    parties: Sequence[Party], definition: Definition, truth: DefinedStep, said: list[str]
+) -> Location | None:
     """The whole step as it runs in training; where one is off, with taps and with fences."""
     for party in parties:
-        found = worst_of(run_plain(party, party.sides["f64"], "f64", truth.t)[-1], truth)
+        step = run_plain(party, party.sides["f64"], "f64", truth.t)[-1]
+        found = worst_of(step, truth)
         if found.error <= LIMIT_F64:
-            continue
+            moved = worst_move(step, definition, truth) if truth.t == 1 else found
+            if moved.error <= LIMIT_F64:
+                continue
+            said.append(f"whole step in f64: {party.pipeline}: the {moved.tensor} is off by {moved.error:.2e}.")
+            return Location("optimizer", "optimizer", "optimizer", party.pipeline, tuple(said))
         said.append(f"whole step in f64: {party.pipeline}: the {found.tensor} is off by {found.error:.2e}.")
         tapped = run_tapped(party, "f64", truth.t)
         direction: Fault = "forward" if found.tensor == "loss" else "backward"
@@ -161,5 +173,6 @@ def _look_at_whole(parties: Sequence[Party], truth: DefinedStep, said: list[str]
         if boundary is not None:
             return Location(direction, boundary[0], direction, party.pipeline, tuple(said))
         return Location(None, evidence=tuple(said), conclusive=False)
-    said.append("whole step in f64: the loss and every gradient of both are right.")
+    moves = " and update" if truth.t == 1 else ""
+    said.append(f"whole step in f64: the loss and every gradient{moves} of both are right.")
     return None

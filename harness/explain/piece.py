@@ -168,8 +168,10 @@ def _as(dtype: DType, x: Array) -> Array:
 
 
 def norm(x: Array) -> float:
-    """Euclidean norm of a whole tensor."""
-    return float(np.linalg.norm(np.asarray(x, np.float64).ravel()))
+    """Euclidean norm of a whole tensor, also where squares would overflow."""
+    flat = np.asarray(x, np.float64).ravel()
+    largest = float(np.abs(flat).max(initial=0.0))
+    return largest * float(np.linalg.norm(flat / largest)) if 0 < largest < math.inf else largest
 
 
 def relative(error: float, scale: float) -> float:

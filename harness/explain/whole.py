@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.explain.definition import DefinedStep
+from harness.explain.definition import DefinedStep, Definition
 from harness.explain.party import Party
 from harness.explain.piece import LIMIT_F64, norm, relative
 from harness.sides import Batch, Side, Step, Tapped
@@ -41,8 +41,18 @@ def run_tapped(party: Party, dtype: DType, step: int) -> Tapped:
 
 
 def worst_of(found: Step, truth: DefinedStep) -> Off:
-    """The loss, the gradient or the new parameter that is furthest off."""
+    """The loss or the gradient that is furthest off."""
     return max(_all_off(found, truth), key=lambda off: off.error)
+
+
+def worst_move(found: Step, definition: Definition, truth: DefinedStep) -> Off:
+    """The parameter whose first move is furthest from what the definition makes of the side's own gradients."""
+    moved, _ = definition.update(truth.params, truth.slots, found.grads, truth.rate, truth.t)
+    offs = []
+    for name, before in truth.params.items():
+        scale = norm(moved[name] - before) + 1e-6 * norm(before)
+        offs.append(Off(f"update of {name}", relative(norm(found.params[name] - moved[name]), scale)))
+    return max(offs, key=lambda off: off.error)
 
 
 def _all_off(found: Step, truth: DefinedStep) -> Iterator[Off]:
