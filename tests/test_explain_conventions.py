@@ -14,6 +14,7 @@ from harness import rules
 from harness.cli import main
 from harness.data.dataset import read_data, resolve_data
 from harness.data.feed import Feed
+from harness.emit.header import header_facts
 from harness.explain import conventions
 from harness.explain.against import explain_against
 from harness.explain.conventions import search
@@ -34,7 +35,7 @@ from harness.oracle.cases import find_case
 from harness.shapes import Graph, infer_shapes
 from harness.sides import Batch, Phase2, Phase3, Side, recorded
 from harness.spec import Conventions, DType, TrainConfig
-from harness.trace import Trace
+from harness.trace import StepLine, Trace, TraceHeader
 from tests.test_networks import config, network
 
 TRAIN = config(cosine=True, warmup_epochs=1, label_smoothing=0.1)
@@ -71,6 +72,23 @@ def run(side: type[Side], graph: Graph, train: TrainConfig, *switches: Switch, d
     batches = [given.batch(t) for t in range(1, STEPS + 1)]
     rates = program.rates(STEPS, 5)
     return recorded(program, program.train(batches, rates), batches, rates, steps_per_epoch=5).trace
+
+
+def tried(trials: Trials, *switches: Switch) -> Trace:
+    """B: what a trial of phase 2 says, with programs that are compiled already."""
+    read = {r.place: r.values for r in trials.run(frozenset(switches), STEPS, lambda t: True)}
+    norms = [
+        {f"{kind}_norms": dict(zip(trials.names, read[t, kind].tolist(), strict=True)) for kind in ("grad", "update")}
+        for t in range(1, STEPS + 1)
+    ]
+    losses = np.concatenate([read[t, "loss"] for t in range(1, STEPS + 1)])
+    lines = {
+        t: StepLine(kind="step", step=t, epoch=0, loss=float(losses[t - 1]), lr=0.0, **norms[t - 1])
+        for t in range(1, STEPS + 1)
+    }
+    header = header_facts(trials.graph, trials.config, trials.dtype, Conventions(), "phase2")
+    zeros = np.zeros(STEPS)
+    return Trace("b", msgspec.convert(header, TraceHeader), zeros.astype(int), losses, zeros, lines=lines)
 
 
 def without_norms(trace: Trace) -> Trace:
@@ -115,10 +133,23 @@ def test_switches_that_concern_nothing_are_not_tried() -> None:
     assert "padding=symmetric" not in map(str, switches_of(square, TRAIN))
 
 
+def test_a_trial_is_phase_2() -> None:
+    """Its three programs give what the training step of the script gives."""
+    both = [BY_NAME["weight_decay=coupled"], BY_NAME["label_smoothing=0.0"]]
+    whole = run(Phase2, VECTORS, TRAIN, *both)
+    parts = tried(Trials(VECTORS, TRAIN, "f64", fed(VECTORS, TRAIN)), *both)
+    np.testing.assert_allclose(parts.loss, whole.loss, rtol=1e-12)
+    for t in range(1, STEPS + 1):
+        for norms in ("grad_norms", "update_norms"):
+            mine, theirs = (getattr(trace.lines[t], norms) for trace in (parts, whole))
+            assert mine == pytest.approx(theirs, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_each_planted_switch_is_named_in_f64(name: str, find) -> None:
     graph = HOME.get(BY_NAME[name].name, VECTORS)
-    found = find(graph, TRAIN, run(Phase2, graph, TRAIN, BY_NAME[name]))
+    trials = conventions.Trials(graph, TRAIN, "f64", fed(graph, TRAIN))
+    found = find(graph, TRAIN, tried(trials, BY_NAME[name]))
     assert (named(found), len(found.closing), found.exit_code) == ({name}, 1, 1)
     assert found.sentence().startswith(f"phase 2 with {phrase([BY_NAME[name]])} reproduces B ")
 
