@@ -1,18 +1,27 @@
 """The corpus of planted faults: each reaches its side, there alone, and nothing of it stays behind."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from harness import rules
 from harness.power.cases import CASES
-from harness.power.fault import SIDES, Fault
+from harness.power.fault import SIDES, Fault, Pipeline
 from harness.power.faults import FAULTS
 from harness.power.networks import NETWORKS, STEPS, draw_feed
+from harness.power.pairs import DTYPES
 from harness.rules import RuleTable
 from harness.sides import Phase2, Side
+from harness.spec import DType
 
 TABLES = [table for table in vars(rules).values() if isinstance(table, RuleTable)]
-RIGHT = {(name, side): SIDES[side](one.graph(), one.config, "f32") for name, one in NETWORKS.items() for side in SIDES}
+
+
+@cache
+def right_side(network: str, pipeline: Pipeline, dtype: DType) -> Side:
+    one = NETWORKS[network]
+    return SIDES[pipeline](one.graph(), one.config, dtype)
 
 
 def registered() -> list[dict[type, rules.Rule]]:
@@ -58,10 +67,8 @@ def test_a_fault_changes_its_side_and_no_other(fault: Fault) -> None:
     for pipeline in fault.plants:
         # What is a fault of one precision alone is none in the other.
         changed = []
-        for dtype in ("f32", "f64"):
-            right = RIGHT[network, pipeline] if dtype == "f32" else None
-            side = fault.make(pipeline, network, dtype)
-            right = right or SIDES[pipeline](NETWORKS[network].graph(), NETWORKS[network].config, dtype)
+        for dtype in DTYPES:
+            side, right = fault.make(pipeline, network, dtype), right_side(network, pipeline, dtype)
             changed.append(is_changed(fault, side, right, network))
             if changed[-1]:
                 break
