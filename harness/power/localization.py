@@ -76,6 +76,8 @@ def _wrong(fault: Fault, pipeline: Pipeline, network: str) -> Party:
     spoiled = replace(meant, config=plant.config(meant.config))
     with fault.planted(pipeline, network):
         party = Party(pipeline, spoiled, conventions=plant.conventions, batches=_batches(feed))
+    for side in party.sides.values():
+        plant.made(side)
     party.rates = [float(rate) for rate in feed.rates(party.sides["f64"])]
     return party
 
