@@ -1,19 +1,25 @@
 """What two traces say beside the loss: the norms of every parameter's gradient and update, step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.trace import Floats, Number, StepLine, Trace
+from harness.trace import Floats, Number, Trace
 
 LOSS, GRAD, UPDATE = "loss", "grad:", "update:"
 _FLOOR = 1e-3
+_KINDS = {"grad_norms": GRAD, "update_norms": UPDATE}
+_WORDS = {GRAD: "norms of gradients", UPDATE: "norms of updates"}
+Norms = Mapping[str, Number]
 
 
 @dataclass(frozen=True)
 class Channels:
-    """The channels that both traces have at some steps: `loss`, then `grad:NAME`, then `update:NAME`.
+    """The channels of two traces at some steps: `loss`, then `grad:NAME`, then `update:NAME`.
+
+    Where a side lacks a norm at a step there is nothing to compare, and both are 0. `missing`: what that is, in words.
+    `unmatched`: norms of parameters that one side has at a step and the other, which has others there, lacks.
 
     Shapes: a, b, scale (steps, channels). Units: those of the loss, gradients and parameters.
     """
@@ -23,6 +29,8 @@ class Channels:
     a: Floats = field(repr=False)
     b: Floats = field(repr=False)
     scale: Floats = field(repr=False)
+    missing: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
     @property
     def relative(self) -> Floats:
@@ -33,28 +41,30 @@ class Channels:
 
 
 def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
-    """The channels that both traces have at every one of the steps; the loss alone where they carry no norms.
+    """What both traces have at the steps; the loss alone where they carry no norms.
 
     `scale` is the larger of the two sides. Norms have a floor of 1e-3 of all norms of their kind by the root of their
     number, since some gradients are exactly zero and only rounding is left of them.
     """
-    kinds = [kind for kind in ("grad_norms", "update_norms") if _everywhere(a, b, steps, kind)]
     names, columns = [LOSS], [_loss(a, b, steps)]
-    for kind in kinds:
-        first = _norms(a, steps[0], kind)
-        shared = [name for name in first if all(name in _norms(t, step, kind) for t in (a, b) for step in steps)]
+    missing: list[str] = []
+    unmatched: list[str] = []
+    for kind, prefix in _KINDS.items():
+        left, right = ([_norms(t, step, kind) for step in steps] for t in (a, b))
+        missing += _missing(prefix, steps, left, right)
+        unmatched += _unmatched(prefix, steps, left, right)
+        shared = _in_order(left, right)
         if not shared:
             continue
-        if shared != [name for name in _norms(b, steps[0], kind) if name in shared]:
-            shared.sort()  # neither side's order comes first
-        sides = [np.array([[_float(_norms(t, step, kind)[name]) for name in shared] for step in steps]) for t in (a, b)]
+        sides = _columns(shared, left, right), _columns(shared, right, left)
         with np.errstate(all="ignore"):
             larger = np.maximum(*map(np.abs, sides))
-            total = np.linalg.norm(larger, axis=1, keepdims=True)
+            largest = np.maximum(larger.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+            total = largest * np.linalg.norm(larger / largest, axis=1, keepdims=True)
             columns.append((*sides, np.maximum(larger, _FLOOR * total / np.sqrt(len(shared)))))
-        names += [(GRAD if kind == "grad_norms" else UPDATE) + name for name in shared]
-    left, right, scale = (np.concatenate([column[i] for column in columns], axis=1) for i in range(3))
-    return Channels(tuple(steps), tuple(names), left, right, scale)
+        names += [prefix + name for name in shared]
+    of_a, of_b, scale = (np.concatenate([column[i] for column in columns], axis=1) for i in range(3))
+    return Channels(tuple(steps), tuple(names), of_a, of_b, scale, tuple(missing), tuple(unmatched))
 
 
 def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> tuple[Floats, Floats, Floats]:
@@ -63,17 +73,39 @@ def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> tuple[Floats, Floats, Flo
     return left, right, np.maximum(np.abs(left), np.abs(right))
 
 
-def _everywhere(a: Trace, b: Trace, steps: Sequence[int], kind: str) -> bool:
-    return bool(steps) and all(
-        step in t.lines and getattr(t.lines[step], kind) is not None for t in (a, b) for step in steps
-    )
+def _norms(trace: Trace, step: int, kind: str) -> Norms:
+    return getattr(trace.lines[step], kind) or {} if step in trace.lines else {}
 
 
-def _norms(trace: Trace, step: int, kind: str) -> dict[str, Number]:
-    line: StepLine = trace.lines[step]
-    norms: dict[str, Number] = getattr(line, kind)
-    return norms
+def _in_order(left: Sequence[Norms], right: Sequence[Norms]) -> list[str]:
+    """The names that both have at some step, in their common order, or sorted: neither side's order comes first."""
+    both = {name for x, y in zip(left, right, strict=True) for name in x.keys() & y.keys()}
+    orders = [list(dict.fromkeys(name for norms in side for name in norms if name in both)) for side in (left, right)]
+    return orders[0] if orders[0] == orders[1] else sorted(both)
 
 
-def _float(value: Number) -> float:
-    return float(value)  # "NaN" and "Infinity" are numbers to Python too
+def _columns(names: Sequence[str], mine: Sequence[Norms], theirs: Sequence[Norms]) -> Floats:
+    """One row a step; "NaN" and "Infinity" are numbers to Python too."""
+    pairs = list(zip(mine, theirs, strict=True))
+    rows = [[float(x[name]) if name in x and name in y else 0.0 for name in names] for x, y in pairs]
+    return np.array(rows, np.float64).reshape(len(mine), len(names))
+
+
+def _missing(prefix: str, steps: Sequence[int], left: Sequence[Norms], right: Sequence[Norms]) -> list[str]:
+    """Steps at which only one side has norms of a kind at all."""
+    said = []
+    for name, mine, theirs in (("A", left, right), ("B", right, left)):
+        alone = [str(step) for step, x, y in zip(steps, mine, theirs, strict=True) if x and not y]
+        if alone:
+            where = "" if len(alone) == len(steps) else f" at step {', '.join(alone)}"
+            said.append(f"only {name} has {_WORDS[prefix]}{where}")
+    return said
+
+
+def _unmatched(prefix: str, steps: Sequence[int], left: Sequence[Norms], right: Sequence[Norms]) -> list[str]:
+    return [
+        f"{prefix}{name} at step {step}"
+        for step, x, y in zip(steps, left, right, strict=True)
+        if x and y
+        for name in sorted(x.keys() ^ y.keys())
+    ]

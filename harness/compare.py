@@ -1,5 +1,6 @@
 """Two recordings side by side: first whether they may be compared, then the numbers. `verdict` judges them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +19,12 @@ from harness.tolerance import (
     find_smallest,
     first_false,
 )
-from harness.trace import Floats, Trace
+from harness.trace import Floats, StepLine, Trace
 
 DEFAULT_WINDOW = 8
 # How far two learning rates may be apart, relatively, and as a part of the largest rate of the run.
 RATE_RTOL, RATE_ATOL = 1e-5, 1e-6
+COARSEST_RATE = 1e-6  # as published traces print them
 # Header keys that must not differ, beside those of `config`. A key that only one side has is unknown, not different.
 IDENTITY = (
     "netspec_name",
@@ -109,7 +111,7 @@ class Numbers:
 
     `compared`: steps compared, from 1. `judged`: how many of them are under the pointwise tolerance.
     `first_beyond`: first compared step whose loss is beyond the mode's tolerance, judged or not.
-    `nonfinite_a`, `nonfinite_b`: first step where loss or learning rate is not finite.
+    `nonfinite_a`, `nonfinite_b`: first step where loss, learning rate or a norm that was read is not finite.
     `lr_beyond`, `epoch_beyond`: first compared step whose learning rate or epoch does not agree.
     `close`: whether the loss of a step is within the mode's tolerance.
     `epochs`: empty when the two sides disagree about where epochs begin. `full`: the whole configured run was compared.
@@ -196,8 +198,8 @@ def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
 
 
 def _lr_resolution(trace: Trace, resolution: float | None) -> float:
-    """How coarsely learning rates were printed. Few rates tell little, so no coarser than the losses."""
-    return 0.0 if resolution is None else min(resolution, find_resolution(trace.lr) or 0.0)
+    """How coarsely learning rates were printed. Few tell little, so no coarser than the losses or six decimals."""
+    return 0.0 if resolution is None else min(resolution, find_resolution(trace.lr) or 0.0, COARSEST_RATE)
 
 
 def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_resolution: float) -> Numbers:
@@ -221,8 +223,8 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
         max_step=max_step,
         first_beyond=first_false(close),
         smallest=find_smallest(loss_a[:judged], loss_b[:judged], mode),
-        nonfinite_a=first_false(np.isfinite(loss_a) & np.isfinite(lr_a)),
-        nonfinite_b=first_false(np.isfinite(loss_b) & np.isfinite(lr_b)),
+        nonfinite_a=_first_nonfinite(a, loss_a, lr_a),
+        nonfinite_b=_first_nonfinite(b, loss_b, lr_b),
         lr_max=float(lr_delta[lr_max_step - 1]) if lr_max_step else None,
         lr_max_step=lr_max_step,
         lr_beyond=first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, lr_rtol)),
@@ -258,6 +260,19 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
     return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+def _first_nonfinite(trace: Trace, loss: Floats, lr: Floats) -> int | None:
+    steps = [step for step, line in trace.lines.items() if step <= len(loss) and not _finite_norms(line)]
+    of_columns = first_false(np.isfinite(loss) & np.isfinite(lr))
+    return min([*steps, *([] if of_columns is None else [of_columns])], default=None)
+
+
+def _finite_norms(line: StepLine) -> bool:
+    norms = [x for x in (line.grad_norm, line.param_norm, line.update_norm) if x is not None]
+    for of_kind in (line.grad_norms, line.param_norms, line.update_norms):
+        norms += (of_kind or {}).values()
+    return not any(isinstance(x, str) or not math.isfinite(x) for x in norms)
 
 
 def _largest(delta: Floats) -> int | None:

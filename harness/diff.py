@@ -11,7 +11,7 @@ if __name__ == "__main__":
 import click
 
 from harness.compare import Judging
-from harness.errors import TraceError
+from harness.errors import EnvelopeError, TraceError
 from harness.recording import read_recordings
 from harness.report import PairRow, exit_code, judge_recordings
 from harness.tolerance import DEFAULT_MODE, MODES
@@ -57,11 +57,15 @@ def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | No
     errors = [found for found in recordings if isinstance(found, TraceError)]
     for error in errors:
         click.echo(str(error), err=True)
-    rows = [
-        judge_recordings(a, b, judging)
-        for a, b in itertools.combinations(recordings, 2)
-        if not isinstance(a, TraceError) and not isinstance(b, TraceError)
-    ]
+    try:
+        rows = [
+            judge_recordings(a, b, judging)
+            for a, b in itertools.combinations(recordings, 2)
+            if not isinstance(a, TraceError) and not isinstance(b, TraceError)
+        ]
+    except EnvelopeError as error:
+        click.echo(str(error), err=True)
+        sys.exit(UNREADABLE)
     code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
     if rows or form == "json":
         click.echo(render(rows, form, code), nl=False)

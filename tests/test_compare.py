@@ -291,6 +291,11 @@ def test_a_learning_rate_printed_with_six_decimals_agrees_with_the_exact_one():
     assert numbers_of(compare(a, b, BITWISE)).lr_beyond == 1
 
 
+def test_rates_are_never_taken_to_be_printed_so_coarsely_that_they_mean_nothing():
+    losses = [2.42, 2.015, 1.766]
+    assert numbers_of(compare(recording(losses, lr=0.001), recording(losses, lr=0.003))).lr_beyond == 1
+
+
 # ---- laws
 
 any_loss = st.sampled_from([0.0, 1e-6, 0.5, 0.50001, 0.5005, 0.51, 0.6, 2.0, math.nan, math.inf])

@@ -19,7 +19,7 @@ from harness.envelope.build import build_envelope, pooled
 from harness.envelope.command import render
 from harness.envelope.envelope import EPSILON, Envelope, read_envelope, write_envelope
 from harness.envelope.fed import Fed
-from harness.envelope.find import SHIPPED, find_envelope, keep_envelope
+from harness.envelope.find import SHIPPED, find_envelope, find_shared_envelope, keep_envelope
 from harness.envelope.growth import measure_growth
 from harness.envelope.members import BUILDERS, Members, moved
 from harness.envelope.plan import BUDGET, Member, make_plan
@@ -262,9 +262,26 @@ def test_an_envelope_of_another_run_is_not(tmp_path: Path, envelope: Envelope, c
     assert find_envelope(header(envelope, **changes), tmp_path) is None
 
 
-def test_what_cannot_be_read_in_the_cache_counts_as_absent(tmp_path: Path, envelope: Envelope) -> None:
-    keep_envelope(envelope, tmp_path).write_text("{")
-    assert find_envelope(header(envelope), tmp_path) is None
+@pytest.mark.parametrize(
+    "damage", [{"horizon": 0}, {"spreads": [[1e300]], "channels": ["loss"]}, {"channels": []}, None]
+)
+def test_a_damaged_file_is_said_and_never_taken_for_none(
+    tmp_path: Path, envelope: Envelope, damage: dict | None
+) -> None:
+    path = keep_envelope(envelope, tmp_path)
+    text = json.dumps(json.loads(path.read_text()) | damage) if damage is not None else "{"
+    path.write_text(text)
+    with pytest.raises(EnvelopeError, match=r"Build it again with `harness envelope`\."):
+        find_envelope(header(envelope), tmp_path)
+
+
+def test_the_envelope_of_a_pair_holds_for_both_whichever_comes_first(tmp_path: Path, envelope: Envelope) -> None:
+    other = msgspec.structs.replace(envelope, init_seed=43, init_sha256="ab")
+    for one in (envelope, other):
+        keep_envelope(one, tmp_path)
+    told = header(other)
+    untold = msgspec.structs.replace(told, init_sha256=None)
+    assert find_shared_envelope(told, untold, tmp_path) == find_shared_envelope(untold, told, tmp_path) == other
 
 
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])

@@ -1,11 +1,14 @@
 """The precision ladder: what f64 shows decides, and names the kind of fault by the first channel that differs."""
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from sample_traces import recording
 
+from harness.channels import shared_channels
 from harness.compare import compare
 from harness.manifest import Manifest
 from harness.recording import Recording
@@ -141,3 +144,47 @@ def test_traces_without_norms_are_compared_by_their_losses() -> None:
     a, b = (recording(losses, dtype="f64") for losses in (LOSSES, [2.0, 1.5, 1.2501]))
     found = judge(compare(a, b))
     assert (found.gate, found.fault, found.place) == ("ladder", "backward", "step 3, loss")
+
+
+def without(side: Recording, kind: str, steps: tuple[int, ...], names: tuple[str, ...] = ()) -> Recording:
+    """The side without norms of a kind at some steps, or without those of some parameters."""
+    lines = dict(side.trace.lines)
+    for step in steps:
+        norms = getattr(lines[step], kind)
+        kept = {name: x for name, x in norms.items() if name not in names} if names else None
+        lines[step] = msgspec.structs.replace(lines[step], **{kind: kept})
+    return replace(side, trace=replace(side.trace, lines=lines))
+
+
+def test_norms_that_lack_at_one_step_are_judged_at_the_others() -> None:
+    doubled = rung(changes={("grad_norms", "w", 1): 2.0})
+    found = climb(without(doubled, "grad_norms", (3,)))
+    assert (found.gate, found.fault, found.place) == ("ladder", "backward", "step 1, gradient of w")
+    found = climb(without(rung(), "grad_norms", (3,)))
+    assert found.status == "PASS"
+    assert "only A has norms of gradients at step 3" in line_of(found)
+
+
+def test_norms_that_only_one_side_has_of_a_parameter_are_no_pass() -> None:
+    found = climb(without(rung(), "update_norms", (2,), ("b",)))
+    assert (found.status, found.gate) == ("INCONCLUSIVE", "ladder")
+    assert "only one side has update:b at step 2" in line_of(found)
+    doubled = rung(changes={("update_norms", "w", 3): 2.0})
+    assert climb(without(doubled, "update_norms", (2,), ("b",))).fault == "optimizer"
+
+
+def test_a_loss_alone_at_step_1_is_no_rung() -> None:
+    a, b = recording(LOSSES[:1], dtype="f64"), recording(LOSSES[:1], dtype="f64")
+    assert "ladder" in judge(compare(a, b)).unreached
+
+
+def test_one_side_that_does_not_tell_its_precision_does_not_take_the_ladder_away() -> None:
+    other = rung(changes={("grad_norms", "w", 1): 1.01})
+    untold = replace(other, trace=replace(other.trace, header=msgspec.structs.replace(other.trace.header, dtype=None)))
+    assert judge(compare(rung(), untold)).fault == judge(compare(untold, rung())).fault == "backward"
+
+
+def test_an_enormous_norm_does_not_overflow_what_others_are_held_to() -> None:
+    norms = {"grad_norms": {"w": [1.0], "huge": [1e300]}}
+    channels = shared_channels(*(recording([2.0], norms=norms).trace for _ in "ab"), [1])
+    assert np.isfinite(channels.scale).all()

@@ -68,6 +68,19 @@ def test_nan_and_infinity_fail_on_one_side_and_on_both(odd, mode):
     assert (found.status, found.gate, found.place) == ("FAIL", "finite", "step 1")
 
 
+@pytest.mark.parametrize("kind", ["grad_norms", "param_norms", "update_norms"])
+def test_a_norm_that_is_not_finite_fails_even_on_both_sides(kind):
+    odd = recording([1.0] * 3, norms={kind: {"w": [1.0, math.inf, 1.0]}})
+    found = judged(odd, odd)
+    assert (found.status, found.gate, found.place) == ("FAIL", "finite", "step 2")
+
+
+def test_a_start_that_nothing_tells_is_said():
+    line = of([1.0], [1.0]).evidence[0].line
+    assert line.endswith("neither has init_sha256 and data_sha256: that they start alike is not known.")
+    assert "not known" not in of([1.0], [1.0], init_sha256="aa", data_sha256="bb").evidence[0].line
+
+
 def test_nan_past_the_window_fails_too():
     a = np.ones(50)
     a[40] = math.nan
@@ -127,7 +140,7 @@ def test_unknown_keys_are_said():
     found = judged(recording([1.0], netspec_hash="ab"), recording([1.0], dtype="f32"))
     line = found.evidence[0].line
     assert found.status == "PASS"
-    assert "unknown because only A has it: netspec_hash; unknown because only B has it: dtype." in line
+    assert "unknown because only A has it: netspec_hash; unknown because only B has it: dtype;" in line
 
 
 def test_conventions_are_said_and_decide_nothing():

@@ -106,4 +106,10 @@ def read_envelope(path: Path) -> Envelope:
     rows = {len(row) for row in envelope.spreads}
     if envelope.format != FORMAT or rows != {len(envelope.channels)}:
         raise EnvelopeError(f"{path}: an envelope of another format. Build it again with `harness envelope`.")
+    spread, horizon = envelope.spread, envelope.horizon
+    sound = np.isfinite(spread).all() and (spread > 0).all() and (spread < 1e3).all() and "loss" in envelope.channels
+    if not sound or (horizon is not None and horizon < 1):
+        raise EnvelopeError(
+            f"{path}: its spreads or its horizon make no sense. Build it again with `harness envelope`."
+        )
     return envelope

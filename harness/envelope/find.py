@@ -17,22 +17,23 @@ SHIPPED = Path(__file__).with_name("shipped")
 def find_envelope(header: TraceHeader, cache: Path | None = None) -> Envelope | None:
     """The envelope of the run that the header describes, None when there is none.
 
-    A header that does not tell its initial parameters is taken to have those of the usual seed. A file of the cache
-    that cannot be read counts as absent: whoever builds the envelope again replaces it.
+    A header that does not tell its initial parameters is taken to have those of the usual seed.
 
     `cache`: the folder of those built here, that of `harness envelope` by default.
+
+    Raises: EnvelopeError for a file that is damaged: without it a pair would be judged less strictly, unnoticed.
     """
-    for folder in (SHIPPED, envelope_folder() if cache is None else cache):
-        found = [envelope for envelope in _read_all(folder, header.netspec_name) if envelope.holds_for(header)]
-        if found:
-            return min(found, key=lambda envelope: envelope.init_seed != DEFAULT_INIT_SEED)
-    return None
+    return find_shared_envelope(header, header, cache)
 
 
 def find_shared_envelope(a: TraceHeader, b: TraceHeader, cache: Path | None = None) -> Envelope | None:
-    """The envelope of the run that both headers describe, None when there is none. `cache`: as for `find_envelope`."""
-    found = find_envelope(a, cache)
-    return found if found is not None and found.holds_for(b) else None
+    """The envelope of the run that both headers describe. `cache`, and what is raised: as for `find_envelope`."""
+    for folder in (SHIPPED, envelope_folder() if cache is None else cache):
+        read = _read_all(folder, a.netspec_name)
+        found = [envelope for envelope in read if envelope.holds_for(a) and envelope.holds_for(b)]
+        if found:
+            return min(found, key=lambda envelope: envelope.init_seed != DEFAULT_INIT_SEED)
+    return None
 
 
 def keep_envelope(envelope: Envelope, cache: Path | None = None) -> Path:
@@ -82,8 +83,8 @@ def _read_all(folder: Path, netspec_name: str) -> Iterator[Envelope]:
     for path in sorted(folder.glob(f"{_slug(netspec_name)}-*.json")):
         try:
             yield read_envelope(path)
-        except (OSError, EnvelopeError):
-            continue
+        except OSError as error:
+            raise EnvelopeError(f"{path}: cannot be read: {error.strerror or error}. Remove it.") from None
 
 
 def _slug(name: str) -> str:

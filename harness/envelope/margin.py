@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from harness.errors import EnvelopeError
+
 DEFAULT_RATE = 0.005
 MARGIN_FILE = Path(__file__).with_name("margin.json")
 
@@ -40,5 +42,11 @@ class Margin(msgspec.Struct, kw_only=True, frozen=True):
 
 @cache
 def fitted_margin() -> Margin:
-    """The margin that `harness envelope --fit` found and this package ships."""
-    return msgspec.json.decode(MARGIN_FILE.read_bytes(), type=Margin)
+    """The margin that `harness envelope --fit` found and this package ships. Raises: EnvelopeError if it is damaged."""
+    try:
+        margin = msgspec.json.decode(MARGIN_FILE.read_bytes(), type=Margin)
+    except (OSError, msgspec.DecodeError) as error:
+        raise EnvelopeError(f"{MARGIN_FILE}: not a margin: {error}. Install the package again.") from None
+    if not (margin.threshold > 0 and 0 < margin.exceeding < 1 and margin.scale > 0 and margin.shape != 0):
+        raise EnvelopeError(f"{MARGIN_FILE}: its numbers are of no tail. Install the package again.")
+    return margin

@@ -56,7 +56,7 @@ def judge(
     `ladder`: the same pair in f64, or why there is none though it was tried. A pair in f64 is its own.
     `envelope`, `false_positive_rate`: see `Case`.
     """
-    if ladder is None and all(side.trace.header.dtype == "f64" for side in (comparison.a, comparison.b)):
+    if ladder is None and {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None} == {"f64"}:
         ladder = comparison
     case = Case(comparison, ladder, envelope, false_positive_rate)
     evidence = tuple(gate(case) for gate in GATES)

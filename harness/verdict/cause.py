@@ -1,6 +1,6 @@
 """Which of the channels that differ came first: in a step the loss, then gradients, then rate and updates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,12 @@ import numpy.typing as npt
 
 from harness.channels import GRAD, LOSS, UPDATE, Channels
 from harness.verdict.evidence import Fault
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from harness.channels import LOSS, shared_channels
 from harness.compare import Comparison
 from harness.envelope.envelope import Envelope
 from harness.envelope.margin import Margin
-from harness.verdict.cause import first_cause
+from harness.verdict.cause import first_cause, listed
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.steps import unreached
+
+_ELSEWHERE = ("cuda", "rocm")  # where it was not measured
 
 
 def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
@@ -33,6 +35,7 @@ def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
         allowed[:, channels.names.index(LOSS)] += comparison.resolution / channels.scale[:, channels.names.index(LOSS)]
     relative = channels.relative
     beyond = ~(relative <= allowed)
+    seen = "".join(f"; {what}" for what in channels.missing)
     whose = f"envelope of {envelope.netspec_name} ({envelope.members} members, {_horizon(envelope)})"
     span = f"steps 1 to {steps}" if steps > 1 else "step 1"
     cause = first_cause(channels, beyond, {})
@@ -40,16 +43,18 @@ def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
     if cause is not None:
         at = channels.steps.index(cause.step), channels.names.index(cause.channel)
         far = f"{cause.place} is {cause.relative:.1e} apart, rounding alone allows {allowed[at]:.1e}"
-        line = f"{far}; {int(beyond.sum())} of {beyond.size} values of {span} are outside the {whose}."
-        if elsewhere := [b for b in _backends(comparison) if b not in (None, "cpu")]:
+        line = f"{far}; {int(beyond.sum())} of {beyond.size} values of {span} are outside the {whose}{seen}."
+        if elsewhere := [b for b in _backends(comparison) if b in _ELSEWHERE]:
             return Evidence("envelope", "note", f"{line} It is of CPUs and does not decide about {elsewhere[0]}.")
         return Evidence("envelope", "fail", line, cause.place, cause.fault)
     worst = (
         f"{channels.names[column]} at step {channels.steps[row]}, {relative[row, column] / allowed[row, column]:.1%}"
     )
     what = f"{len(columns)} channels" if len(columns) > 1 else "the loss"
-    line = f"{span}: {what} inside the {whose}; the furthest takes {worst} of what is allowed."
-    return Evidence("envelope", "pass", line)
+    line = f"{span}: {what} inside the {whose}; the furthest takes {worst} of what is allowed{seen}"
+    if channels.unmatched:
+        return Evidence("envelope", "inconclusive", f"{line}; only one side has {listed(channels.unmatched)}.")
+    return Evidence("envelope", "pass", f"{line}.")
 
 
 def _horizon(envelope: Envelope) -> str:

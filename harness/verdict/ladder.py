@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from harness.channels import GRAD, LOSS, UPDATE, Channels, shared_channels
 from harness.compare import Comparison
-from harness.verdict.cause import first_cause
+from harness.verdict.cause import first_cause, listed
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.likeness import check_contract, check_data, faults
 
@@ -32,10 +32,16 @@ def check_ladder(case: Case) -> Evidence:
     if problems or steps == 0:
         return Evidence("ladder", "inconclusive", f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
     channels = shared_channels(rung.a.trace, rung.b.trace, range(1, steps + 1))
-    relative = np.where(_along_noise(channels), 0.0, channels.relative)
+    relative = channels.relative if channels.missing else np.where(_along_noise(channels), 0.0, channels.relative)
     numbers = _measure(case.comparison, channels, steps)
-    line = describe(numbers, steps)
+    line = "; ".join([describe(numbers, steps), *channels.missing])
     cause = first_cause(channels, ~(relative <= SAME), _rates(rung, steps))
+    if cause is None and channels.unmatched:
+        return Evidence(
+            "ladder", "inconclusive", f"{line}; only one side has {listed(channels.unmatched)}.", numbers=numbers
+        )
+    if cause is None and steps == 1 and len(channels.names) == 1:
+        return Evidence("ladder", "unreached", f"{line}; a loss alone does not see backward pass and optimizer.")
     if cause is None:
         row, column = np.unravel_index(np.argmax(relative), relative.shape)
         worst = f"{channels.names[column]} of step {channels.steps[row]}, by {relative[row, column]:.1e}"

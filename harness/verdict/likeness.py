@@ -5,6 +5,8 @@ from harness.recording import Recording
 from harness.trace import one_line
 from harness.verdict.evidence import Case, Evidence
 
+_START = ("init_sha256", "data_sha256")
+
 
 def check_contract(case: Case) -> Evidence:
     """Both headers must describe the same run."""
@@ -16,6 +18,9 @@ def check_contract(case: Case) -> Evidence:
     for name, keys in (("A", identity.unknown_a), ("B", identity.unknown_b)):
         if keys:
             parts.append(f"unknown because only {name} has it: {', '.join(keys)}")
+    header_a, header_b = case.comparison.a.trace.header, case.comparison.b.trace.header
+    if untold := [key for key in _START if getattr(header_a, key) is None and getattr(header_b, key) is None]:
+        parts.append(f"neither has {' and '.join(untold)}: that they start alike is not known")
     return Evidence("contract", "pass", "; ".join(parts) + ".")
 
 

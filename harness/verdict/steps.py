@@ -20,7 +20,7 @@ _ALIKE = 1e-3
 
 
 def check_finite(case: Case) -> Evidence:
-    """No loss or learning rate may be NaN or infinite, not even on both sides."""
+    """No loss, learning rate or norm may be NaN or infinite, not even on both sides."""
     comparison, numbers = case.comparison, case.comparison.numbers
     if numbers is None or numbers.compared == 0:
         return unreached("finite", numbers)
@@ -33,7 +33,7 @@ def check_finite(case: Case) -> Evidence:
         if step is not None
     ]
     if not found:
-        return Evidence("finite", "pass", "every loss and learning rate is finite.")
+        return Evidence("finite", "pass", "every loss, learning rate and norm is finite.")
     first = min(step for step in (numbers.nonfinite_a, numbers.nonfinite_b) if step is not None)
     fault: Fault = "forward" if first == 1 else "numerics"
     return Evidence("finite", "fail", f"not finite: {', '.join(found)}.", f"step {first}", fault)
