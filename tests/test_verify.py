@@ -68,7 +68,7 @@ def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> Non
     assert "| phase2-cpu vs phase3-cpu" in (tmp_path / "reports" / "mnist_mlp.md").read_text()
 
     first = {path.name: without_times(path) for path in sorted((tmp_path / "traces").glob("*.jsonl"))}
-    again = verify(tmp_path, "mnist_mlp", "--steps", 20)
+    again = verify(tmp_path, "mnist_mlp", "--steps", 20, "--no-ladder")
     assert again.returncode == 0
     assert {path.name: without_times(path) for path in sorted((tmp_path / "traces").glob("*.jsonl"))} == first
     manifest = json.loads((tmp_path / "traces" / "mnist_mlp.phase3-noshuf-cpu.manifest.json").read_text())
@@ -134,13 +134,13 @@ with open(os.environ["LEAN_MLIR_TRACE_OUT"], "w", buffering=1) as trace:
 
 
 def test_an_external_command_is_a_pipeline_and_is_stopped_after_its_steps(tmp_path: Path) -> None:
-    assert verify(tmp_path / "a", "mnist_mlp", "--steps", 10).returncode == 0
+    assert verify(tmp_path / "a", "mnist_mlp", "--steps", 10, "--no-ladder").returncode == 0
     program = tmp_path / "external.py"
     program.write_text(EXTERNAL)
     trace = tmp_path / "a" / "traces" / "mnist_mlp.phase2-noshuf-cpu.jsonl"
     command = f"lean={sys.executable} {program} {trace}"
     started = time.monotonic()
-    done = verify(tmp_path / "b", "mnist_mlp", "--steps", 6, "--pipeline-cmd", command)
+    done = verify(tmp_path / "b", "mnist_mlp", "--steps", 6, "--pipeline-cmd", command, "--no-ladder")
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - started < 55
     assert len(losses(tmp_path / "b", "mnist_mlp.lean-noshuf-cpu")) == 6
@@ -150,7 +150,7 @@ def test_an_external_command_is_a_pipeline_and_is_stopped_after_its_steps(tmp_pa
 
 def test_a_pipeline_that_dies_leaves_the_others_and_is_no_pass(tmp_path: Path) -> None:
     command = f"bad={sys.executable} -c 'import os; os.abort()'"
-    done = verify(tmp_path, "mnist_mlp", "--steps", 3, "--pipeline-cmd", command)
+    done = verify(tmp_path, "mnist_mlp", "--steps", 3, "--pipeline-cmd", command, "--no-ladder")
     assert done.returncode == 3
     assert "crashed: killed by SIGABRT" in done.stdout
     assert "phase2-cpu vs phase3-cpu: PASS" in done.stdout
@@ -158,7 +158,7 @@ def test_a_pipeline_that_dies_leaves_the_others_and_is_no_pass(tmp_path: Path) -
 
 def test_a_different_run_is_a_failure(tmp_path: Path) -> None:
     """The copy of a trace with another loss at step 2 must be told from the real one."""
-    assert verify(tmp_path / "a", "mnist_mlp", "--steps", 3).returncode == 0
+    assert verify(tmp_path / "a", "mnist_mlp", "--steps", 3, "--no-ladder").returncode == 0
     trace = tmp_path / "a" / "traces" / "mnist_mlp.phase2-noshuf-cpu.jsonl"
     lines = [json.loads(line) for line in trace.read_text().splitlines()]
     lines[2]["loss"] *= 1.2
@@ -167,7 +167,7 @@ def test_a_different_run_is_a_failure(tmp_path: Path) -> None:
     program = tmp_path / "external.py"
     program.write_text(EXTERNAL)
     command = f"lean={sys.executable} {program} {changed}"
-    done = verify(tmp_path / "b", "mnist_mlp", "--steps", 3, "--pipeline-cmd", command)
+    done = verify(tmp_path / "b", "mnist_mlp", "--steps", 3, "--pipeline-cmd", command, "--no-ladder")
     assert done.returncode == 1
     assert "phase2-cpu vs lean-cpu: FAIL" in done.stdout
 
@@ -175,7 +175,9 @@ def test_a_different_run_is_a_failure(tmp_path: Path) -> None:
 def test_an_absent_backend_is_inconclusive_when_asked_for(tmp_path: Path) -> None:
     if Path("/dev/nvidia0").exists():
         pytest.skip("this machine has a CUDA device")
-    done = harness("verify", "mnist_mlp", "--steps", 3, "--backends", "cpu,cuda", "--compile-all", "--out", tmp_path)
+    done = harness(
+        "verify", "mnist_mlp", "--steps", 3, "--backends", "cpu,cuda", "--compile-all", "--no-ladder", "--out", tmp_path
+    )
     assert done.returncode == 3
     assert "compiled, not run: no CUDA device" in done.stdout
     assert "phase2-cpu vs phase3-cpu: PASS" in done.stdout
@@ -184,7 +186,7 @@ def test_an_absent_backend_is_inconclusive_when_asked_for(tmp_path: Path) -> Non
 
 
 def test_synthetic_data_are_named_and_only_used_on_request(tmp_path: Path) -> None:
-    done = verify(tmp_path, "mnist_mlp", "--steps", 3, "--data", "synthetic")
+    done = verify(tmp_path, "mnist_mlp", "--steps", 3, "--data", "synthetic", "--no-ladder")
     assert done.returncode == 0, done.stdout + done.stderr
     for pipeline in ("phase2", "phase3"):
         header = (tmp_path / "traces" / f"mnist_mlp.{pipeline}-noshuf-cpu.jsonl").read_text().splitlines()[0]

@@ -252,6 +252,8 @@ def main() -> None:
         if len(paths) < 3:
             raise ContractError("usage: python -m harness.run.iree_runner [--xla] PLAN.json MODULE… DATA")
         plan, *modules, folder = paths
+        if folder.suffix in (".vmfb", ".mlir"):
+            raise ContractError(f"{folder} is a module, expected the data folder. Give DATA as the last argument.")
         contract = read_contract()
         open_device = partial(_xla_device, modules) if on_xla else partial(Device, contract.device, modules)
         train(json.loads(plan.read_text()), open_device, folder, contract)
