@@ -147,5 +147,8 @@ def test_exit_codes() -> None:
     fifty = rows(*["FAIL"] * 59, "PASS")
     assert exit_code(fifty) == 0  # 98.3 %
     assert exit_code(rows(*["FAIL"] * 59, "PASS", update_error=1e-3)) == 1
+    assert exit_code(rows("SILENT")) == 1  # nothing says why: it may not be planted at all
+    assert exit_code(rows("SILENT")[:1]) == 3
+    assert "is it planted at all?" in render(rows("SILENT"), "text")
     accused = Row("clean", PAIRS[0].name, None, "killed by SIGSEGV: it said nothing", 1.0)
     assert exit_code([*rows("FAIL"), accused]) == 1

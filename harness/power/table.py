@@ -40,15 +40,21 @@ def render(rows: Sequence[Row], form: str) -> str:
 def exit_code(rows: Sequence[Row]) -> int:
     """0 when verdict and explain are as good as they have to be and accuse nobody innocent, else 1; 3 for nothing."""
     mutants, innocents = tally.mutants(rows), tally.innocents(rows)
-    if not rows:
-        return 3
     counted = [mutant for mutant in mutants if mutant.counts]
+    if not rows or (mutants and not counted and not innocents):
+        return 3
     weak = [mutant for mutant in counted if not mutant.seen("ladder")]
     enough = rate(counted, seen_by("ladder")).percent >= DETECTED or not counted
     accused = any(innocent.accused(detector) for innocent in innocents for detector in DETECTORS)
     localized = tally.localized(rows)
     lost = any(rate(localized, right_in(what)).percent < least for what, least in PLACED.items())
-    return int(not enough or accused or lost or any(mutant.is_large for mutant in weak))
+    return int(not enough or accused or lost or bool(_idle(mutants)) or any(mutant.is_large for mutant in weak))
+
+
+def _idle(mutants: Sequence[Mutant]) -> list[str]:
+    """Faults that changed nothing on a side, on no network, though nothing says why: were they planted at all?"""
+    groups = _groups(mutants, lambda mutant: f"{mutant.case.fault}, {mutant.case.side}")
+    return [name for name, found in groups if not any(mutant.counts or mutant.fault.silent for mutant in found)]
 
 
 def _sections(mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> Iterable[Section]:
@@ -122,6 +128,8 @@ def _sentences(mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> Iter
         elif not mutant.called_right:
             called = mutant.finding.said["ladder"]
             yield f"{mutant.case.name}: is {mutant.fault.called} and called {called.fault}: {called.reason}"
+    for name in _idle(mutants):
+        yield f"{name}: changes nothing on any network, and no reason is known: is it planted at all?"
     for innocent in innocents:
         for detector in DETECTORS:
             if innocent.accused(detector):
