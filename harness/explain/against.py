@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 from tabulate import tabulate
 
-from harness.compare import compare_identity
+from harness.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare, compare_identity
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data, resolve_data
 from harness.data.feed import Feed
@@ -18,14 +19,16 @@ from harness.emit.header import header_facts
 from harness.errors import TraceError
 from harness.explain.conventions import WINDOW, search
 from harness.explain.found import Candidate, Found
-from harness.explain.switches import phrase
+from harness.explain.schedule import defined_rate
+from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
 from harness.initbin import initial_parameters
 from harness.oracle.cases import Case, find_case
+from harness.recording import Recording
 from harness.report.text import printable
 from harness.sides import Batch
-from harness.spec import Conventions, DType
-from harness.tolerance import first_false
+from harness.spec import Conventions, DType, TrainConfig
+from harness.tolerance import find_resolution, first_false
 from harness.trace import Trace, TraceHeader, one_line
 from harness.trace_reader import read_trace
 
@@ -124,7 +127,8 @@ def explain_against(
 
     Raises: TraceError when the trace cannot be read, has no steps or is of another network, config, start or data.
     """
-    trace = _finite(read_trace(path))
+    whole = read_trace(path)
+    trace = _finite(whole)
     case = find_case(model, batch, image_size)
     spec, config, graph = case.spec, case.config, case.graph()
     choice = resolve_data(data, spec.dataset, spec.input_shape)
@@ -146,8 +150,27 @@ def explain_against(
     }
     fed = Fed(lambda t: _batch(feed, t), feed.steps_per_epoch, initial)
     _refuse_another(trace, header, fed, model)
+    _refuse_other_names(trace, {p.name for p in graph.params}, model)
     found = search(graph, config, trace, fed, dtype=dtype, steps=steps, replay=True)
-    return Against(case, trace, dtype, found)
+    return Against(case, trace, dtype, replace(found, flaws=tuple(_flaws(whole, found, config, feed.steps_per_epoch))))
+
+
+def _flaws(trace: Trace, found: Found, config: TrainConfig, steps_per_epoch: int) -> Iterator[str]:
+    """What is wrong with a trace beside its losses, whatever its conventions."""
+    numbers = compare(Recording(trace), Recording(trace)).numbers
+    if numbers is not None and numbers.nonfinite_b is not None:
+        yield f"B is not finite from step {numbers.nonfinite_b} on."
+    switches = found.closing[0].switches if found.closing else found.nearest.switches
+    meant, _ = applied(switches, config)
+    steps = np.arange(1, trace.steps + 1)
+    rates = np.array([float(defined_rate(meant, int(t), steps_per_epoch)) for t in steps])
+    printed = min(find_resolution(trace.loss) or 0.0, COARSEST_RATE)
+    off = first_false(np.abs(trace.lr - rates) <= RATE_RTOL * rates + RATE_ATOL * rates.max() + printed)
+    if off is not None:
+        yield f"Its learning rate at step {off} is {trace.lr[off - 1]:.9g} and not {rates[off - 1]:.9g}."
+    off = first_false(trace.epoch == (steps - 1) // steps_per_epoch)
+    if off is not None:
+        yield f"Step {off} is in its epoch {trace.epoch[off - 1]} and not in {(off - 1) // steps_per_epoch}."
 
 
 def _batch(feed: Feed, t: int) -> Batch:
@@ -165,6 +188,15 @@ def _finite(trace: Trace) -> Trace:
         raise TraceError(f"{trace.path}: the trace has {what}; a search for conventions needs some.")
     columns = {name: getattr(trace, name)[:end] for name in ("epoch", "loss", "lr")}
     return trace if end == trace.steps else replace(trace, **columns)
+
+
+def _refuse_other_names(trace: Trace, names: set[str], model: str) -> None:
+    """Raise TraceError for norms of parameters that the network does not have."""
+    for step, line in trace.lines.items():
+        for norms in (line.grad_norms, line.update_norms):
+            if other := sorted((norms or {}).keys() - names):
+                where = f"{one_line(trace.path)}: step {step} has norms of {one_line(other[0])}"
+                raise TraceError(f"{where}, which {model} has not. Give the right MODEL.")
 
 
 def _refuse_another(trace: Trace, header: dict[str, Any], fed: Fed, model: str) -> None:

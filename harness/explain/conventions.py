@@ -24,6 +24,8 @@ BEAM = 3
 REPLAYED = 4
 # Where rounding may move a loss by this part of it, single steps say nothing any more.
 HORIZON = 0.05
+# What rounding has done in all steps before it does not multiply by this in one.
+SUDDEN = 1e3
 LAST_PLACE: dict[DType, float] = {"f64": ROUNDING["f64"], "f32": float(np.finfo(np.float32).eps)}
 _EARLIEST: dict[str, Place] = {"forward": (1, "loss"), "backward": (1, "grad"), "update": (1, "update")}
 
@@ -163,14 +165,20 @@ class _Search:
             self.changes[next(iter(switches))] = reading.place
 
     def _followed(self, candidate: Candidate) -> Candidate:
-        """The candidate beyond the window, until what rounding has become is no longer small beside the loss."""
-        deltas = list(candidate.deltas)
+        """The candidate beyond the window, until what rounding has become is no longer small beside the loss.
+
+        Rounding grows to there step by step; what gets there at once is something else.
+        """
+        deltas, parted = list(candidate.deltas), None
         for reading in self.running[candidate.switches]:
             delta = self._delta(reading)
-            if not delta <= HORIZON * np.abs(reading.values[0]):
+            loss = float(np.abs(reading.values[0]))
+            if not delta <= HORIZON * loss:
+                so_far = max([*deltas, self.b.resolution, float(np.finfo(np.float32).eps) * loss])
+                parted = reading.t if delta > SUDDEN * so_far else None
                 break
             deltas.append(delta)
-        return replace(candidate, deltas=np.array(deltas))
+        return replace(candidate, deltas=np.array(deltas), parted=parted)
 
     def _replayed(self, candidate: Candidate) -> Candidate:
         """Whether phase 3 with these switches gives B's losses bit for bit; unknown where it has not all of them."""

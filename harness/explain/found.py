@@ -19,7 +19,8 @@ class Candidate:
     """Phase 2 under one set of switches, beside B. `failed`: the first place where they differ by more than rounding.
 
     `excess`: how many times more. `deltas`: |loss - B's| of every step that was compared. `replayed`: whether phase 3
-    gives B's losses bit for bit, None where it was not asked.
+    gives B's losses bit for bit, None where it was not asked. `parted`: the step at which B, so near until then, is
+    suddenly far away, which rounding does not do; None where it is not.
 
     Shapes: deltas (steps,). Units: nats.
     """
@@ -29,6 +30,7 @@ class Candidate:
     excess: float
     deltas: Floats = field(repr=False)
     replayed: bool | None = None
+    parted: int | None = None
 
     @property
     def gap(self) -> float:
@@ -53,6 +55,7 @@ class Found:
 
     `nearest`: the best of all that were tried. `told`: whether any switch alone was seen to make a difference.
     `resolution`: how coarsely B was printed. `last_place`: below which there is no difference. Units: nats, both.
+    `flaws`: what else is wrong with B, whatever its conventions, as sentences.
     """
 
     closing: tuple[Candidate, ...]
@@ -61,6 +64,7 @@ class Found:
     told: bool
     resolution: float
     last_place: float
+    flaws: tuple[str, ...] = ()
 
     def ordered(self) -> "Found":
         """Smaller sets first, but for one that phase 3 confirms or that is nearer by far."""
@@ -86,7 +90,7 @@ class Found:
     @property
     def exit_code(self) -> int:
         """0: the default reproduces B; 1: something else does, or nothing; 3: so few steps cannot tell."""
-        if not self.default:
+        if not self.default or self.flaws or self.closing[0].parted is not None:
             return 1
         return 0 if self.told and self.closing[0].steps >= FEWEST_STEPS else 3
 
@@ -97,10 +101,14 @@ class Found:
             return (
                 f"none of {len(self.tried)} sets of known conventions reproduces B: the nearest, phase 2 with "
                 f"{phrase(self.nearest.switches)}, parts from it in the {_WHAT[kind]} of step {step}."
+                + "".join(f" {flaw}" for flaw in self.flaws)
             )
         first, *others = self.closing
         said = f"phase 2 with {phrase(first.switches)} reproduces B {self._how_near(first)}"
         said += ", and phase 3 with them bit for bit." if first.replayed else "."
+        if first.parted is not None:
+            said += f" At step {first.parted} B is suddenly far from that, which rounding does not do."
+        said = " ".join([said, *self.flaws])
         if self.exit_code == 3:
             said += " That is too few to tell it from other conventions."
         if others:
