@@ -98,7 +98,10 @@ def explain_command(
         _explain_against(model, against, steps, data, batch, image_size, seed, form)
     if steps is not None:
         raise click.UsageError("--steps goes with --against only.")
+    from safetensors import SafetensorError
+
     from harness.data.dataset import resolve_data
+    from harness.errors import HarnessError
     from harness.explain.dump import write_dumps
     from harness.explain.fed import meant_for, parties_for
     from harness.explain.locate import define, locate
@@ -115,13 +118,17 @@ def explain_command(
     defined = define(meant, step)
     location = locate(*parties, step, dtypes, defined)
     place = out / f"{case.name}.step{step}.{profile}"
-    dumped = write_dumps(place, parties, dtypes[-1], defined[1]) if dump else ()
-    made = None
-    if location.culprits:
-        made = write_reproducer(place / "reproducer", location.culprits, parties, *defined)
-    elif location.layer:
-        where = f"{location.layer}, {location.direction}"
-        made = write_whole_reproducer(place / "reproducer", where, parties, location.side)
+    try:
+        dumped = write_dumps(place, parties, dtypes[-1], defined[1]) if dump else ()
+        made = None
+        if location.culprits:
+            made = write_reproducer(place / "reproducer", location.culprits, parties, *defined)
+        elif location.layer:
+            where = f"{location.layer}, {location.direction}"
+            made = write_whole_reproducer(place / "reproducer", where, parties, location.side)
+    except (OSError, SafetensorError) as error:
+        what = getattr(error, "strerror", None) or error
+        raise HarnessError(f"{place}: cannot be written: {what}. Give another folder with --out.") from None
     click.echo(render(Report(location, meant, step, profile, dumped, made), form), nl=False)
     sys.exit(exit_code(location))
 
