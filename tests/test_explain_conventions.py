@@ -271,15 +271,15 @@ def test_words() -> None:
 
 @pytest.fixture(scope="module")
 def uncorrected(tmp_path_factory) -> Path:
-    """A trace of the case `dense`, of phase 3 without bias correction, four steps; its header says nothing of that."""
+    """A trace of the case `dense`, of phase 3 without bias correction, twelve steps; its header says nothing of that."""
     case = find_case("dense")
     graph, spec = case.graph(), case.spec
     choice = resolve_data("synthetic", spec.dataset, spec.input_shape)
     data = read_data(choice.folder, spec.dataset, spec.input_shape)
     feed = Feed(data, spec.dataset, spec.input_shape, "f32", case.config.batch_size, augmented=False, shuffle=False)
-    batches = [Batch(*feed.training(t)) for t in range(1, 5)]
+    batches = [Batch(*feed.training(t)) for t in range(1, 13)]
     side = Phase3(graph, case.config, "f32", Conventions(adam_bias_correction="off"))
-    rates = side.rates(4, feed.steps_per_epoch)
+    rates = side.rates(12, feed.steps_per_epoch)
     trace = recorded(side, side.train(batches, rates), batches, rates, steps_per_epoch=feed.steps_per_epoch).trace
     header = type(trace.header)(**{**_fields(trace.header), "dataset": choice.name, "conventions": None})
     path = tmp_path_factory.mktemp("uncorrected") / "b.jsonl"
@@ -345,3 +345,35 @@ def test_the_published_traces_ran_the_defaults(name: str) -> None:
     found = explain_against("mnist_mlp", Path(folder) / f"mnist_mlp.phase3-noshuf-{name}.jsonl", steps=30).found
     assert (found.default, found.exit_code) == (True, 0)
     assert "the default conventions reproduces B to its print resolution, 1e-06, over the first" in found.sentence()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"loss": lambda step, loss: loss * (1 if step["step"] < 10 else 1.5)},
+            "At step 10 B is suddenly far from that",
+        ),
+        ({"loss": lambda step, loss: loss if step["step"] < 10 else "NaN"}, "B is not finite from step 10 on."),
+        ({"lr": lambda step, rate: 1.2 * rate}, "Its learning rate at step 1 is 0.0012"),
+        ({"epoch": lambda step, epoch: epoch + (step["step"] > 2)}, "Step 3 is in its epoch 1 and not in 0."),
+    ],
+    ids=["loss", "NaN", "rate", "epoch"],
+)
+def test_what_conventions_do_not_explain_is_said(changes, said: str, uncorrected: Path, tmp_path: Path) -> None:
+    head, *steps = map(json.loads, uncorrected.read_text().splitlines())
+    for step in steps:
+        step |= {key: change(step, step[key]) for key, change in changes.items()}
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps(line) + "\n" for line in (head, *steps)))
+    done = explain("dense", "--against", other, "--data", "synthetic")
+    assert done.exit_code == 1
+    assert said in done.output
+
+
+def test_norms_of_other_parameters_are_refused(uncorrected: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    head, _, steps = uncorrected.read_text().partition("\n")
+    other.write_text(head + "\n" + steps.replace('"dense1.w"', '"dense9.w"'))
+    done = explain("dense", "--against", other, "--data", "synthetic")
+    assert (done.exit_code, "step 1 has norms of dense9.w, which dense has not" in done.output) == (2, True)
