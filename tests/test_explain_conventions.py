@@ -271,7 +271,7 @@ def test_words() -> None:
 
 @pytest.fixture(scope="module")
 def uncorrected(tmp_path_factory) -> Path:
-    """A trace of the case `dense`, of phase 3 without bias correction, twelve steps; its header says nothing of that."""
+    """A trace of the case `dense`, of phase 3 without bias correction, twelve steps; its header says none of that."""
     case = find_case("dense")
     graph, spec = case.graph(), case.spec
     choice = resolve_data("synthetic", spec.dataset, spec.input_shape)
