@@ -14,6 +14,7 @@ from harness.diff import main as diff_command
 from harness.envelope.command import envelope_command
 from harness.errors import HarnessError
 from harness.explain.command import explain_command
+from harness.options import batch_option, data_option, dtype_option, image_size_option, profile_option, seed_option
 from harness.oracle.command import oracle_command
 from harness.power.command import power_command
 from harness.tolerance import DEFAULT_MODE, MODES
@@ -65,23 +66,6 @@ def _count_or_full(ctx: click.Context, parameter: click.Parameter, value: str | 
 
 
 model_argument = click.argument("model")
-dtype_option = click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
-profile_option = click.option(
-    "--profile",
-    type=click.Choice(["shared", "published"]),
-    default="shared",
-    show_default=True,
-    help="Conventions of both pipelines: all alike, or what the published programs ran.",
-)
-batch_option = click.option(
-    "--batch", type=click.IntRange(min=1), metavar="N", help="Examples a step. Default: the network's own."
-)
-image_size_option = click.option(
-    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side, for networks that take several sizes."
-)
-seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Seed of the initial parameters."
-)
 
 
 @main.command()
@@ -95,10 +79,12 @@ seed_option = click.option(
 @profile_option
 @dtype_option
 @seed_option
-@click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once.")
+@data_option
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder for everything.")
 @click.option("--mode", type=click.Choice(list(MODES)), default=DEFAULT_MODE.name, show_default=True)
-@click.option("--window", type=click.IntRange(min=1), metavar="N", help="Steps judged one by one. Default: 8.")
+@click.option(
+    "--window", type=click.IntRange(min=1), metavar="N", help="Steps judged one by one. Default: to the horizon, or 8."
+)
 @click.option("--all-steps", is_flag=True, help="Judge every step one by one.")
 @click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines.")
 @click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation.")

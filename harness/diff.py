@@ -12,6 +12,7 @@ import click
 
 from harness.compare import Judging
 from harness.errors import EnvelopeError, TraceError
+from harness.options import format_option
 from harness.recording import read_recordings
 from harness.report import PairRow, exit_code, judge_recordings
 from harness.tolerance import DEFAULT_MODE, MODES
@@ -31,18 +32,12 @@ from harness.verdict import UNREADABLE, worst_exit_code
     "--window",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Judge the first N steps one by one; beyond them epoch means and accuracy judge. Default: 8; bitwise: all.",
+    help="Judge the first N steps one by one; beyond them epoch means and accuracy judge. Default: to the horizon of "
+    "the run's envelope, or 8; bitwise: all.",
 )
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps of each trace.")
 @click.option("--all-steps", is_flag=True, help="Judge every compared step one by one.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the result.",
-)
+@format_option("text", "markdown", "json")
 def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | None, all_steps: bool, form: str) -> None:
     """Compare training traces (.jsonl, .jsonl.gz), all pairs when there are more than two.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.options import batch_option, data_option, image_size_option, seed_option
+
 if TYPE_CHECKING:
     from harness.envelope.envelope import Envelope
     from harness.envelope.plan import Plan
@@ -23,14 +25,10 @@ BUDGET = 400
     metavar="N",
     help="Training steps that all members may take together.",
 )
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Examples a step. Default: that of CONFIG.")
-@click.option(
-    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side, for networks that take several sizes."
-)
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Seed of the initial parameters."
-)
-@click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once.")
+@batch_option
+@image_size_option
+@seed_option
+@data_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: into the cache.")
 @click.option(
     "--fit",

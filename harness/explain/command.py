@@ -7,6 +7,8 @@ from typing import NoReturn
 import click
 from click.core import ParameterSource
 
+from harness.options import batch_option, data_option, format_option, image_size_option, seed_option
+
 
 @click.command("explain")
 @click.argument("model")
@@ -37,12 +39,10 @@ from click.core import ParameterSource
     show_default=True,
     help="Conventions of both pipelines; the definition always has the shared ones.",
 )
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Examples a step. Default: the network's own.")
-@click.option(
-    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side, for networks that take several sizes."
-)
-@click.option("--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Of the initial parameters.")
-@click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once.")
+@batch_option
+@image_size_option
+@seed_option
+@data_option
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -53,14 +53,7 @@ from click.core import ParameterSource
 @click.option(
     "--dump", is_flag=True, help="Also write every value and cotangent between layers, of both and right ones."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the result.",
-)
+@format_option("text", "json")
 @click.pass_context
 def explain_command(
     ctx: click.Context,

@@ -5,18 +5,18 @@ import sys
 
 import click
 
+from harness.options import batch_option, data_option, format_option, image_size_option, jobs_option
+
 DEFAULT_TIMEOUT_S = 600.0
 
 
 @click.command("oracle")
 @click.argument("cases", nargs=-1, metavar="[CASE…]")
 @click.option("--dtype", type=click.Choice(["f32", "f64"]), help="Default: both.")
-@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at a time. Default: one a core.")
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Examples a step. Default: the case's own.")
-@click.option(
-    "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side, for networks that take several sizes."
-)
-@click.option("--data", metavar="FOLDER|synthetic", help="Data. Default: the case's data set, fetched once.")
+@jobs_option
+@batch_option
+@image_size_option
+@data_option
 @click.option(
     "--third-opinion/--no-third-opinion",
     default=True,
@@ -30,14 +30,7 @@ DEFAULT_TIMEOUT_S = 600.0
     show_default=True,
     help="Longest run of one case in one dtype.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the result.",
-)
+@format_option("text", "markdown", "json")
 def oracle_command(
     cases: tuple[str, ...],
     dtype: str | None,

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import click
 
+from harness.options import format_option, jobs_option
+
 DEFAULT_TIMEOUT_S = 1800.0
 
 
 @click.command("power")
-@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at a time. Default: one a core.")
+@jobs_option
 @click.option("--only", metavar="TEXT", multiple=True, help="Only what has this in its name; may be given repeatedly.")
 @click.option("--resume", is_flag=True, help="Keep the rows that this very code left in the folder.")
 @click.option(
@@ -27,14 +29,7 @@ DEFAULT_TIMEOUT_S = 1800.0
     show_default=True,
     help="Folder of the rows and of the tables, as power.json and power.md.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print the result.",
-)
+@format_option("text", "markdown", "json")
 def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout: float, out: Path, form: str) -> None:
     """Plant faults and see which of them the verdict finds; judge right pairs, of which it may fail none.
 
