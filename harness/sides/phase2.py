@@ -8,36 +8,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from harness.emit.instruments import BARE, Instruments
+from harness.emit.instruments import Instruments
 from harness.emit.jax_model import PROBE, TAP
 from harness.emit.jax_script import emit_jax_script
-from harness.shapes import Graph
-from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps, inner
-from harness.spec import Conventions, DType, TrainConfig
+from harness.sides.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps, inner
 
 
 class Phase2(Side):
-    """The script as a module. One in f64 turns JAX's double precision on for the whole process, for good.
-
-    Raises: RuleError for a missing rule.
-    """
+    """The script as a module. One in f64 turns JAX's double precision on for the whole process, for good."""
 
     pipeline = "phase2"
 
-    def __init__(
-        self,
-        graph: Graph,
-        config: TrainConfig,
-        dtype: DType,
-        conventions: Conventions = SHARED,
-        init_seed: int = 42,
-        instruments: Instruments = BARE,
-    ) -> None:
-        super().__init__(graph, config, dtype, conventions, init_seed)
-        self._facts = graph, config, dtype, conventions, init_seed
-        self.source = emit_jax_script(
-            graph, config, dtype, conventions, command="harness", init_seed=init_seed, instruments=instruments
-        )
+    def _emit(self, instruments: Instruments) -> None:
+        facts = self.graph, self.config, self.dtype, self.conventions
+        self.source = emit_jax_script(*facts, command="harness", init_seed=self.init_seed, instruments=instruments)
         self.script = script_module(self.source)
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
@@ -56,13 +40,9 @@ class Phase2(Side):
             steps.append(Step(float(loss), self._on_host(grads), self._on_host(params)))
         return steps
 
-    def fenced(self, fences: frozenset[str]) -> Side:
-        """A script with barriers."""
-        return Phase2(*self._facts, instruments=Instruments(fences=fences))
-
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
         """By the `tapped_step` of a second script, behind steps of this one."""
-        tapped = Phase2(*self._facts, instruments=Instruments(taps=True)).script
+        tapped = self.instrumented(Instruments(taps=True)).script
         params, slots, stats = self._start(None)
         *before, (t, batch, rate) = enumerate_steps(batches, rates)
         for earlier, fed, at in before:

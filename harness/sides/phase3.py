@@ -8,46 +8,29 @@ from typing import Any
 import numpy as np
 
 from harness.backends import BACKENDS
-from harness.emit.instruments import BARE, Instruments
+from harness.emit.instruments import Instruments
 from harness.emit.phase3 import emit_phase3
 from harness.emit.train_step import emit_train_step, emit_update
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, learning_rate
-from harness.shapes import Graph
-from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
-from harness.spec import Conventions, DType, TrainConfig, describe
+from harness.sides.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
+from harness.spec import describe
 
 
 class Phase3(Side):
-    """The modules, compiled when first called.
-
-    Raises: RuleError for a missing rule; EmitError when a module does not verify or compile.
-    """
+    """The modules, compiled when first called, which raises EmitError where that fails."""
 
     pipeline = "phase3"
 
-    def __init__(
-        self,
-        graph: Graph,
-        config: TrainConfig,
-        dtype: DType,
-        conventions: Conventions = SHARED,
-        init_seed: int = 42,
-        instruments: Instruments = BARE,
-    ) -> None:
-        super().__init__(graph, config, dtype, conventions, init_seed)
-        self._facts = graph, config, dtype, conventions, init_seed
-        _, self.plan = emit_phase3(graph, config, dtype, conventions, init_seed=init_seed)
-        self.text = emit_train_step(  # norms compile for long
-            graph, config, dtype, conventions, observed=False, instruments=instruments
-        )
-        self._config = SimpleNamespace(**describe(config))
+    def _emit(self, instruments: Instruments) -> None:
+        facts = self.graph, self.config, self.dtype, self.conventions
+        _, self.plan = emit_phase3(*facts, init_seed=self.init_seed)
+        self.text = emit_train_step(*facts, observed=False, instruments=instruments)  # norms compile for long
         self._train_step: Device | None = None
-        self._updates: dict[tuple[str, ...], str] = {}
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
         """The runner's."""
-        return learning_rate(self._config, t, steps_per_epoch)
+        return learning_rate(SimpleNamespace(**describe(self.config)), t, steps_per_epoch)
 
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
         """One training step a batch, by the modules' `train_step`."""
@@ -62,14 +45,10 @@ class Phase3(Side):
             steps.append(Step(float(loss), self._named(found), self._named(params)))
         return steps
 
-    def fenced(self, fences: frozenset[str]) -> Side:
-        """Modules with barriers."""
-        return Phase3(*self._facts, instruments=Instruments(fences=fences))
-
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
         """By a second module's `train_step`, behind steps of this one."""
-        graph, config, dtype, conventions, _ = self._facts
-        text = emit_train_step(graph, config, dtype, conventions, observed=False, instruments=Instruments(taps=True))
+        facts = self.graph, self.config, self.dtype, self.conventions
+        text = emit_train_step(*facts, observed=False, instruments=Instruments(taps=True))
         device = self._device(text, "train_step with taps")
         *before, (t, batch, rate) = enumerate_steps(batches, rates)
         plain = self._device(self.text, "train_step") if before else device

@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.emit.instruments import BARE, Instruments
 from harness.initbin import initial_parameters
 from harness.shapes import Graph, size
 from harness.spec import Conventions, DType, Shape, TrainConfig
@@ -52,16 +53,39 @@ class Moved:
 
 
 class Side(ABC):
-    """The program of one pipeline for one network."""
+    """The program of one pipeline for one network, emitted when it is made. `instruments`: in its training step.
+
+    Raises: RuleError for a missing rule; EmitError when a module does not verify.
+    """
 
     pipeline: ClassVar[str]
 
     def __init__(
-        self, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions = SHARED, init_seed: int = 42
+        self,
+        graph: Graph,
+        config: TrainConfig,
+        dtype: DType,
+        conventions: Conventions = SHARED,
+        init_seed: int = 42,
+        instruments: Instruments = BARE,
     ) -> None:
         self.graph, self.config, self.dtype, self.conventions = graph, config, dtype, conventions
         self.init_seed = init_seed
         self.names = [p.name for p in graph.params]
+        self._emit(instruments)
+
+    @abstractmethod
+    def _emit(self, instruments: Instruments) -> None:
+        """Make the program, by the rules of now."""
+
+    def instrumented(self, instruments: Instruments) -> Self:
+        """The same side with other instruments, emitted by the rules of now."""
+        facts = self.graph, self.config, self.dtype, self.conventions, self.init_seed
+        return type(self)(*facts, instruments=instruments)
+
+    def fenced(self, fences: frozenset[str]) -> Self:
+        """The same side with fences in its training step."""
+        return self.instrumented(Instruments(fences=fences))
 
     @property
     def kind(self) -> type[np.floating]:
@@ -89,10 +113,6 @@ class Side(ABC):
     @abstractmethod
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
         """One training step a batch, from `initial` (total_params,) or else the parameters of the init seed."""
-
-    @abstractmethod
-    def fenced(self, fences: frozenset[str]) -> "Side":
-        """The same side with fences in its training step, emitted by the rules of now."""
 
     @abstractmethod
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
