@@ -223,8 +223,8 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
         max_step=max_step,
         first_beyond=first_false(close),
         smallest=find_smallest(loss_a[:judged], loss_b[:judged], mode),
-        nonfinite_a=_first_nonfinite(a, loss_a, lr_a),
-        nonfinite_b=_first_nonfinite(b, loss_b, lr_b),
+        nonfinite_a=first_nonfinite(a, compared),
+        nonfinite_b=first_nonfinite(b, compared),
         lr_max=float(lr_delta[lr_max_step - 1]) if lr_max_step else None,
         lr_max_step=lr_max_step,
         lr_beyond=first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, lr_rtol)),
@@ -262,9 +262,10 @@ def same(a: object, b: object) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
-def _first_nonfinite(trace: Trace, loss: Floats, lr: Floats) -> int | None:
-    steps = [step for step, line in trace.lines.items() if step <= len(loss) and not _finite_norms(line)]
-    of_columns = first_false(np.isfinite(loss) & np.isfinite(lr))
+def first_nonfinite(trace: Trace, compared: int) -> int | None:
+    """First of so many steps where loss, learning rate or a norm that was read is not finite."""
+    steps = [step for step, line in trace.lines.items() if step <= compared and not _finite_norms(line)]
+    of_columns = first_false(np.isfinite(trace.loss[:compared]) & np.isfinite(trace.lr[:compared]))
     return min([*steps, *([] if of_columns is None else [of_columns])], default=None)
 
 

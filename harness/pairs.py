@@ -45,7 +45,7 @@ def explain_pairs(
     for row in rows:
         evidence = row.verdict.evidence if row.verdict is not None else ()
         differs = any(line.gate == "ladder" and line.outcome == "fail" for line in evidence)
-        sides = [side for side in (row.a, row.b) if differs and side in traces]
+        sides = [side for side in (row.a.removesuffix(".eager"), row.b) if differs and side in traces]
         for side in sides:
             if side not in found:
                 found[side] = search_beside(options.model.name, traces[side], about)

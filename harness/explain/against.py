@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from tabulate import tabulate
 
-from harness.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare, compare_identity
+from harness.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare_identity, first_nonfinite
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data, resolve_data
 from harness.data.feed import Feed
@@ -24,7 +24,6 @@ from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
 from harness.initbin import initial_parameters
 from harness.oracle.cases import Case, find_case
-from harness.recording import Recording
 from harness.report.text import printable
 from harness.sides import Batch
 from harness.spec import Conventions, DType, TrainConfig
@@ -157,9 +156,8 @@ def explain_against(
 
 def _flaws(trace: Trace, found: Found, config: TrainConfig, steps_per_epoch: int) -> Iterator[str]:
     """What is wrong with a trace beside its losses, whatever its conventions."""
-    numbers = compare(Recording(trace), Recording(trace)).numbers
-    if numbers is not None and numbers.nonfinite_b is not None:
-        yield f"B is not finite from step {numbers.nonfinite_b} on."
+    if (off := first_nonfinite(trace, trace.steps)) is not None:
+        yield f"B is not finite from step {off} on."
     switches = found.closing[0].switches if found.closing else found.nearest.switches
     meant, _ = applied(switches, config)
     steps = np.arange(1, trace.steps + 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.explain.alone import Alone
 from harness.explain.definition import DefinedStep, Definition
-from harness.explain.piece import Measured, Piece, pieces
+from harness.explain.piece import Direction, Measured, Piece, pieces
 from harness.spec import DType
 
 
@@ -17,7 +17,7 @@ class Finding:
     """
 
     layer: str
-    direction: str
+    direction: Direction
     side: str
     tensor: str
     error: float
@@ -41,7 +41,7 @@ def try_pieces(
         for name, side in sides:
             for tensor, error in zip(piece.results, measured.errors(side), strict=True):
                 if not error <= measured.allowed:
-                    at = piece.direction or ("forward" if tensor == "loss" else "backward")
+                    at: Direction = piece.direction or ("forward" if tensor == "loss" else "backward")
                     yield Finding(piece.layer, at, name, tensor, error, measured.allowed, dtype, piece.t)
 
 

@@ -137,7 +137,7 @@ def _look_at_pieces(
             f"pieces in {dtype}: {where}, {side}: {last.what} is off by {last.error:.2e}, "
             f"{last.allowed:.0e} allowed{more}."
         )
-    fault: Fault = "numerics" if dtype == "f32" else first.direction  # type: ignore[assignment]
+    fault: Fault = "numerics" if dtype == "f32" else first.direction
     side = sides[0] if len(sides) == 1 else "both"
     return Location(fault, first.layer, first.direction, side, tuple(said), tuple(found))
 

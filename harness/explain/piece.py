@@ -25,6 +25,8 @@ ROUNDINGS_F32 = 8.0
 _NUDGE = 2.0**-40  # small enough to turn no comparison, large enough not to drown in rounding
 _UPDATES = 3
 
+Direction = Literal["forward", "backward", "optimizer"]
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -35,7 +37,7 @@ class Piece:
     """
 
     layer: str
-    direction: str
+    direction: Direction | Literal[""]
     kind: Kind
     part: Part | None
     t: int

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.convolution import Convolution
@@ -132,10 +132,10 @@ def compatible(switches: Iterable[Switch]) -> bool:
 
 def applied(switches: Iterable[Switch], config: TrainConfig) -> tuple[TrainConfig, Conventions]:
     """Configuration and conventions with those switches, everything else at its default."""
-    changes: dict[str, dict[str, str | float]] = {"config": {}, "conventions": {}}
+    changes: dict[str, dict[str, Any]] = {"config": {}, "conventions": {}}
     for switch in switches:
         changes[switch.of][switch.name] = switch.value
-    return replace(config, **changes["config"]), Conventions(**changes["conventions"])  # type: ignore[arg-type]
+    return replace(config, **changes["config"]), Conventions(**changes["conventions"])
 
 
 def phrase(switches: Iterable[Switch]) -> str:

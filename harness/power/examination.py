@@ -12,6 +12,7 @@ from harness.power.networks import NETWORKS, draw_feed
 from harness.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
 from harness.spec import DType
 from harness.verdict import Verdict
+from harness.verdict.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -61,5 +62,5 @@ def said(found: dict[str, Verdict]) -> dict[str, Said]:
     return {name: Said(v.status, _failed(v.evidence), v.fault, v.reason) for name, v in found.items()}
 
 
-def _failed(evidence: Sequence[object]) -> tuple[str, ...]:
-    return tuple(line.gate for line in evidence if line.outcome == "fail")  # type: ignore[attr-defined]
+def _failed(evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    return tuple(line.gate for line in evidence if line.outcome == "fail")

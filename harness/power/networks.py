@@ -7,6 +7,7 @@ changes.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,11 +102,11 @@ def _network(
     *layers: Layer,
     shuffle: bool = False,
     blank: bool = False,
-    **config: object,
+    **config: Any,
 ) -> Network:
     spec = NetSpec(name=name, dataset="mnist", input_shape=shape, classes=10, layers=layers, loss=SoftmaxCrossEntropy())
     base = TrainConfig(lr=0.002, batch_size=4, epochs=5, optimizer=optimizer, weight_decay=0.01)
-    return Network(spec, replace(base, **config), shuffle, blank)  # type: ignore[arg-type]
+    return Network(spec, replace(base, **config), shuffle, blank)
 
 
 NETWORKS = {

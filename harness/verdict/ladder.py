@@ -32,14 +32,13 @@ def check_ladder(case: Case) -> Evidence:
     if problems or steps == 0:
         return Evidence("ladder", "inconclusive", f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
     channels = shared_channels(rung.a.trace, rung.b.trace, range(1, steps + 1))
-    relative = channels.relative if channels.missing else np.where(_along_noise(channels), 0.0, channels.relative)
+    relative = np.where(_along_noise(channels), 0.0, channels.relative)
     numbers = _measure(case.comparison, channels, steps)
-    line = "; ".join([describe(numbers, steps), *channels.missing])
+    line = "; ".join([_describe(numbers, steps), *channels.missing])
     cause = first_cause(channels, ~(relative <= SAME), _rates(rung, steps))
     if cause is None and channels.unmatched:
-        return Evidence(
-            "ladder", "inconclusive", f"{line}; only one side has {listed(channels.unmatched)}.", numbers=numbers
-        )
+        line += f"; only one side has {listed(channels.unmatched)}"
+        return Evidence("ladder", "inconclusive", f"{line}.", numbers=numbers)
     if cause is None and steps == 1 and len(channels.names) == 1:
         return Evidence("ladder", "unreached", f"{line}; a loss alone does not see backward pass and optimizer.")
     if cause is None:
@@ -60,6 +59,7 @@ def _along_noise(channels: Channels) -> npt.NDArray[np.bool_]:
     """
     with np.errstate(all="ignore"):
         nothing = np.maximum(np.abs(channels.a), np.abs(channels.b)) <= SAME * channels.scale
+        nothing &= channels.scale >= np.finfo(np.float64).tiny  # of a step without gradients nothing is known
     along = np.zeros_like(nothing)
     for column, name in enumerate(channels.names):
         update = name.replace(GRAD, UPDATE, 1)
@@ -80,7 +80,7 @@ def _measure(pair: Comparison, channels: Channels, steps: int) -> dict[str, floa
     return measured
 
 
-def describe(measured: Mapping[str, float], steps: int) -> str:
+def _describe(measured: Mapping[str, float], steps: int) -> str:
     """`steps 1-3: losses 5.4e-04 apart in f32 and 6.6e-14 in f64, a ratio of 2^33`"""
     span = f"steps 1-{steps}" if steps > 1 else "step 1"
     apart = f"{measured['delta_f64']:.1e}"

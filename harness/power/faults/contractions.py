@@ -5,7 +5,8 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.layers.convolution import window_span
+from harness.layers.convolution import Convolution, window_span
+from harness.layers.depthwise_convolution import DepthwiseConvolution
 from harness.power.fault import Fault
 from harness.power.faults.planting import methods, parameter_gradient, parameter_seen, ruled
 from harness.power.spoil import jax_with_gradients
@@ -18,9 +19,8 @@ _TURNED = _CONV.replace("(x, w,", "(x, w[:, :, ::-1, ::-1],")
 
 
 def _jax_padded(j: JaxBuilder, original: Any, x: Expr, w: Expr, stride: int, padding: str, groups: int = 1) -> Expr:
-    assert j.node is not None
-    kernel = j.node.layer.kernel  # type: ignore[attr-defined]
-    spans = [window_span(n, kernel, stride, padding) for n in j.node.in_shapes[0][1:]]
+    assert j.node is not None and isinstance(j.node.layer, Convolution | DepthwiseConvolution)
+    spans = [window_span(n, j.node.layer.kernel, stride, padding) for n in j.node.in_shapes[0][1:]]
     swapped = tuple((high, low) for _, low, high in spans)
     return Expr(original(x, w, stride, padding, groups).text.replace(f'"{padding}"', str(swapped)))
 

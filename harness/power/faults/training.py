@@ -12,7 +12,7 @@ from harness.power.fault import Fault, Plant, Wrap
 from harness.power.faults.planting import Plants, everywhere
 from harness.power.spoil import with_methods
 from harness.rules import hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
-from harness.sides import Phase2, Side
+from harness.sides import Phase2, Phase3, Side
 from harness.spec import Conventions, TrainConfig
 
 _ALL = dict.fromkeys(("mlp", "cnn", "attention"))
@@ -155,11 +155,12 @@ def _stale(param: str) -> Plants:
                 moved, slots = update(params, *rest)
                 return {**moved, param: params[param]}, slots
 
-            side.script.update = stale  # type: ignore[attr-defined]
+            vars(side.script)["update"] = stale
             return
+        assert isinstance(side, Phase3)
         old = param.replace(".", "_")
-        head, returned = side.text.rsplit("return ", 1)  # type: ignore[attr-defined]
-        side.text = f"{head}return {re.sub(rf'%{old}_(decayed|stepped)', f'%{old}', returned, count=1)}"  # type: ignore[attr-defined]
+        head, returned = side.text.rsplit("return ", 1)
+        side.text = f"{head}return {re.sub(rf'%{old}_(decayed|stepped)', f'%{old}', returned, count=1)}"
 
     return everywhere(Plant(made=made))
 
