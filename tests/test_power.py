@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.errors import HarnessError
 from harness.power import journal
 from harness.power.campaign import TARGETS, Campaign, Target
 from harness.power.cases import CASES
@@ -65,7 +66,7 @@ from harness.power.localization import CHOSEN, Placed, place
 order = json.loads(sys.argv[1])
 for name in order["names"]:
     if name == "dies": os.kill(os.getpid(), 11)
-    Journal(Path(order["journal"])).write(Row(order["kind"], name, {"did": name}, "", 0.5))
+    Journal(Path(order["journal"])).write(Row(order["kind"], name, None, "", 0.5))
 print("answer: 1")
 """
 
@@ -97,6 +98,31 @@ def test_rows_of_this_code_are_kept_and_others_are_not(tmp_path: Path, monkeypat
     assert len(campaign.missing) == 2
     campaign.start_anew()
     assert not kept.path.exists()
+
+
+@pytest.mark.parametrize("kind", ["mutants", "clean", "localization"])
+@pytest.mark.parametrize("finding", [5, {}, [], {"ladder": 5}])
+def test_a_finding_that_is_none_is_examined_again(kind: str, finding: object, tmp_path: Path) -> None:
+    campaign = Campaign([Target(kind, "a", "x")], tmp_path)
+    Journal(tmp_path / "journal.jsonl").write(Row(kind, "a", finding, "", 1.0))
+    assert (campaign.rows, len(campaign.missing)) == ([], 1)
+
+
+def test_envelopes_and_their_margin_are_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal.harness, "__file__", str(tmp_path / "__init__.py"))
+    seen = {journal.code_version.__wrapped__()}
+    for name in ("margin.json", "shipped/a.json"):
+        path = tmp_path / "envelope" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+        seen.add(journal.code_version.__wrapped__())
+    assert len(seen) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HarnessError, match="file/out: cannot be written: Not a directory"):
+        Campaign([], tmp_path / "file" / "out").prepare()
 
 
 def test_bounds_are_those_of_clopper_and_pearson() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import msgspec
 
 from harness.backends import BACKENDS
+from harness.errors import HarnessError
 from harness.power.cases import CASES
 from harness.power.clean import PAIRS, VARIATIONS
 from harness.power.journal import Journal, Row
 from harness.power.localization import CHOSEN
+from harness.power.tally import is_readable
 from harness.power.worker import Order
 from harness.workers import Job, Outcome, run_jobs
 
@@ -47,6 +50,17 @@ class Campaign:
         backend = BACKENDS["cpu"]
         self._environment = {**backend.jax_environment(), **backend.iree_environment(), "JAX_ENABLE_X64": "1"}
 
+    def prepare(self) -> None:
+        """Make the folder. Raises: HarnessError when nothing can be written there."""
+        folder = self._journal.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"\n")
+        except OSError as error:
+            what = error.strerror or error
+            raise HarnessError(f"{folder}: cannot be written: {what}. Give another folder with --out.") from None
+
     def start_anew(self) -> None:
         """Forget all rows."""
         self._journal.path.unlink(missing_ok=True)
@@ -54,14 +68,18 @@ class Campaign:
     @property
     def missing(self) -> list[Target]:
         """Targets without a row."""
-        done = self._journal.rows()
+        done = self._done()
         return [target for key, target in self._targets.items() if key not in done]
 
     @property
     def rows(self) -> list[Row]:
         """In the order of the targets."""
-        done = self._journal.rows()
+        done = self._done()
         return [done[key] for key in self._targets if key in done]
+
+    def _done(self) -> dict[tuple[str, str], Row]:
+        """Rows that are what they say; any other is examined again."""
+        return {key: row for key, row in self._journal.rows().items() if is_readable(row)}
 
     def run(self, processes: int, timeout_s: float, on_change: Callable[[int, Sequence[str]], None]) -> None:
         """Examine what is missing. A process that dies or hangs leaves a row that says so; its others are done anew."""
@@ -91,7 +109,7 @@ class Campaign:
     def _after(self, outcome: Outcome) -> list[Job]:
         """What is left of a job that did not come to its end; the first of it is what ended it."""
         order = msgspec.json.decode(outcome.job.command[-1], type=Order)
-        done = self._journal.rows()
+        done = self._done()
         left = [self._targets[order.kind, name] for name in order.names if (order.kind, name) not in done]
         if not left:
             return []

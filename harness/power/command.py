@@ -44,6 +44,7 @@ def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout
     if not chosen:
         raise HarnessError(f"nothing has {' or '.join(map(repr, only))} in its name. Leave --only out for everything.")
     campaign = Campaign(chosen, out)
+    campaign.prepare()
     if not resume:
         campaign.start_anew()
     with JobProgress("power", len(campaign.missing)) as progress:

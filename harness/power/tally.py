@@ -13,6 +13,7 @@ from harness.power.fault import Fault
 from harness.power.faults import FAULTS
 from harness.power.journal import Row
 from harness.power.localization import Placed
+from harness.power.pairs import DETECTORS
 
 CONFIDENCE = 0.95
 LARGE = 1e-4  # relative error of the first update from which on everything has to be seen
@@ -93,6 +94,17 @@ class Localized:
     def right(self, what: str) -> bool:
         """Whether its `called`, `layer` or `side` is right."""
         return self.placed is not None and bool(getattr(self.placed, f"{what}_right"))
+
+
+def is_readable(row: Row) -> bool:
+    """Whether the finding of a row, if any, is one of its kind."""
+    kinds: dict[str, Any] = {"mutants": Finding, "clean": dict[str, Said], "localization": Placed}
+    try:
+        finding = _as(row.finding, kinds[row.kind])
+    except (KeyError, TypeError, msgspec.ValidationError):
+        return False
+    said = finding.said if isinstance(finding, Finding) else finding
+    return not isinstance(said, dict) or said.keys() >= set(DETECTORS)
 
 
 def mutants(rows: Iterable[Row]) -> list[Mutant]:
