@@ -14,7 +14,6 @@ from harness.emit.train_step import emit_train_step, emit_update
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, learning_rate
 from harness.sides.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
-from harness.spec import describe
 
 
 class Phase3(Side):
@@ -29,8 +28,8 @@ class Phase3(Side):
         self._train_step: Device | None = None
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
-        """The runner's."""
-        return learning_rate(SimpleNamespace(**describe(self.config)), t, steps_per_epoch)
+        """The runner's, by the plan that it was emitted with."""
+        return learning_rate(SimpleNamespace(**self.plan["config"]), t, steps_per_epoch)
 
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
         """One training step a batch, by the modules' `train_step`."""
