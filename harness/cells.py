@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.manifest import CellFacts
 from harness.models import Model
 from harness.spec import DType
 
@@ -39,11 +40,6 @@ class Cell:
         return f"{self.model.name}.{self.pipeline}-{order}-{self.backend}{self.suffix}"
 
     @property
-    def short_name(self) -> str:
-        """Name among the cells of one verification: `phase3-rocm`."""
-        return f"{self.pipeline}-{self.backend}{'.eager' if self.eager else ''}"
-
-    @property
     def suffix(self) -> str:
         """The part of the name that tells variants of one model apart, `.b2.f64.s43.published.eager`, or nothing."""
         parts = [
@@ -55,17 +51,18 @@ class Cell:
         return self.model.resized + "".join(f".{part}" for part in parts if part)
 
 
-def relation(a: Cell, b: Cell) -> str | None:
+def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
     """What a pair of cells tells: which single factor differs, or None when several do.
 
-    Only phase 2 can be eager, so that between pipelines this is no factor of its own. A control is there for its square
-    alone, and pairs with the two corners beside it.
+    Two hosts are two platforms, whatever their backends. Only phase 2 can be eager, so that between pipelines this is
+    no factor of its own. A control is there for its square alone, and pairs with the two corners beside it.
     """
+    same_place = same_host and a.backend == b.backend
     if not {a.pipeline, b.pipeline}.isdisjoint(_CONTROLS):
-        return _edge(a.pipeline, b.pipeline) if a.backend == b.backend else None
-    if a.backend == b.backend and a.pipeline == b.pipeline:
+        return _edge(a.pipeline, b.pipeline) if same_place else None
+    if same_place and a.pipeline == b.pipeline:
         return "cross-mode" if a.eager != b.eager else None
-    if a.backend == b.backend:
+    if same_place:
         return "cross-compiler"
     if a.pipeline == b.pipeline and a.eager == b.eager:
         return "cross-vendor" if "phase3" in a.pipeline else "cross-platform"

@@ -1,9 +1,7 @@
 """The command line: one thin sub-command a verb. What a verb needs is imported when it runs."""
 
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -14,9 +12,26 @@ from harness.diff import main as diff_command
 from harness.envelope.command import envelope_command
 from harness.errors import HarnessError
 from harness.explain.command import explain_command
-from harness.options import batch_option, data_option, dtype_option, image_size_option, profile_option, seed_option
+from harness.options import (
+    batch_option,
+    channels_option,
+    data_option,
+    dtype_option,
+    eager_option,
+    externals_option,
+    image_size_option,
+    model_argument,
+    profile_option,
+    read_names,
+    run_batch_option,
+    seed_option,
+    shuffle_option,
+    steps_option,
+    timeout_option,
+)
 from harness.oracle.command import oracle_command
 from harness.power.command import power_command
+from harness.run.command import run_command
 from harness.tolerance import DEFAULT_MODE, MODES
 
 INTERRUPTED = 130
@@ -48,34 +63,12 @@ def main() -> None:
     """Do two compilers train a network alike, and if not, is it rounding or a bug?"""
 
 
-def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-    if not names:
-        raise click.BadParameter("expected names separated by commas.")
-    return names
-
-
-def _count_or_full(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
-    if value is None or value == "full":
-        return value
-    if not (value.isascii() and value.isdecimal() and len(value) <= 16 and int(value) >= 1):
-        raise click.BadParameter(f"{value!r} is neither a whole number of at least 1 nor `full`.")
-    return int(value)
-
-
-model_argument = click.argument("model")
-
-
 @main.command()
 @model_argument
-@click.option("--steps", callback=_count_or_full, metavar="N|full", help="Training steps. Default: the network's own.")
-@click.option(
-    "--batch", callback=_count_or_full, metavar="N|full", help="Examples a step. Default: the network's own for verify."
-)
+@steps_option
+@run_batch_option
 @image_size_option
-@click.option("--backends", callback=_names, metavar="A,B", help="Default: every backend that is present.")
+@click.option("--backends", callback=read_names, metavar="A,B", help="Default: every backend that is present.")
 @profile_option
 @dtype_option
 @seed_option
@@ -86,26 +79,14 @@ model_argument = click.argument("model")
     "--window", type=click.IntRange(min=1), metavar="N", help="Steps judged one by one. Default: to the horizon, or 8."
 )
 @click.option("--all-steps", is_flag=True, help="Judge every step one by one.")
-@click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines.")
-@click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation.")
-@click.option(
-    "--channels",
-    type=click.Choice(["default", "all", "none"]),
-    default="default",
-    show_default=True,
-    help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
-)
+@shuffle_option
+@eager_option
+@channels_option
 @click.option("--ladder/--no-ladder", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default.")
 @click.option("--square", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell.")
-@click.option(
-    "--pipeline-cmd",
-    "externals",
-    multiple=True,
-    metavar="NAME=COMMAND",
-    help="Also run a command that obeys the environment contract. May be given several times.",
-)
+@timeout_option
+@externals_option
 def verify(
     model: str,
     steps: int | str | None,
@@ -135,7 +116,8 @@ def verify(
     """
     from harness.backends import backend
     from harness.compare import Judging
-    from harness.models import load_model
+    from harness.models import load_for_run
+    from harness.process import interruptible
     from harness.report import outcome as report
     from harness.run.cell import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
@@ -148,10 +130,7 @@ def verify(
         raise click.UsageError("--square and --eager exclude each other: the corners of a square are compiled.")
     for name in backends or ():
         backend(name)
-    loaded = load_model(model)
-    asked = loaded.verify_steps if steps is None else None if steps == "full" else int(steps)
-    examples = loaded.verify_batch if batch is None else None if batch == "full" else int(batch)
-    loaded = load_model(model, batch=examples, image_size=image_size)
+    loaded, asked = load_for_run(model, steps, batch, image_size)
     options = Options(
         model=loaded,
         out=out,
@@ -171,18 +150,12 @@ def verify(
         externals=parse_externals(externals),
         square=square,
     )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup, and has to stay so
-            signal.signal(number, _interrupt)
+    interruptible()
     outcome = run(options)
     paths = report.write_reports(outcome)
     click.echo(report.for_terminal(outcome))
     click.echo(f"Reports: {', '.join(map(str, paths))}; traces: {options.folder}/")
     sys.exit(report.outcome_exit_code(outcome))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 @main.command()
@@ -288,3 +261,4 @@ main.add_command(oracle_command, "oracle")
 main.add_command(envelope_command, "envelope")
 main.add_command(explain_command, "explain")
 main.add_command(power_command, "power")
+main.add_command(run_command, "run")

@@ -15,10 +15,44 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _TRACE_SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
+class CellFacts(msgspec.Struct, kw_only=True, frozen=True):
+    """Which run a cell is: what reports group, pair and name cells by.
+
+    `steps` None: the whole training. `batch_size`, `image_size`: None for the network's own. `command`: one that runs
+    the cell again. `evidence`: it was run for the sake of others. `absent`: its backend is not on the host, and `asked`
+    says whether it was wanted by name.
+
+    Units: image_size pixels a side.
+    """
+
+    model: str
+    pipeline: str
+    backend: str
+    dtype: str = "f32"
+    init_seed: Count = 42
+    profile: str = "shared"
+    shuffle: bool = False
+    eager: bool = False
+    batch_size: Count | None = None
+    image_size: Count | None = None
+    steps: Count | None = None
+    channels: str = "default"
+    command: str = ""
+    evidence: bool = False
+    absent: bool = False
+    asked: bool = True
+
+    @property
+    def short_name(self) -> str:
+        """Name among the cells of one network: `phase3-rocm`."""
+        return f"{self.pipeline}-{self.backend}{'.eager' if self.eager else ''}"
+
+
 class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     """What is known about a run besides its trace. `reason`: why it is not complete, in one line.
 
-    `trace_sha256`: of the uncompressed trace. `known_trouble`: id of the known issue that explains the end.
+    `cell`: which run it is. `trace_sha256`: of the uncompressed trace. `known_trouble`: id of the known issue that
+    explains the end.
     `provenance`: versions, digests, flags, device, environment; no host names, user names or absolute paths.
 
     Units: test_accuracy a fraction, wall_s seconds.
@@ -27,6 +61,7 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     manifest_version: Literal[1] = 1
     status: Status
     reason: str | None = None
+    cell: CellFacts | None = None
     steps_written: Count = 0
     trace_sha256: str | None = None
     test_accuracy: Fraction | None = None

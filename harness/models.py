@@ -69,6 +69,21 @@ def load_model(name: str, *, batch: int | None = None, image_size: int | None = 
     return Model(name, spec, config, infer_shapes(spec), steps, small, batch, image_size)
 
 
+def load_for_run(
+    name: str, steps: int | str | None, batch: int | str | None, image_size: int | None
+) -> tuple[Model, int | None]:
+    """The network at the size at which it is run, and its steps, None for the whole training.
+
+    `steps`, `batch`: a number, `full` for those of CONFIG, None for those of a verification.
+
+    Raises: SpecError, as `load_model`.
+    """
+    own = load_model(name)
+    asked = own.verify_steps if steps is None else None if steps == "full" else int(steps)
+    examples = own.verify_batch if batch is None else None if batch == "full" else int(batch)
+    return load_model(name, batch=examples, image_size=image_size), asked
+
+
 def _network(module: ModuleType, name: str, image_size: int) -> NetSpec:
     """What the module's `network(image_size)` gives."""
     if not hasattr(module, "network"):

@@ -7,6 +7,53 @@ import click
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+
+def read_names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names separated by commas, each once; for an option's `callback`."""
+    if value is None:
+        return None
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise click.BadParameter("expected names separated by commas.")
+    return names
+
+
+def read_count(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    """A whole number of at least 1, or `full`; for an option's `callback`."""
+    if value is None or value == "full":
+        return value
+    if not (value.isascii() and value.isdecimal() and len(value) <= 16 and int(value) >= 1):
+        raise click.BadParameter(f"{value!r} is neither a whole number of at least 1 nor `full`.")
+    return int(value)
+
+
+model_argument: Option = click.argument("model")
+steps_option: Option = click.option(
+    "--steps", callback=read_count, metavar="N|full", help="Training steps. Default: the network's own."
+)
+run_batch_option: Option = click.option(
+    "--batch", callback=read_count, metavar="N|full", help="Examples a step. Default: the network's own for verify."
+)
+channels_option: Option = click.option(
+    "--channels",
+    type=click.Choice(["default", "all", "none"]),
+    default="default",
+    show_default=True,
+    help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
+)
+timeout_option: Option = click.option(
+    "--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."
+)
+externals_option: Option = click.option(
+    "--pipeline-cmd",
+    "externals",
+    multiple=True,
+    metavar="NAME=COMMAND",
+    help="Also run a command that obeys the environment contract. May be given several times.",
+)
+shuffle_option: Option = click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines.")
+eager_option: Option = click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation.")
+
 dtype_option: Option = click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
 profile_option: Option = click.option(
     "--profile",

@@ -1,84 +1,130 @@
-"""What the cells of a verification mean together: pairs, their ladders, the conventions of those that differ."""
+"""What cells mean together: pairs, their ladders, the conventions of those that differ."""
 
 import itertools
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-from harness.cells import FACTORS, Cell, relation
-from harness.compare import Comparison, compare
+import msgspec
+
+from harness.cells import FACTORS, relation
+from harness.compare import Comparison, Judging, compare
 from harness.explain.beside import search_beside
-from harness.recording import Recording, read_recording
 from harness.report import PairRow, judge_recordings
-from harness.run.cell import CellPlan
+from harness.shelf import ShelvedCell
 from harness.verdict import Verdict
 from harness.verdict.square import Square, split_square
-from harness.verification import CellResult, Options
+
+# What tells cells of one run apart, and what says nothing about what was run.
+_WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
+_OF_A_RUNG = ("dtype", "steps", "evidence")
 
 
-def judge_pairs(options: Options, results: Sequence[CellResult], rungs: Sequence[CellResult] = ()) -> Iterator[PairRow]:
-    """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for."""
-    there = [result for result in results if result.asked or not result.absent]
+def runs_of(cells: Iterable[ShelvedCell]) -> list[list[ShelvedCell]]:
+    """The cells of each run: of one network, configuration, size, start and length, wherever they ran."""
+    return list(_grouped(cells, _WITHIN_A_RUN).values())
+
+
+def judge_cells(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[PairRow]:
+    """The pairs of every run, with the f64 ladders that lie among the cells."""
+    ladders = _grouped((cell for cell in cells if cell.facts.evidence), (*_WITHIN_A_RUN, *_OF_A_RUNG))
+    for run in runs_of(cell for cell in cells if not cell.facts.evidence):
+        rungs = ladders.get(_key(run[0], (*_WITHIN_A_RUN, *_OF_A_RUNG)), [])
+        yield from judge_pairs(run, judging, rungs if run[0].facts.dtype == "f32" else ())
+
+
+def judge_pairs(cells: Sequence[ShelvedCell], judging: Judging, rungs: Sequence[ShelvedCell] = ()) -> Iterator[PairRow]:
+    """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for.
+
+    `cells`: of one run. `rungs`: the same in f64.
+    """
+    there = [cell for cell in cells if cell.counts]
+    names = _names(there)
+    recording = cache(ShelvedCell.read)
     for left, right in itertools.combinations(there, 2):
-        kind = relation(left.cell, right.cell)
+        kind = relation(left.facts, right.facts, left.host == right.host)
         if kind is None:
             continue
-        names = left.cell.short_name, right.cell.short_name
-        notes = [f"{result.cell.short_name}: {result.note}" for result in (left, right) if result.note]
+        pair = names[left], names[right]
+        notes = [f"{names[cell]}: {cell.note}" for cell in (left, right) if cell.note]
         if notes:
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
-            yield PairRow(*names, verdict=missing, note="; ".join(notes), kind=kind)
+            row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
         else:
-            a, b = (_recording(options, result.plan) for result in (left, right))
-            ladder = _ladder(options, left.cell, right.cell, rungs)
-            yield replace(judge_recordings(a, b, options.judging, kind, ladder), a=names[0], b=names[1])
+            ladder = _ladder(left, right, rungs)
+            row = judge_recordings(recording(left), recording(right), judging, kind, ladder)
+        yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
 
-def explain_pairs(
-    options: Options, rows: Sequence[PairRow], rungs: Sequence[CellResult], data: Path
-) -> Iterator[PairRow]:
+def explain_pairs(rows: Sequence[PairRow], rungs: Sequence[ShelvedCell], data: Path) -> Iterator[PairRow]:
     """The rows; those that f64 tells apart with the conventions that either side was found to have."""
-    found: dict[str, str] = {}
-    traces = {f"{rung.cell.pipeline}-cpu": rung.plan.trace for rung in rungs}
-    about = ["--data", str(data), "--seed", str(options.init_seed), *options.model.size_options.split()]
+    found: dict[ShelvedCell, str] = {}
     for row in rows:
         evidence = row.verdict.evidence if row.verdict is not None else ()
         differs = any(line.gate == "ladder" and line.outcome == "fail" for line in evidence)
-        sides = [side for side in (row.a.removesuffix(".eager"), row.b) if differs and side in traces]
-        for side in sides:
-            if side not in found:
-                found[side] = search_beside(options.model.name, traces[side], about)
-        yield replace(row, findings=tuple(f"with B = {side} in f64: {found[side]}" for side in sides))
+        sides = [rung for cell in row.cells for rung in _rungs_of(cell, rungs)] if differs else []
+        for rung in sides:
+            if rung not in found:
+                facts = rung.facts
+                sizes = (("--batch", facts.batch_size), ("--image-size", facts.image_size))
+                size = [word for option, value in sizes if value is not None for word in (option, str(value))]
+                about = ["--data", str(data), "--seed", str(facts.init_seed), *size]
+                found[rung] = search_beside(facts.model, rung.trace, about)
+        yield replace(row, findings=tuple(f"with B = {rung.short_name} in f64: {found[rung]}" for rung in sides))
 
 
-def _ladder(options: Options, a: Cell, b: Cell, rungs: Sequence[CellResult]) -> Comparison | str | None:
-    """The same pair in f64, or what is the matter with it; None when it was not run."""
-    pair = [rung for cell in (a, b) for rung in rungs if rung.cell.pipeline == cell.pipeline]
-    if len(pair) < 2 or {a.backend, b.backend} != {"cpu"} or a.pipeline == b.pipeline:
-        return None
-    if notes := [f"{rung.cell.name}: {rung.note}" for rung in pair if rung.note]:
-        return "; ".join(notes)
-    left, right = (_recording(options, rung.plan) for rung in pair)
-    return compare(left, right)
-
-
-def split_squares(options: Options, results: Sequence[CellResult]) -> Iterator[Square]:
+def split_squares(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[Square]:
     """The square of every backend that has corners; one whose corners are not all complete says why."""
-    for backend in dict.fromkeys(result.cell.backend for result in results):
-        corners = [r for name in FACTORS for r in results if (r.cell.pipeline, r.cell.backend) == (name, backend)]
-        if all(corner.absent and not corner.asked for corner in corners):
+    for backend in dict.fromkeys(cell.facts.backend for cell in cells):
+        places = [(pipeline, backend) for pipeline in FACTORS]
+        corners = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
+        if not any(corner.counts for corner in corners):
             continue
-        notes = [f"{corner.cell.short_name}: {corner.note}" for corner in corners if corner.note]
+        notes = [f"{corner.short_name}: {corner.note}" for corner in corners if corner.note]
         if notes:
             yield Square(backend, missing="; ".join(notes))
         else:
-            traces = {corner.cell.short_name: _recording(options, corner.plan).trace for corner in corners}
-            judged = options.judging.judged(min(trace.steps for trace in traces.values()))
-            yield split_square(backend, traces, judged, options.judging.mode)
+            traces = {corner.short_name: corner.read().trace for corner in corners}
+            judged = judging.judged(min(trace.steps for trace in traces.values()))
+            yield split_square(backend, traces, judged, judging.mode)
 
 
-def _recording(options: Options, plan: CellPlan) -> Recording:
-    """What a cell left, its path relative to `out`: a report tells nothing about the machine."""
-    found = read_recording(plan.trace)
-    return replace(found, trace=replace(found.trace, path=os.path.relpath(plan.trace, options.out)))
+def _ladder(a: ShelvedCell, b: ShelvedCell, rungs: Sequence[ShelvedCell]) -> Comparison | str | None:
+    """The same pair in f64, or what is the matter with it; None when it was not run."""
+    if a.facts.pipeline == b.facts.pipeline:
+        return None
+    left, right = (_rungs_of(cell, rungs) for cell in (a, b))
+    if not (left and right):
+        return None
+    if notes := [f"{rung.name}: {rung.note}" for rung in (left[0], right[0]) if rung.note]:
+        return "; ".join(notes)
+    return compare(left[0].read(), right[0].read())
+
+
+def _rungs_of(cell: ShelvedCell, rungs: Sequence[ShelvedCell]) -> list[ShelvedCell]:
+    """The cell in f64, of the same host. f64 runs on the CPU only."""
+    facts = cell.facts
+    return [r for r in rungs if r.host == cell.host and (r.facts.pipeline, "cpu") == (facts.pipeline, facts.backend)]
+
+
+def _names(cells: Sequence[ShelvedCell]) -> Mapping[ShelvedCell, str]:
+    """Short names, with the host where cells of several would be called alike."""
+    hosts: dict[str, set[str]] = {}
+    for cell in cells:
+        hosts.setdefault(cell.short_name, set()).add(cell.host)
+    return {
+        cell: f"{cell.short_name}@{cell.host}" if len(hosts[cell.short_name]) > 1 else cell.short_name for cell in cells
+    }
+
+
+def _grouped(cells: Iterable[ShelvedCell], without: Sequence[str]) -> dict[tuple[object, ...], list[ShelvedCell]]:
+    groups: dict[tuple[object, ...], list[ShelvedCell]] = {}
+    for cell in cells:
+        groups.setdefault(_key(cell, without), []).append(cell)
+    return groups
+
+
+def _key(cell: ShelvedCell, without: Sequence[str]) -> tuple[object, ...]:
+    facts = msgspec.structs.asdict(cell.facts)
+    return tuple(value for name, value in facts.items() if name not in without)

@@ -154,6 +154,17 @@ class Interruptions:
         self.received.append(number)
 
 
+def interruptible() -> None:
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup, and has to stay so
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 def signal_name(number: int) -> str:
     """Name of a signal, or its number where it has none."""
     try:

@@ -1,20 +1,20 @@
 """What a verification is asked and what it finds: options, cells and pairs."""
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.cells import Cell
+from harness.cells import DEFAULT_INIT_SEED, Cell
 from harness.compare import Judging
 from harness.data.batches import steps_per_epoch
 from harness.data.dataset import DataChoice
-from harness.manifest import Manifest
+from harness.manifest import CellFacts
 from harness.models import Model
 from harness.report import PairRow
-from harness.run.cell import DEFAULT_TIMEOUT_S, CellPlan
+from harness.run.cell import DEFAULT_TIMEOUT_S
 from harness.run.external import External
-from harness.run.known_trouble import trouble_by_id
+from harness.shelf import ShelvedCell
 from harness.spec import DType
-from harness.trace import one_line
 from harness.verdict.ladder import RUNG_STEPS
 from harness.verdict.square import Square
 
@@ -74,30 +74,44 @@ class Options:
         eager = self.eager and pipeline == "phase2"
         return Cell(self.model, pipeline, backend, self.dtype, self.init_seed, self.profile, self.shuffle, eager)
 
+    def facts(self, cell: Cell, *, absent: bool = False, asked: bool = True) -> CellFacts:
+        """What the manifest says of one of its cells."""
+        return CellFacts(
+            model=cell.model.name,
+            pipeline=cell.pipeline,
+            backend=cell.backend,
+            dtype=cell.dtype,
+            init_seed=cell.init_seed,
+            profile=cell.profile,
+            shuffle=cell.shuffle,
+            eager=cell.eager,
+            batch_size=cell.model.batch,
+            image_size=cell.model.image_size,
+            steps=self.steps,
+            channels=self.channels,
+            command=self.command(cell),
+            evidence=self.is_evidence,
+            absent=absent,
+            asked=asked,
+        )
 
-@dataclass(frozen=True)
-class CellResult:
-    """A cell after its turn. `absent`: its backend is not here, and `asked` says whether the user named it."""
-
-    cell: Cell
-    plan: CellPlan
-    manifest: Manifest
-    absent: bool = False
-    asked: bool = False
-
-    @property
-    def note(self) -> str:
-        """What a table says of a cell that is not complete."""
-        if self.manifest.status == "complete":
-            return ""
-        note = f"{self.manifest.status}: {self.manifest.reason}" if not self.absent else self.manifest.reason or ""
-        said = self.manifest.stderr_tail.split("\n")
-        if self.manifest.exit_code and (last := next((line for line in reversed(said) if line.strip()), "")):
-            note += f" ({one_line(last.strip())})"
-        if self.manifest.known_trouble is not None:
-            trouble = trouble_by_id(self.manifest.known_trouble)
-            note += f"; known trouble ({trouble.ticket}): {trouble.workaround}"
-        return note
+    def command(self, cell: Cell) -> str:
+        """The command that runs one of its cells again."""
+        words = ["harness", "run", cell.model.name, "--pipeline", cell.pipeline, "--backend", cell.backend]
+        words += ["--steps", "full" if self.steps is None else str(self.steps)]
+        words += ["--batch", "full" if cell.model.batch is None else str(cell.model.batch)]
+        given = {
+            "--image-size": cell.model.image_size,
+            "--dtype": cell.dtype if cell.dtype != "f32" else None,
+            "--seed": cell.init_seed if cell.init_seed != DEFAULT_INIT_SEED else None,
+            "--profile": cell.profile if cell.profile != "shared" else None,
+            "--data": None if self.data is None else "synthetic" if self.data == "synthetic" else "FOLDER",
+            "--channels": self.channels if self.channels != "default" else None,
+        }
+        words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+        words += [flag for flag, on in (("--shuffle", cell.shuffle), ("--eager", cell.eager)) if on]
+        external = next((e for e in self.externals if e.name == cell.pipeline), None)
+        return shlex.join(words if external is None else [*words, "--pipeline-cmd", f"{external.name}=COMMAND"])
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,7 @@ class Outcome:
     options: Options
     data: DataChoice
     init_sha256: str
-    cells: tuple[CellResult, ...]
+    cells: tuple[ShelvedCell, ...]
     rows: tuple[PairRow, ...]
     squares: tuple[Square, ...] = ()
-    evidence: tuple[CellResult, ...] = ()
+    evidence: tuple[ShelvedCell, ...] = ()

@@ -1,9 +1,9 @@
 """`harness verify`: train one network with every pipeline on every backend there is, and judge each pair of runs."""
 
 import fcntl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.backends import BACKENDS, Presence, presence
@@ -12,39 +12,65 @@ from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice, resolve_data
 from harness.errors import ContractError, EmitError
 from harness.initbin import write_init
+from harness.manifest import Manifest
 from harness.pairs import explain_pairs, judge_pairs, split_squares
 from harness.pipelines import PIPELINES, Pipeline, Program, external_program
 from harness.run.cell import CellPlan, refuse, run_cell
 from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
+from harness.run.kept import find_kept
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
-from harness.verification import CellResult, Options, Outcome
+from harness.shelf import ShelvedCell
+from harness.verification import Options, Outcome
 
 
-def verify(options: Options) -> Outcome:
+@dataclass(frozen=True)
+class Policy:
+    """Which cells run. `resume`: not those that have run exactly so. `refusal`: why no other may start now, if so."""
+
+    resume: bool = False
+    refusal: Callable[[], str | None] = lambda: None
+
+
+def verify(options: Options, policy: Policy = Policy()) -> Outcome:
     """Run all cells one after another and judge every pair that differs in one factor.
 
     Raises: HarnessError for unusable input; a cell that fails is a result and not an error.
     """
+    with _prepared(options) as runner:
+        for report in options.reports:
+            report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
+        with CellProgress() as progress:
+            cells, rungs = runner.run_all(policy, progress)
+            rows = list(judge_pairs(cells, options.judging, rungs))
+            with progress.preparing("why pairs differ"):
+                rows = list(explain_pairs(rows, rungs, runner.data.folder))
+        squares = tuple(split_squares(cells, options.judging)) if options.square else ()
+        return Outcome(options, runner.data, runner.init_sha256, tuple(cells), tuple(rows), squares, tuple(rungs))
+
+
+def run_alone(options: Options, pipeline: str, backend: str) -> ShelvedCell:
+    """Run one cell. Raises: as `verify`."""
+    with _prepared(options) as runner, CellProgress() as progress:
+        return runner.run(options, options.cell(pipeline, backend), Policy(), progress)
+
+
+def run_cells(options: Options, policy: Policy) -> tuple[list[ShelvedCell], list[ShelvedCell]]:
+    """Run the cells of a verification and those of its ladder, and leave the judging to others. Raises: as `verify`."""
+    with _prepared(options) as runner, CellProgress() as progress:
+        return runner.run_all(policy, progress)
+
+
+@contextmanager
+def _prepared(options: Options) -> Iterator["_Runner"]:
+    """What all cells of a verification share."""
     data = resolve_data(options.data, options.model.spec.dataset, options.model.spec.input_shape)
     options.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
     build = options.out / "build"
     build.mkdir(parents=True, exist_ok=True)
     with _alone(build):
-        for report in options.reports:
-            report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
         init = build / f"{options.model.name}{options.model.resized}.s{options.init_seed}.init.bin"
-        init_sha256 = write_init(init, options.model.graph.params, options.init_seed)
-        results = []
-        with CellProgress() as progress:
-            for cell, asked in _cells(options):
-                results.append(_run(options, cell, asked, build, init, data, progress))
-            rungs = [_run(rung, cell, True, build, init, data, progress) for rung, cell in _rungs(options, results)]
-            rows = list(judge_pairs(options, results, rungs))
-            with progress.preparing("why pairs differ"):
-                rows = list(explain_pairs(options, rows, rungs, data.folder))
-        squares = tuple(split_squares(options, results)) if options.square else ()
-        return Outcome(options, data, init_sha256, tuple(results), tuple(rows), squares, tuple(rungs))
+        yield _Runner(options, data, build, init, write_init(init, options.model.graph.params, options.init_seed))
 
 
 @contextmanager
@@ -58,6 +84,80 @@ def _alone(build: Path) -> Iterator[None]:
                 f"{build.parent}: another verify is writing there. Wait for it, or choose another folder with --out."
             ) from None
         yield
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Runs the cells of a verification. `build`: where programs go; `init`: the initial parameters."""
+
+    options: Options
+    data: DataChoice
+    build: Path
+    init: Path
+    init_sha256: str
+
+    def run_all(self, policy: Policy, progress: CellProgress) -> tuple[list[ShelvedCell], list[ShelvedCell]]:
+        """Every cell, and every cell of the ladder."""
+        options = self.options
+        cells = [self.run(options, cell, policy, progress, asked=asked) for cell, asked in _cells(options)]
+        rungs = [self.run(rung, cell, policy, progress) for rung, cell in _rungs(options, cells)]
+        return cells, rungs
+
+    def run(
+        self, options: Options, cell: Cell, policy: Policy, progress: CellProgress, *, asked: bool = True
+    ) -> ShelvedCell:
+        """One cell, or what is the matter with it. `options`: of the verification or of its ladder."""
+        facts = options.facts(cell, asked=asked)
+        plan = CellPlan(cell.name, (), options.folder, cell.backend, cell.pipeline, facts=facts)
+        name = facts.short_name if not options.is_evidence else f"{facts.short_name} in {cell.dtype}"
+        present = presence(cell.backend, cell.pipeline)
+        if not present:
+            why = present.reason
+            if cell.pipeline == "phase3" and options.compile_all:
+                why = f"{_compile_only(cell, self.build)}: {why}"
+            plan = replace(plan, facts=options.facts(cell, absent=True, asked=asked))
+            return self._shelve(plan, refuse(plan, why))
+        if reason := policy.refusal():
+            return self._shelve(plan, refuse(plan, reason))
+        try:
+            with progress.preparing(name):
+                program = self._prepare(cell)
+        except EmitError as error:
+            return self._shelve(plan, refuse(plan, str(error)))
+        plan = self._plan(options, plan, program, present)
+        if policy.resume and (kept := find_kept(plan)):
+            return self._shelve(plan, kept)
+        with progress.running(name, plan.planned_steps) as on_progress:
+            return self._shelve(plan, run_cell(plan, on_progress))
+
+    def _shelve(self, plan: CellPlan, manifest: Manifest) -> ShelvedCell:
+        facts = plan.facts
+        assert facts is not None
+        return ShelvedCell(facts, manifest, plan.trace, self.options.out)
+
+    def _prepare(self, cell: Cell) -> Program:
+        external = next((e for e in self.options.externals if e.name == cell.pipeline), None)
+        if external is not None:
+            return external_program(external, cell)
+        return _pipelines(self.options)[cell.pipeline].prepare(cell, self.build)
+
+    def _plan(self, options: Options, plan: CellPlan, program: Program, present: Presence) -> CellPlan:
+        environment = {**program.environment, INIT_LOAD: str(self.init), TRACE_CHANNELS: options.channels}
+        if not options.shuffle:
+            environment[NO_SHUFFLE] = "1"
+        planned = options.planned_steps(self.data.examples)
+        if options.steps is not None:
+            environment[MAX_STEPS] = str(planned)
+        return replace(
+            plan,
+            command=tuple(word.replace("{data}", str(self.data.folder)) for word in program.command),
+            environment=environment,
+            planned_steps=planned,
+            timeout_s=options.timeout_s,
+            obeys_step_limit=program.obeys_step_limit,
+            provenance=provenance(environment, present.device, present) | program.provenance,
+            inputs={"init_sha256": self.init_sha256, "data_sha256": self.data.data_sha256},
+        )
 
 
 def _pipelines(options: Options) -> dict[str, Pipeline]:
@@ -74,58 +174,13 @@ def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
         yield options.cell(external.name, names[0]), True
 
 
-def _rungs(options: Options, results: Sequence[CellResult]) -> Iterator[tuple[Options, Cell]]:
+def _rungs(options: Options, cells: Sequence[ShelvedCell]) -> Iterator[tuple[Options, Cell]]:
     """The cells of the precision ladder: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
-    names = [r.cell.pipeline for r in results if r.cell.backend == "cpu" and r.manifest.status == "complete"]
+    names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
     ours = [name for name in _pipelines(options) if name in names]
     if options.ladder and options.dtype == "f32" and len(ours) > 1:
         for name in ours:
             yield options.rung, options.rung.cell(name, "cpu")
-
-
-def _run(
-    options: Options, cell: Cell, asked: bool, build: Path, init: Path, data: DataChoice, progress: CellProgress
-) -> CellResult:
-    plan = CellPlan(cell.name, (), options.folder, cell.backend, cell.pipeline)
-    name = cell.short_name if not options.is_evidence else f"{cell.short_name} in {cell.dtype}"
-    present = presence(cell.backend, cell.pipeline)
-    if not present:
-        reason = present.reason
-        if cell.pipeline == "phase3" and options.compile_all:
-            reason = f"{_compile_only(cell, build)}: {reason}"
-        return CellResult(cell, plan, refuse(plan, reason), absent=True, asked=asked)
-    external = next((e for e in options.externals if e.name == cell.pipeline), None)
-    try:
-        with progress.preparing(name):
-            if external:
-                program = external_program(external, cell)
-            else:
-                program = _pipelines(options)[cell.pipeline].prepare(cell, build)
-    except EmitError as error:
-        return CellResult(cell, plan, refuse(plan, str(error)), asked=asked)
-    plan = _plan(options, plan, program, init, data, present)
-    with progress.running(name, plan.planned_steps) as on_progress:
-        return CellResult(cell, plan, run_cell(plan, on_progress), asked=asked)
-
-
-def _plan(
-    options: Options, plan: CellPlan, program: Program, init: Path, data: DataChoice, present: Presence
-) -> CellPlan:
-    environment = {**program.environment, INIT_LOAD: str(init), TRACE_CHANNELS: options.channels}
-    if not options.shuffle:
-        environment[NO_SHUFFLE] = "1"
-    planned = options.planned_steps(data.examples)
-    if options.steps is not None:
-        environment[MAX_STEPS] = str(planned)
-    return replace(
-        plan,
-        command=tuple(word.replace("{data}", str(data.folder)) for word in program.command),
-        environment=environment,
-        planned_steps=planned,
-        timeout_s=options.timeout_s,
-        obeys_step_limit=program.obeys_step_limit,
-        provenance=provenance(environment, present.device, present) | program.provenance,
-    )
 
 
 def _compile_only(cell: Cell, build: Path) -> str:

@@ -21,18 +21,18 @@ from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten
 from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
-from harness.manifest import Manifest
+from harness.manifest import CellFacts, Manifest
 from harness.models import Model
 from harness.pipelines import PIPELINES
 from harness.report.outcome import for_json, for_markdown, for_terminal, outcome_exit_code
-from harness.run.cell import CellPlan
 from harness.run.xla_device import XlaDevice
 from harness.shapes import infer_shapes
+from harness.shelf import ShelvedCell
 from harness.sides import Phase2, Phase3, Side, recorded
 from harness.tolerance import MODES
 from harness.trace import StepLine, Trace
 from harness.verdict.square import Square, split, split_square
-from harness.verification import CellResult, Options, Outcome
+from harness.verification import Options, Outcome
 from tests.programs import drawn
 from tests.sample_traces import trace, write
 from tests.schemas import violation
@@ -175,14 +175,18 @@ def test_the_table_of_corners_is_the_table_of_pipelines() -> None:
     assert {*PIPELINES, *CONTROLS} == set(FACTORS)
 
 
+def facts(pipeline: str, backend: str = "cpu") -> CellFacts:
+    return CellFacts(model="tiny", pipeline=pipeline, backend=backend)
+
+
 def test_which_corners_pair() -> None:
-    kinds = {(a, b): relation(Cell(TINY, a, "cpu"), Cell(TINY, b, "cpu")) for a in NAMES for b in NAMES}
+    kinds = {(a, b): relation(facts(a), facts(b)) for a in NAMES for b in NAMES}
     assert kinds["phase2", "phase3"] == "cross-compiler"
     assert kinds["phase2", "phase2-iree"] == kinds["phase3", "phase3-xla"] == "same-derivation"
     assert kinds["phase2", "phase3-xla"] == kinds["phase3", "phase2-iree"] == "same-compiler"
     assert kinds["phase2-iree", "phase3-xla"] is kinds["phase3-xla", "phase3-xla"] is None
-    assert relation(Cell(TINY, "phase3-xla", "cpu"), Cell(TINY, "phase3-xla", "cuda")) is None
-    assert relation(Cell(TINY, "phase3-xla", "cpu"), Cell(TINY, "lean", "cpu")) is None
+    assert relation(facts("phase3-xla"), facts("phase3-xla", "cuda")) is None
+    assert relation(facts("phase3-xla"), facts("lean")) is None
 
 
 # The corners in this process, so that an error can be planted in some of them.
@@ -269,7 +273,7 @@ def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) 
         model=TINY, out=tmp_path, backends=("cpu",), steps=3, dtype="f64", data=str(data), square=True, channels="all"
     )
     found = verify.verify(options)
-    assert [cell.cell.pipeline for cell in found.cells] == [*PIPELINES, *CONTROLS]
+    assert [cell.facts.pipeline for cell in found.cells] == [*PIPELINES, *CONTROLS]
     assert [cell.note for cell in found.cells] == [""] * 4
     assert sorted(row.kind for row in found.rows) == [
         "cross-compiler",
@@ -287,7 +291,7 @@ def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) 
     document = json.loads(for_json(found))
     assert document["squares"][0]["line"] == square.line
     assert violation(document, "verify") is None
-    headers = [json.loads(cell.plan.trace.read_text().splitlines()[0]) for cell in found.cells]
+    headers = [json.loads(cell.trace.read_text().splitlines()[0]) for cell in found.cells]
     assert [(h["phase"], h["pipeline"]) for h in headers] == [(n[:6], n) for n in (*PIPELINES, *CONTROLS)]
 
 
@@ -305,16 +309,16 @@ def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> 
     (tmp_path / "traces").mkdir()
     for name in (*PIPELINES, *CONTROLS):
         cell = Cell(TINY, name, "cpu")
-        plan = CellPlan(cell.name, (), tmp_path / "traces", "cpu", name)
+        trace = tmp_path / "traces" / f"{cell.name}.jsonl"
         refused = {"status": "refused", "reason": "not legal"} if name == "phase2-iree" else {"status": "complete"}
-        results.append(CellResult(cell, plan, Manifest(**refused), asked=True))
+        results.append(ShelvedCell(Options(model=TINY, out=tmp_path).facts(cell), Manifest(**refused), trace, tmp_path))
         if name != "phase2-iree":
-            write(plan.trace, [2.0, 1.0])
+            write(trace, [2.0, 1.0])
     options = Options(model=TINY, out=tmp_path, square=True)
-    (square,) = pairs.split_squares(options, results)
+    (square,) = pairs.split_squares(results, options.judging)
     assert square.line == "incomplete: phase2-iree-cpu: refused: not legal"
     assert square.shares is None
-    rows = tuple(pairs.judge_pairs(options, results))
+    rows = tuple(pairs.judge_pairs(results, options.judging))
     verdicts = {row.name: row.verdict.status for row in rows if row.verdict}
     assert verdicts.pop("phase2-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert verdicts.pop("phase3-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"

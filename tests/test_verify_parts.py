@@ -9,30 +9,30 @@ from harness import cli, verify
 from harness.cells import Cell, relation
 from harness.data.dataset import DataChoice
 from harness.errors import ContractError
-from harness.manifest import Manifest
+from harness.manifest import CellFacts, Manifest
 from harness.models import load_model
 from harness.pairs import judge_pairs
 from harness.report.outcome import for_markdown, for_terminal, write_reports
-from harness.run.cell import CellPlan
-from harness.verification import CellResult, Options, Outcome
+from harness.shelf import ShelvedCell
+from harness.verification import Options, Outcome
 from tests.sample_traces import write
 
 MODEL = load_model("mnist_mlp")
 
 
-def cell(pipeline: str, backend: str = "cpu", **changes: bool) -> Cell:
-    return Cell(MODEL, pipeline, backend, **changes)
+def cell(pipeline: str, backend: str = "cpu", **changes: bool) -> CellFacts:
+    return CellFacts(model="mnist_mlp", pipeline=pipeline, backend=backend, **changes)
 
 
-def outcome(out: Path, *results: CellResult) -> Outcome:
+def outcome(out: Path, *results: ShelvedCell) -> Outcome:
     options = Options(model=MODEL, out=out)
-    rows = tuple(judge_pairs(options, results))
+    rows = tuple(judge_pairs(results, options.judging))
     return Outcome(options, DataChoice(Path("/data"), "mnist", "ab", 60000), "cd", results, rows)
 
 
-def result(folder: Path, pipeline: str, **manifest: object) -> CellResult:
-    one = cell(pipeline)
-    return CellResult(one, CellPlan(one.name, (), folder), Manifest(**{"status": "complete", **manifest}), asked=True)
+def result(folder: Path, pipeline: str, **manifest: object) -> ShelvedCell:
+    trace = folder / f"{Cell(MODEL, pipeline, 'cpu').name}.jsonl"
+    return ShelvedCell(cell(pipeline), Manifest(**{"status": "complete", **manifest}), trace, folder.parent)
 
 
 def test_what_a_pair_tells() -> None:
@@ -59,7 +59,7 @@ def test_reports_name_no_absolute_path(tmp_path: Path) -> None:
     traces.mkdir()
     results = [result(traces, name) for name in ("phase2", "phase3")]
     for one in results:
-        write(one.plan.trace, [2.0, 1.0])
+        write(one.trace, [2.0, 1.0])
     for path in write_reports(outcome(tmp_path, *results)):
         assert str(tmp_path) not in path.read_text()
         assert "traces/mnist" in path.read_text()
@@ -95,7 +95,7 @@ def test_a_run_that_is_cut_short_leaves_no_older_report(tmp_path: Path, monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verify, "resolve_data", lambda *_: DataChoice(tmp_path, "mnist", "ab", 60000))
-    monkeypatch.setattr(verify, "_run", interrupted)
+    monkeypatch.setattr(verify, "run_cell", interrupted)
     with pytest.raises(KeyboardInterrupt):
         verify.verify(options)
     assert [path for path in options.reports if path.exists()] == []

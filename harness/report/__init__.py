@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from harness.compare import Comparison, Judging, Numbers, compare
 from harness.envelope.envelope import Envelope
 from harness.envelope.find import find_shared_envelope
 from harness.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
+
+if TYPE_CHECKING:
+    from harness.shelf import ShelvedCell
 
 PAIR_COLUMNS = ("loss", "|A - B|", "step", "A", "B")
 SUMMARY_COLUMNS = ("pair", "step 1", "step 2", "median", "max", "verdict")
@@ -20,7 +24,7 @@ class PairRow:
 
     `note`: why a side is absent ("compiled, not run: no CUDA device"). `kind`: cross-compiler, cross-platform, …
     A row without verdict is only mentioned and does not count for the exit code. `findings`: sentences about why the
-    sides differ.
+    sides differ. `envelope`: by which it was judged. `cells`: the two, where they lie on a shelf.
     """
 
     a: str
@@ -30,6 +34,8 @@ class PairRow:
     note: str = ""
     kind: str = ""
     findings: tuple[str, ...] = ()
+    envelope: Envelope | None = None
+    cells: "tuple[ShelvedCell, ...]" = ()
 
     @property
     def name(self) -> str:
@@ -59,7 +65,7 @@ def judge_pair(
     """The row of a comparison, judged, its sides named after their files. `ladder`, `envelope`: as for `judge`."""
     a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
-    return PairRow(*names, comparison, judge(comparison, ladder, envelope), kind=kind)
+    return PairRow(*names, comparison, judge(comparison, ladder, envelope), kind=kind, envelope=envelope)
 
 
 def exit_code(rows: Iterable[PairRow]) -> int:

@@ -1,7 +1,6 @@
 """What verify found, for a terminal, as Markdown and as JSON."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from harness.atomicfile import replace_file
 from harness.cells import EDGES
 from harness.report import as_json, exit_code, markdown, square, text
 from harness.shapes import dims
+from harness.shelf import ShelvedCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
-from harness.verification import CellResult, Outcome
+from harness.verification import Outcome
 
 VERIFY_VERSION = 2
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
@@ -20,7 +20,7 @@ CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode
 
 def outcome_exit_code(outcome: Outcome) -> int:
     """The worst of the pairs and of the cells that were asked for: one that did not run to its end is inconclusive."""
-    incomplete = any(cell.manifest.status != "complete" and (cell.asked or not cell.absent) for cell in outcome.cells)
+    incomplete = any(not cell.complete and cell.counts for cell in outcome.cells)
     judged = [exit_code([row]) for row in outcome.rows if row.verdict is not None]
     return worst_exit_code([*judged, *([INCONCLUSIVE] if incomplete or not judged else [])])
 
@@ -81,8 +81,8 @@ def for_json(outcome: Outcome) -> str:
         "data_sha256": outcome.data.data_sha256,
         "init_seed": options.init_seed,
         "init_sha256": outcome.init_sha256,
-        "cells": [_cell_facts(cell, options.out) for cell in outcome.cells],
-        "evidence": [_cell_facts(cell, options.out) for cell in outcome.evidence],
+        "cells": [_cell_facts(cell) for cell in outcome.cells],
+        "evidence": [_cell_facts(cell) for cell in outcome.evidence],
         "pairs": [as_json.describe_pair(row) for row in outcome.rows],
         "squares": [square.describe(one) for one in outcome.squares],
         "exit_code": outcome_exit_code(outcome),
@@ -120,29 +120,29 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     ]
 
 
-def _cell_rows(cells: Sequence[CellResult]) -> list[list[str]]:
+def _cell_rows(cells: Sequence[ShelvedCell]) -> list[list[str]]:
     rows = []
     for cell in cells:
         manifest = cell.manifest
-        status = "absent" if cell.absent else manifest.status
+        status = "absent" if cell.facts.absent else manifest.status
         accuracy = "-" if manifest.test_accuracy is None else f"{100 * manifest.test_accuracy:.2f} %"
         seconds = "-" if manifest.wall_s is None else f"{manifest.wall_s:.1f}"
-        rows.append([cell.cell.name, status, str(manifest.steps_written), accuracy, seconds, cell.note])
+        rows.append([cell.name, status, str(manifest.steps_written), accuracy, seconds, cell.note])
     return rows
 
 
-def _cell_facts(cell: CellResult, out: Path) -> dict[str, Any]:
+def _cell_facts(cell: ShelvedCell) -> dict[str, Any]:
     manifest = cell.manifest
     return {
-        "cell": cell.cell.name,
-        "pipeline": cell.cell.pipeline,
-        "backend": cell.cell.backend,
+        "cell": cell.name,
+        "pipeline": cell.facts.pipeline,
+        "backend": cell.facts.backend,
         "status": manifest.status,
-        "absent": cell.absent,
+        "absent": cell.facts.absent,
         "note": cell.note,
         "steps_written": manifest.steps_written,
         "test_accuracy": manifest.test_accuracy,
         "wall_s": manifest.wall_s,
-        "trace": os.path.relpath(cell.plan.trace, out),
+        "trace": cell.relative,
         "trace_sha256": manifest.trace_sha256,
     }

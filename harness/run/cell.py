@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import TraceError
-from harness.manifest import Manifest, Status, write_manifest
+from harness.manifest import CellFacts, Manifest, Status, write_manifest
 from harness.probe import installed_versions
 from harness.process import Child, Interruptions, signal_name
 from harness.run.contract import TRACE_OUT, child_environment
@@ -39,7 +39,8 @@ class CellPlan:
     `obeys_step_limit`: False for programs that may not know LEAN_MLIR_MAX_STEPS. They are stopped when the trace goes
     beyond the planned steps, or when they have not ended `linger_s` after the last one (a program that does know the
     limit measures its accuracy in that time).
-    `timeout_s`: for all of the run; `stall_s`: without a new step.
+    `timeout_s`: for all of the run; `stall_s`: without a new step. `facts`: what the manifest says of the cell.
+    `inputs`: digests that the trace's header tells when the run began with what it was given.
     """
 
     name: str
@@ -54,6 +55,8 @@ class CellPlan:
     obeys_step_limit: bool = True
     linger_s: float = 60.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    facts: CellFacts | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trace(self) -> Path:
@@ -268,6 +271,7 @@ def _record(plan: CellPlan, manifest: Manifest, end: _End) -> Manifest:
     manifest = msgspec.structs.replace(
         manifest,
         reason=manifest.reason and " ".join(manifest.reason.split()),
+        cell=plan.facts,
         known_trouble=trouble.id if trouble else None,
         provenance=told,
     )

@@ -1,0 +1,40 @@
+"""Which cells need not run again: what a run left, held against what is planned now."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import TraceError
+from harness.manifest import Manifest, read_manifest
+from harness.run.cell import CellPlan
+from harness.run.provenance import scrub_tree
+from harness.trace_reader import read_trace
+
+_ENDED = ("complete", "crashed", "timed-out")
+_OF_THE_COMPILATION = ("compile_s", "compile_cached")  # how long it took says nothing about its result
+
+
+def find_kept(plan: CellPlan) -> Manifest | None:
+    """The manifest of a run of exactly this plan that has ended, None when the cell has to run.
+
+    The same program, versions, processor, environment and inputs, and a trace that is the one of the manifest.
+    """
+    try:
+        manifest = read_manifest(plan.manifest)
+        if manifest.status not in _ENDED or manifest.cell != plan.facts:
+            return None
+        if _comparable(manifest.provenance) != _comparable(scrub_tree(plan.provenance)):
+            return None
+        return manifest if manifest.status != "complete" or _has_its_trace(plan, manifest) else None
+    except TraceError:
+        return None
+
+
+def _has_its_trace(plan: CellPlan, manifest: Manifest) -> bool:
+    trace = read_trace(plan.trace, with_digest=True)
+    if trace.sha256 != manifest.trace_sha256 or plan.planned_steps not in (None, trace.steps):
+        return False
+    return all(getattr(trace.header, name) in (None, digest) for name, digest in plan.inputs.items())
+
+
+def _comparable(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in provenance.items() if name not in _OF_THE_COMPILATION}

@@ -1,0 +1,124 @@
+"""Cells on disk: what a run left, wherever it ran, for everything that reads more than one of them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import TraceError
+from harness.manifest import CellFacts, Manifest, manifest_path, read_manifest
+from harness.recording import Recording, read_recording
+from harness.run.known_trouble import trouble_by_id
+from harness.trace import one_line
+
+MANIFEST_SUFFIX = ".manifest.json"
+TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
+
+
+@dataclass(frozen=True, eq=False)
+class ShelvedCell:
+    """A cell by its two files; no two are equal. `root`: the folder that paths in reports are relative to."""
+
+    facts: CellFacts
+    manifest: Manifest
+    trace: Path
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """Stem of the cell's files."""
+        return manifest_path(self.trace).name.removesuffix(MANIFEST_SUFFIX)
+
+    @property
+    def short_name(self) -> str:
+        """Name among the cells of one network on one host: `phase3-rocm`."""
+        return self.facts.short_name
+
+    @property
+    def host(self) -> str:
+        """How the manifest names the host; empty when it does not."""
+        return str(self.manifest.provenance.get("host") or "")
+
+    @property
+    def complete(self) -> bool:
+        """Whether it ran to its end."""
+        return self.manifest.status == "complete"
+
+    @property
+    def counts(self) -> bool:
+        """Whether a missing end of it makes a result inconclusive."""
+        return self.facts.asked or not self.facts.absent
+
+    @property
+    def note(self) -> str:
+        """What a table says of a cell that is not complete."""
+        manifest = self.manifest
+        if self.complete:
+            return ""
+        note = f"{manifest.status}: {manifest.reason}" if not self.facts.absent else manifest.reason or ""
+        said = manifest.stderr_tail.split("\n")
+        if manifest.exit_code and (last := next((line for line in reversed(said) if line.strip()), "")):
+            note += f" ({one_line(last.strip())})"
+        if manifest.known_trouble is not None:
+            trouble = trouble_by_id(manifest.known_trouble)
+            note += f"; known trouble ({trouble.ticket}): {trouble.workaround}"
+        return note
+
+    @property
+    def relative(self) -> str:
+        """The trace's path as reports show it: they tell nothing about the machine."""
+        return os.path.relpath(self.trace, self.root)
+
+    def read(self, *, with_lines: bool = False) -> Recording:
+        """Its trace and manifest. Raises: TraceError."""
+        found = read_recording(self.trace, with_lines=with_lines)
+        return replace(found, trace=replace(found.trace, path=self.relative))
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Everything that lies in some folders. `problems`: a line for each file that could not be made sense of."""
+
+    cells: tuple[ShelvedCell, ...]
+    problems: tuple[str, ...] = ()
+
+
+def read_shelf(folders: Sequence[Path]) -> Shelf:
+    """Find every cell below the folders, in the order of their paths.
+
+    A manifest without facts about its cell is a problem, and so is a trace without manifest.
+
+    Raises: TraceError when a folder is none.
+    """
+    cells: list[ShelvedCell] = []
+    problems = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise TraceError(f"{one_line(folder)}: not a folder; expected one with cells.")
+        for path in _files(folder):
+            where = one_line(os.path.relpath(path, folder))
+            if path.name.endswith(MANIFEST_SUFFIX):
+                try:
+                    cells.append(shelved(path, folder))
+                except TraceError as error:
+                    problems.append(str(error).replace(one_line(path), where))
+            elif path.name.endswith(TRACE_SUFFIXES) and not manifest_path(path).is_file():
+                problems.append(f"{where}: a trace without manifest: whatever ran it was killed, or it is no cell.")
+    return Shelf(tuple(cells), tuple(problems))
+
+
+def shelved(path: Path, root: Path) -> ShelvedCell:
+    """The cell of a manifest. Raises: TraceError."""
+    manifest = read_manifest(path)
+    if manifest.cell is None:
+        raise TraceError(f"{one_line(path)}:1: says nothing about its cell; expected `cell`. Run it again.")
+    stem = path.name.removesuffix(MANIFEST_SUFFIX)
+    traces = [path.with_name(stem + suffix) for suffix in (".jsonl", ".jsonl.gz", ".partial.jsonl")]
+    trace = next((trace for trace in traces if trace.is_file()), traces[0])
+    return ShelvedCell(manifest.cell, manifest, trace, root)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent) / name for name in sorted(files) if not name.startswith("."))
