@@ -1,0 +1,97 @@
+"""All that folders of cells tell, as one report: the verdict in words, and everything behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from harness.night.check import Check
+from harness.report import PairRow
+from harness.shelf import ShelvedCell
+from harness.summary.history import HistoryRow
+from harness.verdict import INCONCLUSIVE, worst_exit_code
+
+STATUSES = ("FAIL", "INCONCLUSIVE", "PASS")
+_CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A report before it takes any form. `night`: its date, as 2026-11-26.
+
+    `rows`: every pair, judged. `history`: the rows of earlier nights, oldest first. `problems`: a line for each file
+    that could not be made sense of.
+    """
+
+    title: str
+    night: str
+    cells: tuple[ShelvedCell, ...]
+    rows: tuple[PairRow, ...]
+    checks: tuple[Check, ...] = ()
+    history: tuple[HistoryRow, ...] = ()
+    problems: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = field(default=())
+
+    @property
+    def judged(self) -> list[PairRow]:
+        """The pairs that have a verdict."""
+        return [row for row in self.rows if row.verdict is not None]
+
+    def of_status(self, status: str) -> list[PairRow]:
+        """The pairs with that verdict."""
+        return [row for row in self.judged if row.verdict is not None and row.verdict.status == status]
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of pairs and checks; inconclusive when something that counts did not run to its end."""
+        codes = [row.verdict.exit_code for row in self.judged if row.verdict is not None]
+        codes += [_CHECK_CODES[check.status] for check in self.checks]
+        codes += [INCONCLUSIVE for cell in self.cells if cell.counts and not cell.complete]
+        return worst_exit_code([*codes, *([INCONCLUSIVE] if self.problems else [])])
+
+    @property
+    def headline(self) -> str:
+        """The verdict in words: `12 pairs agree, 1 differs: mnist_cnn phase2-cpu vs phase3-rocm, backward of pool1`."""
+        agree, differ, unclear = (self.of_status(status) for status in ("PASS", "FAIL", "INCONCLUSIVE"))
+        parts = [f"{_count(len(agree), 'pair agrees', 'pairs agree')}" if self.judged else "no pair could be compared"]
+        if differ:
+            parts.append(f"{len(differ)} {'differs' if len(differ) == 1 else 'differ'}: {_named(differ)}")
+        if unclear:
+            parts.append(f"{len(unclear)} inconclusive: {_named(unclear)}")
+        for status, word in (("FAIL", "failed"), ("INCONCLUSIVE", "inconclusive"), ("NOT RUN", "not run")):
+            names = [check.name for check in self.checks if check.status == status]
+            if names:
+                parts.append(f"{_count(len(names), 'check', 'checks')} {word}: {', '.join(names)}")
+        if self.problems:
+            parts.append(_count(len(self.problems), "file is unreadable", "files are unreadable"))
+        return ("; " if differ or unclear else ", ").join(parts)
+
+
+def model_of(row: PairRow) -> str:
+    """The network of a pair, with what is off its default: `mnist_cnn`, `resnet34.b2`, `mnist_mlp.published`."""
+    if not row.cells:
+        return ""
+    first = row.cells[0]
+    return first.name.replace(f".{first.facts.pipeline}-", ".", 1).replace(_place(first), "", 1)
+
+
+def where(row: PairRow) -> str:
+    """What failed and where, in words: `backward, step 1, gradient of conv2.w`."""
+    verdict = row.verdict
+    if verdict is None:
+        return row.note
+    if verdict.status == "INCONCLUSIVE":
+        return verdict.reason if row.note else str(verdict.gate)
+    return ", ".join(filter(None, (verdict.fault, verdict.place)))
+
+
+def _place(cell: ShelvedCell) -> str:
+    return f".{'shuf' if cell.facts.shuffle else 'noshuf'}-{cell.facts.backend}"
+
+
+def _named(rows: Sequence[PairRow], most: int = 3) -> str:
+    """The first pairs by name; how many more."""
+    said = [", ".join(filter(None, (f"{model_of(row)} {row.name}".strip(), where(row)))) for row in rows[:most]]
+    return "; ".join([*said, *([f"and {len(rows) - most} more"] if len(rows) > most else [])])
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
