@@ -1,19 +1,24 @@
 """A program in a process group of its own: its output read within bounds, its end certain."""
 
 import contextlib
+import errno
 import os
 import selectors
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
 
 GRACE_S = 5.0  # between asking a program to stop and killing it
 LINE_BYTES = 4096  # of a line of output, at most so much is looked at
 _CHUNK = 1 << 16
+_MORTAL = (sys.executable, "-I", "-S", str(Path(__file__).with_name("mortal.py")))
 _DRAIN_S = 1.0  # for what is still in the pipes of a program that has ended
 
 
@@ -51,7 +56,7 @@ class Output:
 
 
 class Child:
-    """A running program, leader of a process group of its own.
+    """A running program, leader of a process group of its own. It does not outlive this process, however that ends.
 
     Raises: OSError when it cannot be started, ValueError when its arguments cannot be passed.
     """
@@ -59,8 +64,9 @@ class Child:
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], keep: int = 1 << 13, marker: bytes = b""
     ) -> None:
+        _check_program(command, environment)
         self._process = subprocess.Popen(
-            command,
+            [*_MORTAL, str(os.getpid()), *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -122,6 +128,17 @@ class Child:
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _check_program(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """What the system would say of a command, which it says to nobody once another program starts it."""
+    if not command:
+        raise ValueError("expected a program")
+    if any("\0" in word for word in command):
+        raise ValueError("embedded null byte")
+    if shutil.which(command[0], path=environment.get("PATH")) is None:
+        number = errno.EACCES if os.path.lexists(command[0]) else errno.ENOENT
+        raise OSError(number, os.strerror(number), command[0])
 
 
 class Interruptions:

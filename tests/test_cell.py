@@ -346,7 +346,7 @@ def test_a_folder_that_cannot_be_one(tmp_path: Path) -> None:
         (("./no-such-program",), "./no-such-program: No such file or directory"),
         (("no-such-program-anywhere",), "no-such-program-anywhere: No such file or directory"),
         (("/etc/passwd",), ".../passwd: Permission denied"),
-        ((), "no command: list index out of range"),
+        ((), "no command: expected a program"),
         (("a\0b",), "a\0b: embedded null byte"),
     ],
 )

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from processes import dies, is_alive
@@ -200,3 +202,21 @@ def test_outside_the_main_thread_it_does_nothing() -> None:
 def test_signals_have_names_where_they_have_them() -> None:
     assert signal_name(11) == "SIGSEGV"
     assert signal_name(40) == "signal 40"
+
+
+def test_a_program_does_not_outlive_who_started_it(tmp_path: Path) -> None:
+    """Even when that is killed, so that nothing of a night goes on beside the one that resumes it."""
+    pid = tmp_path / "pid"
+    sleeper = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(300)"
+    starter = (
+        "import os, sys; from harness.process import Child\n"
+        f"child = Child([sys.executable, '-c', {sleeper!r}], dict(os.environ))\n"
+        "while True: child.wait(1.0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", starter]) as process:
+        deadline = time.monotonic() + 30
+        while not (pid.is_file() and pid.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.kill()
+    assert dies(int(pid.read_text()))
