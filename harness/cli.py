@@ -12,6 +12,7 @@ from harness.diff import main as diff_command
 from harness.envelope.command import envelope_command
 from harness.errors import HarnessError
 from harness.explain.command import explain_command
+from harness.night.command import nightly_command
 from harness.options import (
     batch_option,
     channels_option,
@@ -32,6 +33,7 @@ from harness.options import (
 from harness.oracle.command import oracle_command
 from harness.power.command import power_command
 from harness.run.command import run_command
+from harness.summary.command import report_command
 from harness.tolerance import DEFAULT_MODE, MODES
 
 INTERRUPTED = 130
@@ -262,3 +264,5 @@ main.add_command(envelope_command, "envelope")
 main.add_command(explain_command, "explain")
 main.add_command(power_command, "power")
 main.add_command(run_command, "run")
+main.add_command(nightly_command, "nightly")
+main.add_command(report_command, "report")

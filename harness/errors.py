@@ -35,3 +35,7 @@ class BackendError(HarnessError):
 
 class EnvelopeError(HarnessError):
     """An envelope cannot be built, read or kept."""
+
+
+class ConfigError(HarnessError):
+    """A configuration of a night makes no sense."""

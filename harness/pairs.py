@@ -23,21 +23,23 @@ _OF_A_RUNG = ("dtype", "steps", "evidence")
 
 def runs_of(cells: Iterable[ShelvedCell]) -> list[list[ShelvedCell]]:
     """The cells of each run: of one network, configuration, size, start and length, wherever they ran."""
-    return list(_grouped(cells, _WITHIN_A_RUN).values())
+    runs: dict[tuple[object, ...], list[ShelvedCell]] = {}
+    for cell in cells:
+        runs.setdefault(_key(cell, _WITHIN_A_RUN), []).append(cell)
+    return list(runs.values())
 
 
 def judge_cells(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[PairRow]:
     """The pairs of every run, with the f64 ladders that lie among the cells."""
-    ladders = _grouped((cell for cell in cells if cell.facts.evidence), (*_WITHIN_A_RUN, *_OF_A_RUNG))
+    rungs = [cell for cell in cells if cell.facts.evidence]
     for run in runs_of(cell for cell in cells if not cell.facts.evidence):
-        rungs = ladders.get(_key(run[0], (*_WITHIN_A_RUN, *_OF_A_RUNG)), [])
         yield from judge_pairs(run, judging, rungs if run[0].facts.dtype == "f32" else ())
 
 
 def judge_pairs(cells: Sequence[ShelvedCell], judging: Judging, rungs: Sequence[ShelvedCell] = ()) -> Iterator[PairRow]:
     """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for.
 
-    `cells`: of one run. `rungs`: the same in f64.
+    `cells`: of one run. `rungs`: cells in f64, among them the same ones.
     """
     there = [cell for cell in cells if cell.counts]
     names = _names(there)
@@ -103,9 +105,11 @@ def _ladder(a: ShelvedCell, b: ShelvedCell, rungs: Sequence[ShelvedCell]) -> Com
 
 
 def _rungs_of(cell: ShelvedCell, rungs: Sequence[ShelvedCell]) -> list[ShelvedCell]:
-    """The cell in f64, of the same host. f64 runs on the CPU only."""
-    facts = cell.facts
-    return [r for r in rungs if r.host == cell.host and (r.facts.pipeline, "cpu") == (facts.pipeline, facts.backend)]
+    """The cell in f64, of the same host and run. f64 runs on the CPU only."""
+    if cell.facts.backend != "cpu":
+        return []
+    about = cell.host, cell.facts.pipeline, _key(cell, (*_WITHIN_A_RUN, *_OF_A_RUNG))
+    return [r for r in rungs if (r.host, r.facts.pipeline, _key(r, (*_WITHIN_A_RUN, *_OF_A_RUNG))) == about]
 
 
 def _names(cells: Sequence[ShelvedCell]) -> Mapping[ShelvedCell, str]:
@@ -116,13 +120,6 @@ def _names(cells: Sequence[ShelvedCell]) -> Mapping[ShelvedCell, str]:
     return {
         cell: f"{cell.short_name}@{cell.host}" if len(hosts[cell.short_name]) > 1 else cell.short_name for cell in cells
     }
-
-
-def _grouped(cells: Iterable[ShelvedCell], without: Sequence[str]) -> dict[tuple[object, ...], list[ShelvedCell]]:
-    groups: dict[tuple[object, ...], list[ShelvedCell]] = {}
-    for cell in cells:
-        groups.setdefault(_key(cell, without), []).append(cell)
-    return groups
 
 
 def _key(cell: ShelvedCell, without: Sequence[str]) -> tuple[object, ...]:

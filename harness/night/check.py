@@ -13,7 +13,7 @@ CheckStatus = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"]
 
 
 class Check(msgspec.Struct, kw_only=True, frozen=True):
-    """A command of a night. `line`: its result in a sentence; `output`: the end of what it printed.
+    """A command of a night. `line`: its result in a sentence; `output`: the end of what it printed; `host`: where.
 
     `fingerprint`: of the command and of the code that it ran. Units: seconds of wall time.
     """
@@ -25,6 +25,7 @@ class Check(msgspec.Struct, kw_only=True, frozen=True):
     output: str = ""
     exit_code: int | None = None
     seconds: float | None = None
+    host: str = ""
     fingerprint: str = ""
 
 
@@ -33,7 +34,7 @@ def read_check(path: Path) -> Check:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Check)
     except msgspec.MsgspecError as error:
-        raise HarnessError(f"{path.name}: not a check: {one_line(error)}. Remove it and run the night again.") from None
+        raise HarnessError(f"{path.name}: not a check: {one_line(error)}. Remove it, run the night again.") from None
 
 
 def write_check(path: Path, check: Check) -> None:

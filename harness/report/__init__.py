@@ -24,7 +24,8 @@ class PairRow:
 
     `note`: why a side is absent ("compiled, not run: no CUDA device"). `kind`: cross-compiler, cross-platform, …
     A row without verdict is only mentioned and does not count for the exit code. `findings`: sentences about why the
-    sides differ. `envelope`: by which it was judged. `cells`: the two, where they lie on a shelf.
+    sides differ; `culprit`: what of a training step is off, where that is known. `envelope`: by which it was judged.
+    `cells`: the two, where they lie on a shelf.
     """
 
     a: str
@@ -34,6 +35,7 @@ class PairRow:
     note: str = ""
     kind: str = ""
     findings: tuple[str, ...] = ()
+    culprit: str = ""
     envelope: Envelope | None = None
     cells: "tuple[ShelvedCell, ...]" = ()
 

@@ -29,7 +29,7 @@ def provenance(environment: Mapping[str, str], device: str | None, present: Pres
         "versions": dict(asked.versions or {}) if asked else installed_versions(),
         "python": asked.python if asked else platform.python_version(),
         "os": f"{platform.system()} {platform.release()}",
-        "host": os.environ.get("HARNESS_HOST") or cpu_model(),
+        "host": host_name(),
         "cpu": cpu_model(),
         "cpu_count": os.cpu_count(),
         "cpu_features": cpu_features(),
@@ -37,6 +37,11 @@ def provenance(environment: Mapping[str, str], device: str | None, present: Pres
         "driver": present.driver if present is not None else None,
         "environment": {name: scrub_paths(given[name]) for name in RECORDED if name in given},
     }
+
+
+def host_name() -> str:
+    """How manifests name this host: as HARNESS_HOST says, else by its processor."""
+    return os.environ.get("HARNESS_HOST") or cpu_model()
 
 
 def package_version(name: str) -> str | None:

@@ -74,8 +74,10 @@ def model_of(row: PairRow) -> str:
 
 
 def where(row: PairRow) -> str:
-    """What failed and where, in words: `backward, step 1, gradient of conv2.w`."""
+    """What failed and where, in words: `backward of pool1 (phase3)`, or `backward, step 1, gradient of conv2.w`."""
     verdict = row.verdict
+    if row.culprit:
+        return row.culprit
     if verdict is None:
         return row.note
     if verdict.status == "INCONCLUSIVE":

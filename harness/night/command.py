@@ -1,0 +1,79 @@
+"""`harness nightly CONFIG`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.options import read_names
+
+NIGHTS = Path("reports/nightly")
+
+
+@click.command("nightly")
+@click.argument("config", type=click.Path(dir_okay=False, path_type=Path), default=Path("ci/nightly.toml"))
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Folder of the night. Default: {NIGHTS}/DATE, or that of a recent night that was interrupted.",
+)
+@click.option(
+    "--history",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=NIGHTS / "history.parquet",
+    show_default=True,
+    help="One row a pair a night is added to it.",
+)
+@click.option("--budget", type=click.FloatRange(min=0), metavar="MINUTES", help="Default: that of CONFIG.")
+@click.option("--backends", callback=read_names, metavar="A,B", help="In place of those of CONFIG.")
+def nightly_command(
+    config: Path, out: Path | None, history: Path, budget: float | None, backends: tuple[str, ...] | None
+) -> None:
+    """Run what CONFIG says, all night long: cells, their verdicts, checks, and one report about it.
+
+    A night that was interrupted goes on where it was: what has been run is not run again.
+
+    Exit codes: 0 all agree, 1 something differs, 2 usage, 3 inconclusive or not run.
+    """
+    import datetime
+
+    from harness.compare import Judging
+    from harness.night.config import override_backends, parse_config, read_text
+    from harness.night.folder import NightFolder, begin, find_folder
+    from harness.night.run import Budget, run_night
+    from harness.process import interruptible
+    from harness.summary.build import summarise
+    from harness.summary.write import record_history, write_summary
+
+    text = override_backends(read_text(config), backends)
+    parsed = parse_config(text, str(config))
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now)
+    interruptible()
+    with folder.alone():
+        night = begin(folder, text, now)
+        say = Says(f"night of {night.night.isoformat()} in {folder.path}")
+        run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say)
+        summary = summarise([folder.path], Judging(), history=history)
+        paths = write_summary(folder.path, summary)
+        record_history(history, summary)
+    click.echo(f"{summary.headline}\nReports: {', '.join(map(str, paths))}")
+    sys.exit(summary.exit_code)
+
+
+class Says:
+    """Tells a line at a time, with the minutes since the beginning, on standard error."""
+
+    def __init__(self, title: str) -> None:
+        import time
+
+        self._clock = time.monotonic
+        self._started = self._clock()
+        self(title)
+
+    def __call__(self, line: str) -> None:
+        """Say a line."""
+        from harness.report.text import printable
+
+        minutes = (self._clock() - self._started) / 60
+        click.echo(printable(f"[{minutes:5.1f} min] {line}"), err=True)

@@ -1,0 +1,176 @@
+"""What a night runs, as a TOML file says it. `ci/nightly.toml` is one, with comments."""
+
+import datetime
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from harness.backends import BACKENDS
+from harness.errors import ConfigError
+from harness.models import load_for_run
+from harness.pipelines import PIPELINES
+from harness.run.external import External, parse_externals
+from harness.trace import one_line
+from harness.verification import Options
+
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Size = Positive | Literal["full"]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^\w[\w .-]*$")]
+
+
+class _Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What both parts of a configuration have. `rotate`: so many nights share it."""
+
+    rotate: Positive = 1
+
+
+class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Networks, each in every dtype and profile. Absent keys have the meaning that the options of `verify` have."""
+
+    models: Annotated[list[str], msgspec.Meta(min_length=1)]
+    steps: Size | None = None
+    batch: Size | None = None
+    image_size: Positive | None = None
+    dtypes: list[Literal["f32", "f64"]] = msgspec.field(default_factory=lambda: ["f32"])
+    profiles: list[Literal["shared", "published"]] = msgspec.field(default_factory=lambda: ["shared"])
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = 42
+    data: str | None = None
+    shuffle: bool = False
+    ladder: bool = True
+    square: bool = False
+    compile_all: bool = False
+    timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 24 * 60.0
+
+
+class CheckPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A command: `harness …` or `python …`. `{date}`, `{part}`, `{folder}` stand for the night's own."""
+
+    name: Name
+    command: Annotated[list[str], msgspec.Meta(min_length=1)]
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+
+
+class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """All of a night. `backends`: those that are asked for, or whatever the host has.
+
+    `budget_minutes`: when it is spent nothing more starts. `pipelines`: commands of others by name.
+    """
+
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "nightly"
+    budget_minutes: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    backends: list[str] | Literal["present"] = "present"
+    pipelines: dict[str, str] = msgspec.field(default_factory=dict)
+    verify: list[VerifyPart] = msgspec.field(default_factory=list)
+    check: list[CheckPart] = msgspec.field(default_factory=list)
+
+    def options(self, night: datetime.date, out: Path) -> list[Options]:
+        """What `verify` is asked that night, in order. Raises: SpecError for a network or size that is not there."""
+        externals = parse_externals([f"{name}={command}" for name, command in self.pipelines.items()])
+        backends = None if self.backends == "present" else tuple(self.backends)
+        parts = [(part, model) for part in self.verify for model in part.models[turn(night, part) :: part.rotate]]
+        return [options for part, model in parts for options in _verifications(part, model, backends, externals, out)]
+
+    def checks(self, night: datetime.date, folder: str) -> Iterator[tuple[CheckPart, tuple[str, ...]]]:
+        """The commands of that night with their words filled in."""
+        for part in self.check:
+            k = f"{turn(night, part) + 1}/{part.rotate}"
+            given = {"{date}": night.strftime("%Y%m%d"), "{part}": k, "{folder}": folder}
+            yield part, tuple(_filled(word, given) for word in part.command)
+
+
+def turn(night: datetime.date, part: _Part) -> int:
+    """Whose turn it is in a rotation, from 0."""
+    return night.toordinal() % part.rotate
+
+
+def parse_config(text: str, where: str) -> NightConfig:
+    """Read and check a configuration. Raises: ConfigError `where: what`, SpecError for a network that is not there."""
+    try:
+        config = msgspec.convert(tomllib.loads(text), NightConfig)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{where}: {one_line(error)}.") from None
+    for name in () if config.backends == "present" else config.backends:
+        if name not in BACKENDS:
+            raise ConfigError(f"{where}: unknown backend {name!r}; known are {', '.join(BACKENDS)}.")
+    names = [part.name for part in config.check]
+    for part in config.check:
+        if names.count(part.name) > 1:
+            raise ConfigError(f"{where}: two checks are called {part.name!r}. Give each a name of its own.")
+        if part.command[0] not in ("harness", "python"):
+            raise ConfigError(
+                f"{where}: check {part.name!r}: its command begins with {part.command[0]!r}, "
+                "expected `harness` or `python`."
+            )
+    if not (config.verify or config.check):
+        raise ConfigError(f"{where}: nothing to run; expected [[verify]] or [[check]].")
+    _refuse_twins(config, where)
+    return config
+
+
+def read_config(path: Path) -> NightConfig:
+    """Raises: as `parse_config`, and ConfigError for a file that cannot be read."""
+    return parse_config(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """A text file. Raises: ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{path}: cannot be read: {what}. Expected one such as ci/nightly.toml.") from None
+
+
+def override_backends(text: str, backends: tuple[str, ...] | None) -> str:
+    """The text with other backends, for a host of its own kind; as it is when there are none to put in."""
+    if backends is None:
+        return text
+    lines = [line for line in text.splitlines() if not line.startswith("backends")]
+    return "\n".join([f"backends = [{', '.join(map(repr, backends))}]", *lines]) + "\n"
+
+
+def _verifications(
+    part: VerifyPart, model: str, backends: tuple[str, ...] | None, externals: tuple[External, ...], out: Path
+) -> Iterator[Options]:
+    loaded, steps = load_for_run(model, part.steps, part.batch, part.image_size)
+    for dtype, profile in itertools.product(part.dtypes, part.profiles):
+        yield Options(
+            model=loaded,
+            out=out,
+            backends=backends,
+            steps=steps,
+            dtype=dtype,
+            profile=profile,
+            init_seed=part.seed,
+            data=part.data,
+            shuffle=part.shuffle,
+            ladder=part.ladder,
+            square=part.square,
+            compile_all=part.compile_all,
+            timeout_s=60 * part.timeout_minutes,
+            externals=externals,
+        )
+
+
+def _refuse_twins(config: NightConfig, where: str) -> None:
+    """Cells of the same name would overwrite each other."""
+    unrotated = msgspec.structs.replace(
+        config, verify=[msgspec.structs.replace(part, rotate=1) for part in config.verify]
+    )
+    seen: set[str] = set()
+    for options in unrotated.options(datetime.date.min, Path()):
+        name = options.cell(next(iter(PIPELINES)), "cpu").name
+        if name in seen:
+            raise ConfigError(f"{where}: {options.stem} is verified twice, and the second would overwrite the first.")
+        seen.add(name)
+
+
+def _filled(word: str, given: Mapping[str, Any]) -> str:
+    for name, value in given.items():
+        word = word.replace(name, value)
+    return word

@@ -1,0 +1,132 @@
+"""Why pairs of a night differ: what `explain` says of them, kept beside the cells under the digests of their traces."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from harness.atomicfile import replace_file
+from harness.backends import BACKENDS
+from harness.errors import HarnessError
+from harness.pairs import explain_pairs
+from harness.pipelines import PIPELINES
+from harness.report import PairRow
+from harness.shelf import ShelvedCell
+from harness.trace import one_line
+
+_TIMEOUT_S = 3600.0
+_LOCATED = ("forward", "backward", "optimizer", "numerics")
+
+
+class Finding(msgspec.Struct, kw_only=True, frozen=True):
+    """What was found about a pair. `culprit`: `backward of pool1 (phase3)`, empty when none was named."""
+
+    culprit: str = ""
+    sentences: list[str] = msgspec.field(default_factory=list)
+
+
+Findings = Mapping[str, Finding]
+
+
+def key_of(row: PairRow) -> str:
+    """Under which a pair is found again: its two traces."""
+    digests = [cell.manifest.trace_sha256 for cell in row.cells]
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+
+
+def read_findings(path: Path) -> Findings:
+    """Those of a night, none where there is no file. Raises: HarnessError for a damaged one."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Finding])
+    except FileNotFoundError:
+        return {}
+    except msgspec.MsgspecError as error:
+        raise HarnessError(
+            f"{path.name}: not findings: {one_line(error)}. Remove it and run the night again."
+        ) from None
+
+
+def can_be_located(row: PairRow) -> bool:
+    """Whether `explain` can look at it: a difference between the two pipelines on one CPU, of the mathematics."""
+    if row.verdict is None or row.verdict.fault not in _LOCATED or row.kind != "cross-compiler":
+        return False
+    return all(cell.facts.pipeline in PIPELINES and cell.facts.backend == "cpu" for cell in row.cells)
+
+
+def with_findings(rows: Sequence[PairRow], found: Findings) -> list[PairRow]:
+    """The rows with what was found about them."""
+    told = [found.get(key_of(row)) if row.cells else None for row in rows]
+    return [
+        row if about is None else replace(row, culprit=about.culprit, findings=tuple(about.sentences))
+        for row, about in zip(rows, told, strict=True)
+    ]
+
+
+def find_causes(
+    path: Path,
+    rows: Sequence[PairRow],
+    rungs: Sequence[ShelvedCell],
+    data: Callable[[PairRow], Path],
+    refusal: Callable[[], str | None],
+) -> None:
+    """Explain what no earlier run of the night has, and keep each finding as soon as it is there.
+
+    `rungs`: the cells of the ladders. `data`: the folder that a pair was fed from. Raises: OSError.
+    """
+    found = dict(read_findings(path))
+    for row in rows:
+        if can_be_located(row) and key_of(row) not in found and refusal() is None:
+            (told,) = explain_pairs([row], rungs, data(row))
+            culprit, sentence = _locate(row, data(row))
+            found[key_of(row)] = Finding(culprit=culprit, sentences=[sentence, *told.findings])
+            with replace_file(path) as file:
+                file.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+
+
+def _locate(row: PairRow, data: Path) -> tuple[str, str]:
+    """The culprit, and a sentence about it."""
+    facts = row.cells[0].facts
+    given = {
+        "--profile": facts.profile,
+        "--seed": str(facts.init_seed),
+        "--data": str(data),
+        "--batch": facts.batch_size,
+        "--image-size": facts.image_size,
+    }
+    words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    command = [sys.executable, "-m", "harness", "explain", facts.model, "--format", "json", *words]
+    environment = {**os.environ, **BACKENDS["cpu"].jax_environment()}
+    with tempfile.TemporaryDirectory() as folder:
+        command += ["--out", folder]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=environment, check=False, timeout=_TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:
+            return "", f"the search for the layer did not end within {_TIMEOUT_S:g} s."
+    try:
+        located = msgspec.json.decode(done.stdout, type=_Located)
+    except msgspec.MsgspecError:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return "", f"the search for the layer failed: {one_line(last)}"
+    if located.fault is None:
+        return "", "no layer, direction or update is off by itself."
+    place = located.layer if located.layer == located.direction else f"{located.direction} of {located.layer}"
+    return f"{place} ({located.side})", next(iter(reversed(located.evidence)), place)
+
+
+class _Located(msgspec.Struct, kw_only=True, frozen=True):
+    """What of the output of `explain` is told."""
+
+    fault: str | None
+    layer: str
+    direction: str
+    side: str
+    evidence: list[str]

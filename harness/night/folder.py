@@ -1,0 +1,133 @@
+"""The folder of a night: what it set out to do, and where everything of it lies."""
+
+import datetime
+import fcntl
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.atomicfile import replace_file
+from harness.errors import ConfigError
+from harness.night.config import NightConfig, parse_config
+from harness.trace import one_line
+
+PLAN = "night.json"
+_FRESH_HOURS = 24  # an unfinished night of yesterday goes on; an older one is history
+
+
+class Night(msgspec.Struct, kw_only=True, frozen=True):
+    """What a night set out to do. It stays what it was, however often the night goes on."""
+
+    night_version: Literal[1] = 1
+    night: datetime.date
+    started: datetime.datetime
+    config: str
+
+    @property
+    def parsed(self) -> NightConfig:
+        """The configuration. Raises: ConfigError."""
+        return parse_config(self.config, "the night's configuration")
+
+    @property
+    def config_sha256(self) -> str:
+        """Of the configuration's text."""
+        return hashlib.sha256(self.config.encode()).hexdigest()
+
+
+class NightFolder:
+    """Paths of a night."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.plan = path / PLAN
+        self.traces = path / "traces"
+        self.checks = path / "checks"
+        self.findings = path / "findings.json"
+        self.problems = path / "problems.json"
+        self.verdict = path / "verdict.json"
+
+    def check(self, name: str) -> Path:
+        """Where the result of a check lies."""
+        return self.checks / f"{name.replace(' ', '-')}.json"
+
+    @property
+    def cells(self) -> Path:
+        """Where its cells are, and those of a folder that is no night's: anywhere in it."""
+        return self.traces if self.is_night else self.path
+
+    @property
+    def is_night(self) -> bool:
+        """Whether it holds one."""
+        return self.plan.is_file()
+
+    def read(self) -> Night:
+        """Raises: ConfigError when there is no plan, or none that can be read."""
+        try:
+            return msgspec.json.decode(self.plan.read_bytes(), type=Night)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.plan}: cannot be read: {error.strerror}. It is not the folder of a night."
+            ) from None
+        except msgspec.MsgspecError as error:
+            raise ConfigError(
+                f"{self.plan}: not the plan of a night: {one_line(error)}. Choose another --out."
+            ) from None
+
+    def write_problems(self, problems: Sequence[str]) -> None:
+        """Keep what could not be run at all, a line each. Raises: OSError."""
+        with replace_file(self.problems) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(problems), indent=1) + b"\n")
+
+    def read_problems(self) -> list[str]:
+        """What could not be run at all."""
+        try:
+            return msgspec.json.decode(self.problems.read_bytes(), type=list[str])
+        except (OSError, msgspec.MsgspecError):
+            return []
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Two at once would run the same cells. Raises: ConfigError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(
+                    f"{self.path}: this night is running. Wait for it, or choose another --out."
+                ) from None
+            yield
+
+
+def begin(folder: NightFolder, config: str, now: datetime.datetime) -> Night:
+    """The night of a folder, pinned now if it was not before.
+
+    Raises: ConfigError when the folder holds a night of another configuration.
+    """
+    if folder.is_night:
+        night = folder.read()
+        if night.config != config:
+            raise ConfigError(
+                f"{folder.plan}: this night was begun with another configuration. "
+                "Choose another --out, or remove the folder to begin anew."
+            )
+        return night
+    night = Night(night=now.date(), started=now, config=config)
+    with replace_file(folder.plan) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(night), indent=1) + b"\n")
+    return night
+
+
+def find_folder(nights: Path, config: str, now: datetime.datetime) -> NightFolder:
+    """The night to go on with: a recent one of this configuration that has no verdict yet, else that of today."""
+    for path in sorted(nights.glob("20??-??-??"), reverse=True):
+        folder = NightFolder(path)
+        if folder.is_night and not folder.verdict.exists():
+            night = folder.read()
+            if night.config == config and now - night.started < datetime.timedelta(hours=_FRESH_HOURS):
+                return folder
+    return NightFolder(nights / now.date().isoformat())

@@ -1,0 +1,91 @@
+"""Runs a night: cells, then why pairs differ, then checks. Whatever has been done already is not done again."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.compare import Judging
+from harness.data.dataset import resolve_data
+from harness.errors import HarnessError
+from harness.night.check import Check
+from harness.night.checks import kept_check, not_run, run_check
+from harness.night.config import CheckPart, NightConfig
+from harness.night.findings import find_causes
+from harness.night.folder import Night, NightFolder
+from harness.pairs import judge_cells
+from harness.report import PairRow
+from harness.shelf import read_shelf
+from harness.verification import Options
+from harness.verify import Policy, run_cells
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Minutes from now; None: as long as it takes."""
+
+    minutes: float | None
+    started: float = field(default_factory=time.monotonic)
+
+    def refusal(self) -> str | None:
+        """Why nothing may start any more, None while it may."""
+        if self.minutes is None or time.monotonic() - self.started < 60 * self.minutes:
+            return None
+        return f"not run: the budget of {self.minutes:g} minutes is spent"
+
+
+def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> None:
+    """Run what is not there yet. `say` is told a line about each part.
+
+    Raises: HarnessError for unusable input, OSError when results cannot be written.
+    """
+    config = night.parsed
+    _run_cells(folder, config.options(night.night, folder.path), Policy(True, budget.refusal), say)
+    _explain(folder, config, night, budget, say)
+    parts = list(config.checks(night.night, str(folder.path / "build")))
+    for number, (part, command) in enumerate(parts, 1):
+        check = _run_check(folder.check(part.name), part, command, budget)
+        took = "" if check.seconds is None else f" ({check.seconds:.0f} s)"
+        say(f"check {number} of {len(parts)}, {check.name}: {check.status}{took}: {check.line}")
+
+
+def _run_cells(folder: NightFolder, verifications: Sequence[Options], policy: Policy, say: Say) -> None:
+    """Input that one network cannot use, such as data that are not there, costs the night that network only."""
+    problems = []
+    for number, options in enumerate(verifications, 1):
+        try:
+            cells, rungs = run_cells(options, policy)
+        except HarnessError as error:
+            problems.append(f"{options.stem}: {error}")
+            say(f"network {number} of {len(verifications)}, {problems[-1]}")
+            continue
+        there = [cell for cell in (*cells, *rungs) if cell.counts]
+        complete = sum(cell.complete for cell in there)
+        say(f"network {number} of {len(verifications)}, {options.stem}: {complete} of {len(there)} cells complete")
+    folder.write_problems(problems)
+
+
+def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Budget, say: Say) -> None:
+    """Look for the cause of every difference that has a place."""
+    cells = read_shelf([folder.traces]).cells if folder.traces.is_dir() else ()
+    rows = list(judge_cells(cells, Judging()))
+    differ = [row for row in rows if row.verdict is not None and row.verdict.status == "FAIL"]
+    if differ:
+        say(f"{len(differ)} {'pair differs' if len(differ) == 1 else 'pairs differ'}; looking for the cause")
+    options = {options.model.name: options for options in config.options(night.night, folder.path)}
+
+    def fed_from(row: PairRow) -> Path:
+        chosen = options[row.cells[0].facts.model]
+        return resolve_data(chosen.data, chosen.model.spec.dataset, chosen.model.spec.input_shape).folder
+
+    find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], fed_from, budget.refusal)
+
+
+def _run_check(path: Path, part: CheckPart, command: tuple[str, ...], budget: Budget) -> Check:
+    if found := kept_check(path, part, command):
+        return found
+    if why := budget.refusal():
+        return not_run(path, part, command, why)
+    return run_check(path, part, command)

@@ -1,0 +1,40 @@
+"""`harness report FOLDER…`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.tolerance import DEFAULT_MODE, MODES
+
+
+@click.command("report")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the report."
+)
+@click.option("--title", metavar="TEXT", help="Default: that of the night.")
+@click.option("--mode", type=click.Choice(list(MODES)), default=DEFAULT_MODE.name, show_default=True)
+@click.option(
+    "--history",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A Parquet file of earlier nights; the pairs of this one are added.",
+)
+def report_command(folders: tuple[Path, ...], out: Path, title: str | None, mode: str, history: Path | None) -> None:
+    """Judge every pair of the cells in FOLDERS, of one host or of several, and write one report about them.
+
+    A folder is that of a night, or any other with traces and manifests in it.
+
+    Exit codes: 0 all agree, 1 something differs, 2 usage, 3 inconclusive.
+    """
+    from harness.compare import Judging
+    from harness.summary.build import UNDATED, summarise
+    from harness.summary.write import record_history, write_summary
+
+    summary = summarise(folders, Judging(MODES[mode]), title, history)
+    paths = write_summary(out, summary)
+    if history is not None and summary.night != UNDATED:
+        record_history(history, summary)
+    click.echo(f"{summary.headline}\nReports: {', '.join(map(str, paths))}")
+    sys.exit(summary.exit_code)

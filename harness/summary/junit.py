@@ -1,0 +1,63 @@
+"""A summary as JUnit XML, which every CI system shows: a test case a pair, a cell and a check."""
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser.junitparser import FinalResult
+
+from harness.night.check import Check
+from harness.report import PairRow, gate_table, show_sentence
+from harness.report.text import printable
+from harness.shelf import ShelvedCell
+from harness.summary import Summary, model_of
+
+
+def render(summary: Summary) -> bytes:
+    """The document. FAIL is a failure, INCONCLUSIVE an error, and what was not run is skipped, with the reason."""
+    suites = {"pairs": [_pair(row) for row in summary.rows], "checks": [_check(check) for check in summary.checks]}
+    suites["cells"] = [_cell(cell) for cell in summary.cells]
+    document = JUnitXml(f"{summary.title} {summary.night}")
+    for name, cases in suites.items():
+        suite = TestSuite(name)
+        for case in cases:
+            suite.add_testcase(case)
+        document.add_testsuite(suite)
+    document.update_statistics()  # type: ignore[no-untyped-call]  # junitparser leaves it untyped
+    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    return text
+
+
+def _pair(row: PairRow) -> TestCase:
+    case = TestCase(printable(row.name), f"pairs.{model_of(row)}")
+    if row.verdict is None:
+        case.result = [Skipped(printable(row.note))]
+        return case
+    lines = [f"{gate}: {outcome}: {line}" for gate, outcome, line in gate_table(row.verdict)]
+    text = printable("\n".join([*row.findings, *lines]))
+    kinds = {"FAIL": Failure, "INCONCLUSIVE": Error}
+    if row.verdict.status in kinds:
+        case.result = [_told(kinds[row.verdict.status], show_sentence(row.verdict), text)]
+    else:
+        case.system_out = text
+    return case
+
+
+def _check(check: Check) -> TestCase:
+    case = TestCase(check.name, "checks", check.seconds)
+    kinds = {"FAIL": Failure, "INCONCLUSIVE": Error, "NOT RUN": Skipped}
+    if check.status in kinds:
+        case.result = [_told(kinds[check.status], check.line, check.output)]
+    return case
+
+
+def _cell(cell: ShelvedCell) -> TestCase:
+    case = TestCase(cell.name, f"cells.{cell.facts.model}", cell.manifest.wall_s)
+    if cell.facts.absent or cell.manifest.status == "refused":
+        case.result = [_told(Skipped, cell.note, "")]
+    elif not cell.complete:
+        case.result = [_told(Error, cell.note, cell.manifest.stderr_tail)]
+    return case
+
+
+def _told(kind: type[FinalResult], message: str, text: str) -> FinalResult:
+    result: FinalResult = kind(printable(message))
+    result.text = printable(text)
+    return result

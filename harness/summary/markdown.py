@@ -1,0 +1,47 @@
+"""A summary as Markdown, short enough for the summary of a CI job."""
+
+from harness.report import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, show_sentence, summary_table
+from harness.report.markdown import escape, table
+from harness.summary import Summary, model_of
+
+LONGEST = 900_000  # bytes; GitHub takes 1 MiB of a job
+_SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️", "NOT RUN": "⏭️"}
+
+
+def render(summary: Summary) -> str:
+    """The verdict, what differs with its evidence, then tables of everything."""
+    worst = "PASS" if summary.exit_code == 0 else "FAIL" if summary.exit_code == 1 else "INCONCLUSIVE"
+    parts = [f"# {_SIGNS[worst]} {escape(summary.headline)}"]
+    facts = [summary.title, summary.night, *summary.hosts]
+    parts.append(escape(" · ".join(facts)))
+    for row in (*summary.of_status("FAIL"), *summary.of_status("INCONCLUSIVE")):
+        assert row.verdict is not None
+        parts.append(f"## {_SIGNS[row.verdict.status]} {escape(f'{model_of(row)} {row.name}'.strip())}")
+        parts.append(f"**{escape(show_sentence(row.verdict))}**")
+        parts += [escape(finding) for finding in row.findings]
+        if row.verdict.evidence:
+            parts.append(table(GATE_COLUMNS, gate_table(row.verdict)))
+    if summary.rows:
+        rows = [[model_of(r), *cells] for r, cells in zip(summary.rows, summary_table(summary.rows), strict=True)]
+        parts += ["## Pairs", table(("network", *SUMMARY_COLUMNS), rows)]
+    if summary.checks:
+        rows = [
+            [f"{_SIGNS[c.status]} {c.name}", c.status, "-" if c.seconds is None else f"{c.seconds:.0f}", c.line]
+            for c in summary.checks
+        ]
+        parts += ["## Checks", table(("check", "result", "seconds", ""), rows)]
+    unfinished = [cell for cell in summary.cells if cell.counts and not cell.complete]
+    if unfinished:
+        cells = [[cell.name, cell.manifest.status, cell.note, cell.facts.command] for cell in unfinished]
+        parts += ["## Cells that are not complete", table(("cell", "status", "why", "again"), cells)]
+    if summary.problems:
+        parts += ["## Files that could not be read", "\n".join(f"- {escape(p)}" for p in summary.problems)]
+    return _cut("\n\n".join(parts) + "\n")
+
+
+def _cut(text: str) -> str:
+    """What a job's summary takes; the report that travels with it has the rest."""
+    whole = text.encode()
+    if len(whole) <= LONGEST:
+        return text
+    return whole[:LONGEST].decode(errors="ignore").rpartition("\n")[0] + "\n\nCut here: report.html has the rest.\n"
