@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 .DEFAULT_GOAL := help
-.PHONY: help setup verify oracle power fuzz test lint bench golden clean
+.PHONY: help setup verify nightly oracle power fuzz test lint bench golden clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ verify: $(STAMP) ## Train MODEL with both pipelines on every backend present and
 
 oracle: $(STAMP) ## Compare the gradients of both pipelines, tensor by tensor [CASE="uib fire"] [DTYPE=f64]
 	$(BIN)/python -m harness oracle $(CASE) $(if $(DTYPE),--dtype '$(DTYPE)') $(if $(DATA),--data '$(subst ~/,$(HOME)/,$(DATA))') $(ARGS)
+
+nightly: $(STAMP) ## Run the night that CONFIG describes and report it; goes on where it was [CONFIG=ci/weekly.toml] [ARGS="--budget 30"]
+	ci/nightly.sh $(or $(CONFIG),ci/nightly.toml) $(ARGS)
 
 power: $(STAMP) ## Plant faults and judge right pairs: how often the verdict is right [ONLY=mlp] [ARGS=--resume]
 	$(BIN)/python -m harness power $(if $(ONLY),--only '$(ONLY)') $(ARGS)

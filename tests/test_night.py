@@ -1,0 +1,166 @@
+"""What a night runs, where it keeps it, and what it does not run again."""
+
+import datetime
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from harness import cli
+from harness.errors import ConfigError, HarnessError
+from harness.models import model_names
+from harness.night import checks, config, folder
+from harness.night.check import Check, read_check
+from harness.night.config import parse_config, read_config
+from harness.night.folder import NightFolder, begin, find_folder
+from harness.night.run import Budget
+
+ROOT = Path(__file__).parents[1]
+NOON = datetime.datetime(2026, 4, 1, 12, tzinfo=datetime.UTC)
+CHECK = '[[check]]\nname = "a"\ncommand = ["python", "-c", "print(1)"]\n'
+
+
+@pytest.mark.parametrize("name", ["nightly", "weekly"])
+def test_every_network_has_its_turn(name: str) -> None:
+    found = read_config(ROOT / "ci" / f"{name}.toml")
+    turns = max(part.rotate for part in found.verify)
+    nights = [NOON.date() + datetime.timedelta(days=k) for k in range(turns)]
+    names = [{options.model.name for options in found.options(night, Path())} for night in nights]
+    assert set.union(*names) == set(model_names())
+    assert sum(map(len, names)) == len(model_names()) + (turns - 1) * 2 * (turns > 1)  # two networks every night
+
+
+def test_a_rotation_shares_out_checks_as_well() -> None:
+    found = parse_config('[[check]]\nname = "a"\ncommand = ["harness", "compile", "--part", "{part}"]\nrotate = 3', "f")
+    words = {command[-1] for k in range(3) for _, command in found.checks(datetime.date(2026, 4, 1 + k), "")}
+    assert words == {"1/3", "2/3", "3/3"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", r"f: nothing to run; expected \[\[verify\]\] or \[\[check\]\]"),
+        ("title = ", "f: Invalid value"),
+        ("titel = 'x'\n" + CHECK, "f: Object contains unknown field `titel`"),
+        ("budget_minutes = 0\n" + CHECK, "f: Expected `float` > 0"),
+        ("backends = ['cpu', 'tpu']\n" + CHECK, "f: unknown backend 'tpu'; known are cpu, cuda, rocm"),
+        (CHECK + CHECK, "f: two checks are called 'a'. Give each a name of its own."),
+        ("[[check]]\nname = '../a'\ncommand = ['python']", "f: Expected `str` matching regex"),
+        (
+            "[[check]]\nname = 'a'\ncommand = ['rm', '-rf']",
+            "its command begins with 'rm', expected `harness` or `python`",
+        ),
+        ("[[verify]]\nmodels = ['mnist_mpl']", "unknown model 'mnist_mpl'"),
+        ("[[verify]]\nmodels = ['mnist_mlp']\nsteps = 0", r"f: Expected `int` >= 1 - at `\$.verify\[0\].steps`"),
+        ("[[verify]]\nmodels = ['mnist_mlp', 'mnist_mlp']", "f: mnist_mlp is verified twice"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_one_line(text: str, problem: str) -> None:
+    with pytest.raises(HarnessError, match=problem) as caught:
+        parse_config(text, "f")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    found = CliRunner().invoke(cli.main, ["nightly", str(tmp_path / "no.toml")])
+    assert found.exit_code == 2
+    why = "cannot be read: No such file or directory. Expected one such as ci/nightly.toml."
+    assert found.output == f"harness: {tmp_path}/no.toml: {why}\n"
+
+
+def test_backends_of_a_host_replace_those_of_the_file() -> None:
+    text = config.override_backends((ROOT / "ci" / "nightly.toml").read_text(), ("cuda",))
+    assert parse_config(text, "f").backends == ["cuda"]
+
+
+def test_a_night_that_was_interrupted_goes_on_and_a_finished_or_old_one_does_not(tmp_path: Path) -> None:
+    hour = datetime.timedelta(hours=1)
+    evening = NightFolder(tmp_path / "2026-03-31")
+    evening.path.mkdir()
+    begin(evening, CHECK, NOON - 14 * hour)
+    assert find_folder(tmp_path, CHECK, NOON).path == evening.path
+    assert find_folder(tmp_path, CHECK + "\n", NOON).path == tmp_path / "2026-04-01"
+    assert find_folder(tmp_path, CHECK, NOON + 20 * hour).path == tmp_path / "2026-04-02"
+    evening.verdict.write_text("{}")
+    assert find_folder(tmp_path, CHECK, NOON).path == tmp_path / "2026-04-01"
+
+
+def test_a_folder_keeps_its_night_and_refuses_another(tmp_path: Path) -> None:
+    night = begin(NightFolder(tmp_path), CHECK, NOON)
+    assert begin(NightFolder(tmp_path), CHECK, NOON + datetime.timedelta(days=1)) == night
+    with pytest.raises(ConfigError, match=r"begun with another configuration. Choose another --out"):
+        begin(NightFolder(tmp_path), CHECK + "# more", NOON)
+    (tmp_path / folder.PLAN).write_text("{}")
+    with pytest.raises(ConfigError, match="not the plan of a night"):
+        NightFolder(tmp_path).read()
+
+
+def test_two_at_once_is_refused(tmp_path: Path) -> None:
+    night = NightFolder(tmp_path)
+    with night.alone(), pytest.raises(ConfigError, match="this night is running"), night.alone():
+        pass
+
+
+def run(tmp_path: Path, code: str, **keys: object) -> Check:
+    part = config.CheckPart(name="a", command=["python", "-c", code], **keys)  # type: ignore[arg-type]
+    return checks.run_check(tmp_path / "a.json", part, tuple(part.command))
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "line"),
+    [
+        ("print('x\\n\\n3 of 3\\nagree')", "PASS", "3 of 3 agree"),
+        ("print('1 differs'); raise SystemExit(1)", "FAIL", "1 differs"),
+        ("import sys; sys.exit('harness: no such case')", "FAIL", "harness: no such case"),
+        ("import sys; print('usage', file=sys.stderr); sys.exit(2)", "INCONCLUSIVE", "exit code 2: usage"),
+        ("import os; os.kill(os.getpid(), 9)", "INCONCLUSIVE", "killed by SIGKILL"),
+        ("import time; time.sleep(60)", "INCONCLUSIVE", "no end after 0.005 minutes"),
+    ],
+)
+def test_what_becomes_of_a_check(tmp_path: Path, code: str, status: str, line: str) -> None:
+    limit = 0.005 if "sleep" in code else 1.0
+    check = run(tmp_path, code, timeout_minutes=limit)
+    assert (check.status, check.line) == (status, line)
+    assert read_check(tmp_path / "a.json") == check
+
+
+def test_a_check_is_kept_until_it_or_the_code_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, part = tmp_path / "a.json", config.CheckPart(name="a", command=["python", "-c", "print(1)"])
+    words = tuple(part.command)
+    assert checks.kept_check(path, part, words) is None
+    done = checks.run_check(path, part, words)
+    assert checks.kept_check(path, part, words) == done
+    assert checks.kept_check(path, part, (*words, "x")) is None
+    checks.not_run(path, part, words, "no time")
+    assert checks.kept_check(path, part, words) is None
+    path.write_text('{"name"')
+    assert checks.kept_check(path, part, words) is None
+    checks.run_check(path, part, words)
+    monkeypatch.setattr(checks, "code_version", lambda: "another")
+    assert checks.kept_check(path, part, words) is None
+
+
+def test_a_spent_budget_is_said_and_nothing_more_starts(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 2\ndata = 'synthetic'\n" + CHECK)
+    words = [
+        "nightly",
+        str(path),
+        "--out",
+        str(tmp_path / "n"),
+        "--history",
+        str(tmp_path / "h.parquet"),
+        "--budget",
+        "0",
+    ]
+    found = CliRunner().invoke(cli.main, words)
+    assert found.exit_code == 3, found.output
+    verdict = json.loads((tmp_path / "n" / "verdict.json").read_text())
+    assert [cell["note"] for cell in verdict["cells"]] == ["refused: not run: the budget of 0 minutes is spent"] * 2
+    assert [(check["name"], check["status"]) for check in verdict["checks"]] == [("a", "NOT RUN")]
+    assert verdict["headline"].startswith("0 pairs agree; 1 inconclusive: mnist_mlp phase2-cpu vs phase3-cpu")
+
+
+def test_a_budget_without_end_refuses_nothing() -> None:
+    assert Budget(None).refusal() is None
