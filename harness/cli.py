@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness import __version__
+from harness.bundle.command import export_command, import_command
 from harness.compilation.command import compile_command
 from harness.data.command import data_command
 from harness.diff import main as diff_command
@@ -266,3 +267,5 @@ main.add_command(power_command, "power")
 main.add_command(run_command, "run")
 main.add_command(nightly_command, "nightly")
 main.add_command(report_command, "report")
+main.add_command(export_command, "export")
+main.add_command(import_command, "import")

@@ -39,3 +39,7 @@ class EnvelopeError(HarnessError):
 
 class ConfigError(HarnessError):
     """A configuration of a night makes no sense."""
+
+
+class BundleError(HarnessError):
+    """A bundle of cells cannot be written, is damaged or not what it claims, or would replace other cells."""

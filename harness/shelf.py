@@ -120,5 +120,5 @@ def shelved(path: Path, root: Path) -> ShelvedCell:
 
 def _files(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))  # those are not finished
         yield from (Path(parent) / name for name in sorted(files) if not name.startswith("."))

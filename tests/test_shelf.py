@@ -96,3 +96,9 @@ def test_a_cell_that_crashed_makes_its_pairs_inconclusive(tmp_path: Path) -> Non
     assert row.verdict is not None
     assert row.verdict.status == "INCONCLUSIVE"
     assert row.note == "phase3-cpu: timed-out: no end after 5 s, at step 3"
+
+
+def test_a_hidden_folder_is_of_whoever_still_writes_it(tmp_path: Path) -> None:
+    shelve(tmp_path, "phase2")
+    shelve(tmp_path / ".importing" / "cells", "phase3")
+    assert [cell.facts.pipeline for cell in read_shelf([tmp_path]).cells] == ["phase2"]

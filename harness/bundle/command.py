@@ -1,0 +1,60 @@
+"""`harness export CELLS… -o FILE` and `harness import FILE…`."""
+
+from pathlib import Path
+
+import click
+
+IMPORTED = Path("traces/imported")
+
+
+@click.command("export")
+@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The bundle."
+)
+def export_command(cells: tuple[Path, ...], out: Path) -> None:
+    """Pack cells into one file, for another host to import.
+
+    CELLS are traces, manifests or folders of cells; of a night's folder its plan and checks go along. Each trace is
+    held to the digest of its manifest first. The same cells give the same bytes.
+
+    Exit codes: 0, 2 a cell is damaged or cannot be read.
+    """
+    from harness.bundle.gather import gather
+    from harness.bundle.write import write_bundle
+    from harness.report.text import printable
+
+    gathered = gather(cells)
+    for trace in gathered.left_out:
+        click.echo(printable(f"left out: {trace} has no manifest: its run is not over, or was killed."), err=True)
+    size = write_bundle(out, gathered)
+    click.echo(
+        printable(f"{out}: {gathered.cells} cells of {gathered.host}, {len(gathered.files)} files, {size:,} bytes")
+    )
+
+
+@click.command("import")
+@click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=IMPORTED,
+    show_default=True,
+    help="Each import gets a folder HOST/N there.",
+)
+def import_command(bundles: tuple[Path, ...], into: Path) -> None:
+    """Take in the cells of bundles that `export` wrote on other hosts.
+
+    A bundle is checked to the last digest before anything of it can be seen. Cells that are there already stay as they
+    are; a bundle with another cell of the same host and name is refused.
+
+    Exit codes: 0, 2 a bundle was refused: nothing of it, and of those after it, was imported.
+    """
+    from harness.bundle.land import import_bundle
+    from harness.report.text import printable
+
+    for bundle in bundles:
+        landed = import_bundle(bundle, into)
+        where = f" in {landed.folder}" if landed.folder is not None else ""
+        there = f", {landed.there} already there" if landed.there else ""
+        click.echo(printable(f"{bundle}: {landed.new} new cells of {landed.host}{where}{there}"))

@@ -1,0 +1,104 @@
+"""What of some files and folders belongs into a bundle: whole cells, each checked, and a night's other documents."""
+
+import gzip
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+
+from harness.bundle.format import UNKNOWN_HOST, check_name, check_size
+from harness.errors import BundleError
+from harness.intact import intact_cells, visible
+from harness.manifest import manifest_path
+from harness.shelf import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell
+from harness.trace import one_line
+
+NIGHT = "night.json"  # the plan of a night, at the top of its folder
+_CHECKS = "checks/*.json"  # what a night keeps beside its cells
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Files by their names in a bundle, and the host whose they are. `cells`: how many of the files are manifests.
+
+    `left_out`: traces without a manifest, which are of no finished run.
+    """
+
+    host: str
+    files: dict[str, Path]
+    left_out: tuple[Path, ...]
+
+    @property
+    def cells(self) -> int:
+        """How many cells the files make."""
+        return sum(name.endswith(MANIFEST_SUFFIX) for name in self.files)
+
+
+def gather(paths: Sequence[Path]) -> Gathered:
+    """Find and check every cell of `paths`: traces, manifests, or folders with anything below them.
+
+    Raises: TraceError, BundleError; nothing that is not whole is left out without a word.
+    """
+    files: dict[str, Path] = {}
+    left_out: list[Path] = []
+    cells = intact_cells(paths)
+    for cell in cells:
+        for file in filter(Path.is_file, (manifest_path(cell.trace), cell.trace)):
+            _add(files, cell.root, file)
+    for folder in filter(Path.is_dir, paths):
+        for document in _documents(folder):
+            _check_document(document)
+            _add(files, folder, document)
+        left_out += _strays(folder)
+    return Gathered(_one_host(cells), dict(sorted(files.items())), tuple(left_out))
+
+
+def open_member(path: Path) -> BinaryIO:
+    """The bytes of a file as a bundle holds them: a compressed trace travels as what it was before."""
+    return cast(BinaryIO, gzip.open(path)) if path.name.endswith(".gz") else path.open("rb")
+
+
+def _one_host(cells: Iterable[ShelvedCell]) -> str:
+    """The host that all manifests name which name any."""
+    named = {cell.host: cell for cell in cells if cell.host}
+    if len(named) > 1:
+        (host, cell), (other, another) = list(named.items())[:2]
+        raise BundleError(
+            f"{one_line(cell.trace)} is of host {one_line(host)!r}, and {one_line(another.trace)} is of "
+            f"{one_line(other)!r}; a bundle holds the cells of one host. Export each host's by themselves."
+        )
+    return next(iter(named), UNKNOWN_HOST)
+
+
+def _documents(folder: Path) -> Iterator[Path]:
+    """Plans of nights, and the checks beside them."""
+    for night in visible(folder, NIGHT):
+        yield night
+        yield from sorted(night.parent.glob(_CHECKS))
+
+
+def _check_document(path: Path) -> None:
+    check_size(path.name, path.stat().st_size)
+    try:
+        text = path.read_bytes()
+        text.decode()
+        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{one_line(path)}: not a JSON object: {one_line(error)}.") from None
+
+
+def _strays(folder: Path) -> list[Path]:
+    traces = {path for suffix in TRACE_SUFFIXES for path in visible(folder, f"*{suffix}")}
+    return sorted(path for path in traces if not manifest_path(path).is_file())
+
+
+def _add(files: dict[str, Path], root: Path, path: Path) -> None:
+    name = path.relative_to(root).as_posix().removesuffix(".gz")
+    check_name(name)
+    if files.setdefault(name, path).resolve() != path.resolve():
+        raise BundleError(
+            f"{one_line(path)} and {one_line(files[name])} would have one name in the bundle, {one_line(name)}; "
+            "export them into two, or the folder that holds both."
+        )
