@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness import __version__
+from harness.attest.command import attest_command
 from harness.bundle.command import export_command, import_command
 from harness.compilation.command import compile_command
 from harness.data.command import data_command
@@ -269,3 +270,4 @@ main.add_command(nightly_command, "nightly")
 main.add_command(report_command, "report")
 main.add_command(export_command, "export")
 main.add_command(import_command, "import")
+main.add_command(attest_command, "attest")

@@ -43,3 +43,7 @@ class ConfigError(HarnessError):
 
 class BundleError(HarnessError):
     """A bundle of cells cannot be written, is damaged or not what it claims, or would replace other cells."""
+
+
+class AttestationError(HarnessError):
+    """A statement or a key cannot be read, or a statement cannot be made."""

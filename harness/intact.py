@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.errors import TraceError
 from harness.manifest import manifest_path
 from harness.shelf import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell, shelved
-from harness.trace import one_line
+from harness.trace import Trace, one_line
 from harness.trace_reader import read_trace
 
 _EVIDENCE = "evidence"
@@ -25,10 +25,28 @@ def intact_cells(paths: Sequence[Path]) -> list[ShelvedCell]:
                 cells[manifest.resolve()] = cell = shelved(manifest, root)
                 if manifest_path(cell.trace) != manifest:  # `a.partial.manifest.json`
                     raise TraceError(f"{one_line(manifest)}: no name for a manifest; its trace would have another's.")
-                _check(cell)
+                read_intact(cell)
     if not cells:
         raise TraceError(f"{', '.join(map(one_line, paths))}: no cell there; expected traces with manifests.")
     return list(cells.values())
+
+
+def read_intact(cell: ShelvedCell) -> Trace | None:
+    """A cell's trace, None when it left none. Raises: TraceError when it is not the one that the manifest describes."""
+    expected = cell.manifest.trace_sha256
+    where = one_line(cell.trace)
+    if not cell.trace.is_file():
+        if expected is not None or cell.complete:
+            raise TraceError(f"{where}: is not there, and its manifest tells of it. Run the cell again.")
+        return None
+    trace = read_trace(cell.trace, with_digest=True)
+    if trace.sha256 != expected:
+        raise TraceError(
+            f"{where}: SHA-256 {trace.sha256}; its manifest says {one_line(expected or 'nothing')}. Run the cell again."
+        )
+    if cell.complete and cell.trace.name.endswith(".partial.jsonl"):
+        raise TraceError(f"{where}: the rest of a run; its manifest says that the run is complete.")
+    return trace
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
@@ -51,20 +69,3 @@ def _manifests(path: Path) -> Iterator[Path]:
     if not manifest.is_file():
         raise TraceError(f"{where}: no manifest beside it; expected a whole cell.")
     yield manifest
-
-
-def _check(cell: ShelvedCell) -> None:
-    """Read a cell's trace, if it has one, and hold it to the manifest's digest."""
-    expected = cell.manifest.trace_sha256
-    where = one_line(cell.trace)
-    if not cell.trace.is_file():
-        if expected is not None or cell.complete:
-            raise TraceError(f"{where}: is not there, and its manifest tells of it. Run the cell again.")
-        return
-    found = read_trace(cell.trace, with_digest=True).sha256
-    if found != expected:
-        raise TraceError(
-            f"{where}: SHA-256 {found}; its manifest says {one_line(expected or 'nothing')}. Run the cell again."
-        )
-    if cell.complete and cell.trace.name.endswith(".partial.jsonl"):
-        raise TraceError(f"{where}: the rest of a run; its manifest says that the run is complete.")

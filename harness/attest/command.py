@@ -1,0 +1,77 @@
+"""`harness attest make CELLS… -o FOLDER` and `harness attest verify STATEMENT…`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+_UNREADABLE = 2
+
+
+@click.group("attest")
+def attest_command() -> None:
+    """Tell where cells come from as in-toto statements, and hold files to them."""
+
+
+@attest_command.command("make")
+@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="For them."
+)
+@click.option(
+    "--key", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Sign with this Ed25519 key (PEM)."
+)
+def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
+    """Write a statement of each cell: what its files are, and all that they were made from.
+
+    CELLS are traces, manifests or folders of cells. A cell that left no trace has nothing to tell.
+
+    Exit codes: 0, 2 a cell or the key cannot be read.
+    """
+    from harness.attest.make import write_statements
+    from harness.attest.signature import read_private_key
+    from harness.intact import intact_cells
+    from harness.report.text import printable
+
+    signer = None if key is None else read_private_key(key)
+    for path in write_statements(out, intact_cells(cells), signer=signer):
+        click.echo(printable(str(path)))
+
+
+@attest_command.command("verify")
+@click.argument("statements", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STATEMENT…")
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    metavar="FOLDER",
+    help="Look for the files below this one. Default: the folders that the statement is in.",
+)
+@click.option(
+    "--key", type=click.Path(dir_okay=False, path_type=Path), metavar="PUB", help="Hold them to this key (PEM)."
+)
+def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | None) -> None:
+    """Hold files to the statements about them.
+
+    Exit codes: 0 all match, 1 a file or a signature does not, 2 a statement cannot be read, 3 a file is missing.
+    """
+    from harness.attest.signature import read_public_key
+    from harness.attest.verify import verify_statement
+    from harness.errors import AttestationError
+    from harness.report.text import printable
+    from harness.verdict import worst_exit_code
+
+    public = None if key is None else read_public_key(key)
+    codes = []
+    for path in statements:
+        try:
+            verified = verify_statement(path, root, public)
+        except AttestationError as error:
+            click.echo(f"harness: {error}", err=True)
+            codes.append(_UNREADABLE)
+            continue
+        click.echo(printable(f"{path}: {verified.signature}"))
+        for held in verified.subjects:
+            other = f": SHA-256 {held.found}" if held.outcome == "mismatch" else ""
+            click.echo(printable(f"  {held.outcome:8}  {held.subject.name}{other}"))
+        codes.append(verified.exit_code)
+    sys.exit(worst_exit_code(codes))

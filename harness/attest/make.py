@@ -1,0 +1,74 @@
+"""Writes the statements of cells and of a verdict into a folder."""
+
+import contextlib
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from securesystemslib.signer import CryptoSigner
+
+from harness.atomicfile import replace_file
+from harness.attest.signature import sign
+from harness.attest.statement import Document, Subject, cell_statement, encode_statement, verdict_statement
+from harness.errors import TraceError
+from harness.intact import read_intact
+from harness.manifest import manifest_path
+from harness.shelf import MANIFEST_SUFFIX, ShelvedCell
+
+SUFFIX = ".intoto.json"
+
+
+def write_statements(
+    folder: Path,
+    cells: Sequence[ShelvedCell],
+    verdict: Path | None = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    signer: CryptoSigner | None = None,
+) -> list[Path]:
+    """Write a statement of each cell with the trace of its manifest, and of the verdict on all traces; their paths.
+
+    A file's name in a statement is its path from the folder that `folder` is in, or, when it lies elsewhere, from the
+    root of its cell: no statement tells about the machine. `parameters`: how pairs were judged.
+
+    Raises: AttestationError, OSError.
+    """
+    told: dict[str, Document] = {}
+    traces = []
+    for cell in cells:
+        if cell.trace.is_file():
+            manifest = manifest_path(cell.trace)
+            trace, beside = (_subject(path, folder, cell.root) for path in (cell.trace, manifest))
+            traces.append(trace)
+            with contextlib.suppress(TraceError):
+                if (read := read_intact(cell)) is not None:
+                    name = _free(beside.name.removesuffix(MANIFEST_SUFFIX), told)
+                    told[name] = cell_statement(cell, read.header, [trace, beside])
+    if verdict is not None:
+        subject = _subject(verdict, folder, verdict.parent)
+        told[_free(Path(subject.name).stem, told)] = verdict_statement(subject, traces, parameters or {})
+    return [_write(folder / f"{name}{SUFFIX}", document, signer) for name, document in told.items()]
+
+
+def _subject(path: Path, folder: Path, root: Path) -> Subject:
+    around = folder.resolve().parent
+    below = path.resolve()
+    name = below.relative_to(around) if below.is_relative_to(around) else path.relative_to(root)
+    with path.open("rb") as file:
+        return Subject(name.as_posix(), hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _free(name: str, taken: Mapping[str, Document]) -> str:
+    """A name for a statement: cells of two folders elsewhere may have one name."""
+    names = (name if n == 1 else f"{name}.{n}" for n in itertools.count(1))
+    return next(free for free in names if free not in taken)
+
+
+def _write(path: Path, document: Document, signer: CryptoSigner | None) -> Path:
+    text = encode_statement(document)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(path) as file:
+        file.write(text if signer is None else sign(text, signer))
+    return path
