@@ -14,6 +14,7 @@ from harness.diff import main as diff_command
 from harness.envelope.command import envelope_command
 from harness.errors import HarnessError
 from harness.explain.command import explain_command
+from harness.golden.command import accept_command
 from harness.night.command import nightly_command
 from harness.options import (
     batch_option,
@@ -271,3 +272,4 @@ main.add_command(report_command, "report")
 main.add_command(export_command, "export")
 main.add_command(import_command, "import")
 main.add_command(attest_command, "attest")
+main.add_command(accept_command, "accept")

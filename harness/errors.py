@@ -47,3 +47,7 @@ class BundleError(HarnessError):
 
 class AttestationError(HarnessError):
     """A statement or a key cannot be read, or a statement cannot be made."""
+
+
+class GoldenError(HarnessError):
+    """A reference trace is damaged, or a cell cannot become one."""

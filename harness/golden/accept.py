@@ -1,0 +1,194 @@
+"""Makes a reference of a cell: what may become one, and what is then written down about it."""
+
+import gzip
+import hashlib
+import io
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harness.compare import first_nonfinite
+from harness.errors import GoldenError
+from harness.golden.comparison import compare_with
+from harness.golden.environment import environment_of
+from harness.golden.reference import (
+    MANIFEST,
+    RECORD,
+    TRACE,
+    Acceptance,
+    Record,
+    find_like,
+    list_references,
+    publish,
+    settle,
+    values_of,
+)
+from harness.manifest import Manifest
+from harness.recording import Recording, read_recording
+from harness.trace import TraceHeader, one_line
+from harness.verdict.likeness import faults
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+_LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A cell that could become a reference. `unchanged`: it is the reference already."""
+
+    trace: Path
+    manifest: Manifest
+    record: Record
+    unchanged: bool
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """The newest one."""
+        return self.record.acceptances[-1]
+
+    @property
+    def path(self) -> Path:
+        """Of the trace, in the folder of references."""
+        return Path(self.record.environment) / f"{self.record.name}{TRACE}"
+
+    @property
+    def refused(self) -> bool:
+        """Whether the change is more than rounding explains and nobody insists on it."""
+        verdict = self.acceptance.verdict
+        return verdict is not None and verdict.status != "PASS" and not self.acceptance.forced
+
+    @property
+    def sentence(self) -> str:
+        """What accepting it means."""
+        old, verdict = self.acceptance.old, self.acceptance.verdict
+        if self.unchanged:
+            return "is this trace already."
+        if old is None or verdict is None:
+            return "the first reference of this name."
+        alike = "bit for bit alike" if verdict.bitwise else "not bit for bit alike"
+        line = f"{verdict.steps} steps compared with the reference of {old.environment}, {alike}; {verdict.sentence}"
+        return f"forced: {line}" if self.acceptance.forced else line
+
+
+def propose(cells: Sequence[Path], reason: str, into: Path, *, force: bool = False) -> list[Proposal]:
+    """Judge traces against the references of their names; nothing is written but what a killed acceptance had decided.
+
+    Raises: GoldenError for a cell that is not a whole run, TraceError for one that cannot be read.
+    """
+    why = " ".join(reason.split())
+    if not 0 < len(why) <= _LONGEST_REASON:
+        raise GoldenError(f"--reason has {len(why)} characters; expected 1 to {_LONGEST_REASON} that say why.")
+    settle(into)
+    known, who, when = list_references(into), user_name(), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    proposals: dict[Path, Proposal] = {}
+    for path in cells:
+        recording, manifest = _read_whole(path)
+        environment = environment_of(recording.trace.header, manifest)
+        old = find_like(known[recording.name], environment) if recording.name in known else None
+        compared = None if old is None else compare_with(old, recording, manifest)
+        beyond = compared is not None and not compared.passed
+        new = Acceptance(
+            who=who,
+            when=when,
+            why=why,
+            forced=force and beyond,
+            new=values_of(recording, manifest, environment.key),
+            old=None if old is None else old.values,
+            verdict=None if compared is None else compared.judgement,
+        )
+        same_key = old is not None and old.record.environment == environment.key
+        history = old.record.acceptances if old is not None and same_key else []
+        record = Record(name=recording.name, environment=environment.key, acceptances=[*history, new])
+        unchanged = bool(history) and history[-1].new.trace_sha256 == new.new.trace_sha256
+        proposal = Proposal(path, manifest, record, unchanged)
+        if proposal.path in proposals:
+            raise GoldenError(f"{one_line(path)}: {proposals[proposal.path].trace} is of the same name. Give one.")
+        proposals[proposal.path] = proposal
+    return list(proposals.values())
+
+
+def write(proposals: Sequence[Proposal], into: Path) -> None:
+    """Make them the references: all of them or, when killed, none.
+
+    Raises: GoldenError when a trace has changed since it was judged, OSError.
+    """
+    files: dict[Path, bytes] = {}
+    for proposal in proposals:
+        if not proposal.unchanged:
+            stem = proposal.path.parent / proposal.record.name
+            files[Path(f"{stem}{TRACE}")] = _compress(proposal)
+            files[Path(f"{stem}{MANIFEST}")] = _as_json(proposal.manifest)
+            files[Path(f"{stem}{RECORD}")] = _as_json(proposal.record)
+    if files:
+        into.mkdir(parents=True, exist_ok=True)
+        publish(into, files)
+
+
+def _read_whole(path: Path) -> tuple[Recording, Manifest]:
+    """A complete cell whose trace is the one that its manifest describes. Raises: GoldenError, TraceError."""
+    recording = read_recording(path)
+    trace, manifest = recording.trace, recording.manifest
+    if manifest is None:
+        raise GoldenError(f"{one_line(path)}: has no manifest beside it; expected a cell that `harness` ran.")
+    found = faults("the cell", recording)
+    if trace.sha256 is None:
+        found.append("its manifest does not say which trace it describes")
+    if not manifest.provenance:
+        found.append("its manifest does not say where it ran")
+    if not _NAME.fullmatch(recording.name):
+        found.append("its name is not made of letters, digits and `._+-`")
+    found += _contradictions(trace.header, manifest)
+    if trace.steps == 0:
+        found.append("it has no step")
+    elif (step := first_nonfinite(trace, trace.steps)) is not None:
+        found.append(f"its step {step} is not finite")
+    if found:
+        raise GoldenError(f"{one_line(path)}: {'; '.join(found)}. It cannot become a reference; run the cell again.")
+    return recording, manifest
+
+
+def _contradictions(header: TraceHeader, manifest: Manifest) -> Iterator[str]:
+    """What the manifest does not say of the cell, or says otherwise than the trace."""
+    facts = manifest.cell
+    if facts is None:
+        yield "its manifest does not say which run it is"
+        return
+    if facts.evidence:
+        yield "it was run as evidence for other cells"
+    pairs = {
+        name: (getattr(facts, name), getattr(header, name)) for name in ("pipeline", "backend", "dtype", "shuffle")
+    }
+    pairs["emitted_sha256"] = (manifest.provenance.get("emitted_sha256"), header.emitted_sha256)
+    for name, (told, traced) in pairs.items():
+        if told is not None and traced is not None and told != traced:
+            yield f"its manifest is of another run: {name} is {one_line(told)}, in the trace {one_line(traced)}"
+
+
+def _compress(proposal: Proposal) -> bytes:
+    """The trace, gzipped: the same bytes whenever it is done."""
+    path = proposal.trace
+    content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != proposal.acceptance.new.trace_sha256:
+        raise GoldenError(f"{one_line(path)}: has changed since it was judged. Accept it again.")
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
+        file.write(content)
+    return buffer.getvalue()
+
+
+def _as_json(value: Manifest | Record) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def user_name() -> str:
+    """Git's user.name, empty where there is none."""
+    try:
+        done = subprocess.run(["git", "config", "user.name"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return one_line(done.stdout.decode(errors="replace").strip())

@@ -1,0 +1,129 @@
+"""The cells of a night against the references: judged where the environment is the same, one event where it is not."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import GoldenError, TraceError
+from harness.golden.comparison import KIND, Compared, compare_with
+from harness.golden.environment import Environment, environment_of
+from harness.golden.reference import find_like, list_references, settle
+from harness.report import PairRow
+from harness.shelf import ShelvedCell
+from harness.verdict import Verdict, worst_exit_code
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that two environments differ in. `cells`: how many cells it concerns."""
+
+    what: str
+    old: str
+    new: str
+    cells: int
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        return f"{self.what} {self.old} → {self.new}"
+
+
+@dataclass(frozen=True)
+class EnvironmentEvent:
+    """Cells that have references of other environments only. `compared`: each against the one most like its own."""
+
+    old_keys: tuple[str, ...]
+    new_keys: tuple[str, ...]
+    changes: tuple[Change, ...]
+    compared: tuple[Compared, ...]
+
+    @property
+    def beyond(self) -> tuple[Compared, ...]:
+        """Those that the change of environment moved by more than rounding explains."""
+        return tuple(one for one in self.compared if not one.passed)
+
+    @property
+    def outcome(self) -> str:
+        """`note`, or `fail` when a cell is beyond its envelope."""
+        return "fail" if self.beyond else "note"
+
+    @property
+    def sentence(self) -> str:
+        """The event in words."""
+        total, beyond = len(self.compared), [one.name for one in self.beyond]
+        line = f"environment event: {', '.join(change.sentence for change in self.changes)}; "
+        line += f"{total - len(beyond)} of {total} cells within the envelope of their old reference"
+        return f"{line}; not {', '.join(beyond)}." if beyond else f"{line}."
+
+
+@dataclass(frozen=True)
+class GoldenFindings:
+    """What the references say of a night. `compared`: cells with a reference of their environment.
+
+    `unreadable`: rows of cells whose reference is damaged. `without`: names of cells that have none at all.
+    """
+
+    compared: tuple[Compared, ...] = ()
+    event: EnvironmentEvent | None = None
+    unreadable: tuple[PairRow, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[PairRow, ...]:
+        """The rows of a report; the cells of the event are not among them."""
+        return (*(one.row for one in self.compared), *self.unreadable)
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of the rows, and 1 when a cell of the event is beyond its envelope; 3 when nothing was compared."""
+        codes = [row.verdict.exit_code for row in self.rows if row.verdict is not None]
+        codes += [one.row.verdict.exit_code for one in self.event.beyond if one.row.verdict] if self.event else []
+        codes += [0] if self.event else []
+        return worst_exit_code(codes)
+
+
+def compare_to_references(cells: Sequence[ShelvedCell], folder: Path) -> GoldenFindings:
+    """Compare the complete cells with the references below a folder; cells run as evidence for others are left out.
+
+    Raises: EnvelopeError when an envelope of a run is damaged, OSError.
+    """
+    settle(folder)
+    known = list_references(folder)
+    same: list[Compared] = []
+    other: list[tuple[Compared, Environment, Environment]] = []
+    unreadable: list[PairRow] = []
+    without: dict[str, None] = {}
+    for cell in sorted(cells, key=lambda cell: (cell.name, cell.host, cell.relative)):
+        if not cell.complete or cell.facts.evidence:
+            continue
+        if cell.name not in known:
+            without[cell.name] = None
+            continue
+        try:
+            recording = cell.read()
+            environment = environment_of(recording.trace.header, cell.manifest)
+            reference = find_like(known[cell.name], environment)
+        except (GoldenError, TraceError) as error:
+            verdict = Verdict("INCONCLUSIVE", "reference", str(error), None)
+            unreadable.append(PairRow("reference", cell.short_name, verdict=verdict, kind=KIND, cells=(cell, cell)))
+            continue
+        compared = compare_with(reference, recording, cell.manifest)
+        row = replace(compared.row, b=cell.short_name, cells=(reference.cell, cell))
+        compared = replace(compared, row=row)
+        if compared.key == environment.key:
+            same.append(compared)
+        else:
+            other.append((compared, reference.environment, environment))
+    event = _event(other) if other else None
+    return GoldenFindings(tuple(same), event, tuple(unreadable), tuple(without))
+
+
+def _event(cells: Sequence[tuple[Compared, Environment, Environment]]) -> EnvironmentEvent:
+    changes = Counter(change for _, old, new in cells for change in new.changes(old))
+    return EnvironmentEvent(
+        old_keys=tuple(sorted({compared.key for compared, _, _ in cells})),
+        new_keys=tuple(sorted({new.key for _, _, new in cells})),
+        changes=tuple(Change(*change, count) for change, count in sorted(changes.items())),
+        compared=tuple(compared for compared, _, _ in cells),
+    )
