@@ -51,3 +51,7 @@ class AttestationError(HarnessError):
 
 class GoldenError(HarnessError):
     """A reference trace is damaged, or a cell cannot become one."""
+
+
+class PackageError(HarnessError):
+    """A package that only this needs is not installed."""

@@ -28,18 +28,25 @@ class Recording:
     @property
     def name(self) -> str:
         """File name of the trace without its suffixes."""
-        return Path(self.trace.path).name.removesuffix(".gz").removesuffix(".jsonl")
+        return recording_name(self.trace.path)
 
 
-def read_recording(path: str | Path, *, with_lines: bool = False) -> Recording:
-    """Read a trace and the manifest beside it. `with_lines`: keep all steps that carry optional channels.
+def recording_name(path: str | Path) -> str:
+    """File name of a trace without its suffixes."""
+    return Path(path).name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+def read_recording(path: str | Path, *, with_lines: bool = False, allow_truncated: bool = False) -> Recording:
+    """Read a trace and the manifest beside it. `with_lines`, `allow_truncated`: as for `read_trace`.
 
     Raises: TraceError `file:line: what`.
     """
     beside = manifest_path(path)
     manifest = read_manifest(beside) if os.path.isfile(beside) else None  # noqa: PTH113 - a name may be too long
     with_digest = manifest is not None and manifest.trace_sha256 is not None
-    return Recording(read_trace(path, with_lines=with_lines, with_digest=with_digest), manifest)
+    return Recording(
+        read_trace(path, allow_truncated=allow_truncated, with_lines=with_lines, with_digest=with_digest), manifest
+    )
 
 
 def read_recordings(paths: Sequence[str]) -> list[Recording | TraceError]:

@@ -86,8 +86,8 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
 class Trace:
     """A trace in memory; index k of a column is step k + 1, because steps are consecutive from 1.
 
-    `digests`: batch digest by step, where the trace has one. `lines`: steps with optional channels, the first
-    `EARLY_STEPS` or, when asked for, all.
+    `digests`: batch digest by step, where the trace has one. `lines`: those with optional channels among the first
+    `EARLY_STEPS`, or, when asked for, all.
     `truncated`: the file ended in the middle of a line. `sha256`: of the uncompressed bytes, when asked for.
 
     Shapes: epoch, loss, lr (steps,). Units: loss in nats.
