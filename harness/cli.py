@@ -9,6 +9,7 @@ from harness import __version__
 from harness.attest.command import attest_command
 from harness.bundle.command import export_command, import_command
 from harness.compilation.command import compile_command
+from harness.convert.command import convert_command
 from harness.data.command import data_command
 from harness.diff import main as diff_command
 from harness.envelope.command import envelope_command
@@ -262,6 +263,7 @@ def doctor() -> None:
 main.add_command(diff_command, "diff")
 main.add_command(data_command, "data")
 main.add_command(compile_command, "compile")
+main.add_command(convert_command, "convert")
 main.add_command(oracle_command, "oracle")
 main.add_command(envelope_command, "envelope")
 main.add_command(explain_command, "explain")

@@ -1,0 +1,34 @@
+"""Traces in the formats of other tools: one module a format, and a table of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.recording import Recording
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format. `place`: the file of a trace in the folder, by the trace's name. `write`: a recording into a file."""
+
+    place: Callable[[Path, str], Path]
+    write: Callable[[Recording, Path], None]
+
+
+def _write_tensorboard(recording: Recording, path: Path) -> None:
+    from harness.convert.as_tensorboard import write_events
+
+    write_events(recording, path)
+
+
+def _write_mllog(recording: Recording, path: Path) -> None:
+    from harness.convert.as_mllog import write_mllog
+
+    write_mllog(recording, path)
+
+
+# TensorBoard takes a folder for a run, and any file with `tfevents` in its name for events.
+FORMATS = {
+    "tensorboard": Format(lambda folder, name: folder / name / "events.out.tfevents.trace", _write_tensorboard),
+    "mllog": Format(lambda folder, name: folder / f"{name}.log", _write_mllog),
+}
