@@ -121,7 +121,7 @@ def verify(
     Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
     """
     from harness.backends import backend
-    from harness.compare import Judging
+    from harness.compare import judging_by
     from harness.models import load_for_run
     from harness.process import interruptible
     from harness.report import outcome as report
@@ -130,8 +130,7 @@ def verify(
     from harness.verification import Options
     from harness.verify import verify as run
 
-    if all_steps and window is not None:
-        raise click.UsageError("--window and --all-steps exclude each other.")
+    judging = judging_by(mode, window, None, all_steps)
     if square and eager:
         raise click.UsageError("--square and --eager exclude each other: the corners of a square are compiled.")
     for name in backends or ():
@@ -146,7 +145,7 @@ def verify(
         profile=profile,
         init_seed=seed,
         data=data,
-        judging=Judging(MODES[mode], window, None, all_steps),
+        judging=judging,
         shuffle=shuffle,
         eager=eager,
         channels=channels,

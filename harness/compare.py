@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.errors import HarnessError
 from harness.recording import Recording
 from harness.tolerance import (
     DEFAULT_MODE,
+    MODES,
     Bools,
     Mode,
     Smallest,
@@ -60,6 +62,18 @@ class Judging:
         if self.all_steps or (self.window is None and self.mode.name == "bitwise"):
             return compared
         return min(self.window or self.horizon or DEFAULT_WINDOW, compared)
+
+
+def judging_by(mode: str, window: int | None = None, steps: int | None = None, all_steps: bool = False) -> Judging:
+    """The judging that a user's options ask for. Raises: HarnessError when they make no sense."""
+    if mode not in MODES:
+        raise HarnessError(f"unknown mode '{mode}'; expected {', '.join(MODES)}.")
+    for name, count in (("window", window), ("steps", steps)):
+        if count is not None and count < 1:
+            raise HarnessError(f"{name} is {count}; expected at least 1.")
+    if all_steps and window is not None:
+        raise HarnessError("--window and --all-steps exclude each other.")
+    return Judging(MODES[mode], window, steps, all_steps)
 
 
 @dataclass(frozen=True)

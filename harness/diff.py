@@ -10,8 +10,8 @@ if __name__ == "__main__":
 
 import click
 
-from harness.compare import Judging
-from harness.errors import EnvelopeError, TraceError
+from harness.compare import judging_by
+from harness.errors import EnvelopeError, HarnessError, TraceError
 from harness.options import format_option
 from harness.recording import read_recordings
 from harness.report import PairRow, exit_code, judge_recordings
@@ -45,9 +45,10 @@ def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | No
     """
     if len(traces) < 2:
         raise click.UsageError("name at least two traces.")
-    if all_steps and window is not None:
-        raise click.UsageError("--window and --all-steps exclude each other.")
-    judging = Judging(MODES[mode], window, steps, all_steps)
+    try:
+        judging = judging_by(mode, window, steps, all_steps)
+    except HarnessError as senseless:
+        raise click.UsageError(str(senseless)) from None
     recordings = read_recordings(traces)
     errors = [found for found in recordings if isinstance(found, TraceError)]
     for error in errors:

@@ -42,9 +42,10 @@ def test_every_module_the_specs_and_the_schemas_are_in_it(wheel: zipfile.ZipFile
     assert modules | specs | schemas <= names
 
 
-def test_it_brings_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
+def test_it_brings_the_command_the_plugin_and_the_licence(wheel: zipfile.ZipFile) -> None:
     info = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "harness = harness.cli:main" in wheel.read(info).decode()
+    assert "[pytest11]\nharness = harness.pytest_plugin" in wheel.read(info).decode()
     assert any(name.endswith("LICENSE") for name in wheel.namelist())
 
 

@@ -1,0 +1,69 @@
+"""A pytest plugin: traces that have to agree, for people who verify their own code generator in their own tests."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.verdict import Verdict
+
+# Every run of pytest loads this where the package is installed, so what judges is imported by whoever calls it.
+_Path = str | os.PathLike[str]
+
+
+class AssertTracesAgree(Protocol):
+    """The type of the fixture `assert_traces_agree`."""
+
+    def __call__(
+        self,
+        a: _Path,
+        b: _Path,
+        mode: str = "cross-comp",
+        *,
+        window: int | None = None,
+        steps: int | None = None,
+        all_steps: bool = False,
+    ) -> "Verdict":
+        """As the function of that name."""
+
+
+def assert_traces_agree(
+    a: _Path,
+    b: _Path,
+    mode: str = "cross-comp",
+    *,
+    window: int | None = None,
+    steps: int | None = None,
+    all_steps: bool = False,
+) -> "Verdict":
+    """Judge two traces as `harness diff` does, whose options these are, and return the verdict when it is PASS.
+
+    Raises: AssertionError with the verdict, the differences and the evidence when it is FAIL or INCONCLUSIVE;
+    HarnessError when a file cannot be read or an option makes no sense.
+    """
+    __tracebackhide__ = True
+    from harness.compare import judging_by
+    from harness.recording import read_recording
+    from harness.report import GATE_COLUMNS, gate_table, judge_recordings, show_sentence
+    from harness.report.text import printable, render_summary, wrapped
+    from harness.verdict import INCONCLUSIVE
+
+    judging = judging_by(mode, window, steps, all_steps)
+    row = judge_recordings(read_recording(Path(a)), read_recording(Path(b)), judging)
+    verdict = row.verdict
+    assert verdict is not None, "a pair of recordings is always judged"
+    if verdict.status == "PASS":
+        return verdict
+    parts = [f"{row.name}: {show_sentence(verdict)}"]
+    if verdict.exit_code == INCONCLUSIVE:
+        parts.append("INCONCLUSIVE is no agreement: something that has to be compared is missing.")
+    parts += ["", render_summary([row]), wrapped(GATE_COLUMNS, gate_table(verdict))]
+    raise AssertionError(printable("\n".join(parts)))
+
+
+@pytest.fixture(name="assert_traces_agree", scope="session")
+def _assert_traces_agree() -> AssertTracesAgree:
+    """`harness.pytest_plugin.assert_traces_agree`."""
+    return assert_traces_agree
