@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BackendError
+from harness.errors import BackendError, unknown
 from harness.process import Child, signal_name
 
 PROBE_TIMEOUT_S = 60
@@ -162,7 +162,7 @@ BACKENDS = {
 def backend(name: str) -> Backend:
     """The row of that name. Raises: BackendError listing the names that exist."""
     if name not in BACKENDS:
-        raise BackendError(f"unknown backend '{name}'; known are {', '.join(BACKENDS)}.")
+        raise BackendError(unknown("backend", name, BACKENDS))
     return BACKENDS[name]
 
 
@@ -183,7 +183,8 @@ class Presence:
         return self.device is not None
 
 
-_RUNTIMES = {"phase2": "jax", "phase3": "iree", "phase2-iree": "iree", "phase3-xla": "jax"}
+# What runs the programs of each of our pipelines.
+RUNTIMES = {"phase2": "jax", "phase3": "iree", "phase2-iree": "iree", "phase3-xla": "jax"}
 
 
 @cache
@@ -196,9 +197,9 @@ def presence(name: str, pipeline: str) -> Presence:
     if row.device_files and not any(Path(file).exists() for file in row.device_files):
         return Presence(None, f"no {row.device_name}")
     driver = _read_driver(row)
-    if pipeline not in _RUNTIMES:
+    if pipeline not in RUNTIMES:
         return Presence(row.device_name, driver=driver)
-    runtime = _RUNTIMES[pipeline]
+    runtime = RUNTIMES[pipeline]
     environment = row.jax_environment() if runtime == "jax" else row.iree_environment()
     hal = environment.get("IREE_DEVICE", row.hal_device).partition("://")[0]
     try:

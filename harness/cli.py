@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,6 +10,7 @@ from harness import __version__
 from harness.attest.command import attest_command
 from harness.bundle.command import export_command, import_command
 from harness.compilation.command import compile_command
+from harness.completion import complete_backends, completion_command
 from harness.convert.command import convert_command
 from harness.data.command import data_command
 from harness.diff import main as diff_command
@@ -39,6 +41,7 @@ from harness.power.command import power_command
 from harness.run.command import run_command
 from harness.summary.command import report_command
 from harness.tolerance import DEFAULT_MODE, MODES
+from harness.usage import one_line
 
 INTERRUPTED = 130
 
@@ -46,9 +49,14 @@ INTERRUPTED = 130
 class _Group(click.Group):
     """Turns the errors that a user can cause into one line each, and an interruption into its exit code."""
 
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        with one_line():
+            return super().make_context(*arguments, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with one_line():
+                return super().invoke(ctx)
         except HarnessError as error:
             click.echo(f"harness: {error}", err=True)
             sys.exit(2)
@@ -74,7 +82,13 @@ def main() -> None:
 @steps_option
 @run_batch_option
 @image_size_option
-@click.option("--backends", callback=read_names, metavar="A,B", help="Default: every backend that is present.")
+@click.option(
+    "--backends",
+    callback=read_names,
+    metavar="A,B",
+    shell_complete=complete_backends,
+    help="Default: every backend that is present.",
+)
 @profile_option
 @dtype_option
 @seed_option
@@ -274,3 +288,4 @@ main.add_command(export_command, "export")
 main.add_command(import_command, "import")
 main.add_command(attest_command, "attest")
 main.add_command(accept_command, "accept")
+main.add_command(completion_command, "completion")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, unknown
 from harness.recording import Recording
 from harness.tolerance import (
     DEFAULT_MODE,
@@ -67,7 +67,7 @@ class Judging:
 def judging_by(mode: str, window: int | None = None, steps: int | None = None, all_steps: bool = False) -> Judging:
     """The judging that a user's options ask for. Raises: HarnessError when they make no sense."""
     if mode not in MODES:
-        raise HarnessError(f"unknown mode '{mode}'; expected {', '.join(MODES)}.")
+        raise HarnessError(unknown("mode", mode, MODES))
     for name, count in (("window", window), ("steps", steps)):
         if count is not None and count < 1:
             raise HarnessError(f"{name} is {count}; expected at least 1.")

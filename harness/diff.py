@@ -11,16 +11,18 @@ if __name__ == "__main__":
 import click
 
 from harness.compare import judging_by
+from harness.completion import complete_traces
 from harness.errors import EnvelopeError, HarnessError, TraceError
 from harness.options import format_option
 from harness.recording import read_recordings
 from harness.report import PairRow, exit_code, judge_recordings
 from harness.tolerance import DEFAULT_MODE, MODES
+from harness.usage import OneLineCommand
 from harness.verdict import UNREADABLE, worst_exit_code
 
 
-@click.command(name="diff", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("traces", nargs=-1, type=click.Path(), metavar="A B [C…]")
+@click.command(name="diff", cls=OneLineCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("traces", nargs=-1, type=click.Path(), metavar="A B [C…]", shell_complete=complete_traces)
 @click.option(
     "--mode",
     type=click.Choice(list(MODES)),

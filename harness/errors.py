@@ -1,5 +1,7 @@
 """The errors a user can cause. Each carries one line: where, what was found, what was expected, what to do."""
 
+from collections.abc import Iterable
+
 
 class HarnessError(Exception):
     """Base of every error that reaches the user as one line and never as a traceback."""
@@ -55,3 +57,13 @@ class GoldenError(HarnessError):
 
 class PackageError(HarnessError):
     """A package that only this needs is not installed."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is none of `known`: which one it may be meant for, and all of them."""
+    from difflib import get_close_matches  # here, because it is slow to import and seldom needed
+
+    names = list(known)
+    nearest = get_close_matches(name, names, n=1, cutoff=0.7)
+    hint = f"; did you mean '{nearest[0]}'? Known are" if nearest else "; known are"
+    return f"unknown {kind} '{name}'{hint} {', '.join(names)}."

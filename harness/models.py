@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from harness.errors import SpecError
+from harness.errors import SpecError, unknown
 from harness.shapes import Graph, infer_shapes
 from harness.spec import NetSpec, TrainConfig
 
@@ -53,7 +53,7 @@ def load_model(name: str, *, batch: int | None = None, image_size: int | None = 
     Raises: SpecError when there is none, when its module lacks SPEC or CONFIG, or when it does not fit the size.
     """
     if name not in model_names():
-        raise SpecError(f"unknown model '{name}'; known are {', '.join(model_names())}. `harness models` lists them.")
+        raise SpecError(unknown("model", name, model_names()) + " `harness models` lists them.")
     module = importlib.import_module(f"harness.specs.{name}")
     for needed, kind in (("SPEC", NetSpec), ("CONFIG", TrainConfig)):
         if not isinstance(getattr(module, needed, None), kind):

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from harness.completion import complete_models
+
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -27,7 +29,7 @@ def read_count(ctx: click.Context, parameter: click.Parameter, value: str | None
     return int(value)
 
 
-model_argument: Option = click.argument("model")
+model_argument: Option = click.argument("model", shell_complete=complete_models)
 steps_option: Option = click.option(
     "--steps", callback=read_count, metavar="N|full", help="Training steps. Default: the network's own."
 )

@@ -274,7 +274,8 @@ def test_cache_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fetch_by_name(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"^unknown data set 'minst'; known are mnist, mnist-synthetic, cifar10, cifar10-synthetic\.$"
+        DataError,
+        match=r"^unknown data set 'minst'; did you mean 'mnist'\? Known are mnist, mnist-synthetic, cifar10, ",
     ):
         fetch("minst", tmp_path)
     with pytest.raises(DataError, match="mnist: no source delivered train-images"):

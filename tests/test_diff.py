@@ -131,7 +131,7 @@ def test_usage_errors(pair, arguments):
     found = diff(*[places.get(argument, argument) for argument in arguments])
     assert found.exit_code == 2
     assert found.stdout == ""
-    assert "Usage: " in found.stderr
+    assert re.fullmatch(r"harness: [^\n]+ See `diff --help`\.\n", found.stderr), found.stderr
 
 
 def test_help_names_modes_and_exit_codes():

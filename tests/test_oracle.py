@@ -82,7 +82,9 @@ def test_networks_are_cases_at_the_size_that_is_asked_for() -> None:
     case = find_case("mnist_cnn", batch=2)
     assert (case.config.batch_size, case.tolerance, case.params) == (2, None, None)
     assert find_case("resnet34", image_size=64).spec.input_shape == (3, 64, 64)
-    with pytest.raises(SpecError, match=r"unknown case 'resnet'; known are dense, .* `harness models` lists"):
+    with pytest.raises(
+        SpecError, match=r"unknown case 'resnet'; did you mean 'resnet50'\? Known are dense, .* `harness models` lists"
+    ):
         find_case("resnet")
     with pytest.raises(SpecError, match="dense: the case has one image size only"):
         find_case("dense", image_size=32)

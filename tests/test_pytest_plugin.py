@@ -75,7 +75,7 @@ def test_what_cannot_be_judged_is_an_error_and_no_failure(folder):
     with pytest.raises(TraceError, match=r"none\.jsonl:1: cannot be read"):
         assert_traces_agree(a, folder / "none.jsonl")
     for options, said in (
-        ({"mode": "loose"}, "unknown mode 'loose'; expected bitwise, strict, cross-gpu, cross-comp."),
+        ({"mode": "loose"}, "unknown mode 'loose'; known are bitwise, strict, cross-gpu, cross-comp."),
         ({"window": 0}, "window is 0; expected at least 1."),
         ({"window": 3, "all_steps": True}, "exclude each other"),
     ):

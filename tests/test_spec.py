@@ -123,7 +123,9 @@ def test_header_config_has_the_published_keys_first() -> None:
 
 
 def test_unknown_model_lists_the_known() -> None:
-    with pytest.raises(SpecError, match=r"unknown model 'mnist_cn'; known are cifar_cnn, .*, vit_tiny"):
+    with pytest.raises(
+        SpecError, match=r"unknown model 'mnist_cn'; did you mean 'mnist_cnn'\? Known are cifar_cnn, .*, vit_tiny"
+    ):
         load_model("mnist_cn")
 
 

@@ -198,7 +198,7 @@ def test_synthetic_data_are_named_and_only_used_on_request(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("verify", "mnist_nope"), "harness: unknown model 'mnist_nope'; known are cifar_cnn, efficientnet_b0, "),
+        (("verify", "mnist_nope"), "harness: unknown model 'mnist_nope'; did you mean 'mnist_mlp'? Known are "),
         (("verify", "mnist_mlp", "--backends", "tpu"), "harness: unknown backend 'tpu'; known are cpu, cuda, rocm."),
         (("verify", "mnist_mlp", "--data", "/nowhere"), "harness: /nowhere: no such folder."),
         (("verify", "mnist_mlp", "--pipeline-cmd", "x"), "harness: --pipeline-cmd 'x': expected NAME=COMMAND"),

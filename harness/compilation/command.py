@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.completion import complete_backends, complete_models
 from harness.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ COLUMNS = ("network", "backend", "chip", "lines", "StableHLO", "module", "second
 
 
 @click.command("compile")
-@click.argument("models", nargs=-1)
-@click.option("--backends", default="cpu,cuda,rocm", show_default=True, metavar="A,B")
+@click.argument("models", nargs=-1, shell_complete=complete_models)
+@click.option("--backends", default="cpu,cuda,rocm", show_default=True, metavar="A,B", shell_complete=complete_backends)
 @click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Default: that of verify.")
 @click.option(

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import click
 
+from harness.completion import complete_traces
+
 
 @click.command("convert")
-@click.argument("traces", nargs=-1, required=True, metavar="TRACE…", type=click.Path(path_type=Path))
+@click.argument(
+    "traces", nargs=-1, required=True, metavar="TRACE…", type=click.Path(path_type=Path), shell_complete=complete_traces
+)
 @click.option("--to", "form", type=click.Choice(["tensorboard", "mllog"]), required=True)
 @click.option(
     "-o",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.errors import DataError
+from harness.errors import DataError, unknown
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def dataset_facts(name: str) -> DataSetFacts:
     Raises: DataError listing the names that exist.
     """
     if name not in DATASETS:
-        raise DataError(f"unknown data set '{name}'; known are {', '.join(DATASETS)}.")
+        raise DataError(unknown("data set", name, DATASETS))
     return DATASETS[name]
 
 

@@ -17,7 +17,7 @@ def data_command() -> None:
 
 
 @data_command.command("fetch")
-@click.argument("name", type=_NAME)
+@click.argument("name", type=_NAME, metavar="NAME")
 @click.option("--quiet", is_flag=True, help="Print the folder only.")
 def fetch_command(name: str, quiet: bool) -> None:
     """Fetch a data set, check every byte, and print its folder. Files that are there and good are kept."""
@@ -27,7 +27,7 @@ def fetch_command(name: str, quiet: bool) -> None:
 
 
 @data_command.command("path")
-@click.argument("name", type=_NAME)
+@click.argument("name", type=_NAME, metavar="NAME")
 def path_command(name: str) -> None:
     """Print the folder of a data set that is in the cache."""
     from harness.data.fetch import cached_folder, is_cached

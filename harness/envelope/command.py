@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.completion import complete_models
 from harness.options import batch_option, data_option, image_size_option, seed_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ BUDGET = 400
 
 
 @click.command("envelope")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=complete_models)
 @click.option(
     "--steps-budget",
     type=click.IntRange(min=1),

@@ -7,15 +7,17 @@ from typing import NoReturn
 import click
 from click.core import ParameterSource
 
+from harness.completion import complete_cases, complete_traces
 from harness.options import batch_option, data_option, format_option, image_size_option, seed_option
 
 
 @click.command("explain")
-@click.argument("model")
+@click.argument("model", shell_complete=complete_cases)
 @click.option(
     "--against",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
+    shell_complete=complete_traces,
     help="A trace of MODEL: say which conventions it ran.",
 )
 @click.option(

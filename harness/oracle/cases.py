@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.errors import SpecError
+from harness.errors import SpecError, unknown
 from harness.layers.bottleneck_block import BottleneckBlock
 from harness.layers.conv2d import Conv2d
 from harness.layers.conv_bn import ConvBn, ConvBnZeroGamma
@@ -216,9 +216,7 @@ def find_case(name: str, batch: int | None = None, image_size: int | None = None
         model = load_model(name, batch=own.verify_batch if batch is None else batch, image_size=image_size)
         return Case(name, model.spec, model.config, tolerance=None)
     if name not in CASES:
-        raise SpecError(
-            f"unknown case '{name}'; known are {', '.join(CASES)}, and the networks that `harness models` lists."
-        )
+        raise SpecError(unknown("case", name, [*CASES, *model_names()]) + " `harness models` lists the networks.")
     if image_size is not None:
         raise SpecError(f"{name}: the case has one image size only. Leave the image size out.")
     return CASES[name] if batch is None else replace(CASES[name], config=replace(CASES[name].config, batch_size=batch))

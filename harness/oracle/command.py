@@ -5,13 +5,14 @@ import sys
 
 import click
 
+from harness.completion import complete_cases
 from harness.options import batch_option, data_option, format_option, image_size_option, jobs_option
 
 DEFAULT_TIMEOUT_S = 600.0
 
 
 @click.command("oracle")
-@click.argument("cases", nargs=-1, metavar="[CASE…]")
+@click.argument("cases", nargs=-1, metavar="[CASE…]", shell_complete=complete_cases)
 @click.option("--dtype", type=click.Choice(["f32", "f64"]), help="Default: both.")
 @jobs_option
 @batch_option

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.completion import complete_backend, complete_pipelines
 from harness.options import (
     channels_option,
     data_option,
@@ -26,8 +27,14 @@ NOT_COMPLETE = 3
 
 @click.command("run")
 @model_argument
-@click.option("--pipeline", required=True, metavar="NAME", help="phase2, phase3, a control, or one of --pipeline-cmd.")
-@click.option("--backend", default="cpu", show_default=True, metavar="NAME")
+@click.option(
+    "--pipeline",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete_pipelines,
+    help="phase2, phase3, a control, or one of --pipeline-cmd.",
+)
+@click.option("--backend", default="cpu", show_default=True, metavar="NAME", shell_complete=complete_backend)
 @steps_option
 @run_batch_option
 @image_size_option
@@ -65,6 +72,7 @@ def run_command(
     """
     from harness.backends import backend as find_backend
     from harness.controls import CONTROLS
+    from harness.errors import unknown
     from harness.models import load_for_run
     from harness.pipelines import PIPELINES
     from harness.process import interruptible
@@ -77,7 +85,7 @@ def run_command(
     parsed = parse_externals(externals)
     known = [*PIPELINES, *CONTROLS, *(external.name for external in parsed)]
     if pipeline not in known:
-        raise click.BadParameter(f"{pipeline!r} is none of {', '.join(known)}.", param_hint="--pipeline")
+        raise click.BadParameter(unknown("pipeline", pipeline, known), param_hint="--pipeline")
     loaded, asked = load_for_run(model, steps, batch, image_size)
     options = Options(
         model=loaded,
