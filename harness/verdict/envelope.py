@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from harness.channels import LOSS, shared_channels
+from harness.channels import LOSS, Channels, shared_channels
 from harness.compare import Comparison
 from harness.envelope.envelope import Envelope
-from harness.envelope.margin import Margin
+from harness.envelope.margin import DEFAULT_RATE, Margin
+from harness.trace import Floats
 from harness.verdict.cause import first_cause, listed
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.steps import unreached
@@ -24,15 +25,8 @@ def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
         return unreached("envelope", numbers)
     if envelope is None:
         return Evidence("envelope", "unreached", "no envelope is known of this run; `harness envelope` builds one.")
-    steps = min(envelope.judged, numbers.compared)
-    channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, steps + 1))
-    columns = [envelope.channels.index(name) for name in channels.names if name in envelope.channels]
-    known = [name in envelope.channels for name in channels.names]
-    allowance = envelope.allowance(case.false_positive_rate, steps * len(columns), margin)
-    allowed = np.full(channels.scale.shape, np.inf)
-    allowed[:, known] = allowance[:steps, columns]
-    with np.errstate(all="ignore"):
-        allowed[:, channels.names.index(LOSS)] += comparison.resolution / channels.scale[:, channels.names.index(LOSS)]
+    channels, columns, allowed = allowed_by(envelope, comparison, numbers.compared, case.false_positive_rate, margin)
+    steps = len(channels.steps)
     relative = channels.relative
     beyond = ~(relative <= allowed)
     seen = "".join(f"; {what}" for what in channels.missing)
@@ -55,6 +49,32 @@ def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
     if channels.unmatched:
         return Evidence("envelope", "inconclusive", f"{line}; only one side has {listed(channels.unmatched)}.")
     return Evidence("envelope", "pass", f"{line}.")
+
+
+def allowed_by(
+    envelope: Envelope,
+    comparison: Comparison,
+    compared: int,
+    false_positive_rate: float = DEFAULT_RATE,
+    margin: Margin | None = None,
+) -> tuple[Channels, list[int], Floats]:
+    """The channels of a pair at the steps that its envelope judges, their columns in it, and what it allows them.
+
+    A channel that it does not know may be any distance apart. `compared`: steps of the pair, at least one.
+
+    Shapes: the allowance (steps, channels), a fraction of `Channels.scale`.
+    """
+    steps = min(envelope.judged, compared)
+    channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, steps + 1))
+    columns = [envelope.channels.index(name) for name in channels.names if name in envelope.channels]
+    known = [name in envelope.channels for name in channels.names]
+    allowance = envelope.allowance(false_positive_rate, steps * len(columns), margin)
+    allowed = np.full(channels.scale.shape, np.inf)
+    allowed[:, known] = allowance[:steps, columns]
+    loss = channels.names.index(LOSS)
+    with np.errstate(all="ignore"):
+        allowed[:, loss] += comparison.resolution / channels.scale[:, loss]
+    return channels, columns, allowed
 
 
 def _horizon(envelope: Envelope) -> str:

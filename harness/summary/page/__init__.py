@@ -1,0 +1,88 @@
+"""The report as a page: one HTML file that holds everything it shows and asks no network for anything."""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report import GATE_COLUMNS, PAIR_COLUMNS
+from harness.summary import Summary
+from harness.summary.page.matrix import make_matrix
+from harness.summary.page.packed import pack, script_source
+from harness.summary.page.panels import Panel, make_panels, urgent_first
+from harness.summary.page.series import as_json, draw
+from harness.summary.page.trend import make_trends
+from harness.summary.page.words import OF_CHECK, OF_EXIT_CODE, seconds
+
+OPENED = 6  # panels that a reader finds open
+
+_TEMPLATES = Environment(
+    loader=PackageLoader(__name__),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render_page(summary: Summary) -> str:
+    """The whole page. Names out of traces and manifests are text in it, whatever characters they have.
+
+    Panels, curves and the plotting library travel compressed: a browser unpacks what somebody looks at.
+    """
+    charts, curves = draw(summary.rows)
+    panels = make_panels(summary.rows, (chart is not None for chart in charts))
+    sorted_panels = urgent_first(panels)
+    script, library = _asset("page.js") + _asset("charts.js"), _library()
+    return _TEMPLATES.get_template("page.html").render(
+        summary=summary,
+        verdict=OF_EXIT_CODE[summary.exit_code],
+        hosts=summary.hosts or tuple(dict.fromkeys(cell.host for cell in summary.cells if cell.host)),
+        took=seconds(_took(summary)),
+        matrix=make_matrix(summary, panels),
+        panels=sorted_panels,
+        opened=_opened(sorted_panels),
+        trends=make_trends(summary, panels),
+        of_check=OF_CHECK,
+        seconds=seconds,
+        script=Markup(script),
+        style=Markup(_asset("page.css")),
+        sources=" ".join(map(script_source, (script, library))),
+        packed={
+            "panels": Markup(pack(_render_panels(panels))),
+            "charts": Markup(pack(as_json(charts, curves))),
+            "curves": Markup(pack(curves.to_bytes())),
+            "library": Markup(_packed_library()),
+        },
+    )
+
+
+def _render_panels(panels: list[Panel]) -> bytes:
+    template = _TEMPLATES.get_template("panel.html")
+    columns = {"pair_columns": PAIR_COLUMNS, "gate_columns": GATE_COLUMNS}
+    return json.dumps({panel.id: template.render(panel=panel, **columns) for panel in panels}).encode()
+
+
+def _opened(panels: list[Panel]) -> set[str]:
+    return {panel.id for panel in panels if panel.mark.key == "differ"} & {panel.id for panel in panels[:OPENED]}
+
+
+def _took(summary: Summary) -> float:
+    cells = [cell.manifest.wall_s for cell in summary.cells]
+    return sum(filter(None, [*cells, *(check.seconds for check in summary.checks)]))
+
+
+def _asset(name: str) -> str:
+    return files(__name__).joinpath("templates", name).read_text("utf-8")
+
+
+@cache
+def _library() -> str:
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_text("utf-8")
+
+
+@cache
+def _packed_library() -> str:
+    return pack(_library().encode())

@@ -1,0 +1,66 @@
+"""The heat map: networks by pairs, with a reason for every field that is not green."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.cells import relation
+from harness.pairs import runs_of
+from harness.report import PairRow, show_verdict
+from harness.report.outcome import CROSS
+from harness.summary import Summary, model_of
+from harness.summary.page.panels import Panel
+from harness.summary.page.words import ABSENT, URGENT_FIRST, Mark
+
+
+@dataclass(frozen=True)
+class Field:
+    """One pair in the heat map. `pair`: the id of its panel, None when there is none. `reason`: a line."""
+
+    mark: Mark
+    reason: str
+    pair: str | None = None
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """`kinds`: of the columns, each with how many it spans. `rows`: by network, the fields of each column."""
+
+    kinds: tuple[tuple[str, int], ...]
+    columns: tuple[tuple[str, str], ...]
+    rows: Mapping[str, Sequence[Sequence[Field]]]
+
+
+def make_matrix(summary: Summary, panels: Sequence[Panel]) -> Matrix:
+    """Every pair that was judged, and those that would have been if their backends were there."""
+    found: dict[tuple[str, str], dict[str, list[Field]]] = {}
+    fields = [(p.row, p.network, Field(p.mark, show_verdict(p.row), p.id)) for p in panels]
+    fields += [(row, model_of(row), Field(ABSENT, row.note)) for row in _absent_pairs(summary)]
+    for row, network, field in fields:
+        found.setdefault((row.kind, row.name), {}).setdefault(network, []).append(field)
+    keys = sorted(found, key=lambda key: CROSS.index(key[0]) if key[0] in CROSS else len(CROSS))
+    kinds = tuple((kind, len(list(group))) for kind, group in itertools.groupby(key[0] for key in keys))
+    columns = tuple((name.partition(" vs ")[0], name.partition(" vs ")[2]) for _, name in keys)
+    networks = dict.fromkeys(network for _, network, _ in fields)
+    rows = {network: [found[key].get(network, []) for key in keys] for network in networks}
+    return Matrix(kinds, columns, dict(sorted(rows.items(), key=lambda item: _urgency(item[1]))))
+
+
+def _absent_pairs(summary: Summary) -> Iterator[PairRow]:
+    """Pairs of which a side's backend is on no host, and was not asked for."""
+    there = {frozenset(row.cells) for row in summary.rows}
+    for run in runs_of(cell for cell in summary.cells if not cell.facts.evidence):
+        for left, right in itertools.combinations(run, 2):
+            kind = relation(left.facts, right.facts, left.host == right.host)
+            if kind is None or {left, right} in there:
+                continue
+            notes = [cell.note for cell in (left, right) if cell.facts.absent]
+            if notes:
+                note = "; ".join(dict.fromkeys(notes))
+                yield PairRow(left.short_name, right.short_name, note=note, kind=kind, cells=(left, right))
+
+
+def _urgency(fields: Sequence[Sequence[Field]]) -> int:
+    marks = {field.mark for of_column in fields for field in of_column} - {ABSENT}
+    return min((URGENT_FIRST.index(mark) for mark in marks), default=len(URGENT_FIRST))
+

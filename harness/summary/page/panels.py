@@ -1,0 +1,105 @@
+"""A pair as its panel tells it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness import report
+from harness.report import PairRow
+from harness.summary import model_of, where
+from harness.summary.page.environments import Fact, side_by_side
+from harness.summary.page.words import OF_GATE, URGENT_FIRST, Mark, mark_of
+
+_SLUG = 60  # characters of a name in an address
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A difference as shown, and as sorted by."""
+
+    shown: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What the templates know of a pair. `chart`: its number among the charts, None when there is nothing to draw."""
+
+    id: str
+    row: PairRow
+    mark: Mark
+    network: str
+    place: str
+    chart: int | None
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+    @property
+    def deltas(self) -> list[Delta]:
+        """At step 1, step 2, their median and maximum."""
+        numbers = self.row.comparison.numbers if self.row.comparison is not None else None
+        found = [None] * 4 if numbers is None else [numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max]
+        return [Delta(report.show(value), value) for value in found]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict with its reason."""
+        return report.show_sentence(self.row.verdict) if self.row.verdict is not None else self.row.note
+
+    @property
+    def about(self) -> list[tuple[str, str]]:
+        """The sides and the mode, in a line each."""
+        if self.row.comparison is None:
+            return []
+        a, b = report.describe_sides(self.row.comparison)
+        return [("A", a), ("B", b), ("Mode", report.describe_mode(self.row.comparison))]
+
+    @property
+    def numbers(self) -> list[list[str]]:
+        """Under `report.PAIR_COLUMNS`."""
+        numbers = self.row.comparison.numbers if self.row.comparison is not None else None
+        return report.pair_table(numbers) if numbers is not None and numbers.compared else []
+
+    @property
+    def tolerance(self) -> list[str]:
+        return report.describe_tolerance(self.row.comparison) if self.row.comparison is not None else []
+
+    @property
+    def gates(self) -> list[tuple[str, Mark, str]]:
+        evidence = self.row.verdict.evidence if self.row.verdict is not None else ()
+        return [(line.gate, OF_GATE[line.outcome], line.line) for line in evidence]
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """What runs each side again."""
+        return [(cell.name, cell.facts.command) for cell in self.row.cells if cell.facts.command]
+
+    @property
+    def environment(self) -> list[Fact]:
+        return side_by_side(self.row)
+
+
+def make_panels(rows: Sequence[PairRow], drawn: Iterable[bool]) -> list[Panel]:
+    """The panels of the rows. `drawn`: whether there is a chart of each."""
+    return [
+        Panel(name, row, mark_of(row), model_of(row), where(row), number if has_chart else None)
+        for number, (row, name, has_chart) in enumerate(zip(rows, _names(rows), drawn, strict=True))
+    ]
+
+
+def urgent_first(panels: Sequence[Panel]) -> list[Panel]:
+    """Those first that somebody has to look at."""
+    return sorted(panels, key=lambda panel: URGENT_FIRST.index(panel.mark))
+
+
+def _names(rows: Sequence[PairRow]) -> list[str]:
+    """An id for each pair, for addresses: letters, digits, dots and dashes, whatever it is called."""
+    taken: dict[str, int] = {}
+    ids = []
+    for row in rows:
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"pair {model_of(row)} {row.name}")[:_SLUG].strip("-")
+        taken[slug] = taken.get(slug, 0) + 1
+        ids.append(slug if taken[slug] == 1 else f"{slug}_{taken[slug]}")
+    return ids

@@ -1,0 +1,108 @@
+"""Night after night: what became of each pair, and how its differences moved."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.summary import Summary
+from harness.summary.history import HistoryRow
+from harness.summary.page.panels import Panel
+from harness.summary.page.words import OF_STATUS, Mark
+
+NIGHTS = 60
+DOT = 8  # width of a night, in units of the picture
+_HIGH = 24
+_TALL = {"differ": 20, "inconclusive": 12, "agree": 6}  # told by height as well as by colour
+
+
+@dataclass(frozen=True)
+class Night:
+    """One pair in one night. Units: nats."""
+
+    date: str
+    mark: Mark
+    step_1: float | None
+    median: float | None
+
+
+@dataclass(frozen=True)
+class Trend:
+    """One pair over the nights. `pair`: the id of tonight's panel, None when it was not run tonight."""
+
+    network: str
+    name: str
+    pair: str | None
+    nights: tuple[Night, ...]
+    dates: tuple[str, ...]
+
+    @property
+    def bars(self) -> list[tuple[str, str]]:
+        """By the key of a status, the path of its bars: low for agree, middling for inconclusive, tall for differs."""
+        paths: dict[str, str] = {}
+        for night in self.nights:
+            x, key = self.dates.index(night.date) * DOT + DOT // 2, night.mark.key
+            paths[key] = paths.get(key, "") + f"M{x} {_HIGH}v-{_TALL.get(key, 3)}"
+        return list(paths.items())
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """`step_1` and `median`, each as the points of a line on one logarithmic axis."""
+        found = [value for night in self.nights for value in (night.step_1, night.median) if _drawable(value)]
+        low, high = (math.log10(limit(found)) for limit in (min, max)) if found else (0.0, 0.0)
+        drawn = []
+        for name in ("step_1", "median"):
+            points = []
+            for night in self.nights:
+                value = getattr(night, name)
+                x = self.dates.index(night.date) * DOT + DOT // 2
+                if _drawable(value):
+                    part = (math.log10(value) - low) / (high - low) if high > low else 0.5
+                    points.append(f"{x},{_HIGH - 2 - part * (_HIGH - 4):.1f}")
+            drawn.append((name, " ".join(points)))
+        return drawn
+
+    @property
+    def width(self) -> int:
+        """Of the picture."""
+        return len(self.dates) * DOT
+
+    @property
+    def in_words(self) -> str:
+        """What the picture shows."""
+        counts = {mark: [night.date for night in self.nights if night.mark == mark] for mark in OF_STATUS.values()}
+        told = [f"{mark.word} {len(dates)}" for mark, dates in counts.items() if dates]
+        last = next((night.date for night in reversed(self.nights) if night.mark.key == "differ"), None)
+        since = f", differed last on {last}" if last else ""
+        return f"{len(self.nights)} nights: {', '.join(told)}{since}"
+
+
+def make_trends(summary: Summary, panels: Sequence[Panel]) -> list[Trend]:
+    """The last nights of every pair, tonight's included; none when there were no earlier nights."""
+    if not summary.history:
+        return []
+    tonight = {(panel.network, panel.name): panel for panel in panels if panel.row.verdict is not None}
+    dates = list(dict.fromkeys([row.night for row in summary.history if row.night != summary.night]))
+    dates = [*dates, summary.night][-NIGHTS:]
+    nights: dict[tuple[str, str], list[Night]] = {key: [] for key in tonight}
+    for earlier in summary.history:
+        if earlier.night in dates and earlier.night != summary.night and earlier.status in OF_STATUS:
+            nights.setdefault((earlier.model, earlier.pair), []).append(_earlier(earlier))
+    for key, panel in tonight.items():
+        nights[key].append(_tonight(panel, summary.night))
+    return [
+        Trend(*key, tonight[key].id if key in tonight else None, tuple(of_pair), tuple(dates))
+        for key, of_pair in nights.items()
+    ]
+
+
+def _earlier(row: HistoryRow) -> Night:
+    return Night(row.night, OF_STATUS[row.status], row.step_1, row.median)
+
+
+def _tonight(panel: Panel, date: str) -> Night:
+    step_1, _, median, _ = panel.deltas
+    return Night(date, panel.mark, step_1.value, median.value)
+
+
+def _drawable(value: float | None) -> bool:
+    return value is not None and math.isfinite(value) and value > 0

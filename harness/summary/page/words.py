@@ -1,0 +1,57 @@
+"""The statuses of a page: a key for filters and colours, a word and a sign, so that none is told by colour alone."""
+
+from dataclasses import dataclass
+
+from harness.report import PairRow
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a status is shown. `key`: its class, its filter and its place in an order of urgency."""
+
+    key: str
+    word: str
+    sign: str
+
+
+DIFFERS = Mark("differ", "differs", "✕")
+INCONCLUSIVE = Mark("inconclusive", "inconclusive", "?")
+AGREES = Mark("agree", "agrees", "✓")
+ABSENT = Mark("absent", "not run", "–")
+URGENT_FIRST = (DIFFERS, INCONCLUSIVE, AGREES, ABSENT)
+
+OF_STATUS = {"FAIL": DIFFERS, "INCONCLUSIVE": INCONCLUSIVE, "PASS": AGREES}
+OF_EXIT_CODE = {
+    0: Mark("agree", "Agree", "✓"),
+    1: Mark("differ", "Differ", "✕"),
+    2: Mark("differ", "Unreadable", "!"),
+    3: Mark("inconclusive", "Inconclusive", "?"),
+}
+OF_CHECK = {
+    "PASS": Mark("agree", "passed", "✓"),
+    "FAIL": Mark("differ", "failed", "✕"),
+    "INCONCLUSIVE": Mark("inconclusive", "inconclusive", "?"),
+    "NOT RUN": Mark("absent", "not run", "–"),
+}
+OF_GATE = {
+    "pass": Mark("agree", "pass", "✓"),
+    "fail": Mark("differ", "fail", "✕"),
+    "inconclusive": Mark("inconclusive", "inconclusive", "?"),
+    "unreached": Mark("absent", "not reached", "–"),
+    "note": Mark("note", "note", "i"),
+}
+
+
+def mark_of(row: PairRow) -> Mark:
+    """The mark of a pair."""
+    return ABSENT if row.verdict is None else OF_STATUS[row.verdict.status]
+
+
+def seconds(value: float | None) -> str:
+    """A duration as people say it: 8.4 s, 12 min, 3 h 20 min."""
+    if value is None:
+        return "–"
+    if value < 100:
+        return f"{value:.1f} s"
+    hours, minutes = divmod(round(value / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
