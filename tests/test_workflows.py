@@ -203,14 +203,20 @@ def job(name: str, status: str, created: str = LONG_AGO) -> dict[str, str]:
         ([[job("night on cuda", "in_progress")], [job("night on cuda", "completed")]], "", 2),
         ([[job("night on cuda", "queued", SOON)], [job("night on cuda", "in_progress")], []], "", 3),
         ([[job("night on cuda", "queued")]], "cuda", 1),
-        ([[job("night on cuda", "queued"), job("night on rocm", "in_progress")], [job("night on cuda", "queued")]], "cuda", 2),
+        (
+            [[job("night on cuda", "queued"), job("night on rocm", "in_progress")], [job("night on cuda", "queued")]],
+            "cuda",
+            2,
+        ),
     ],
 )
 def test_a_row_that_runs_is_waited_for_and_one_that_nobody_takes_is_not(
     tmp_path: Path, answers: list[Any], abandoned: str, looked: int
 ) -> None:
     jobs = [{"jobs": answer} for answer in answers]
-    gh = fake_gh(tmp_path / "bin", {"repos/us/it/actions/runs/7/attempts/1/jobs": [*jobs, {"jobs": "looked too often"}]})
+    gh = fake_gh(
+        tmp_path / "bin", {"repos/us/it/actions/runs/7/attempts/1/jobs": [*jobs, {"jobs": "looked too often"}]}
+    )
     gh |= {"GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1", "QUEUE_MINUTES": "30", "POLL_SECONDS": "0"}
     absent = '[{"backend": "vulkan", "reason": "nobody has one"}]'
     found = outputs("await_rows.py", gh | {"PRESENT": '["cuda", "rocm"]', "ABSENT": absent})
