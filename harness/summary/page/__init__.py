@@ -11,7 +11,7 @@ from harness.report import GATE_COLUMNS, PAIR_COLUMNS
 from harness.summary import Summary
 from harness.summary.page.matrix import make_matrix
 from harness.summary.page.packed import pack, script_source
-from harness.summary.page.panels import Panel, make_panels, urgent_first
+from harness.summary.page.panels import Panel, group, make_panels, urgent_first
 from harness.summary.page.series import as_json, draw
 from harness.summary.page.trend import make_trends
 from harness.summary.page.words import OF_CHECK, OF_EXIT_CODE, seconds
@@ -33,7 +33,7 @@ def render_page(summary: Summary) -> str:
     Panels, curves and the plotting library travel compressed: a browser unpacks what somebody looks at.
     """
     charts, curves = draw(summary.rows)
-    panels = make_panels(summary.rows, (chart is not None for chart in charts))
+    panels = make_panels(summary.rows, charts)
     sorted_panels = urgent_first(panels)
     script, library = _asset("page.js") + _asset("charts.js"), _library()
     return _TEMPLATES.get_template("page.html").render(
@@ -43,6 +43,7 @@ def render_page(summary: Summary) -> str:
         took=seconds(_took(summary)),
         matrix=make_matrix(summary, panels),
         panels=sorted_panels,
+        groups=group(panels),
         opened=_opened(sorted_panels),
         trends=make_trends(summary, panels),
         of_check=OF_CHECK,

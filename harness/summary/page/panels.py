@@ -1,14 +1,15 @@
 """A pair as its panel tells it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness import report
 from harness.report import PairRow
 from harness.summary import model_of, where
 from harness.summary.page.environments import Fact, side_by_side
-from harness.summary.page.words import OF_GATE, URGENT_FIRST, Mark, mark_of
+from harness.summary.page.series import Chart
+from harness.summary.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of
 
 _SLUG = 60  # characters of a name in an address
 
@@ -23,14 +24,15 @@ class Delta:
 
 @dataclass(frozen=True)
 class Panel:
-    """What the templates know of a pair. `chart`: its number among the charts, None when there is nothing to draw."""
+    """What the templates know of a pair. `number`: of its chart. `chart`: None when there is nothing to draw."""
 
     id: str
     row: PairRow
     mark: Mark
     network: str
     place: str
-    chart: int | None
+    number: int
+    chart: Chart | None
 
     @property
     def name(self) -> str:
@@ -81,17 +83,36 @@ class Panel:
         return side_by_side(self.row)
 
 
-def make_panels(rows: Sequence[PairRow], drawn: Iterable[bool]) -> list[Panel]:
-    """The panels of the rows. `drawn`: whether there is a chart of each."""
+def make_panels(rows: Sequence[PairRow], charts: Sequence[Chart | None]) -> list[Panel]:
+    """The panels of the rows, and of their charts."""
     return [
-        Panel(name, row, mark_of(row), model_of(row), where(row), number if has_chart else None)
-        for number, (row, name, has_chart) in enumerate(zip(rows, _names(rows), drawn, strict=True))
+        Panel(name, row, mark_of(row), model_of(row), where(row), number, chart)
+        for number, (row, name, chart) in enumerate(zip(rows, _names(rows), charts, strict=True))
     ]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Panels of one status under a heading. `open`: whether a reader finds it open."""
+
+    title: str
+    panels: list[Panel]
+    open: bool
 
 
 def urgent_first(panels: Sequence[Panel]) -> list[Panel]:
     """Those first that somebody has to look at."""
     return sorted(panels, key=lambda panel: URGENT_FIRST.index(panel.mark))
+
+
+def group(panels: Sequence[Panel]) -> list[Group]:
+    """By status, those first that somebody has to look at; those that need no look stay closed."""
+    found = []
+    for mark in URGENT_FIRST:
+        if of_mark := [panel for panel in panels if panel.mark == mark]:
+            word = mark.word if len(of_mark) == 1 else mark.plural
+            found.append(Group(f"{len(of_mark)} {word}", of_mark, mark in (DIFFERS, INCONCLUSIVE)))
+    return found
 
 
 def _names(rows: Sequence[PairRow]) -> list[str]:

@@ -18,6 +18,8 @@ POINTS_OF_A_CURVE = 4_000  # more than a screen has
 _LEAST = 4 * EARLY_STEPS
 _LARGEST = float(np.finfo(np.float32).max)
 
+Chart = dict[str, int | None]
+
 
 class Curves:
     """Curves in the order they were added, each once however many charts show it.
@@ -55,7 +57,7 @@ class Curves:
         return b"".join([*gaps, *(_single(values).tobytes() for values in self._values)])
 
 
-def draw(rows: Sequence[PairRow]) -> tuple[list[dict[str, Any] | None], Curves]:
+def draw(rows: Sequence[PairRow]) -> tuple[list[Chart | None], Curves]:
     """What the chart of each pair shows, None where nothing was compared, and its curves.
 
     `a`, `b`, `delta`, `tolerance`, `envelope` are numbers of curves, `horizon` and `judged` steps.
@@ -66,18 +68,18 @@ def draw(rows: Sequence[PairRow]) -> tuple[list[dict[str, Any] | None], Curves]:
     return [_chart(row, curves) for row in rows], curves
 
 
-def as_json(charts: Sequence[dict[str, Any] | None], curves: Curves) -> bytes:
+def as_json(charts: Sequence[Chart | None], curves: Curves) -> bytes:
     """What stands beside the numbers."""
     return json.dumps({"charts": charts, "lengths": curves.lengths}, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _chart(row: PairRow, curves: Curves) -> dict[str, Any] | None:
+def _chart(row: PairRow, curves: Curves) -> Chart | None:
     comparison = row.comparison
     numbers = None if comparison is None else comparison.numbers
     if comparison is None or numbers is None or not numbers.compared:
         return None
     judged, mode = numbers.judged, comparison.judging.mode
-    chart: dict[str, Any] = {
+    chart: Chart = {
         "a": curves.add(numbers.loss_a),
         "b": curves.add(numbers.loss_b),
         "delta": curves.add(numbers.delta),

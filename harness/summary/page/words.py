@@ -12,11 +12,17 @@ class Mark:
     key: str
     word: str
     sign: str
+    many: str | None = None
+
+    @property
+    def plural(self) -> str:
+        """The word of several."""
+        return self.many or self.word
 
 
-DIFFERS = Mark("differ", "differs", "✕")
+DIFFERS = Mark("differ", "differs", "✕", "differ")
 INCONCLUSIVE = Mark("inconclusive", "inconclusive", "?")
-AGREES = Mark("agree", "agrees", "✓")
+AGREES = Mark("agree", "agrees", "✓", "agree")
 ABSENT = Mark("absent", "not run", "–")
 URGENT_FIRST = (DIFFERS, INCONCLUSIVE, AGREES, ABSENT)
 

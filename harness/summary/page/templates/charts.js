@@ -115,9 +115,9 @@ class Chart {
         range: log ? [Math.log10(from) - 0.01, Math.log10(Math.max(to, from + 1)) + 0.01] : [from - pad, to + pad],
         ...(log ? { dtick: 1 } : {}), hoverformat: ",d",
       },
-      yaxis: { ...axis, domain: [0.56, 1], title: { text: "loss" }, range: spread([this.a, this.b], from, to) },
+      yaxis: { ...axis, domain: [0.56, 1], title: { text: "loss", standoff: 6 }, range: spread([this.a, this.b], from, to) },
       yaxis2: {
-        ...axis, domain: [0, 0.5], title: { text: "|A − B|" }, type: "log", exponentformat: "power",
+        ...axis, domain: [0, 0.5], title: { text: "|A − B|", standoff: 6 }, type: "log", exponentformat: "e",
         range: spread([this.delta, this.tolerance, this.envelope].filter(Boolean), from, to, Math.log10), nticks: 6,
       },
       shapes,

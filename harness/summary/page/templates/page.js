@@ -100,6 +100,10 @@ function filter(name) {
       row.hidden = (status !== "" && row.dataset.status !== status) || !words.every((word) => said.includes(word));
       if (counted) { total += 1; shown += !row.hidden; }
     }
+    const group = box.closest(".group");
+    if (!group) continue;
+    group.hidden = [...box.children].every((row) => row.hidden);
+    if (text || status) group.open = true;
   }
   const bar = document.querySelector(`[data-filter="${name}"]`);
   bar.querySelector(".count").textContent = shown === total ? `${total}` : `${shown} of ${total}`;
@@ -156,8 +160,8 @@ function followHash() {
   try { hash = decodeURIComponent(location.hash.slice(1)); } catch { return; }
   const panel = document.getElementById(hash);
   if (panel?.classList.contains("panel")) {
-    if (panel.hidden) for (const name of ["pairs"]) { states[name] = { text: "", status: "" }; filter(name); }
-    panel.open = true;
+    if (panel.hidden) { states.pairs = { text: "", status: "" }; filter("pairs"); }
+    panel.closest(".group").open = panel.open = true;
     panel.scrollIntoView();
     panel.querySelector("summary").focus({ preventScroll: true });
   } else if (hash.includes("=")) {
