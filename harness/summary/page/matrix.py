@@ -63,4 +63,3 @@ def _absent_pairs(summary: Summary) -> Iterator[PairRow]:
 def _urgency(fields: Sequence[Sequence[Field]]) -> int:
     marks = {field.mark for of_column in fields for field in of_column} - {ABSENT}
     return min((URGENT_FIRST.index(mark) for mark in marks), default=len(URGENT_FIRST))
-

@@ -42,7 +42,9 @@ class Panel:
     def deltas(self) -> list[Delta]:
         """At step 1, step 2, their median and maximum."""
         numbers = self.row.comparison.numbers if self.row.comparison is not None else None
-        found = [None] * 4 if numbers is None else [numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max]
+        found = (
+            [None] * 4 if numbers is None else [numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max]
+        )
         return [Delta(report.show(value), value) for value in found]
 
     @property

@@ -47,7 +47,7 @@ class Trend:
     @property
     def lines(self) -> list[tuple[str, str]]:
         """`step_1` and `median`, each as the points of a line on one logarithmic axis."""
-        found = [value for night in self.nights for value in (night.step_1, night.median) if _drawable(value)]
+        found = [v for night in self.nights for v in (night.step_1, night.median) if v is not None and _drawable(v)]
         low, high = (math.log10(limit(found)) for limit in (min, max)) if found else (0.0, 0.0)
         drawn = []
         for name in ("step_1", "median"):
@@ -55,7 +55,7 @@ class Trend:
             for night in self.nights:
                 value = getattr(night, name)
                 x = self.dates.index(night.date) * DOT + DOT // 2
-                if _drawable(value):
+                if value is not None and _drawable(value):
                     part = (math.log10(value) - low) / (high - low) if high > low else 0.5
                     points.append(f"{x},{_HIGH - 2 - part * (_HIGH - 4):.1f}")
             drawn.append((name, " ".join(points)))
