@@ -1,6 +1,7 @@
 """Options that several verbs have; imports nothing that a fast start does not want."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -75,6 +76,13 @@ seed_option: Option = click.option(
 )
 data_option: Option = click.option(
     "--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once."
+)
+references_option: Option = click.option(
+    "--references",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("traces/reference"),
+    show_default=True,
+    help="Folder of accepted traces that cells are held to.",
 )
 jobs_option: Option = click.option(
     "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at a time. Default: one a core."

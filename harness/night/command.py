@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.options import read_names
+from harness.options import read_names, references_option
 
 NIGHTS = Path("reports/nightly")
 
@@ -24,10 +24,16 @@ NIGHTS = Path("reports/nightly")
     show_default=True,
     help="One row a pair a night is added to it.",
 )
+@references_option
 @click.option("--budget", type=click.FloatRange(min=0), metavar="MINUTES", help="Default: that of CONFIG.")
 @click.option("--backends", callback=read_names, metavar="A,B", help="In place of those of CONFIG.")
 def nightly_command(
-    config: Path, out: Path | None, history: Path, budget: float | None, backends: tuple[str, ...] | None
+    config: Path,
+    out: Path | None,
+    history: Path,
+    references: Path,
+    budget: float | None,
+    backends: tuple[str, ...] | None,
 ) -> None:
     """Run what CONFIG says, all night long: cells, their verdicts, checks, and one report about it.
 
@@ -54,7 +60,7 @@ def nightly_command(
         night = begin(folder, text, now)
         say = Says(f"night of {night.night.isoformat()} in {folder.path}")
         run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say)
-        summary = summarise([folder.path], Judging(), history=history)
+        summary = summarise([folder.path], Judging(), history=history, references=references)
         paths = write_summary(folder.path, summary)
         record_history(history, summary)
     click.echo(f"{summary.headline}\nReports: {', '.join(map(str, paths))}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from harness.night.check import Check
 from harness.report import PairRow
@@ -14,18 +15,29 @@ _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A report before it takes any form. `night`: its date, as 2026-11-26.
+class Event:
+    """Something that concerns many cells at once and is told once, such as a compiler of another version."""
 
-    `rows`: every pair, judged. `history`: the rows of earlier nights, oldest first. `problems`: a line for each file
-    that could not be made sense of.
+    title: str
+    outcome: Literal["note", "fail"]
+    line: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A report before it takes any form. `night`: its date, as 2026-11-26; `mode`: of tolerance.
+
+    `rows`: every pair, judged, those of cells and their references too. `history`: the rows of earlier nights, oldest
+    first. `problems`: a line for each file that could not be made sense of.
     """
 
     title: str
     night: str
+    mode: str
     cells: tuple[ShelvedCell, ...]
     rows: tuple[PairRow, ...]
     checks: tuple[Check, ...] = ()
+    events: tuple[Event, ...] = ()
     history: tuple[HistoryRow, ...] = ()
     problems: tuple[str, ...] = ()
     hosts: tuple[str, ...] = field(default=())
@@ -44,6 +56,7 @@ class Summary:
         """The worst of pairs and checks; inconclusive when something that counts did not run to its end."""
         codes = [row.verdict.exit_code for row in self.judged if row.verdict is not None]
         codes += [_CHECK_CODES[check.status] for check in self.checks]
+        codes += [1 for event in self.events if event.outcome == "fail"]
         codes += [INCONCLUSIVE for cell in self.cells if cell.counts and not cell.complete]
         return worst_exit_code([*codes, *([INCONCLUSIVE] if self.problems else [])])
 
@@ -60,6 +73,7 @@ class Summary:
             names = [check.name for check in self.checks if check.status == status]
             if names:
                 parts.append(f"{_count(len(names), 'check', 'checks')} {word}: {', '.join(names)}")
+        parts += [f"{event.title}: {event.line}" for event in self.events if event.outcome == "fail"]
         if self.problems:
             parts.append(_count(len(self.problems), "file is unreadable", "files are unreadable"))
         return ("; " if differ or unclear else ", ").join(parts)

@@ -1,5 +1,6 @@
 """A summary for programs: `verdict.json`, as `schema/verdict.schema.json` says."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -17,6 +18,7 @@ def render(summary: Summary) -> str:
         "verdict_version": VERDICT_VERSION,
         "title": summary.title,
         "night": summary.night,
+        "mode": summary.mode,
         "headline": summary.headline,
         "exit_code": summary.exit_code,
         "hosts": list(summary.hosts),
@@ -35,6 +37,7 @@ def render(summary: Summary) -> str:
             }
             for check in summary.checks
         ],
+        "events": [dataclasses.asdict(event) for event in summary.events],
         "problems": list(summary.problems),
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

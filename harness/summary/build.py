@@ -1,25 +1,34 @@
 """Makes a summary of folders of cells, nights or not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from harness.compare import Judging
 from harness.errors import TraceError
+from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.night.check import Check, read_check
 from harness.night.findings import Finding, read_findings, with_findings
 from harness.night.folder import NightFolder
 from harness.pairs import judge_cells
 from harness.shelf import read_shelf
-from harness.summary import Summary
+from harness.summary import Event, Summary
 from harness.summary.history import read_history
 
 UNDATED = "undated"
 
 
 def summarise(
-    folders: Sequence[Path], judging: Judging, title: str | None = None, history: Path | None = None
+    folders: Sequence[Path],
+    judging: Judging,
+    *,
+    title: str | None = None,
+    history: Path | None = None,
+    references: Path | None = None,
 ) -> Summary:
-    """Read everything in the folders, judge every pair, and look up the same pairs of earlier nights.
+    """Read everything in the folders, judge every pair, hold cells to their references, look up earlier nights.
+
+    `history`: a Parquet file, which need not be there. `references`: a folder of accepted traces, or none.
 
     Raises: HarnessError for a folder or history that cannot be read; a bad file among the cells is a problem.
     """
@@ -37,15 +46,30 @@ def summarise(
         findings |= read_findings(night.findings)
         checks += [read_check(path) for path in sorted(night.checks.glob("*.json"))]
         problems += night.read_problems()
+    golden = GoldenFindings()
+    if references is not None and references.is_dir():
+        golden = compare_to_references(shelf.cells, references)
     date = max((plan.night.isoformat() for plan in plans), default=UNDATED)
     earlier = [row for row in read_history(history) if row.night < date] if history is not None else []
     return Summary(
         title=title or next((plan.parsed.title for plan in plans), "cells"),
         night=date,
+        mode=judging.mode.name,
         cells=shelf.cells,
-        rows=tuple(with_findings(list(judge_cells(shelf.cells, judging)), findings)),
+        rows=(*with_findings(list(judge_cells(shelf.cells, judging)), findings), *golden.rows),
         checks=tuple(checks),
+        events=tuple(_events(golden)),
         history=tuple(earlier),
         problems=tuple(problems),
         hosts=tuple(dict.fromkeys(cell.host for cell in shelf.cells if cell.host and not cell.facts.absent)),
     )
+
+
+def _events(golden: GoldenFindings) -> Iterator[Event]:
+    if golden.event is not None:
+        failed = golden.event.outcome == "fail"
+        yield Event(
+            "environment", "fail" if failed else "note", golden.event.sentence.removeprefix("environment event: ")
+        )
+    if golden.without and (golden.rows or golden.event):
+        yield Event("references", "note", f"none yet of {', '.join(golden.without)}; `harness accept` makes one")

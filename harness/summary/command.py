@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from harness.options import references_option
 from harness.tolerance import DEFAULT_MODE, MODES
 
 
@@ -21,7 +22,10 @@ from harness.tolerance import DEFAULT_MODE, MODES
     metavar="FILE",
     help="A Parquet file of earlier nights; the pairs of this one are added.",
 )
-def report_command(folders: tuple[Path, ...], out: Path, title: str | None, mode: str, history: Path | None) -> None:
+@references_option
+def report_command(
+    folders: tuple[Path, ...], out: Path, title: str | None, mode: str, history: Path | None, references: Path
+) -> None:
     """Judge every pair of the cells in FOLDERS, of one host or of several, and write one report about them.
 
     A folder is that of a night, or any other with traces and manifests in it.
@@ -32,7 +36,7 @@ def report_command(folders: tuple[Path, ...], out: Path, title: str | None, mode
     from harness.summary.build import UNDATED, summarise
     from harness.summary.write import record_history, write_summary
 
-    summary = summarise(folders, Judging(MODES[mode]), title, history)
+    summary = summarise(folders, Judging(MODES[mode]), title=title, history=history, references=references)
     paths = write_summary(out, summary)
     if history is not None and summary.night != UNDATED:
         record_history(history, summary)

@@ -21,6 +21,7 @@ def render(summary: Summary) -> str:
         parts += [escape(finding) for finding in row.findings]
         if row.verdict.evidence:
             parts.append(table(GATE_COLUMNS, gate_table(row.verdict)))
+    parts += [f"**{escape(event.title)}**: {escape(event.line)}" for event in summary.events]
     if summary.rows:
         rows = [[model_of(r), *cells] for r, cells in zip(summary.rows, summary_table(summary.rows), strict=True)]
         parts += ["## Pairs", table(("network", *SUMMARY_COLUMNS), rows)]

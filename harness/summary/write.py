@@ -3,17 +3,20 @@
 from pathlib import Path
 
 from harness.atomicfile import replace_file
+from harness.attest.make import write_statements
 from harness.summary import Summary, as_json, junit, markdown, model_of
 from harness.summary.history import append_history, row_of
+from harness.summary.page import render_page
 
 
 def write_summary(folder: Path, summary: Summary) -> list[Path]:
-    """Write the reports into the folder and return their paths. `verdict.json` is the last: with it, all are there.
+    """Write the reports into the folder and return their paths; beside them, statements of cells and verdict.
 
-    Raises: OSError.
+    Raises: AttestationError, OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     forms = {
+        "report.html": render_page(summary).encode(),
         "report.md": markdown.render(summary).encode(),
         "junit.xml": junit.render(summary),
         "verdict.json": as_json.render(summary).encode(),
@@ -21,7 +24,10 @@ def write_summary(folder: Path, summary: Summary) -> list[Path]:
     for name, content in forms.items():
         with replace_file(folder / name) as file:
             file.write(content)
-    return [folder / name for name in forms]
+    paths = [folder / name for name in forms]
+    cells = [cell for cell in summary.cells if cell.complete]
+    write_statements(folder / "attestations", cells, folder / "verdict.json", parameters={"mode": summary.mode})
+    return paths
 
 
 def record_history(path: Path, summary: Summary) -> None:
