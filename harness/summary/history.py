@@ -74,9 +74,8 @@ def read_history(path: Path) -> list[HistoryRow]:
     if not path.exists():
         return []
     try:
-        table = pyarrow.parquet.read_table(path, schema=_schema())
-        rows = [HistoryRow(**row) for row in table.to_pylist()]
-    except (OSError, pyarrow.ArrowException, TypeError) as error:
+        rows = [HistoryRow(**row) for row in pyarrow.parquet.read_table(path).cast(_schema()).to_pylist()]
+    except (OSError, pyarrow.ArrowException, ValueError) as error:
         raise HarnessError(
             f"{path}: not a history: {one_line(error)}. Move it away; the next night begins one."
         ) from None

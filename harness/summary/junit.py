@@ -14,7 +14,7 @@ def render(summary: Summary) -> bytes:
     """The document. FAIL is a failure, INCONCLUSIVE an error, and what was not run is skipped, with the reason."""
     suites = {"pairs": [_pair(row) for row in summary.rows], "checks": [_check(check) for check in summary.checks]}
     suites["cells"] = [_cell(cell) for cell in summary.cells]
-    document = JUnitXml(f"{summary.title} {summary.night}")
+    document = JUnitXml(printable(f"{summary.title} {summary.night}"))
     for name, cases in suites.items():
         suite = TestSuite(name)
         for case in cases:
@@ -26,7 +26,7 @@ def render(summary: Summary) -> bytes:
 
 
 def _pair(row: PairRow) -> TestCase:
-    case = TestCase(printable(row.name), f"pairs.{model_of(row)}")
+    case = TestCase(printable(row.name), printable(f"pairs.{model_of(row)}"))
     if row.verdict is None:
         case.result = [Skipped(printable(row.note))]
         return case
@@ -41,7 +41,7 @@ def _pair(row: PairRow) -> TestCase:
 
 
 def _check(check: Check) -> TestCase:
-    case = TestCase(check.name, "checks", check.seconds)
+    case = TestCase(printable(check.name), "checks", check.seconds)
     kinds = {"FAIL": Failure, "INCONCLUSIVE": Error, "NOT RUN": Skipped}
     if check.status in kinds:
         case.result = [_told(kinds[check.status], check.line, check.output)]
@@ -49,7 +49,7 @@ def _check(check: Check) -> TestCase:
 
 
 def _cell(cell: ShelvedCell) -> TestCase:
-    case = TestCase(cell.name, f"cells.{cell.facts.model}", cell.manifest.wall_s)
+    case = TestCase(printable(cell.name), printable(f"cells.{cell.facts.model}"), cell.manifest.wall_s)
     if cell.facts.absent or cell.manifest.status == "refused":
         case.result = [_told(Skipped, cell.note, "")]
     elif not cell.complete:
