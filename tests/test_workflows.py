@@ -54,7 +54,7 @@ def test_the_linters_find_nothing(linter: str, name: str) -> None:
         ("jactionlint", 'cron: "17 2 * * *"', 'cron: "17 25 * * *"'),
         ("jactionlint", '"${bundles[@]}"', "${bundles[@]}"),
         ("zizmor", "de0fac2e4500dabe0009e67214ff5f5447ce83dd", "main"),
-        ("zizmor", "persist-credentials: false", "persist-credentials: true"),
+        ("zizmor", "persist-credentials: false", "fetch-depth: 1"),
         ("zizmor", 'echo "$LINE" >>', 'echo "${{ github.head_ref }}" >>'),
         ("zizmor", "permissions: {}", "permissions: write-all"),
     ],
@@ -79,7 +79,7 @@ def commands(program: str) -> Iterator[list[str]]:
     """The words behind a program's name, wherever a script calls it."""
     for script in SCRIPTS.values():
         for line in script.replace("\\\n", " ").splitlines():
-            if found := re.search(rf"(?:^|[ /]){re.escape(program)}(?= |$)(?P<words>[^|>&;]*)", line.strip()):
+            if found := re.match(rf"(?:\S*/)?{re.escape(program)}(?= |$)(?P<words>[^|>&;]*)", line.strip()):
                 yield shlex.split(found["words"])
 
 
