@@ -10,6 +10,7 @@ import msgspec
 
 from harness.cells import FACTORS, relation
 from harness.compare import Comparison, Judging, compare
+from harness.errors import TraceError
 from harness.explain.beside import search_beside
 from harness.report import PairRow, judge_recordings
 from harness.shelf import ShelvedCell
@@ -44,12 +45,22 @@ def judge_pairs(cells: Sequence[ShelvedCell], judging: Judging, rungs: Sequence[
     there = [cell for cell in cells if cell.counts]
     names = _names(there)
     recording = cache(ShelvedCell.read)
+
+    @cache
+    def unreadable(cell: ShelvedCell) -> str:
+        """What is wrong with the trace of a complete cell; empty when it can be read."""
+        try:
+            recording(cell)
+        except TraceError as error:
+            return str(error)
+        return ""
+
     for left, right in itertools.combinations(there, 2):
         kind = relation(left.facts, right.facts, left.host == right.host)
         if kind is None:
             continue
         pair = names[left], names[right]
-        notes = [f"{names[cell]}: {cell.note}" for cell in (left, right) if cell.note]
+        notes = [f"{names[cell]}: {note}" for cell in (left, right) if (note := cell.note or unreadable(cell))]
         if notes:
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)

@@ -61,7 +61,8 @@ class ShelvedCell:
             note += f" ({one_line(last.strip())})"
         if manifest.known_trouble is not None:
             trouble = trouble_by_id(manifest.known_trouble)
-            note += f"; known trouble ({trouble.ticket}): {trouble.workaround}"
+            told = (manifest.known_trouble, "") if trouble is None else (trouble.ticket, f": {trouble.workaround}")
+            note += f"; known trouble ({told[0]}){told[1]}"
         return note
 
     @property
@@ -70,8 +71,11 @@ class ShelvedCell:
         return os.path.relpath(self.trace, self.root)
 
     def read(self, *, with_lines: bool = False) -> Recording:
-        """Its trace and manifest. Raises: TraceError."""
-        found = read_recording(self.trace, with_lines=with_lines)
+        """Its trace and manifest, with the path that reports show. Raises: TraceError, which shows no other."""
+        try:
+            found = read_recording(self.trace, with_lines=with_lines)
+        except TraceError as error:
+            raise TraceError(str(error).replace(one_line(self.trace), self.relative)) from None
         return replace(found, trace=replace(found.trace, path=self.relative))
 
 

@@ -102,3 +102,22 @@ def test_a_hidden_folder_is_of_whoever_still_writes_it(tmp_path: Path) -> None:
     shelve(tmp_path, "phase2")
     shelve(tmp_path / ".importing" / "cells", "phase3")
     assert [cell.facts.pipeline for cell in read_shelf([tmp_path]).cells] == ["phase2"]
+
+
+def test_a_trace_that_cannot_be_read_costs_its_pairs_only(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shelve(tmp_path, "phase2", model=name)
+        shelve(tmp_path, "phase3", model=name)
+    (tmp_path / "a.phase2-noshuf-cpu.jsonl").write_text("{}\n")
+    (tmp_path / "b.phase3-noshuf-cpu.jsonl").unlink()
+    shelve(tmp_path, "phase2", model="c")
+    shelve(tmp_path, "phase3", model="c")
+    rows = list(judge_cells(read_shelf([tmp_path]).cells, Judging()))
+    assert [row.verdict.status for row in rows if row.verdict] == ["INCONCLUSIVE", "INCONCLUSIVE", "PASS"]
+    assert rows[0].note.startswith("phase2-cpu: a.phase2-noshuf-cpu.jsonl:1: ")
+    assert rows[1].note == "phase3-cpu: b.phase3-noshuf-cpu.jsonl:1: cannot be read: No such file or directory."
+
+
+def test_trouble_that_this_version_does_not_know_is_named(tmp_path: Path) -> None:
+    cell = shelve(tmp_path, status="crashed", reason="exit code 1", manifest={"known_trouble": "next-year"})
+    assert cell.note == "crashed: exit code 1; known trouble (next-year)"

@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.night.check import Check
 from harness.night.checks import kept_check, not_run, run_check
 from harness.night.config import CheckPart, NightConfig
-from harness.night.findings import find_causes
+from harness.night.findings import can_be_located, find_causes
 from harness.night.folder import Night, NightFolder
 from harness.pairs import judge_cells
 from harness.report import PairRow
@@ -71,10 +71,10 @@ def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Bud
     """Look for the cause of every difference that has a place."""
     cells = read_shelf([folder.traces]).cells if folder.traces.is_dir() else ()
     rows = list(judge_cells(cells, Judging()))
-    differ = [row for row in rows if row.verdict is not None and row.verdict.status == "FAIL"]
+    options = {options.model.name: options for options in config.options(night.night, folder.path)}
+    differ = [row for row in rows if can_be_located(row) and row.cells[0].facts.model in options]
     if differ:
         say(f"{len(differ)} {'pair differs' if len(differ) == 1 else 'pairs differ'}; looking for the cause")
-    options = {options.model.name: options for options in config.options(night.night, folder.path)}
 
     def fed_from(row: PairRow) -> Path:
         chosen = options[row.cells[0].facts.model]

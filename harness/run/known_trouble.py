@@ -231,9 +231,9 @@ def recognise(
     return None
 
 
-def trouble_by_id(identifier: str) -> Trouble:
-    """The row of that id. Raises: KeyError."""
-    return {trouble.id: trouble for trouble in KNOWN_TROUBLE}[identifier]
+def trouble_by_id(identifier: str) -> Trouble | None:
+    """The row of that id; None for one of another version of this table."""
+    return {trouble.id: trouble for trouble in KNOWN_TROUBLE}.get(identifier)
 
 
 def _affected(trouble: Trouble, version: str | None) -> bool:
