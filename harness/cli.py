@@ -139,6 +139,7 @@ def verify(
     from harness.models import load_for_run
     from harness.process import interruptible
     from harness.report import outcome as report
+    from harness.report.terminal import show
     from harness.run.cell import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
     from harness.verification import Options
@@ -172,35 +173,31 @@ def verify(
     interruptible()
     outcome = run(options)
     paths = report.write_reports(outcome)
-    click.echo(report.for_terminal(outcome))
-    click.echo(f"Reports: {', '.join(map(str, paths))}; traces: {options.folder}/")
+    show(report.for_terminal(outcome))
+    click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {options.folder}/")
     sys.exit(report.outcome_exit_code(outcome))
 
 
 @main.command()
 def models() -> None:
     """List the networks with their parameter counts."""
-    from tabulate import tabulate
-
     from harness.models import all_models
+    from harness.report.terminal import show
+    from harness.report.text import Document, Table
 
     rows = [
         [
             m.name,
             m.spec.name,
             f"{m.graph.total_params:,}",
-            len(m.graph.params),
+            str(len(m.graph.params)),
             m.spec.dataset,
             m.spec.netspec_hash()[:12],
         ]
         for m in all_models()
     ]
     headers = ["model", "name", "parameters", "tensors", "data", "netspec"]
-    click.echo(
-        tabulate(
-            rows, headers=headers, tablefmt="simple", disable_numparse=True, colalign=(*["left"] * 2, *["right"] * 2)
-        )
-    )
+    show(Document([Table(headers, rows, right=("parameters", "tensors"))]))
 
 
 @main.command()
@@ -252,25 +249,11 @@ def emit(
 
 @main.command()
 def doctor() -> None:
-    """Say what this host can run, and why not the rest."""
-    from tabulate import tabulate
+    """Say what this host can run, and why not the rest; what to do about a line stands in it."""
+    from harness.doctor import examine
+    from harness.report.terminal import show
 
-    from harness.backends import BACKENDS, presence
-    from harness.data import DATASETS
-    from harness.data.fetch import is_cached
-    from harness.pipelines import PIPELINES
-    from harness.run.provenance import PACKAGES, cpu_model, package_version
-
-    rows = []
-    for row in BACKENDS.values():
-        for pipeline in PIPELINES:
-            found = presence(row.name, pipeline)
-            rows.append([row.name, pipeline, "yes" if found else "no", found.device or found.reason])
-    click.echo(tabulate(rows, headers=["backend", "pipeline", "runs", "device or reason"], tablefmt="simple"))
-    click.echo(f"\nCPU: {cpu_model()}")
-    click.echo("Packages: " + ", ".join(f"{name} {package_version(name) or 'absent'}" for name in PACKAGES))
-    for name in DATASETS:
-        click.echo(f"Data set {name}: {'cached' if is_cached(name) else f'not cached (`harness data fetch {name}`)'}")
+    show(examine())
 
 
 main.add_command(diff_command, "diff")

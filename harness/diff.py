@@ -15,7 +15,9 @@ from harness.completion import complete_traces
 from harness.errors import EnvelopeError, HarnessError, TraceError
 from harness.options import format_option
 from harness.recording import read_recordings
-from harness.report import PairRow, exit_code, judge_recordings
+from harness.report import PairRow, exit_code, judge_recordings, text
+from harness.report.terminal import show
+from harness.report.text import Document
 from harness.tolerance import DEFAULT_MODE, MODES
 from harness.usage import OneLineCommand
 from harness.verdict import UNREADABLE, worst_exit_code
@@ -66,22 +68,24 @@ def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | No
         sys.exit(UNREADABLE)
     code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
     if rows or form == "json":
-        click.echo(render(rows, form, code), nl=False)
+        show(render(rows, form, code))
     sys.exit(code)
 
 
-def render(rows: list[PairRow], form: str, code: int) -> str:
+def render(rows: list[PairRow], form: str, code: int) -> Document | str:
     """The rows in a format: a summary when there are several, then every pair."""
     if form == "json":
         from harness.report import as_json
 
         return as_json.render(rows, code)
+    several = len(rows) > 1
     if form == "markdown":
-        from harness.report.markdown import render_pair, render_summary
-    else:
-        from harness.report.text import render_pair, render_summary
-    parts = [render_summary(rows)] if len(rows) > 1 else []
-    return "\n".join(parts + [render_pair(row) for row in rows])
+        from harness.report import markdown
+
+        parts = [markdown.render_summary(rows)] if several else []
+        return "\n".join(parts + [markdown.render_pair(row) for row in rows])
+    documents = [text.render_summary(rows)] if several else []
+    return text.spaced([*documents, *map(text.render_pair, rows)])
 
 
 if __name__ == "__main__":

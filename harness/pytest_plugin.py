@@ -46,8 +46,8 @@ def assert_traces_agree(
     __tracebackhide__ = True
     from harness.compare import judging_by
     from harness.recording import read_recording
-    from harness.report import GATE_COLUMNS, gate_table, judge_recordings, show_sentence
-    from harness.report.text import printable, render_summary, wrapped
+    from harness.report import judge_recordings, show_sentence
+    from harness.report.text import Document, gates, render_summary
     from harness.verdict import INCONCLUSIVE
 
     judging = judging_by(mode, window, steps, all_steps)
@@ -56,11 +56,10 @@ def assert_traces_agree(
     assert verdict is not None, "a pair of recordings is always judged"
     if verdict.status == "PASS":
         return verdict
-    parts = [f"{row.name}: {show_sentence(verdict)}"]
+    first = [f"{row.name}: {show_sentence(verdict)}"]
     if verdict.exit_code == INCONCLUSIVE:
-        parts.append("INCONCLUSIVE is no agreement: something that has to be compared is missing.")
-    parts += ["", render_summary([row]), wrapped(GATE_COLUMNS, gate_table(verdict))]
-    raise AssertionError(printable("\n".join(parts)))
+        first.append("INCONCLUSIVE is no agreement: something that has to be compared is missing.")
+    raise AssertionError(str(Document([*first, "", *render_summary([row]).blocks, "", gates(row)])))
 
 
 @pytest.fixture(name="assert_traces_agree", scope="session")

@@ -50,7 +50,7 @@ def test_a_refusal_is_a_row_with_the_compilers_words(monkeypatch: pytest.MonkeyP
     result = compile_step(MLP, "rocm", "f32")
     assert (result.seconds, result.module_bytes, result.trouble) == (None, None, None)
     assert result.diagnostic == "mnist_mlp, train_step: iree-compile: error: 'linalg.generic' op is odd"
-    shown = render([result], "text")
+    shown = str(render([result], "text"))
     assert "does not compile" in shown
     assert result.diagnostic in shown
 
@@ -61,7 +61,7 @@ def test_a_known_refusal_names_its_ticket(monkeypatch: pytest.MonkeyPatch) -> No
     refuse(monkeypatch, "error: it is odd")
     result = compile_step(MLP, "rocm", "f32")
     assert result.trouble is known
-    assert "known trouble (iree#1)" in render([result], "markdown")
+    assert "known trouble (iree#1)" in str(render([result], "markdown"))
 
 
 def test_exit_codes_and_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,7 +293,7 @@ def test_the_shipped_envelopes_are_of_the_networks_as_they_are(name: str, tmp_pa
     assert found.training_steps <= BUDGET
     assert found.members >= 30
     assert set(found.channels) == {"loss"} | {f"{k}:{p.name}" for k in ("grad", "update") for p in model.graph.params}
-    assert f"{found.training_steps} training steps" in render(found)
+    assert f"{found.training_steps} training steps" in str(render(found))
 
 
 def test_shipped_files_are_small() -> None:

@@ -183,13 +183,13 @@ def test_a_table_tells_rows_that_agree_differ_and_broke() -> None:
     asked, left_out = (Finding(10, Worst(1e-12, "w"), (0.0,) * 3, Worst(1.0, "w"), third, ()) for third in thirds)
     rows = [Row("a", "f64", asked, "", 1.0), Row("b", "f64", left_out, "", 1.0)]
     assert exit_code(rows) == 0
-    assert "f64: 2 of 2 cases agree; worst gradient 1.0e-12, w of a." in render(rows, "text")
-    assert "Third opinion: 1 of 1 agree with both pipelines; 1 would take too long." in render(rows, "text")
+    assert "f64: 2 of 2 cases agree; worst gradient 1.0e-12, w of a." in str(render(rows, "text"))
+    assert "Third opinion: 1 of 1 agree with both pipelines; 1 would take too long." in str(render(rows, "text"))
     rows += [Row("c", "f64", BAD, "", 1.0), Row("d", "f32", None, "killed by SIGSEGV: it said nothing", 1.0)]
     assert exit_code(rows) == 1
     assert exit_code([]) == 3
     for form, bullet in (("text", ""), ("markdown", "- ")):
-        lines = render(rows, form).splitlines()
+        lines = str(render(rows, form)).splitlines()
         assert f"{bullet}c f64: it differs." in lines
         assert f"{bullet}d f32: killed by SIGSEGV: it said nothing." in lines
         assert f"{bullet}f64: 2 of 3 cases agree; worst gradient nan, w of c." in lines
@@ -206,7 +206,7 @@ def test_a_deep_network_in_f32_is_shown_and_f64_judges() -> None:
     assert exit_code([shown]) == 3
     assert exit_code([shown, judged]) == 0
     assert exit_code([shown, judged, Row("c", "f64", BAD, "", 1.0)]) == 1
-    assert "f32: 0 of 0 cases agree; 1 shown and not judged" in render([shown, judged], "text")
+    assert "f32: 0 of 0 cases agree; 1 shown and not judged" in str(render([shown, judged], "text"))
 
 
 WORKER = """

@@ -144,13 +144,13 @@ def rows(*statuses: str, update_error: float = 0.0) -> list[Row]:
 
 def test_the_table_tells_what_was_found_and_what_got_away() -> None:
     found = rows("FAIL", "PASS", "SILENT")
-    text, document = render(found, "text"), json.loads(render(found, "json"))
+    text, document = str(render(found, "text")), json.loads(render(found, "json"))
     assert "50.0 % (1.3-98.7)" in text
     assert f"{CASES[1].name}: got away: its first update is off by 0.0e+00; for a reason." in text.splitlines()
     assert f"{CASES[2].name}: changes nothing: in these three steps every number is the same, bit for bit." in text
     assert document["detected"]["ladder"] == {"hits": 1, "total": 2, "interval": pytest.approx([0.0126, 0.987], 1e-2)}
     assert document["false_positives"]["f32"]["hits"] == 0
-    assert "### Right pairs" in render(found, "markdown")
+    assert "### Right pairs" in str(render(found, "markdown"))
 
 
 def test_the_table_tells_what_was_misplaced() -> None:
@@ -159,7 +159,8 @@ def test_the_table_tells_what_was_misplaced() -> None:
     wrong = Placed("forward", "dense1", "forward", other.side, "", True, False, True)
     found = [Row("localization", c.name, msgspec.to_builtins(p), "", 1.0) for c, p in ((one, right), (other, wrong))]
     assert (
-        f"{other.name}: placed with the wrong layer: forward dense1 {other.side}." in render(found, "text").splitlines()
+        f"{other.name}: placed with the wrong layer: forward dense1 {other.side}."
+        in str(render(found, "text")).splitlines()
     )
     assert json.loads(render(found, "json"))["localized"]["layer"]["hits"] == 1
     assert exit_code(found[:1]) == 0
@@ -175,6 +176,6 @@ def test_exit_codes() -> None:
     assert exit_code(rows(*["FAIL"] * 59, "PASS", update_error=1e-3)) == 1
     assert exit_code(rows("SILENT")) == 1  # nothing says why: it may not be planted at all
     assert exit_code(rows("SILENT")[:1]) == 3
-    assert "is it planted at all?" in render(rows("SILENT"), "text")
+    assert "is it planted at all?" in str(render(rows("SILENT"), "text"))
     accused = Row("clean", PAIRS[0].name, None, "killed by SIGSEGV: it said nothing", 1.0)
     assert exit_code([*rows("FAIL"), accused]) == 1

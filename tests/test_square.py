@@ -286,7 +286,7 @@ def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) 
     assert len(square.channels) == 1 + 2 * len(GRAPH.params)
     assert square.shares is None or square.shares.largest < 1e-9
     assert outcome_exit_code(found) == 0
-    assert f"square on cpu: {square.line}" in for_terminal(found)
+    assert f"square on cpu: {square.line}" in str(for_terminal(found))
     assert "## square on cpu" in for_markdown(found)
     document = json.loads(for_json(found))
     assert document["squares"][0]["line"] == square.line
@@ -325,4 +325,4 @@ def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> 
     assert set(verdicts.values()) == {"PASS"}
     found = Outcome(options, DataChoice(tmp_path, "mnist", "ab", 43), "cd", tuple(results), rows, (square,))
     assert outcome_exit_code(found) == 3
-    assert "square on cpu: incomplete: phase2-iree-cpu: refused: not legal" in for_terminal(found)
+    assert "square on cpu: incomplete: phase2-iree-cpu: refused: not legal" in str(for_terminal(found))

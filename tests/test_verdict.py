@@ -345,7 +345,7 @@ def test_rows_of_a_summary():
         [ASKED.name, "-", "-", "-", "-", "INCONCLUSIVE (complete; compiled, not run)"],
     ]
     for render in (text.render_summary, markdown.render_summary):
-        table = render([passing, ABSENT])
+        table = str(render([passing, ABSENT]))
         assert "2.50e-01" in table
         assert "compiled, not run: no CUDA device" in table
         assert table.endswith("\n")
@@ -357,7 +357,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders():
 
 
 def test_an_absent_pair_renders_in_every_format():
-    assert "compiled, not run: no CUDA device" in text.render_pair(ABSENT)
+    assert "compiled, not run: no CUDA device" in str(text.render_pair(ABSENT))
     assert "compiled, not run: no CUDA device" in markdown.render_pair(ABSENT)
     described = as_json.describe_pair(ABSENT)
     assert described["note"] == "compiled, not run: no CUDA device"
@@ -370,7 +370,7 @@ def test_long_evidence_is_wrapped_for_a_terminal_and_whole_in_markdown(columns, 
     a, b = recording([1.0], init_sha256="a" * 64, netspec_hash="b"), recording([1.0], dtype="f32")
     row = judge_recordings(a, b, DEFAULT)
     assert row.verdict is not None
-    table = text.render_judged(row).split("\n\n")[0]
+    table = str(text.render_judged(row)).split("\n\n")[0]
     assert max(map(len, table.splitlines())) <= max(min(columns, 110), 80)
     assert row.verdict.evidence[0].line in " ".join(table.split())
     assert markdown.escape(row.verdict.evidence[0].line) in markdown.render_pair(row)
@@ -388,7 +388,7 @@ def test_every_pair_renders_in_every_format(values):
     a, b = recording([x for x, _ in values]), recording([y for _, y in values])
     row = judge_recordings(a, b, DEFAULT)
     assert row.verdict is not None
-    assert row.verdict.status in text.render_pair(row)
+    assert row.verdict.status in str(text.render_pair(row))
     assert row.verdict.status in markdown.render_pair(row)
     document = json.loads(as_json.render([row]), parse_constant=pytest.fail)
     assert document["exit_code"] == row.verdict.exit_code

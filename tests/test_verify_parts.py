@@ -71,7 +71,7 @@ def test_what_a_program_says_stays_in_its_cell(tmp_path: Path) -> None:
         tmp_path, result(tmp_path, "x", status="crashed", reason="exit code 1", exit_code=1, stderr_tail=said)
     )
     assert "crashed: exit code 1 (ValueError: <script>" in found.cells[0].note
-    assert "\x1b" not in for_terminal(found)
+    assert "\x1b" not in str(for_terminal(found))
     (line,) = (line for line in for_markdown(found).splitlines() if "script" in line)
     assert "<script>" not in line.replace("\\<", "")
     assert line.replace("\\|", "").count("|") == 7

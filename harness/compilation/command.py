@@ -13,8 +13,10 @@ from harness.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
     from harness.compilation.steps import Compilation
+    from harness.report.text import Document
 
 COLUMNS = ("network", "backend", "chip", "lines", "StableHLO", "module", "seconds", "result")
+_NUMBERS = ("lines", "StableHLO", "module", "seconds")
 
 
 @click.command("compile")
@@ -45,6 +47,7 @@ def compile_command(
     from harness.backends import backend
     from harness.compilation.steps import compile_steps, part_of
     from harness.models import load_model, model_names
+    from harness.report.terminal import show
 
     names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))
     if not names:
@@ -54,7 +57,7 @@ def compile_command(
     chosen = part_of(dict.fromkeys(models) or model_names(), *_part(part))
     loaded = [load_model(name, batch=batch or load_model(name).verify_batch, image_size=image_size) for name in chosen]
     results = compile_steps(loaded, names, "f64" if dtype == "f64" else "f32", jobs, _say)
-    click.echo(render(results, form), nl=False)
+    show(render(results, form))
     sys.exit(EXIT_CODES["PASS" if all(result.seconds is not None for result in results) else "FAIL"])
 
 
@@ -72,20 +75,18 @@ def _say(result: "Compilation") -> None:
     click.echo(f"{result.model}, {result.backend}: {took}{' (from the cache)' if result.cached else ''}", err=True)
 
 
-def render(results: Sequence["Compilation"], form: str) -> str:
+def render(results: Sequence["Compilation"], form: str) -> "Document | str":
     """The results as a table or as JSON."""
-    from tabulate import tabulate
+    from harness.report.markdown import table as markdown_table
+    from harness.report.text import Document, Table
 
     if form == "json":
         return json.dumps([_facts(result) for result in results], indent=2) + "\n"
-    style = "pipe" if form == "markdown" else "simple"
     rows = [_row(result) for result in results]
-    table = tabulate(rows, headers=COLUMNS, tablefmt=style, disable_numparse=True, colalign=_ALIGN)
+    table = markdown_table(COLUMNS, rows) if form == "markdown" else Table(COLUMNS, rows, right=_NUMBERS)
     diagnostics = dict.fromkeys(result.diagnostic for result in results if result.diagnostic)
-    return "\n".join([table, *(["", *diagnostics] if diagnostics else []), ""])
-
-
-_ALIGN = (*["left"] * 3, *["right"] * 4, "left")
+    document = Document([table, *(["", *diagnostics] if diagnostics else [])])
+    return str(document) if form == "markdown" else document
 
 
 def _row(result: "Compilation") -> list[str]:

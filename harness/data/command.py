@@ -41,21 +41,21 @@ def path_command(name: str) -> None:
 @data_command.command("list")
 def list_command() -> None:
     """List the data sets of the table."""
-    from tabulate import tabulate
-
     from harness.data.fetch import cached_folder, is_cached
+    from harness.report.terminal import show
+    from harness.report.text import Document, Table
 
     rows = [
         (
             facts.name,
             "x".join(map(str, facts.image_shape)),
-            facts.classes,
+            str(facts.classes),
             f"{sum(file.size for file in facts.files):,}",
-            cached_folder(facts.name) if is_cached(facts.name) else "not fetched",
+            str(cached_folder(facts.name)) if is_cached(facts.name) else "not fetched",
         )
         for facts in DATASETS.values()
     ]
-    click.echo(tabulate(rows, ("data set", "images", "classes", "bytes", "folder"), disable_numparse=True))
+    show(Document([Table(("data set", "images", "classes", "bytes", "folder"), rows)]))
 
 
 @data_command.command("synthetic")

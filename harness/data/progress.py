@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from harness.tty import is_for_people
+
 
 class Reporter(Protocol):
     """Says lines, and counts the bytes of one file at a time."""
@@ -32,7 +34,7 @@ class _Lines:
 @contextmanager
 def reporting(enabled: bool) -> Iterator[Reporter]:
     """The reporter that suits standard error."""
-    if not (enabled and sys.stderr.isatty()):
+    if not (enabled and is_for_people(sys.stderr)):
         yield _Lines(enabled)
         return
     from rich.console import Console

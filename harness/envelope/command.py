@@ -12,6 +12,7 @@ from harness.options import batch_option, data_option, image_size_option, seed_o
 if TYPE_CHECKING:
     from harness.envelope.envelope import Envelope
     from harness.envelope.plan import Plan
+    from harness.report.text import Document
 
 BUDGET = 400
 
@@ -69,6 +70,7 @@ def envelope_command(
     from harness.envelope.plan import make_plan
     from harness.errors import EnvelopeError
     from harness.models import load_model
+    from harness.report.terminal import show
 
     plan = make_plan(steps_budget)
     if out is None:  # before the work, not after it
@@ -86,7 +88,8 @@ def envelope_command(
     else:
         path = out
         write_envelope(path, envelope)
-    click.echo(f"\n{render(envelope)}\nWritten to {path}")
+    show(render(envelope))
+    click.echo(f"Written to {path}")
 
 
 def describe(plan: "Plan") -> str:
@@ -97,24 +100,23 @@ def describe(plan: "Plan") -> str:
     )
 
 
-def render(envelope: "Envelope") -> str:
+def render(envelope: "Envelope") -> "Document":
     """The table of an envelope: by step the loss and the channel that came apart most, then growth and cost."""
-    from tabulate import tabulate
+    from harness.report.text import Document, Table
 
     rows = []
     for step, spread in enumerate(envelope.spread, 1):
         largest = int(spread.argmax())
-        rows.append([step, f"{spread[0]:.1e}", f"{spread[largest]:.1e}", envelope.channels[largest]])
-    headers = ["step", "loss", "largest", "of"]
-    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+        rows.append([str(step), f"{spread[0]:.1e}", f"{spread[largest]:.1e}", envelope.channels[largest]])
     growth = "does not grow" if envelope.growth is None else f"grows {envelope.growth:.2f} times a step"
     horizon = "never reaches" if envelope.horizon is None else f"after step {envelope.horizon} reaches"
     how = "" if envelope.observed or envelope.horizon is None else ", extrapolated"
-    return "\n".join(
+    return Document(
         [
+            "",
             f"{envelope.netspec_name}, init seed {envelope.init_seed}: how far {envelope.members} members come apart",
             "",
-            table,
+            Table(("step", "loss", "largest", "of"), rows),
             "",
             f"A small difference of the loss {growth}, and {horizon} {envelope.ceiling:.1e}{how}.",
             f"Cost: {envelope.training_steps} training steps in {envelope.seconds:.0f} s with compilation, "

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from tabulate import tabulate
 
 from harness.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare_identity, first_nonfinite
 from harness.data.batches import batch_sha256
@@ -24,7 +24,7 @@ from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
 from harness.initbin import initial_parameters
 from harness.oracle.cases import Case, find_case
-from harness.report.text import printable
+from harness.report.text import Document, Table
 from harness.sides import Batch
 from harness.spec import Conventions, DType, TrainConfig
 from harness.tolerance import find_resolution, first_false
@@ -33,6 +33,7 @@ from harness.trace_reader import read_trace
 
 AGAINST_VERSION = 1
 STEPS = 100
+_WIDEST = 60  # of the column of conventions
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,23 @@ class Against:
         """0: the default conventions reproduce B, 1: others do, or none, 3: B has too few steps to tell."""
         return self.found.exit_code
 
-    def render(self, form: str) -> str:
+    def render(self, form: str) -> Document | str:
         """As text or as JSON."""
-        return self._json() if form == "json" else printable(self._text()) + "\n"
+        return self._json() if form == "json" else self._text()
 
-    def _text(self) -> str:
+    def _text(self) -> Document:
         printed = f", printed to {self.found.resolution:.0e}" if self.found.resolution else ""
         head = [
             f"network   {self.case.spec.name}, {self.case.graph().total_params:,} parameters",
             f"B         {self.trace.path}: {self.trace.header.phase}, {self.dtype}, {self.trace.steps} steps{printed}",
             f"          {self._stated()}",
         ]
-        rows = [[phrase(c.switches), _outcome(c), f"{c.gap:.1e}", c.steps] for c in self.found.tried]
-        headers = ["phase 2 with", "parts from B at", "loss apart", "steps"]
-        table = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, maxcolwidths=[60, None, None, None])
-        return "\n\n".join(["\n".join(head), table, self.found.sentence()])
+        names = [textwrap.fill(phrase(c.switches), _WIDEST) for c in self.found.tried]
+        rows = [
+            [name, _outcome(c), f"{c.gap:.1e}", str(c.steps)] for name, c in zip(names, self.found.tried, strict=True)
+        ]
+        table = Table(("phase 2 with", "parts from B at", "loss apart", "steps"), rows)
+        return Document([*head, "", table, "", self.found.sentence()])
 
     def _stated(self) -> str:
         """What the header says, which is a hint and no proof."""

@@ -103,6 +103,7 @@ def explain_command(
     from harness.explain.report import Report, exit_code, render
     from harness.explain.reproducer import write_reproducer, write_whole_reproducer
     from harness.oracle.cases import find_case
+    from harness.report.terminal import show
     from harness.spec import DType
 
     case = find_case(model, batch, image_size)
@@ -124,7 +125,7 @@ def explain_command(
     except (OSError, SafetensorError) as error:
         what = getattr(error, "strerror", None) or error
         raise HarnessError(f"{place}: cannot be written: {what}. Give another folder with --out.") from None
-    click.echo(render(Report(location, meant, step, profile, dumped, made), form), nl=False)
+    show(render(Report(location, meant, step, profile, dumped, made), form))
     sys.exit(exit_code(location))
 
 
@@ -139,6 +140,7 @@ def _explain_against(
     form: str,
 ) -> NoReturn:
     from harness.explain.against import STEPS, explain_against
+    from harness.report.terminal import show
 
     found = explain_against(
         model,
@@ -149,5 +151,5 @@ def _explain_against(
         image_size=image_size,
         init_seed=seed,
     )
-    click.echo(found.render(form), nl=False)
+    show(found.render(form))
     sys.exit(found.exit_code)

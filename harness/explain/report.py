@@ -7,7 +7,7 @@ from harness.explain.local_test import Finding
 from harness.explain.locate import Location
 from harness.explain.party import Meant
 from harness.explain.reproducer import Reproducer
-from harness.report.text import printable
+from harness.report.text import Document, spaced
 from harness.verdict import EXIT_CODES, INCONCLUSIVE
 
 EXPLAIN_VERSION = 1
@@ -25,7 +25,7 @@ class Report:
     reproducer: Reproducer | None = None
 
 
-def render(report: Report, form: str) -> str:
+def render(report: Report, form: str) -> Document | str:
     """The evidence, a line a stage, and the culprit."""
     location, meant, made = report.location, report.meant, report.reproducer
     spec = meant.graph.spec
@@ -53,8 +53,7 @@ def render(report: Report, form: str) -> str:
     if made is not None:
         ran = "run and verified" if made.shows else "it was run and does NOT show the error"
         end.append(f"Reproducer: {made.folder}/ ({ran}); `python run.py` there.")
-    parts = [head, [*location.evidence, *report.dumped], end]
-    return printable("\n\n".join("\n".join(part) for part in parts)) + "\n"
+    return spaced(map(Document, (head, [*location.evidence, *report.dumped], end)))
 
 
 def conclusion(location: Location) -> str:

@@ -57,6 +57,7 @@ def oracle_command(
     from harness.oracle.worker import Task
     from harness.oracle.workers import run_tasks
     from harness.progress import JobProgress
+    from harness.report.terminal import show
 
     chosen = find_cases(cases, batch, image_size)
     fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]
@@ -69,5 +70,5 @@ def oracle_command(
     ]
     with JobProgress("oracle", len(tasks)) as progress:
         rows = run_tasks(tasks, jobs or len(os.sched_getaffinity(0)), timeout, progress)
-    click.echo(render(rows, form), nl=False)
+    show(render(rows, form))
     sys.exit(exit_code(rows))

@@ -7,8 +7,7 @@ from harness.oracle.judgement import Worst
 from harness.oracle.workers import Row
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
-from harness.report.text import printable
-from harness.report.text import table as text_table
+from harness.report.text import Document, Table, spaced
 from harness.verdict import EXIT_CODES, INCONCLUSIVE
 
 ORACLE_VERSION = 1
@@ -27,18 +26,19 @@ COLUMNS = (
 )
 
 
-def render(rows: Sequence[Row], form: str) -> str:
+def render(rows: Sequence[Row], form: str) -> Document | str:
     """The rows, what is wrong with some, and the totals."""
     if form == "json":
         described = [{**plain(row), "verdict": row.verdict} for row in rows]
         document = {"oracle_version": ORACLE_VERSION, "rows": described, "exit_code": exit_code(rows)}
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    make = markdown_table if form == "markdown" else text_table
+    make = markdown_table if form == "markdown" else Table
     bullet = "- " if form == "markdown" else ""
     said = [f"{bullet}{row.case} {row.dtype}: {sentence}." for row in rows for sentence in _sentences(row)]
     totals = [f"{bullet}{line}" for line in _totals(rows)]
-    parts = [make(COLUMNS, [_cells(row) for row in rows]), "\n".join(said), "\n".join(totals)]
-    return printable("\n\n".join(part for part in parts if part)) + "\n"
+    parts = ([make(COLUMNS, [_cells(row) for row in rows])], said, totals)
+    shown = spaced(Document(part) for part in parts if part)
+    return str(shown) if form == "markdown" else shown
 
 
 def exit_code(rows: Sequence[Row]) -> int:

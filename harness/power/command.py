@@ -39,6 +39,7 @@ def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout
     from harness.power.campaign import TARGETS, Campaign, default_processes
     from harness.power.table import exit_code, render
     from harness.progress import JobProgress
+    from harness.report.terminal import show
 
     chosen = [t for t in TARGETS if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
     if not chosen:
@@ -51,6 +52,6 @@ def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout
         campaign.run(jobs or default_processes(), timeout, progress)
     rows = campaign.rows
     for name, kind in (("power.json", "json"), ("power.md", "markdown")):
-        (out / name).write_text(render(rows, kind))
-    click.echo(render(rows, form), nl=False)
+        (out / name).write_text(str(render(rows, kind)))
+    show(render(rows, form))
     sys.exit(exit_code(rows))

@@ -10,8 +10,7 @@ from harness.power.pairs import DETECTORS
 from harness.power.tally import LARGE, Innocent, Localized, Mutant, Rate, accused_by, rate, right_in, seen_by
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
-from harness.report.text import printable
-from harness.report.text import table as text_table
+from harness.report.text import Document, Table, spaced
 
 POWER_VERSION = 1
 DETECTED = 98.0  # percent that the verdict with its ladder has to see; all of what moves the first update that far
@@ -21,20 +20,21 @@ T = TypeVar("T")
 PLACES = {"called": "class", "layer": "layer", "side": "side"}
 
 
-def render(rows: Sequence[Row], form: str) -> str:
+def render(rows: Sequence[Row], form: str) -> Document | str:
     """Every table, the mutants that got away and what became of no end."""
     mutants, innocents, localized = tally.mutants(rows), tally.innocents(rows), tally.localized(rows)
     if form == "json":
         return json.dumps(_document(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    make = markdown_table if form == "markdown" else text_table
+    make = markdown_table if form == "markdown" else Table
     mark, bullet = ("### ", "- ") if form == "markdown" else ("", "")
-    parts = [
-        f"{mark}{title}\n\n{make(columns, cells)}"
+    parts: list[list[str | Table]] = [
+        [f"{mark}{title}", "", make(columns, cells)]
         for title, columns, cells in (*_sections(mutants, innocents), _localization(localized))
         if cells
     ]
-    parts.append("\n".join(f"{bullet}{line}" for line in (*_sentences(mutants, innocents), *_misplaced(localized))))
-    return printable("\n\n".join(part for part in parts if part)) + "\n"
+    parts.append([f"{bullet}{line}" for line in (*_sentences(mutants, innocents), *_misplaced(localized))])
+    document = spaced(Document(part) for part in parts if part)
+    return str(document) if form == "markdown" else document
 
 
 def exit_code(rows: Sequence[Row]) -> int:

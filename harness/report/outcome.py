@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.atomicfile import replace_file
 from harness.cells import EDGES
-from harness.report import as_json, exit_code, markdown, square, text
+from harness.report import as_json, exit_code, markdown, square
+from harness.report.text import Document, Table, render_judged, render_summary, spaced
 from harness.shapes import dims
 from harness.shelf import ShelvedCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
@@ -37,13 +38,17 @@ def headline(outcome: Outcome) -> str:
     return f"{outcome.options.model.spec.name}: {', '.join(parts)}."
 
 
-def for_terminal(outcome: Outcome) -> str:
+def for_terminal(outcome: Outcome) -> Document:
     """Cells, the table of pairs, then the evidence and the verdict of each judged pair."""
-    cells = text.printable(text.wrapped(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
-    pairs = [text.render_judged(row) for row in outcome.rows if row.verdict is not None]
-    pairs += square.sentences(outcome.squares)
-    facts = "\n".join(f"{name:<9} {value}" for name, value in _facts(outcome))
-    return "\n".join([facts, "", cells, "", text.render_summary(outcome.rows), *pairs, headline(outcome)]) + "\n"
+    return spaced(
+        [
+            Document([f"{name:<9} {value}" for name, value in _facts(outcome)]),
+            Document([Table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence]), wrapped=True)]),
+            render_summary(outcome.rows),
+            *(render_judged(row) for row in outcome.rows if row.verdict is not None),
+            Document([*square.sentences(outcome.squares), headline(outcome)]),
+        ]
+    )
 
 
 def for_markdown(outcome: Outcome) -> str:

@@ -1,62 +1,95 @@
-"""Reports for a terminal."""
+"""Reports as lines and tables; as a string they are plain, and `terminal` colours them where a person looks."""
 
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from harness import report
 from harness.report import PairRow
 
-WIDTH = 110  # of a table with long lines, at most
+WIDTH = 110  # of a plain table with long lines, at most
 _NARROWEST = 40  # of the column that is wrapped
 
 
-def render_pair(row: PairRow) -> str:
+@dataclass(frozen=True)
+class Table:
+    """Cells that stay as they are, under columns. `right`: the columns that are aligned there.
+
+    `wrapped`: the last column holds sentences, which go on in the next line where the terminal ends.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    right: Collection[str] = ()
+    wrapped: bool = False
+
+    def __str__(self) -> str:
+        from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
+
+        rows = [[printable(cell) for cell in row] for row in self.rows]
+        if self.wrapped:
+            others = [max(map(len, cells)) + 2 for cells in list(zip(self.columns, *rows, strict=True))[:-1]]
+            width = max(_NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns) - sum(others))
+            last = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+            rows = [[*row[:-1], last.fill(row[-1])] for row in rows]
+        align = ["right" if column in self.right else "left" for column in self.columns] if rows else None
+        return tabulate(rows, headers=self.columns, tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+@dataclass(frozen=True)
+class Document:
+    """Lines and tables, one under the other. As a string it is what a file gets."""
+
+    blocks: Sequence[str | Table]
+
+    def __str__(self) -> str:
+        return "".join(f"{printable(block) if isinstance(block, str) else block}\n" for block in self.blocks)
+
+
+def spaced(documents: Iterable[Document]) -> Document:
+    """Several with an empty line between them."""
+    blocks = [block for document in documents for block in ("", *document.blocks)]
+    return Document(blocks[1:])
+
+
+def render_pair(row: PairRow) -> Document:
     """A pair with its sides, numbers, tolerances, gates and verdict."""
-    lines = []
+    blocks: list[str | Table] = []
     if row.comparison is None:
-        lines += [row.name, row.note] if row.note else [row.name]
+        blocks += [row.name, row.note] if row.note else [row.name]
     else:
         numbers = row.comparison.numbers
         side_a, side_b = report.describe_sides(row.comparison)
-        lines += [f"A     {side_a}", f"B     {side_b}", f"mode  {report.describe_mode(row.comparison)}"]
+        blocks += [f"A     {side_a}", f"B     {side_b}", f"mode  {report.describe_mode(row.comparison)}"]
         if numbers is not None and numbers.compared:
-            lines += ["", table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
-            lines += report.describe_tolerance(row.comparison)
+            blocks += ["", Table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
+            blocks += report.describe_tolerance(row.comparison)
     if row.verdict is not None:
-        lines += ["", render_judged(row, named=False)]
-    return printable("\n".join(lines).rstrip("\n")) + "\n"
+        blocks += ["", *render_judged(row, named=False).blocks]
+    return Document(blocks)
 
 
-def render_judged(row: PairRow, *, named: bool = True) -> str:
+def render_judged(row: PairRow, *, named: bool = True) -> Document:
     """A line of evidence a gate, the verdict as a sentence, and what was found about the cause."""
     if row.verdict is None:
-        return ""
-    gates = [wrapped(report.GATE_COLUMNS, report.gate_table(row.verdict)), ""] if row.verdict.evidence else []
+        return Document([])
+    blocks: list[str | Table] = [gates(row), ""] if row.verdict.evidence else []
     sentence = report.show_sentence(row.verdict)
-    return printable("\n".join([*gates, f"{row.name}: {sentence}" if named else sentence, *row.findings])) + "\n"
+    return Document([*blocks, f"{row.name}: {sentence}" if named else sentence, *row.findings])
+
+
+def gates(row: PairRow) -> Table:
+    """A line of evidence a gate of a pair that was judged."""
+    assert row.verdict is not None
+    return Table(report.GATE_COLUMNS, report.gate_table(row.verdict), wrapped=True)
+
+
+def render_summary(rows: Sequence[PairRow]) -> Document:
+    """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
+    return Document([Table(report.SUMMARY_COLUMNS, report.summary_table(rows))])
 
 
 def printable(text: str) -> str:
     """Text without what would steer a terminal: names come out of files that anybody may have written."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-
-
-def render_summary(rows: Sequence[PairRow]) -> str:
-    """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
-    return printable(table(report.SUMMARY_COLUMNS, report.summary_table(rows))) + "\n"
-
-
-def wrapped(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose last column is wrapped to the width of the terminal."""
-    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)
-    others = [max(map(len, cells)) + 2 for cells in list(zip(columns, *rows, strict=True))[:-1]]
-    last = textwrap.TextWrapper(max(_NARROWEST, width - sum(others)), break_long_words=False, break_on_hyphens=False)
-    return table(columns, [[*row[:-1], last.fill(row[-1])] for row in rows])
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose cells stay as they are."""
-    from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
-
-    return tabulate(rows, headers=columns, tablefmt="simple", disable_numparse=True)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column
 
 from harness.run.cell import Progress as OnProgress
+from harness.tty import is_for_people
 
 LINE_EVERY_S = 30.0
 
@@ -21,7 +22,7 @@ class CellProgress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._live = self._console.is_terminal
+        self._live = is_for_people(sys.stderr)
         self._bars = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}"),
