@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def write_keys(folder: Path, name: str) -> tuple[Path, Path]:
 
 def test_a_statement_tells_what_a_cell_was_made_from(tmp_path: Path) -> None:
     cell = a_cell(tmp_path / "cells")
-    (path,) = write_statements(tmp_path / "attestations", [cell])
+    (path,) = write_statements(tmp_path / "attestations", [cell]).paths
     assert path == tmp_path / "attestations" / "cells" / "some_mlp.phase2-noshuf-cpu.intoto.json"
     told = json.loads(path.read_text())
     assert (told["_type"], told["predicateType"]) == (
@@ -100,7 +101,7 @@ def test_a_statement_tells_what_a_cell_was_made_from(tmp_path: Path) -> None:
 
 
 def test_a_whole_number_stays_one(tmp_path: Path) -> None:
-    (path,) = write_statements(tmp_path / "attestations", [a_cell(tmp_path / "cells", init_seed=2**32)])
+    (path,) = write_statements(tmp_path / "attestations", [a_cell(tmp_path / "cells", init_seed=2**32)]).paths
     assert '"init_seed": 4294967296,' in path.read_text()
     assert '"seed": 314159\n' in path.read_text()
     assert '"label_smoothing": 0.0,' in path.read_text()
@@ -110,7 +111,7 @@ def test_a_verdict_is_bound_to_every_trace(tmp_path: Path) -> None:
     cells = [a_cell(tmp_path / "cells"), a_cell(tmp_path / "cells", "phase3")]
     verdict = tmp_path / "verdict.json"
     verdict.write_text("{}")
-    *_, path = write_statements(tmp_path / "attestations", cells, verdict, parameters={"mode": "strict"})
+    *_, path = write_statements(tmp_path / "attestations", cells, verdict, parameters={"mode": "strict"}).paths
     assert path == tmp_path / "attestations" / "verdict.intoto.json"
     told = json.loads(path.read_text())
     assert told["subject"] == [{"name": "verdict.json", "digest": {"sha256": sha256(verdict)}}]
@@ -131,7 +132,7 @@ def test_only_a_whole_cell_has_a_statement(tmp_path: Path) -> None:
     spoilt.trace.write_bytes(spoilt.trace.read_bytes().replace(b"2.0", b"3.0"))
     verdict = tmp_path / "verdict.json"
     verdict.write_text("{}")
-    written = write_statements(tmp_path / "attestations", [absent, crashed, spoilt], verdict)
+    written = write_statements(tmp_path / "attestations", [absent, crashed, spoilt], verdict).paths
     assert [path.name for path in written] == ["some_mlp.phase3-noshuf-cpu.intoto.json", "verdict.intoto.json"]
     assert sha256(spoilt.trace) in written[-1].read_text()
     result = run("attest", "make", tmp_path / "cells", "-o", tmp_path / "a")
@@ -139,10 +140,22 @@ def test_only_a_whole_cell_has_a_statement(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+def test_cells_beside_a_report_are_named_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [a_cell(Path("imported") / host / "1", host=host) for host in ("a", "b")]
+    paths = write_statements(Path("merged/attestations"), cells).paths
+    stem = "some_mlp.phase2-noshuf-cpu.intoto.json"
+    assert list(paths) == [Path("merged/attestations/imported") / host / "1" / stem for host in ("a", "b")]
+    monkeypatch.chdir(tmp_path / "merged")
+    assert [verify_statement(tmp_path / path).exit_code for path in paths] == [0, 0]
+
+
 def test_cells_of_other_places_are_named_by_their_root(tmp_path: Path) -> None:
     cells = [a_cell(tmp_path / "elsewhere" / host / "x", host=host) for host in ("a", "b")]
     folder = tmp_path / "out" / "attestations"
-    paths = write_statements(folder, cells)
+    paths = write_statements(folder, cells).paths
     stem = "some_mlp.phase2-noshuf-cpu"
     assert [path.name for path in paths] == [f"{stem}.intoto.json", f"{stem}.2.intoto.json"]
     assert [verify_statement(path).exit_code for path in paths] == [3, 3]
@@ -177,7 +190,7 @@ def test_a_signed_statement_holds_to_its_key_only(tmp_path: Path, keys: tuple[Pa
     (path,) = run("attest", "make", cell.trace, "-o", tmp_path / "att", "--key", private).output.split()
     envelope = json.loads(Path(path).read_text())
     assert envelope["payloadType"] == "application/vnd.in-toto+json"
-    (unsigned,) = write_statements(tmp_path / "plain", [cell])
+    (unsigned,) = write_statements(tmp_path / "plain", [cell]).paths
     assert base64.b64decode(envelope["payload"]) == unsigned.read_bytes()
     without = run("attest", "verify", path)
     assert (without.exit_code, "signature not checked" in without.output) == (0, True)
@@ -191,7 +204,7 @@ def test_a_signed_statement_holds_to_its_key_only(tmp_path: Path, keys: tuple[Pa
 
 def test_the_signature_is_the_standard_s(tmp_path: Path, keys: tuple[Path, Path]) -> None:
     cell = a_cell(tmp_path / "cells")
-    (path,) = write_statements(tmp_path / "att", [cell], signer=read_private_key(keys[0]))
+    (path,) = write_statements(tmp_path / "att", [cell], signer=read_private_key(keys[0])).paths
     envelope = json.loads(path.read_text())
     payload, kind = base64.b64decode(envelope["payload"]), envelope["payloadType"]
     signed = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
@@ -314,8 +327,24 @@ def test_a_cell_that_no_statement_can_hold_is_said(tmp_path: Path) -> None:
         deep = {"a": deep}
     for value in (deep, 10**400):
         cell = a_cell(tmp_path / "cells", header={"config_more": value} if value == deep else {"config": {"a": value}})
-        with pytest.raises(AttestationError, match="cannot be told in a statement"):
-            write_statements(tmp_path / "att", [cell])
+        other = a_cell(tmp_path / "cells", "phase3")
+        written = write_statements(tmp_path / "att", [cell, other])
+        assert [path.name for path in written.paths] == [f"{other.name}.intoto.json"]
+        assert len(written.left_out) == 1
+        assert f"{cell.name}.jsonl: cannot be told in a statement" in written.left_out[0]
+        result = run("attest", "make", tmp_path / "cells", "-o", tmp_path / "att")
+        assert (result.exit_code, result.stdout) == (2, f"{written.paths[0]}\n")
+        assert "cannot be told in a statement" in result.stderr
+
+
+def test_a_file_name_that_is_no_text_keeps_a_verdict_from_nothing(tmp_path: Path) -> None:
+    cell = a_cell(tmp_path / os.fsdecode(b"\xff<b>"))
+    verdict = tmp_path / "verdict.json"
+    verdict.write_text("{}")
+    written = write_statements(tmp_path / "att", [cell], verdict)
+    assert [path.name for path in written.paths] == ["verdict.intoto.json"]
+    assert sha256(cell.trace) in written.paths[0].read_text()
+    assert "cannot be told" in written.left_out[0]
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -329,9 +358,7 @@ def test_whatever_a_manifest_tells_gives_a_statement_or_one_line(
     tmp_path: Path, told: dict[str, Any], digest: str
 ) -> None:
     cell = a_cell(tmp_path / "cells", provenance=told, header={"init_sha256": digest, "data_sha256": digest})
-    try:
-        (path,) = write_statements(tmp_path / "att", intact_cells([cell.trace]))
-    except AttestationError as error:
-        assert str(error).isprintable()
-    else:
-        assert verify_statement(path).exit_code == 0
+    written = write_statements(tmp_path / "att", intact_cells([cell.trace]))
+    assert len(written.paths) + len(written.left_out) == 1
+    assert all(line.isprintable() for line in written.left_out)
+    assert all(verify_statement(path).exit_code == 0 for path in written.paths)

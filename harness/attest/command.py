@@ -26,7 +26,7 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
 
     CELLS are traces, manifests or folders of cells. A cell that left no trace has nothing to tell.
 
-    Exit codes: 0, 2 a cell or the key cannot be read.
+    Exit codes: 0, 2 a cell or the key cannot be read, or a cell holds what no statement can.
     """
     from harness.attest.make import write_statements
     from harness.attest.signature import read_private_key
@@ -34,8 +34,12 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     from harness.report.text import printable
 
     signer = None if key is None else read_private_key(key)
-    for path in write_statements(out, intact_cells(cells), signer=signer):
+    written = write_statements(out, intact_cells(cells), signer=signer)
+    for path in written.paths:
         click.echo(printable(str(path)))
+    for line in written.left_out:
+        click.echo(printable(f"harness: {line}"), err=True)
+    sys.exit(_UNREADABLE if written.left_out else 0)
 
 
 @attest_command.command("verify")

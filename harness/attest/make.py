@@ -1,9 +1,9 @@
 """Writes the statements of cells and of a verdict into a folder."""
 
-import contextlib
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,21 @@ from securesystemslib.signer import CryptoSigner
 from harness.atomicfile import replace_file
 from harness.attest.signature import sign
 from harness.attest.statement import Document, Subject, cell_statement, encode_statement, verdict_statement
-from harness.errors import TraceError
+from harness.errors import AttestationError, TraceError
 from harness.intact import read_intact
 from harness.manifest import manifest_path
+from harness.report.text import printable
 from harness.shelf import MANIFEST_SUFFIX, ShelvedCell
 
 SUFFIX = ".intoto.json"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Paths of statements, and a line for each cell that has none although it left a trace."""
+
+    paths: tuple[Path, ...]
+    left_out: tuple[str, ...]
 
 
 def write_statements(
@@ -27,37 +36,46 @@ def write_statements(
     *,
     parameters: Mapping[str, Any] | None = None,
     signer: CryptoSigner | None = None,
-) -> list[Path]:
-    """Write a statement of each cell with the trace of its manifest, and of the verdict on all traces; their paths.
+) -> Written:
+    """Write a statement of each cell with the trace of its manifest, and of the verdict on all traces.
 
-    A file's name in a statement is its path from the folder that `folder` is in, or, when it lies elsewhere, from the
-    root of its cell: no statement tells about the machine. `parameters`: how pairs were judged.
+    A file's name in a statement is its path from the folder that `folder` is in or, when it is not below that, from the
+    working folder, else from the root of its cell: no statement tells about the machine. `parameters`: how pairs were
+    judged.
 
-    Raises: AttestationError, OSError.
+    Raises: OSError.
     """
     told: dict[str, Document] = {}
-    traces = []
+    traces: list[Subject] = []
+    left_out: list[str] = []
     for cell in cells:
         if cell.trace.is_file():
             manifest = manifest_path(cell.trace)
             trace, beside = (_subject(path, folder, cell.root) for path in (cell.trace, manifest))
-            traces.append(trace)
-            with contextlib.suppress(TraceError):
+            traces.append(Subject(printable(trace.name), trace.sha256))
+            try:
                 if (read := read_intact(cell)) is not None:
                     name = _free(beside.name.removesuffix(MANIFEST_SUFFIX), told)
                     told[name] = cell_statement(cell, read.header, [trace, beside])
+            except (TraceError, AttestationError) as error:
+                left_out.append(str(error))
     if verdict is not None:
         subject = _subject(verdict, folder, verdict.parent)
         told[_free(Path(subject.name).stem, told)] = verdict_statement(subject, traces, parameters or {})
-    return [_write(folder / f"{name}{SUFFIX}", document, signer) for name, document in told.items()]
+    paths = tuple(_write(folder / f"{name}{SUFFIX}", document, signer) for name, document in told.items())
+    return Written(paths, tuple(left_out))
 
 
 def _subject(path: Path, folder: Path, root: Path) -> Subject:
-    around = folder.resolve().parent
-    below = path.resolve()
-    name = below.relative_to(around) if below.is_relative_to(around) else path.relative_to(root)
     with path.open("rb") as file:
-        return Subject(name.as_posix(), hashlib.file_digest(file, "sha256").hexdigest())
+        return Subject(_name(path, folder, root), hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _name(path: Path, folder: Path, root: Path) -> str:
+    for above in (folder.resolve().parent, Path.cwd()):
+        if path.resolve().is_relative_to(above):
+            return path.resolve().relative_to(above).as_posix()
+    return path.relative_to(root).as_posix()
 
 
 def _free(name: str, taken: Mapping[str, Document]) -> str:

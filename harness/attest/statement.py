@@ -38,7 +38,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """A file that a statement is about. `name`: its path below the folder in which the statements' folder is."""
+    """A file that a statement is about. `name`: a path that tells nothing about the machine."""
 
     name: str
     sha256: str
