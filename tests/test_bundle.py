@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
@@ -21,22 +22,29 @@ from harness.bundle.write import write_bundle
 from harness.cli import main
 from harness.errors import BundleError, TraceError
 from harness.manifest import manifest_path
+from harness.night.check import Check, write_check
 from harness.shelf import read_shelf
 from tests.bundles import bundle_text, sha256
 from tests.shelves import shelve
 
+PLAN = '{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
+ORACLE = Check(name="oracle", command="harness oracle", status="PASS", line="all agree")
+
 
 def a_night(folder: Path, host: str = "host a") -> Path:
     """Cells of every kind, and what lies beside them."""
-    cells = folder / "cells"
+    cells = folder / "traces"
     shelve(cells, "phase2", host=host)
     shelve(cells, "phase3", host=host)
     shelve(cells, "phase3", host=host, dtype="f64", evidence=True)
     shelve(cells, "phase2", (2.5,), host=host, model="crashed_cnn", status="crashed", reason="segmentation fault")
     shelve(cells, "phase2", (), host=host, backend="cuda", status="refused", absent=True, reason="no CUDA device")
     (folder / "checks").mkdir()
-    (folder / "checks" / "oracle.json").write_text('{"name": "oracle"}')
-    (folder / "night.json").write_text('{"cells": []}')
+    write_check(folder / "checks" / "oracle.json", ORACLE)
+    (folder / "night.json").write_text(PLAN)
+    (folder / "findings.json").write_text('{"ab": {"culprit": "pool1"}}')
+    (folder / "problems.json").write_text('["nothing could be run"]')
+    (folder / "verdict.json").write_text("made of the others")
     (folder / "report.html").write_text("made of the others")
     return folder
 
@@ -67,7 +75,7 @@ def test_a_night_arrives_as_it_was(tmp_path: Path) -> None:
     landed = import_bundle(bundle, tmp_path / "in")
     assert (landed.host, landed.new, landed.there) == ("host a", 5, 0)
     expected = everything(night)
-    del expected["report.html"]
+    del expected["report.html"], expected["verdict.json"]
     assert landed.folder is not None
     assert everything(landed.folder) == expected
     assert [path.name for path in (tmp_path / "in").iterdir()] == [landed.folder.parent.name]
@@ -110,10 +118,10 @@ CELLS = st.lists(
 )
 
 
-@settings(max_examples=40)
-@given(CELLS, st.dictionaries(st.sampled_from(["oracle", "power", "fuzz"]), st.dictionaries(st.text(), st.integers())))
+@settings(max_examples=20)
+@given(CELLS, st.dictionaries(st.sampled_from(["oracle", "power", "fuzz"]), st.text()))
 def test_what_is_exported_arrives_and_can_be_exported_again(
-    tmp_path_factory: pytest.TempPathFactory, cells: list[tuple], checks: dict[str, dict]
+    tmp_path_factory: pytest.TempPathFactory, cells: list[tuple], checks: dict[str, str]
 ) -> None:
     folder = tmp_path_factory.mktemp("cells")
     source = folder / "source"
@@ -131,10 +139,9 @@ def test_what_is_exported_arrives_and_can_be_exported_again(
             cell.trace.with_name(cell.trace.name + ".gz").write_bytes(gzip.compress(cell.trace.read_bytes()))
             cell.trace.unlink()
     if checks:
-        (source / "checks").mkdir()
-        (source / "night.json").write_text("{}")
-    for name, check in checks.items():
-        (source / "checks" / f"{name}.json").write_text(json.dumps(check))
+        (source / "night.json").write_text(PLAN)
+    for name, line in checks.items():
+        write_check(source / "checks" / f"{name}.json", msgspec.structs.replace(ORACLE, name=name, line=line))
     bundle = export(folder / "a.tar.gz", source)
     landed = import_bundle(bundle, folder / "in")
     assert landed.new == len(cells)
@@ -190,7 +197,9 @@ def test_what_is_no_cell_is_not_exported(tmp_path: Path) -> None:
     assert "no manifest beside it" in refusal(lambda: gather([tmp_path / "a.jsonl"]))
     shelve(tmp_path, "phase2")
     (tmp_path / "night.json").write_text("[]")
-    assert "night.json: not a JSON object" in refusal(lambda: gather([tmp_path]))
+    assert "not the plan of a night" in refusal(lambda: gather([tmp_path]))
+    (tmp_path / "night.json").write_text("[")
+    assert "night.json: not JSON" in refusal(lambda: gather([tmp_path]))
 
 
 def test_two_files_with_one_name_are_not_exported_together(tmp_path: Path) -> None:
@@ -289,11 +298,11 @@ def test_another_cell_of_the_same_name_is_refused_and_nothing_changes(tmp_path: 
     into = tmp_path / "in"
     import_bundle(export(tmp_path / "1.tar.gz", a_night(tmp_path / "a")), into)
     before = everything(into)
-    shelve(tmp_path / "b" / "cells", "phase2", (2.0, 1.5, 1.0))
-    shelve(tmp_path / "b" / "cells", "phase3-xla")
+    shelve(tmp_path / "b" / "traces", "phase2", (2.0, 1.5, 1.0))
+    shelve(tmp_path / "b" / "traces", "phase3-xla")
     bundle = export(tmp_path / "2.tar.gz", tmp_path / "b")
     what = refusal(lambda: import_bundle(bundle, into))
-    assert f"{bundle}: cells/some_mlp.phase2-noshuf-cpu.manifest.json: " in what
+    assert f"{bundle}: traces/some_mlp.phase2-noshuf-cpu.manifest.json: " in what
     assert "already in" in what
     assert everything(into) == before
     assert import_bundle(bundle, tmp_path / "other").new == 2
@@ -315,7 +324,7 @@ def test_the_commands(tmp_path: Path) -> None:
     night = a_night(tmp_path / "n")
     bundle = tmp_path / "a.tar.gz"
     result = run("export", night, "-o", bundle)
-    assert result.output == f"{bundle}: 5 cells of host a, 11 files, {bundle.stat().st_size:,} bytes\n"
+    assert result.output == f"{bundle}: 5 cells of host a, 13 files, {bundle.stat().st_size:,} bytes\n"
     result = run("import", bundle, "--into", tmp_path / "in")
     assert result.output == f"{bundle}: 5 new cells of host a in {tmp_path}/in/{host_folder('host a')}/1\n"
     assert result.exit_code == 0
@@ -355,8 +364,9 @@ def visible(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path) -> None:
-    first = export(tmp_path / "1.tar.gz", a_night(tmp_path / "a"))
-    shelve(tmp_path / "a" / "cells", "phase3-xla")
+    shelve(tmp_path / "a", "phase2")
+    first = export(tmp_path / "1.tar.gz", tmp_path / "a")
+    shelve(tmp_path / "a", "phase3", evidence=True)
     second = export(tmp_path / "2.tar.gz", tmp_path / "a")
     import_bundle(first, tmp_path / "start")
     import_bundle(first, tmp_path / "end")
@@ -374,6 +384,6 @@ def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path) -> None:
             break
         assert not lived
         killed += 1
-    assert killed > 50
+    assert killed > 30
     import_bundle(second, into)
     assert everything(into) == end

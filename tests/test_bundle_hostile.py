@@ -26,6 +26,7 @@ from tests.shelves import shelve
 TRACE = "some_mlp.phase2-noshuf-cpu.jsonl"
 MANIFEST = "some_mlp.phase2-noshuf-cpu.manifest.json"
 GIB = 1 << 30
+PLAN = b'{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
 
 
 @pytest.fixture
@@ -213,8 +214,9 @@ def test_a_list_that_does_not_parse_is_refused(tmp_path: Path, text: bytes) -> N
         (TRACE, b"", "the file is empty"),
         (TRACE, b"{}\n", "not a header"),
         (TRACE, b"x" * (2 << 20), "longer than"),
-        ("night.json", b"[]", "night.json: not a JSON object"),
-        ("night.json", b'{"a":', "night.json: not a JSON object"),
+        ("night.json", b'{"a":', "night.json: not JSON"),
+        ("night.json", b"[" * 100_000, "night.json: not JSON"),
+        ("night.json", b"[]", "a night that no report can be made of: night.json: not the plan of a night"),
         ("stray.jsonl", b"", "stray.jsonl: is of no cell with a manifest"),
         ("stray.partial.jsonl", b"", "stray.partial.jsonl: is of no cell with a manifest"),
         ("some_mlp.phase2-noshuf-cpu.partial.jsonl", b"", "is of no cell with a manifest"),
@@ -230,7 +232,25 @@ def test_what_makes_no_whole_cell_is_refused(
 
 def test_a_bundle_without_a_cell_is_refused(tmp_path: Path) -> None:
     assert refusal(write_bundle_of(tmp_path / "a", {})) == "the bundle: no cell there; expected traces with manifests."
-    assert "no cell there" in refusal(write_bundle_of(tmp_path / "b", {"night.json": b"{}"}))
+    assert "no cell there" in refusal(write_bundle_of(tmp_path / "b", {"night.json": PLAN}))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("checks/a.json", b"{}", "not a check"),
+        ("checks/a.json", b"\xff", "not JSON"),
+        ("checks/a.json", b'{"name": "<b>"}', "not a check"),
+        ("findings.json", b"[]", "not findings"),
+        ("problems.json", b"[", "not JSON"),
+        ("checks/deep/a.json", b"{}", "is of no cell with a manifest, and of no night"),
+        ("verdict.json", b"{}", "is of no cell with a manifest, and of no night"),
+    ],
+)
+def test_a_night_that_no_report_can_be_made_of_is_refused(
+    tmp_path: Path, files: dict[str, bytes], name: str, content: bytes, expected: str
+) -> None:
+    assert expected in refusal(write_bundle_of(tmp_path / "a", files | {"night.json": PLAN, name: content}))
 
 
 def spends_nothing(bundle: Path) -> str:
@@ -332,7 +352,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             import_bundle(tmp_path / name, tmp_path / "in")
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.data())
 def test_no_change_of_a_byte_passes_unseen(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("bundle")

@@ -9,14 +9,14 @@ from typing import BinaryIO, cast
 import msgspec
 
 from harness.bundle.format import UNKNOWN_HOST, check_name, check_size
-from harness.errors import BundleError
+from harness.errors import BundleError, HarnessError
 from harness.intact import intact_cells, visible
 from harness.manifest import manifest_path
+from harness.night.check import read_check
+from harness.night.findings import read_findings
+from harness.night.folder import PLAN, NightFolder
 from harness.shelf import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell
 from harness.trace import one_line
-
-NIGHT = "night.json"  # the plan of a night, at the top of its folder
-_CHECKS = "checks/*.json"  # what a night keeps beside its cells
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ def gather(paths: Sequence[Path]) -> Gathered:
             _add(files, cell.root, file)
     for folder in filter(Path.is_dir, paths):
         for document in _documents(folder):
-            _check_document(document)
             _add(files, folder, document)
         left_out += _strays(folder)
     return Gathered(_one_host(cells), dict(sorted(files.items())), tuple(left_out))
@@ -73,20 +72,31 @@ def _one_host(cells: Iterable[ShelvedCell]) -> str:
 
 
 def _documents(folder: Path) -> Iterator[Path]:
-    """Plans of nights, and the checks beside them."""
-    for night in visible(folder, NIGHT):
-        yield night
-        yield from sorted(night.parent.glob(_CHECKS))
+    """What nights keep beside their cells, read as a report will read it."""
+    for plan in visible(folder, PLAN):
+        night = NightFolder(plan.parent)
+        checks = sorted(night.checks.glob("*.json"))
+        documents = [path for path in (plan, *checks, night.findings, night.problems) if path.is_file()]
+        for document in documents:
+            _check_json(document)
+        try:
+            night.read()
+            read_findings(night.findings)
+            for check in checks:
+                read_check(check)
+        except HarnessError as error:
+            raise BundleError(f"{one_line(plan.parent)}: a night that no report can be made of: {error}") from None
+        yield from documents
 
 
-def _check_document(path: Path) -> None:
+def _check_json(path: Path) -> None:
     check_size(path.name, path.stat().st_size)
     try:
         text = path.read_bytes()
         text.decode()
-        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        msgspec.json.decode(text, type=msgspec.Raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BundleError(f"{one_line(path)}: not a JSON object: {one_line(error)}.") from None
+        raise BundleError(f"{one_line(path)}: not JSON: {one_line(error)}.") from None
 
 
 def _strays(folder: Path) -> list[Path]:
