@@ -362,3 +362,12 @@ def test_whatever_a_manifest_tells_gives_a_statement_or_one_line(
     assert len(written.paths) + len(written.left_out) == 1
     assert all(line.isprintable() for line in written.left_out)
     assert all(verify_statement(path).exit_code == 0 for path in written.paths)
+
+
+def test_a_folder_stands_for_the_statements_in_it(tmp_path: Path) -> None:
+    cells = [a_cell(tmp_path / "cells" / name) for name in ("a", "b")]
+    write_statements(tmp_path / "att", cells)
+    held = run("attest", "verify", tmp_path / "att")
+    assert (held.exit_code, held.stdout.count("match")) == (0, 4)
+    empty = run("attest", "verify", tmp_path / "cells")
+    assert (empty.exit_code, empty.stderr.count("no statement in it; expected files named *.intoto.json")) == (2, 1)

@@ -54,19 +54,19 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     "--key", type=click.Path(dir_okay=False, path_type=Path), metavar="PUB", help="Hold them to this key (PEM)."
 )
 def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | None) -> None:
-    """Hold files to the statements about them.
+    """Hold files to the statements about them; of a folder, to all statements in it.
 
     Exit codes: 0 all match, 1 a file or a signature does not, 2 a statement cannot be read, 3 a file is missing.
     """
     from harness.attest.signature import read_public_key
-    from harness.attest.verify import verify_statement
+    from harness.attest.verify import every_statement, verify_statement
     from harness.errors import AttestationError
     from harness.report.text import printable
     from harness.verdict import worst_exit_code
 
     public = None if key is None else read_public_key(key)
     codes = []
-    for path in statements:
+    for path in every_statement(statements):
         try:
             verified = verify_statement(path, root, public)
         except AttestationError as error:

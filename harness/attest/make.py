@@ -11,14 +11,12 @@ from securesystemslib.signer import CryptoSigner
 
 from harness.atomicfile import replace_file
 from harness.attest.signature import sign
-from harness.attest.statement import Document, Subject, cell_statement, encode_statement, verdict_statement
+from harness.attest.statement import SUFFIX, Document, Subject, cell_statement, encode_statement, verdict_statement
 from harness.errors import AttestationError, TraceError
 from harness.intact import read_intact
 from harness.manifest import manifest_path
 from harness.report.text import printable
 from harness.shelf import MANIFEST_SUFFIX, ShelvedCell
-
-SUFFIX = ".intoto.json"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from harness.errors import AttestationError
 from harness.shelf import ShelvedCell
 from harness.trace import TraceHeader, one_line
 
+SUFFIX = ".intoto.json"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 PACKAGE = "training-trace-harness"
 BUILDER = f"pkg:pypi/{PACKAGE}"

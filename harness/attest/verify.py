@@ -10,7 +10,7 @@ from typing import Literal
 from securesystemslib.signer import Key
 
 from harness.attest.signature import is_signed_by, open_envelope
-from harness.attest.statement import Subject, parse_statement
+from harness.attest.statement import SUFFIX, Subject, parse_statement
 from harness.errors import AttestationError
 from harness.trace import one_line
 from harness.verdict import INCONCLUSIVE
@@ -48,6 +48,20 @@ class Verified:
         """0 all match, 1 a file or the signature does not, 3 a file is missing."""
         outcomes = {held.outcome for held in self.subjects}
         return 1 if "mismatch" in outcomes or not self.trusted else INCONCLUSIVE if "missing" in outcomes else 0
+
+
+def every_statement(paths: Sequence[Path]) -> list[Path]:
+    """The paths, with the statements below it in the place of a folder.
+
+    Raises: AttestationError for a folder without any.
+    """
+    found: list[Path] = []
+    for path in paths:
+        below = sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]
+        if not below:
+            raise AttestationError(f"{path}: no statement in it; expected files named *{SUFFIX}.")
+        found += below
+    return found
 
 
 def verify_statement(path: Path, root: Path | None = None, key: Key | None = None) -> Verified:
