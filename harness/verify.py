@@ -99,8 +99,8 @@ class _Runner:
     def run_all(self, policy: Policy, progress: CellProgress) -> tuple[list[ShelvedCell], list[ShelvedCell]]:
         """Every cell, and every cell of the ladder."""
         options = self.options
-        cells = [self.run(options, cell, policy, progress, asked=asked) for cell, asked in _cells(options)]
-        rungs = [self.run(rung, cell, policy, progress) for rung, cell in _rungs(options, cells)]
+        cells = [self.run(options, cell, policy, progress, asked=asked) for cell, asked in planned_cells(options)]
+        rungs = [self.run(rung, cell, policy, progress) for rung, cell in planned_rungs(options, cells)]
         return cells, rungs
 
     def run(
@@ -164,7 +164,7 @@ def _pipelines(options: Options) -> dict[str, Pipeline]:
     return PIPELINES | (CONTROLS if options.square else {})
 
 
-def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
+def planned_cells(options: Options) -> Iterable[tuple[Cell, bool]]:
     """Every pipeline on every backend; those that the user did not name are tried all the same."""
     names = options.backends or tuple(BACKENDS)
     for backend in names:
@@ -174,7 +174,7 @@ def _cells(options: Options) -> Iterable[tuple[Cell, bool]]:
         yield options.cell(external.name, names[0]), True
 
 
-def _rungs(options: Options, cells: Sequence[ShelvedCell]) -> Iterator[tuple[Options, Cell]]:
+def planned_rungs(options: Options, cells: Sequence[ShelvedCell]) -> Iterator[tuple[Options, Cell]]:
     """The cells of the precision ladder: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
     names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
     ours = [name for name in _pipelines(options) if name in names]

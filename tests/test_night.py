@@ -15,6 +15,8 @@ from harness.night.check import Check, read_check
 from harness.night.config import parse_config, read_config
 from harness.night.folder import NightFolder, begin, find_folder
 from harness.night.run import Budget
+from harness.night.unfinished import find_unfinished
+from tests.shelves import shelve
 
 ROOT = Path(__file__).parents[1]
 NOON = datetime.datetime(2026, 4, 1, 12, tzinfo=datetime.UTC)
@@ -164,3 +166,14 @@ def test_a_spent_budget_is_said_and_nothing_more_starts(tmp_path: Path) -> None:
 
 def test_a_budget_without_end_refuses_nothing() -> None:
     assert Budget(None).refusal() is None
+
+
+def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
+    text = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp', 'mnist_cnn']\nsteps = 3\n" + CHECK
+    night = begin(NightFolder(tmp_path), text, NOON)
+    names = [f"mnist_mlp.{pipeline}-noshuf-cpu" for pipeline in ("phase2", "phase3")]
+    cells = [shelve(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
+    told = {line.partition(":")[0] for line in find_unfinished(night, cells, (), ["mnist_cnn: no data"])}
+    assert told == {*(f"{name}.f64" for name in names), "check a"}
+    told = {line.partition(":")[0] for line in find_unfinished(night, cells[:1], {"a"}, ())}
+    assert told == {names[1], "mnist_cnn.phase2-noshuf-cpu", "mnist_cnn.phase3-noshuf-cpu"}

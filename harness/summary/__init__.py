@@ -28,7 +28,7 @@ class Summary:
     """A report before it takes any form. `night`: its date, as 2026-11-26; `mode`: of tolerance.
 
     `rows`: every pair, judged, those of cells and their references too. `history`: the rows of earlier nights, oldest
-    first. `problems`: a line for each file that could not be made sense of.
+    first. `problems`: a line for each file that could not be made sense of, and for what was to run and did not.
     """
 
     title: str
@@ -75,7 +75,7 @@ class Summary:
                 parts.append(f"{_count(len(names), 'check', 'checks')} {word}: {', '.join(names)}")
         parts += [f"{event.title}: {event.line}" for event in self.events if event.outcome == "fail"]
         if self.problems:
-            parts.append(_count(len(self.problems), "file is unreadable", "files are unreadable"))
+            parts.append(_count(len(self.problems), "problem", "problems"))
         return ("; " if differ or unclear else ", ").join(parts)
 
 

@@ -9,6 +9,7 @@ from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.night.check import Check, read_check
 from harness.night.findings import Finding, read_findings, with_findings
 from harness.night.folder import NightFolder
+from harness.night.unfinished import find_unfinished
 from harness.pairs import judge_cells
 from harness.shelf import read_shelf
 from harness.summary import Event, Summary
@@ -43,8 +44,13 @@ def summarise(
     problems = list(shelf.problems)
     for night in nights:
         findings |= read_findings(night.findings)
-        checks += [read_check(path) for path in sorted(night.checks.glob("*.json"))]
-        problems += night.read_problems()
+        checked = [read_check(path) for path in sorted(night.checks.glob("*.json"))]
+        could_not = night.read_problems()
+        checks += checked
+        problems += could_not
+        if night.is_night:
+            cells = [cell for cell in shelf.cells if cell.root == night.traces]
+            problems += find_unfinished(night.read(), cells, {check.name for check in checked}, could_not)
     golden = GoldenFindings()
     if references is not None and references.is_dir():
         golden = compare_to_references(shelf.cells, references)

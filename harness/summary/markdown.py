@@ -36,7 +36,7 @@ def render(summary: Summary) -> str:
         cells = [[cell.name, cell.manifest.status, cell.note, cell.facts.command] for cell in unfinished]
         parts += ["## Cells that are not complete", table(("cell", "status", "why", "again"), cells)]
     if summary.problems:
-        parts += ["## Files that could not be read", "\n".join(f"- {escape(p)}" for p in summary.problems)]
+        parts += ["## Problems", "\n".join(f"- {escape(p)}" for p in summary.problems)]
     return _cut("\n\n".join(parts) + "\n")
 
 
