@@ -88,7 +88,7 @@ class Shelf:
 
 
 def read_shelf(folders: Sequence[Path]) -> Shelf:
-    """Find every cell below the folders, in the order of their paths.
+    """Find every cell below the folders once, in the order of their paths.
 
     A manifest without facts about its cell is a problem, and so is a trace without manifest.
 
@@ -96,10 +96,14 @@ def read_shelf(folders: Sequence[Path]) -> Shelf:
     """
     cells: list[ShelvedCell] = []
     problems = []
+    seen: set[Path] = set()  # of folders that lie in each other, or are given twice
     for folder in folders:
         if not folder.is_dir():
             raise TraceError(f"{one_line(folder)}: not a folder; expected one with cells.")
         for path in _files(folder):
+            if path.resolve() in seen:
+                continue
+            seen.add(path.resolve())
             where = one_line(os.path.relpath(path, folder))
             if path.name.endswith(MANIFEST_SUFFIX):
                 try:

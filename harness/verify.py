@@ -1,6 +1,5 @@
 """`harness verify`: train one network with every pipeline on every backend there is, and judge each pair of runs."""
 
-import fcntl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,8 +9,9 @@ from harness.backends import BACKENDS, Presence, presence
 from harness.cells import Cell
 from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice, resolve_data
-from harness.errors import ContractError, EmitError
+from harness.errors import EmitError
 from harness.initbin import write_init
+from harness.lock import alone_in
 from harness.manifest import Manifest
 from harness.pairs import explain_pairs, judge_pairs, split_squares
 from harness.pipelines import PIPELINES, Pipeline, Program, external_program
@@ -67,23 +67,9 @@ def _prepared(options: Options) -> Iterator["_Runner"]:
     data = resolve_data(options.data, options.model.spec.dataset, options.model.spec.input_shape)
     options.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
     build = options.out / "build"
-    build.mkdir(parents=True, exist_ok=True)
-    with _alone(build):
+    with alone_in(build, f"{options.out}: another verify is writing there. Wait for it, or choose another --out."):
         init = build / f"{options.model.name}{options.model.resized}.s{options.init_seed}.init.bin"
         yield _Runner(options, data, build, init, write_init(init, options.model.graph.params, options.init_seed))
-
-
-@contextmanager
-def _alone(build: Path) -> Iterator[None]:
-    """Two at once would write the same files. The system gives the lock back, however this process ends."""
-    with (build / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ContractError(
-                f"{build.parent}: another verify is writing there. Wait for it, or choose another folder with --out."
-            ) from None
-        yield
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.errors import ConfigError, HarnessError
+from harness.lock import alone_in
 from harness.models import model_names
 from harness.night import checks, config, folder
 from harness.night.check import Check, read_check
@@ -99,9 +100,12 @@ def test_a_folder_keeps_its_night_and_refuses_another(tmp_path: Path) -> None:
 
 
 def test_two_at_once_is_refused(tmp_path: Path) -> None:
-    night = NightFolder(tmp_path)
-    with night.alone(), pytest.raises(ConfigError, match="this night is running"), night.alone():
-        pass
+    path = tmp_path / "c.toml"
+    path.write_text(CHECK)
+    with alone_in(tmp_path / "n", "never"):
+        found = CliRunner().invoke(cli.main, ["nightly", str(path), "--out", str(tmp_path / "n")])
+    assert found.exit_code == 2
+    assert found.output == f"harness: {tmp_path}/n: this night is running. Wait for it, or choose another --out.\n"
 
 
 def run(tmp_path: Path, code: str, **keys: object) -> Check:

@@ -23,6 +23,7 @@ def test_every_cell_below_the_folders_is_found(tmp_path: Path) -> None:
         ("some_mlp.phase3-noshuf-cpu.f64", "evidence/some_mlp.phase3-noshuf-cpu.f64.jsonl"),
     ]
     assert shelf.problems == ()
+    assert len(read_shelf([tmp_path / "a", tmp_path, tmp_path / "b"]).cells) == 3
 
 
 def test_what_is_no_cell_is_said_and_the_others_stay(tmp_path: Path) -> None:

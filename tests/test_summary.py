@@ -142,6 +142,23 @@ def test_all_reports_of_a_night_are_written_and_conform(tmp_path: Path) -> None:
     assert not [path for path in paths if str(tmp_path) in path.read_text()]
 
 
+def test_damaged_files_of_a_night_are_problems(tmp_path: Path) -> None:
+    night = NightFolder(tmp_path)
+    begin(night, CHECK, NOON)
+    agreeing(night.traces, "a")
+    night.checks.mkdir()
+    for path in (night.check("a"), night.findings, night.problems):
+        path.write_text("{")
+    found = summary(tmp_path)
+    assert [problem.partition(":")[0] for problem in found.problems] == [
+        "findings.json",
+        "a.json",
+        "problems.json",
+        "check a",
+    ]
+    assert (found.headline, found.exit_code) == ("1 pair agrees, 4 problems", 3)
+
+
 def test_cells_of_two_hosts_become_one_report(tmp_path: Path) -> None:
     """As the last job of a night does it: export on each host, import them all, report."""
     runner = CliRunner()

@@ -9,6 +9,7 @@ from harness import cli, verify
 from harness.cells import Cell, relation
 from harness.data.dataset import DataChoice
 from harness.errors import ContractError
+from harness.lock import alone_in
 from harness.manifest import CellFacts, Manifest
 from harness.models import load_model
 from harness.pairs import judge_pairs
@@ -78,10 +79,9 @@ def test_what_a_program_says_stays_in_its_cell(tmp_path: Path) -> None:
 
 
 def test_two_in_one_folder_do_not_mix(tmp_path: Path) -> None:
-    message = "another verify is writing there"
-    with verify._alone(tmp_path), pytest.raises(ContractError, match=message), verify._alone(tmp_path):
+    with alone_in(tmp_path, "x"), pytest.raises(ContractError, match="it is taken"), alone_in(tmp_path, "it is taken"):
         pass
-    with verify._alone(tmp_path):
+    with alone_in(tmp_path, "x"):
         pass
 
 

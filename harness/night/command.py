@@ -44,6 +44,7 @@ def nightly_command(
     import datetime
 
     from harness.compare import Judging
+    from harness.lock import alone_in
     from harness.night.config import override_backends, parse_config, read_text
     from harness.night.folder import NightFolder, begin, find_folder
     from harness.night.run import Budget, run_night
@@ -56,7 +57,7 @@ def nightly_command(
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now)
     interruptible()
-    with folder.alone():
+    with alone_in(folder.path, f"{folder.path}: this night is running. Wait for it, or choose another --out."):
         night = begin(folder, text, now)
         say = Says(f"night of {night.night.isoformat()} in {folder.path}")
         run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say)

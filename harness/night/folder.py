@@ -1,10 +1,8 @@
 """The folder of a night: what it set out to do, and where everything of it lies."""
 
 import datetime
-import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -83,24 +81,14 @@ class NightFolder:
             file.write(msgspec.json.format(msgspec.json.encode(problems), indent=1) + b"\n")
 
     def read_problems(self) -> list[str]:
-        """What could not be run at all."""
+        """What could not be run at all. Raises: ConfigError for a damaged file."""
         try:
             return msgspec.json.decode(self.problems.read_bytes(), type=list[str])
-        except (OSError, msgspec.MsgspecError):
+        except FileNotFoundError:
             return []
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Two at once would run the same cells. Raises: ConfigError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigError(
-                    f"{self.path}: this night is running. Wait for it, or choose another --out."
-                ) from None
-            yield
+        except msgspec.MsgspecError as error:
+            what = f"not a list of problems: {one_line(error)}"
+            raise ConfigError(f"{self.problems.name}: {what}. Remove it, run the night again.") from None
 
 
 def begin(folder: NightFolder, config: str, now: datetime.datetime) -> Night:

@@ -1,17 +1,19 @@
 """Makes a summary of folders of cells, nights or not."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.compare import Judging
-from harness.errors import TraceError
+from harness.errors import HarnessError, TraceError
 from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.night.check import Check, read_check
 from harness.night.findings import Finding, read_findings, with_findings
 from harness.night.folder import NightFolder
 from harness.night.unfinished import find_unfinished
 from harness.pairs import judge_cells
-from harness.shelf import read_shelf
+from harness.shelf import ShelvedCell, read_shelf
 from harness.summary import Event, Summary
 from harness.summary.history import read_history
 
@@ -39,18 +41,9 @@ def summarise(
         nights.append(NightFolder(folder))
     plans = [night.read() for night in nights if night.is_night]
     shelf = read_shelf([night.cells for night in nights if night.cells.is_dir()])
-    findings: dict[str, Finding] = {}
-    checks: list[Check] = []
-    problems = list(shelf.problems)
+    gathered = _Gathered(problems=list(shelf.problems))
     for night in nights:
-        findings |= read_findings(night.findings)
-        checked = [read_check(path) for path in sorted(night.checks.glob("*.json"))]
-        could_not = night.read_problems()
-        checks += checked
-        problems += could_not
-        if night.is_night:
-            cells = [cell for cell in shelf.cells if cell.root == night.traces]
-            problems += find_unfinished(night.read(), cells, {check.name for check in checked}, could_not)
+        gathered.add(night, [cell for cell in shelf.cells if cell.root == night.cells])
     golden = GoldenFindings()
     if references is not None and references.is_dir():
         golden = compare_to_references(shelf.cells, references)
@@ -61,13 +54,45 @@ def summarise(
         night=date,
         mode=judging.mode.name,
         cells=shelf.cells,
-        rows=(*with_findings(list(judge_cells(shelf.cells, judging)), findings), *golden.rows),
-        checks=tuple(checks),
+        rows=(*with_findings(list(judge_cells(shelf.cells, judging)), gathered.findings), *golden.rows),
+        checks=tuple(gathered.checks),
         events=tuple(_events(golden)),
         history=tuple(earlier),
-        problems=tuple(problems),
+        problems=tuple(gathered.problems),
         hosts=tuple(dict.fromkeys(cell.host for cell in shelf.cells if cell.host and not cell.facts.absent)),
     )
+
+
+@dataclass
+class _Gathered:
+    """What nights left beside their cells. A damaged file is a problem, and the rest is read."""
+
+    problems: list[str]
+    findings: dict[str, Finding] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+
+    def add(self, night: NightFolder, cells: Sequence[ShelvedCell]) -> None:
+        """Take in what a folder has; of a night also what is missing."""
+        with self._damage():
+            self.findings |= read_findings(night.findings)
+        checks = []
+        for path in sorted(night.checks.glob("*.json")):
+            with self._damage():
+                checks.append(read_check(path))
+        could_not: list[str] = []
+        with self._damage():
+            could_not = night.read_problems()
+        self.checks += checks
+        self.problems += could_not
+        if night.is_night:
+            self.problems += find_unfinished(night.read(), cells, {check.name for check in checks}, could_not)
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except HarnessError as error:
+            self.problems.append(str(error))
 
 
 def _events(golden: GoldenFindings) -> Iterator[Event]:
