@@ -95,7 +95,7 @@ class _Runner:
         """One cell, or what is the matter with it. `options`: of the verification or of its ladder."""
         facts = options.facts(cell, asked=asked)
         plan = CellPlan(cell.name, (), options.folder, cell.backend, cell.pipeline, facts=facts)
-        name = facts.short_name if not options.is_evidence else f"{facts.short_name} in {cell.dtype}"
+        name = f"{facts.model} {facts.short_name}{f' in {cell.dtype}' if options.is_evidence else ''}"
         present = presence(cell.backend, cell.pipeline)
         if not present:
             why = present.reason

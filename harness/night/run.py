@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.console import Console
+
 from harness.compare import Judging
 from harness.data.dataset import resolve_data
 from harness.errors import HarnessError
@@ -46,7 +48,8 @@ def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> No
     _explain(folder, config, night, budget, say)
     parts = list(config.checks(night.night, str(folder.path / "build")))
     for number, (part, command) in enumerate(parts, 1):
-        check = _run_check(folder.check(part.name), part, command, budget)
+        with Console(stderr=True).status(f"check {number} of {len(parts)}, {part.name}"):
+            check = _run_check(folder.check(part.name), part, command, budget)
         took = "" if check.seconds is None else f" ({check.seconds:.0f} s)"
         say(f"check {number} of {len(parts)}, {check.name}: {check.status}{took}: {check.line}")
 
