@@ -63,7 +63,8 @@ def test_traces_are_offered_and_nothing_else_of_their_folder(tmp_path):
     assert complete(f"harness convert {tmp_path}/", ROOT) == [
         f"plain,{tmp_path}/{name}" for name in ("a.jsonl", "b.jsonl.gz")
     ]
-    assert complete("harness explain mnist_mlp --against a", tmp_path) == ["plain,a.jsonl"]
+    for verb in ("explain mnist_mlp --against", "accept", "export", "attest make"):
+        assert complete(f"harness {verb} a", tmp_path) == ["plain,a.jsonl"]
 
 
 def test_where_there_is_no_trace_the_shell_looks_itself(tmp_path):

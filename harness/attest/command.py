@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from harness.completion import complete_traces
+
 _UNREADABLE = 2
 
 
@@ -14,7 +16,9 @@ def attest_command() -> None:
 
 
 @attest_command.command("make")
-@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…")
+@click.argument(
+    "cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…", shell_complete=complete_traces
+)
 @click.option(
     "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="For them."
 )

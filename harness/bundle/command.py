@@ -4,11 +4,15 @@ from pathlib import Path
 
 import click
 
+from harness.completion import complete_traces
+
 IMPORTED = Path("traces/imported")
 
 
 @click.command("export")
-@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…")
+@click.argument(
+    "cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…", shell_complete=complete_traces
+)
 @click.option(
     "-o", "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The bundle."
 )

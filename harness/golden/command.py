@@ -5,9 +5,13 @@ from pathlib import Path
 
 import click
 
+from harness.completion import complete_traces
+
 
 @click.command("accept")
-@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELL…")
+@click.argument(
+    "cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELL…", shell_complete=complete_traces
+)
 @click.option("--reason", required=True, help="Why these traces are right from now on; it is kept with them.")
 @click.option("--force", is_flag=True, help="Also accept a change that rounding does not explain.")
 @click.option(
