@@ -21,8 +21,8 @@ WHOLE = Manifest(
     provenance={"versions": {"jax": "0.10.2"}, "compiler_flags": ["--x"]},
 )
 KEYS = [
-    "manifest_version status reason steps_written trace_sha256 test_accuracy test_correct test_total wall_s exit_code",
-    "signal stderr_tail known_trouble provenance",
+    "manifest_version status reason cell steps_written trace_sha256 test_accuracy test_correct test_total wall_s",
+    "exit_code signal stderr_tail known_trouble provenance",
 ]
 
 
