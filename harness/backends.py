@@ -97,7 +97,8 @@ def _meant_for(variable: str, prefix: str, prefixes: list[str]) -> str | None:
         return None
     if not value.startswith(tuple(prefixes)):
         raise BackendError(
-            f"{variable} is {value!r}, expected a name that starts with {' or '.join(dict.fromkeys(prefixes))}."
+            f"{variable} is {value!r}, expected a name that starts with {' or '.join(dict.fromkeys(prefixes))}. "
+            "Correct it, or unset it."
         )
     return value if value.startswith(prefix) else None
 

@@ -101,7 +101,7 @@ def read_manifest(path: str | Path) -> Manifest:
     except UnicodeDecodeError:
         what = "not UTF-8; expected a manifest as JSON"
     except (msgspec.MsgspecError, RecursionError) as error:
-        what = f"not a manifest: {one_line(error)}"
+        what = f"not a manifest: {one_line(error)}. Remove it to do without"
     raise TraceError(f"{one_line(path)}:1: {what}.")
 
 

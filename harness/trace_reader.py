@@ -92,7 +92,9 @@ class _Reader:
         if self.rest and self.header is None:
             self._decode_header(self.rest)  # says so when it is not even the beginning of a trace
         if self.rest and not (self.allow_truncated and self.header is not None):
-            raise TraceError(f"{self.place()}: the last line has no end; the file is truncated.")
+            raise TraceError(
+                f"{self.place()}: the last line has no end; the file is truncated. Run it again, or remove that line."
+            )
         if self.header is None:
             raise TraceError(f"{self.place()}: the file is empty; expected a header line.")
         return Trace(

@@ -336,7 +336,9 @@ def test_a_full_disk_for_keeping_the_trace(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_folder_that_cannot_be_one(tmp_path: Path) -> None:
     (tmp_path / "traces").write_text("")
-    with pytest.raises(TraceError, match=r"File exists; traces cannot be written there\.$"):
+    with pytest.raises(
+        TraceError, match=r"File exists; traces cannot be written there\. Give another folder with --out\.$"
+    ):
         run_cell(plan_of(tmp_path, WHOLE))
 
 

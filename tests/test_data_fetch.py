@@ -119,7 +119,7 @@ def test_all_sources_are_named_with_their_reasons(tmp_path: Path) -> None:
         get(tmp_path, Fake({}, "npm", "npm is not installed"), Fake({"d": CONTENT["d"]}, "mirror", "timed out"))
     assert str(caught.value) == (
         "tiny: no source delivered a, b, c: npm (npm is not installed); mirror (timed out). "
-        "Use --data DIR with files of your own, or --data synthetic."
+        "Use --data DIR with files of your own, or --data synthetic, or try `harness data fetch tiny` again."
     )
     assert held(tmp_path) == {"d": CONTENT["d"]}
 

@@ -36,8 +36,11 @@ def test_every_byte_comes_back(count: int, rows: int, columns: int, data: st.Dat
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "dir/f: 0 bytes are too few for the 16 of an IDX header. Fetch it again."),
-        (IMAGES[:15], "dir/f: 15 bytes are too few for the 16 of an IDX header. Fetch it again."),
+        (b"", "dir/f: 0 bytes are too few for the 16 of an IDX header. Fetch it again: `harness data fetch mnist`."),
+        (
+            IMAGES[:15],
+            "dir/f: 15 bytes are too few for the 16 of an IDX header. Fetch it again: `harness data fetch mnist`.",
+        ),
         (IMAGES[:-1], "announces 2 images of 2x3 (28 bytes): 1 bytes missing"),
         (IMAGES + b"xx", "announces 2 images of 2x3 (28 bytes): 2 trailing bytes"),
         (b"\x1f\x8b" + IMAGES, "still compressed. Unpack it with `gunzip`"),

@@ -203,10 +203,16 @@ def test_an_unfinished_last_line_is_left_out_on_request_only(tmp_path):
     content = text(lines(3))[:-10]
     trace = read(tmp_path, content, allow_truncated=True)
     assert (trace.steps, trace.truncated) == (2, True)
-    assert complaint(tmp_path, content) == "4: the last line has no end; the file is truncated."
+    assert (
+        complaint(tmp_path, content)
+        == "4: the last line has no end; the file is truncated. Run it again, or remove that line."
+    )
     whole = read(tmp_path, text(lines(3)), allow_truncated=True)
     assert (whole.steps, whole.truncated) == (3, False)
-    assert complaint(tmp_path, text(lines(3))[:-1]) == "4: the last line has no end; the file is truncated."
+    assert (
+        complaint(tmp_path, text(lines(3))[:-1])
+        == "4: the last line has no end; the file is truncated. Run it again, or remove that line."
+    )
 
 
 # ---- reading what is wrong

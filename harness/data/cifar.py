@@ -21,7 +21,7 @@ def parse_batch(data: Content, where: str) -> tuple[Bytes, Bytes]:
     if len(data) == 0 or len(data) % RECORD:
         raise DataError(
             f"{where}: {len(data)} bytes, expected whole records of {RECORD} (a label and 3x32x32 pixels). "
-            "Fetch it again."
+            "Fetch it again: `harness data fetch cifar10`."
         )
     records = np.frombuffer(data, np.uint8).reshape(-1, RECORD)
     return records[:, 1:].reshape(-1, *SHAPE), records[:, 0]

@@ -195,7 +195,7 @@ def _check_labels(labels: Bytes, path: Path, classes: int) -> None:
 def _read_all(folder: Path, names: Sequence[str]) -> tuple[dict[str, Content], tuple[tuple[str, str], ...]]:
     """The files of a folder by name, and the digest of each."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder. Give one with {', '.join(names)}.")
+        raise DataError(f"{folder}: no such folder. Give one with {', '.join(names)}, or leave --data out.")
     contents = {name: _read(folder / name, names) for name in names}
     return contents, tuple((name, hashlib.sha256(content).hexdigest()) for name, content in contents.items())
 
@@ -214,7 +214,9 @@ def _read(path: Path, names: Sequence[str]) -> Content:
         advice = f"Unpack {packed.name} with `gunzip`." if packed.exists() else f"It needs {', '.join(names)}."
         raise DataError(f"{path.parent}: {path.name} is missing. {advice}") from None
     except OSError as error:
-        raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from None
+        raise DataError(
+            f"{path}: the file cannot be read: {error.strerror or error}. Give another folder with --data."
+        ) from None
 
 
 def _by(shape: Shape) -> str:

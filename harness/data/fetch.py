@@ -67,7 +67,7 @@ def fetch_files(facts: DataSetFacts, folder: Path, sources: Sequence[Source], pr
                 return folder
     raise DataError(
         f"{facts.name}: no source delivered {', '.join(file.name for file in missing)}: {'; '.join(failures)}. "
-        "Use --data DIR with files of your own, or --data synthetic."
+        f"Use --data DIR with files of your own, or --data synthetic, or try `harness data fetch {facts.name}` again."
     )
 
 
@@ -90,7 +90,8 @@ def _intact(path: Path, file: RawFile) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from None
+        what = error.strerror or error
+        raise DataError(f"{path}: the file cannot be read: {what}. Remove it, and it is fetched again.") from None
 
 
 def make_folder(folder: Path) -> None:

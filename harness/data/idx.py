@@ -68,13 +68,16 @@ def labels_header(count: int) -> bytes:
     return struct.pack(">2I", LABELS_MAGIC, count)
 
 
+_FETCH = "Fetch it again: `harness data fetch mnist`."
+
+
 def _header(data: Content, where: str, magic: int, what: str) -> tuple[int, ...]:
     """The counts after the magic number, whose last byte is how many there are."""
     if bytes(data[:2]) == _GZIP_MAGIC:
         raise DataError(f"{where}: the file is still compressed. Unpack it with `gunzip`.")
     words = 1 + (magic & 0xFF)
     if len(data) < 4 * words:
-        raise DataError(f"{where}: {len(data)} bytes are too few for the {4 * words} of an IDX header. Fetch it again.")
+        raise DataError(f"{where}: {len(data)} bytes are too few for the {4 * words} of an IDX header. {_FETCH}")
     found, *counts = struct.unpack_from(f">{words}I", data)
     if found != magic:
         hint = " It is the other kind of file." if found in (IMAGES_MAGIC, COLOUR_MAGIC, LABELS_MAGIC) else ""
@@ -90,6 +93,5 @@ def _check_length(data: Content, where: str, offset: int, counts: tuple[int, ...
         excess = len(data) - expected
         trouble = f"{excess} trailing bytes" if excess > 0 else f"{-excess} bytes missing"
         raise DataError(
-            f"{where}: {len(data)} bytes, but its header announces {content} ({expected} bytes): {trouble}. "
-            "Fetch it again."
+            f"{where}: {len(data)} bytes, but its header announces {content} ({expected} bytes): {trouble}. {_FETCH}"
         )

@@ -60,7 +60,7 @@ def envelope_command(
         _fit(fit, jobs or len(os.sched_getaffinity(0)), out)
         return
     if model is None:
-        raise click.UsageError("name a MODEL.")
+        raise click.UsageError("name a MODEL; `harness models` lists them.")
     from harness.data.dataset import resolve_data
     from harness.envelope.build import build_envelope
     from harness.envelope.envelope import write_envelope

@@ -52,7 +52,9 @@ def make_plan(budget: int = BUDGET) -> Plan:
     steps = min(STEPS, budget // (short + long))
     if steps < _FEWEST_STEPS:
         least = _FEWEST_STEPS * (short + long)
-        raise EnvelopeError(f"{budget} training steps are too few for an envelope, expected at least {least}.")
+        raise EnvelopeError(
+            f"{budget} training steps are too few for an envelope, expected at least {least}. Raise --steps-budget."
+        )
     longest = (budget - short * steps) // long
     perturbed = [Member("plain", 1, number, steps) for number in range(1, PERTURBED + 1)]
     noisy = [Member("noisy", 1, number, steps) for number in range(1, NOISY + 1)]

@@ -134,7 +134,9 @@ def _forget(plan: CellPlan) -> None:
         for path in (plan.trace, plan.partial, plan.manifest):
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise TraceError(f"{error.filename}: {error.strerror}; traces cannot be written there.") from None
+        raise TraceError(
+            f"{error.filename}: {error.strerror}; traces cannot be written there. Give another folder with --out."
+        ) from None
 
 
 def _watch(
