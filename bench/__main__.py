@@ -6,7 +6,7 @@ import sys
 
 from harness.backends import BACKENDS
 
-PROGRAMS = ("bench.steps", "bench.diff_speed")
+PROGRAMS = ("bench.steps", "bench.diff_speed", "bench.page")
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from harness.summary import Summary
 from harness.summary.page.matrix import make_matrix
 from harness.summary.page.packed import pack, script_source
 from harness.summary.page.panels import Panel, group, make_panels, urgent_first
-from harness.summary.page.series import as_json, draw
+from harness.summary.page.series import draw, encode
 from harness.summary.page.trend import make_trends
 from harness.summary.page.words import OF_CHECK, OF_EXIT_CODE, seconds
 
@@ -35,6 +35,7 @@ def render_page(summary: Summary) -> str:
     charts, curves = draw(summary.rows)
     panels = make_panels(summary.rows, charts)
     sorted_panels = urgent_first(panels)
+    about_curves, numbers = encode(charts, curves)
     script, library = _asset("page.js") + _asset("charts.js"), _library()
     return _TEMPLATES.get_template("page.html").render(
         summary=summary,
@@ -53,8 +54,8 @@ def render_page(summary: Summary) -> str:
         sources=" ".join(map(script_source, (script, library))),
         packed={
             "panels": Markup(pack(_render_panels(panels))),
-            "charts": Markup(pack(as_json(charts, curves))),
-            "curves": Markup(pack(curves.to_bytes())),
+            "charts": Markup(pack(about_curves)),
+            "curves": Markup(pack(numbers)),
             "library": Markup(_packed_library()),
         },
     )

@@ -13,7 +13,7 @@ from harness.tolerance import allowance
 from harness.trace import EARLY_STEPS, Floats, Ints
 from harness.verdict.envelope import allowed_by
 
-POINTS_OF_A_PAGE = 240_000  # at about seven bytes each
+POINTS_OF_A_PAGE = 240_000  # of about five bytes each
 POINTS_OF_A_CURVE = 4_000  # more than a screen has
 _LEAST = 4 * EARLY_STEPS
 _LARGEST = float(np.finfo(np.float32).max)
@@ -22,55 +22,45 @@ Chart = dict[str, int | None]
 
 
 class Curves:
-    """Curves in the order they were added, each once however many charts show it.
+    """Curves in the order they were added, each once however many charts show it."""
 
-    `points`: about so many of each are kept.
-    """
-
-    def __init__(self, points: int) -> None:
-        self.points = points
-        self._index: dict[bytes, int] = {}
-        self._steps: list[Ints] = []
-        self._values: list[Floats] = []
+    def __init__(self) -> None:
+        self._columns: dict[bytes, tuple[int, Floats]] = {}
 
     def add(self, values: Floats) -> int:
         """The number of a curve that begins at step 1. Shapes: values (n,)."""
-        key = values.tobytes()
-        if key not in self._index:
-            self._index[key] = len(self._steps)
-            kept = decimate(values, self.points)
-            self._steps.append(kept + 1)
-            self._values.append(values[kept])
-        return self._index[key]
+        number, _ = self._columns.setdefault(values.tobytes(), (len(self._columns), values))
+        return number
 
-    @property
-    def lengths(self) -> list[int]:
-        """How many points of each curve are kept."""
-        return [len(steps) for steps in self._steps]
-
-    def to_bytes(self) -> bytes:
-        """Little-endian: of every curve the gaps between its steps as uint32, then of every curve its float32 values.
-
-        What float32 cannot hold becomes its largest; NaN and infinities stay.
-        """
-        gaps = [np.diff(steps, prepend=0).astype("<u4").tobytes() for steps in self._steps]
-        return b"".join([*gaps, *(_single(values).tobytes() for values in self._values)])
+    def decimated(self) -> list[tuple[Ints, Floats]]:
+        """Of each curve the steps that are drawn and their values; fewer the more long curves there are."""
+        columns = [values for _, values in self._columns.values()]
+        long = sum(len(values) > _LEAST for values in columns)
+        points = min(POINTS_OF_A_CURVE, max(_LEAST, POINTS_OF_A_PAGE // max(1, long)))
+        kept = [decimate(values, points) for values in columns]
+        return [(indices + 1, values[indices]) for indices, values in zip(kept, columns, strict=True)]
 
 
 def draw(rows: Sequence[PairRow]) -> tuple[list[Chart | None], Curves]:
     """What the chart of each pair shows, None where nothing was compared, and its curves.
 
-    `a`, `b`, `delta`, `tolerance`, `envelope` are numbers of curves, `horizon` and `judged` steps.
+    `a`, `b`, `delta`, `tolerance`, `envelope` are numbers of curves, `steps`, `horizon` and `judged` steps.
     """
-    compared = [row for row in rows if row.comparison is not None and row.comparison.numbers is not None]
-    share = POINTS_OF_A_PAGE // max(1, 3 * len(compared))
-    curves = Curves(min(POINTS_OF_A_CURVE, max(_LEAST, share)))
+    curves = Curves()
     return [_chart(row, curves) for row in rows], curves
 
 
-def as_json(charts: Sequence[Chart | None], curves: Curves) -> bytes:
-    """What stands beside the numbers."""
-    return json.dumps({"charts": charts, "lengths": curves.lengths}, separators=(",", ":"), allow_nan=False).encode()
+def encode(charts: Sequence[Chart | None], curves: Curves) -> tuple[bytes, bytes]:
+    """Charts and the lengths of the curves as JSON, and the curves as numbers.
+
+    Those are little-endian: of every curve the gaps between its steps as uint32, then of every curve its float32
+    values. What float32 cannot hold becomes its largest; NaN and infinities stay.
+    """
+    drawn = curves.decimated()
+    about = {"charts": charts, "lengths": [len(steps) for steps, _ in drawn]}
+    gaps = [np.diff(steps, prepend=0).astype("<u4").tobytes() for steps, _ in drawn]
+    numbers = b"".join([*gaps, *(_single(values).tobytes() for _, values in drawn)])
+    return json.dumps(about, separators=(",", ":"), allow_nan=False).encode(), numbers
 
 
 def _chart(row: PairRow, curves: Curves) -> Chart | None:

@@ -214,4 +214,4 @@ function colours() {
 
 followHash();
 for (const panel of all(".panel[open]")) fill(panel);
-root.dataset.ready = "true";
+root.dataset.ready = Math.round(performance.now()); // milliseconds from the address to a page that answers
