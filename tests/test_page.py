@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.summary import Summary, model_of
+from harness.summary import page as page_package
 from harness.summary.page import render_page
 from tests.pages import COMMAND, EVIL, a_hostile_night, a_night
 
@@ -133,3 +134,28 @@ def test_nothing_at_all_is_a_page_too() -> None:
     assert "no pair could be compared" in page
     assert "nothing to compare" in page
     assert json.loads(unpacked(page, "panels")) == {}
+
+
+def test_words_are_readable_in_both_colour_schemes() -> None:
+    style = (Path(page_package.__file__).parent / "templates" / "page.css").read_text()
+    pairs = {name: both for name, *both in re.findall(r"--([a-z-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
+    grounds = {"ink": "paper card sunken", "soft": "paper card sunken", "accent": "paper card sunken accent-soft"}
+    grounds |= {"good": "card good-soft", "bad": "card bad-soft", "grey": "card grey-soft"}
+    for word, behind in grounds.items():
+        for ground in behind.split():
+            for scheme in (0, 1):
+                assert _contrast(pairs[word][scheme], pairs[ground][scheme]) >= 4.5, (word, ground, scheme)
+    for drawn in ("accent", "b", "tolerance", "good", "grey"):
+        assert all(_contrast(pairs[drawn][scheme], pairs["card"][scheme]) >= 3 for scheme in (0, 1)), drawn
+
+
+def _contrast(a: str, b: str) -> float:
+    """Source: WCAG 2.2, contrast ratio."""
+    dark, light = sorted(_luminance(colour) for colour in (a, b))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -69,7 +69,9 @@ def open_page(browser: Browser, reports: Reports) -> Iterator[Open]:
         said.append(f"{message.type}: {message.text}")
 
     def open_report(name: str, address: str = "", viewport: dict[str, int] = SCREEN, **options: str) -> Page:
-        context = browser.new_context(viewport=viewport, permissions=["clipboard-read", "clipboard-write"], **options)
+        context = browser.new_context(
+            viewport=viewport, permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce", **options
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)

@@ -39,6 +39,11 @@ class Panel:
         return self.row.name
 
     @property
+    def urgency(self) -> int:
+        """0 for what somebody has to look at first."""
+        return URGENT_FIRST.index(self.mark)
+
+    @property
     def deltas(self) -> list[Delta]:
         """At step 1, step 2, their median and maximum."""
         numbers = self.row.comparison.numbers if self.row.comparison is not None else None
@@ -104,7 +109,7 @@ class Group:
 
 def urgent_first(panels: Sequence[Panel]) -> list[Panel]:
     """Those first that somebody has to look at."""
-    return sorted(panels, key=lambda panel: URGENT_FIRST.index(panel.mark))
+    return sorted(panels, key=lambda panel: panel.urgency)
 
 
 def group(panels: Sequence[Panel]) -> list[Group]:

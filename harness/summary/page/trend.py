@@ -40,26 +40,26 @@ class Trend:
         """By the key of a status, the path of its bars: low for agree, middling for inconclusive, tall for differs."""
         paths: dict[str, str] = {}
         for night in self.nights:
-            x, key = self.dates.index(night.date) * DOT + DOT // 2, night.mark.key
-            paths[key] = paths.get(key, "") + f"M{x} {_HIGH}v-{_TALL.get(key, 3)}"
+            key = night.mark.key
+            paths[key] = paths.get(key, "") + f"M{self._at(night.date)} {_HIGH}v-{_TALL.get(key, 3)}"
         return list(paths.items())
 
     @property
     def lines(self) -> list[tuple[str, str]]:
         """`step_1` and `median`, each as the points of a line on one logarithmic axis."""
-        found = [v for night in self.nights for v in (night.step_1, night.median) if v is not None and _drawable(v)]
-        low, high = (math.log10(limit(found)) for limit in (min, max)) if found else (0.0, 0.0)
+        found = {name: _on_log([(n.date, getattr(n, name)) for n in self.nights]) for name in ("step_1", "median")}
+        heights = [height for points in found.values() for _, height in points]
+        low, high = (min(heights), max(heights)) if heights else (0.0, 0.0)
         drawn = []
-        for name in ("step_1", "median"):
-            points = []
-            for night in self.nights:
-                value = getattr(night, name)
-                x = self.dates.index(night.date) * DOT + DOT // 2
-                if value is not None and _drawable(value):
-                    part = (math.log10(value) - low) / (high - low) if high > low else 0.5
-                    points.append(f"{x},{_HIGH - 2 - part * (_HIGH - 4):.1f}")
-            drawn.append((name, " ".join(points)))
+        for name, points in found.items():
+            parts = [(date, (height - low) / (high - low) if high > low else 0.5) for date, height in points]
+            drawn.append(
+                (name, " ".join(f"{self._at(date)},{_HIGH - 2 - part * (_HIGH - 4):.1f}" for date, part in parts))
+            )
         return drawn
+
+    def _at(self, date: str) -> int:
+        return self.dates.index(date) * DOT + DOT // 2
 
     @property
     def width(self) -> int:
@@ -104,5 +104,6 @@ def _tonight(panel: Panel, date: str) -> Night:
     return Night(date, panel.mark, step_1.value, median.value)
 
 
-def _drawable(value: float | None) -> bool:
-    return value is not None and math.isfinite(value) and value > 0
+def _on_log(values: Sequence[tuple[str, float | None]]) -> list[tuple[str, float]]:
+    """The logarithms of those that have one."""
+    return [(date, math.log10(x)) for date, x in values if x is not None and math.isfinite(x) and x > 0]

@@ -59,6 +59,7 @@ class Chart {
     this.delta = onLog(curve(about.delta));
     this.tolerance = about.tolerance === undefined ? null : curve(about.tolerance);
     this.envelope = about.envelope === undefined ? null : curve(about.envelope);
+    this.broken = [...new Set([...breaks(this.a), ...breaks(this.b)])];
     this.log = about.steps > EARLY;
     this.show(1, about.steps);
     this.listen();
@@ -82,6 +83,7 @@ class Chart {
 
   traces() {
     const colour = colours();
+    const [, top] = spread([this.a, this.b], this.from, this.to);
     const line = (curve, name, axis, style) => ({
       type: "scatter", mode: curve.x.length > 1 ? "lines" : "markers", name, x: curve.x, y: curve.y, yaxis: axis, line: { width: 1.6, ...style },
       marker: { color: style.color }, hovertemplate: "%{y:.6~g}",
@@ -92,7 +94,11 @@ class Chart {
       line(this.b, "B", "y", { color: colour.b, dash: "5px 3px" }),
       { ...line(delta, "|A − B|", "y2", { color: colour.delta, width: 1.2 }), customdata: delta.said, hovertemplate: "%{customdata}" },
       ...(tolerance ? [line(tolerance, "tolerance", "y2", { color: colour.tolerance, dash: "dot" })] : []),
-      ...(envelope ? [{ ...line(envelope, "envelope", "y2", { color: colour.envelope, width: 2 }), fill: "tozeroy", fillcolor: colour.envelope + "22" }] : []),
+      ...(envelope ? [{ ...line(envelope, "envelope", "y2", { color: colour.envelope, width: 2 }), fill: "tozeroy", fillcolor: colour.within }] : []),
+      ...(this.broken.length ? [{
+        type: "scatter", mode: "markers", name: "not finite", x: this.broken, y: this.broken.map(() => top), cliponaxis: false,
+        marker: { symbol: "x", size: 10, color: colour.bad }, hovertemplate: "not finite from here",
+      }] : []),
     ];
   }
 
@@ -100,20 +106,20 @@ class Chart {
     const colour = colours();
     const { from, to, log, about } = this;
     const pad = log ? 0 : Math.max(0.5, (to - from) * 0.01);
-    const axis = { gridcolor: colour.grid, zeroline: false, linecolor: colour.line, tickcolor: colour.line, automargin: true, fixedrange: true };
+    const axis = { gridcolor: colour.line, zeroline: false, linecolor: colour.line, tickcolor: colour.line, automargin: true, fixedrange: true };
     const vertical = { xref: "x", yref: "paper", y0: 0, y1: 1, line: { color: colour.horizon, dash: "dash", width: 1.5 } };
     const horizon = about.horizon ?? null;
     const shapes = horizon !== null && horizon < about.steps ? [{ type: "line", ...vertical, x0: horizon + 0.5, x1: horizon + 0.5 }] : [];
     const narrow = this.plot.clientWidth < 520;
     return {
-      margin: { l: 56, r: 12, t: 10, b: 42 }, showlegend: false, hovermode: "x unified", dragmode: "zoom",
+      margin: { l: 56, r: 12, t: 10, b: 42 }, showlegend: false, hovermode: "x unified", hoversubplots: "axis", dragmode: "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour.ink },
       hoverlabel: { bgcolor: colour.card, bordercolor: colour.line, font: { color: colour.ink } },
       xaxis: {
         ...axis, fixedrange: false, anchor: "y2", title: { text: "step" }, type: log ? "log" : "linear", nticks: narrow ? 5 : 10,
         range: log ? [Math.log10(from) - 0.01, Math.log10(Math.max(to, from + 1)) + 0.01] : [from - pad, to + pad],
-        ...(log ? { dtick: 1 } : {}), hoverformat: ",d",
+        ...(log && to > 30 * from ? { dtick: 1 } : {}), hoverformat: ",d", unifiedhovertitle: { text: "step %{x}" },
       },
       yaxis: { ...axis, domain: [0.56, 1], title: { text: "loss", standoff: 6 }, range: spread([this.a, this.b], from, to) },
       yaxis2: {
@@ -189,6 +195,11 @@ function onLog({ x, y }) {
   };
 }
 
+// The steps at which a curve stops being finite.
+function breaks({ x, y }) {
+  return x.filter((_, i) => !Number.isFinite(y[i]) && (i === 0 || Number.isFinite(y[i - 1])));
+}
+
 // The range that shows everything between two steps, with some room.
 function spread(of, from, to, scale = (value) => value) {
   let low = Infinity, high = -Infinity;
@@ -204,10 +215,17 @@ function spread(of, from, to, scale = (value) => value) {
   return [low - room, high + room];
 }
 
+// The colours of the page as they are now: a variable by itself does not tell which of its two is meant.
 function colours() {
-  const style = getComputedStyle(root);
-  const named = (name) => style.getPropertyValue("--" + name).trim();
-  return Object.fromEntries(["a", "b", "delta", "tolerance", "envelope", "horizon", "grid", "line", "ink", "soft", "card"].map((name) => [name, named(name)]));
+  const probe = document.body.appendChild(document.createElement("i"));
+  const named = (name) => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };
+  const names = {
+    a: "accent", b: "b", delta: "ink", tolerance: "tolerance", envelope: "good", soft: "soft", bad: "bad",
+    within: "envelope-soft", horizon: "grey", line: "line", ink: "ink", card: "card",
+  };
+  const found = Object.fromEntries(Object.entries(names).map(([name, variable]) => [name, named(variable)]));
+  probe.remove();
+  return found;
 }
 
 // ---- Begin -------------------------------------------------------------------------------------------------------
