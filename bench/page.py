@@ -88,7 +88,7 @@ def summarize(folder: Path) -> Summary:
                     trace_b=None,
                 )
             )
-    return Summary("Training traces", "2026-04-01", cells, rows, history=tuple(history))
+    return Summary("Training traces", "2026-04-01", "cross-comp", cells, rows, history=tuple(history))
 
 
 def open_page(path: Path, chromium: str, rounds: int) -> Iterator[dict[str, float]]:

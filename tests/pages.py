@@ -13,7 +13,7 @@ from harness.night.check import Check
 from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.shelf import read_shelf
-from harness.summary import Summary, model_of
+from harness.summary import Event, Summary, model_of
 from harness.summary.history import HistoryRow
 from tests.shelves import shelve
 
@@ -21,6 +21,7 @@ EVIL = (
     "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>\"&amp;{{ 7 * 7 }}%{y}\u2028../../x"
 )
 COMMAND = "harness run mnist_mlp --pipeline phase3 --data 'a folder' && echo \"done\""
+EVENT = Event("environment", "note", "12 cells were run by jax 0.10.2, their references by jax 0.10.1.")
 _NIGHTS = [f"2026-03-{day:02d}" for day in range(3, 32)]
 
 
@@ -75,7 +76,9 @@ def a_night(root: Path, *, wrong: bool = False, steps: int = 700) -> Summary:
         ),
     )
     problems = ("host b/bad.manifest.json:1: not a manifest: JSON is malformed.",) if wrong else ()
-    return Summary("Training traces", "2026-04-01", cells, rows, checks, _history(rows), problems)
+    return Summary(
+        "Training traces", "2026-04-01", "cross-comp", cells, rows, checks, (EVENT,), _history(rows), problems
+    )
 
 
 def a_hostile_night(root: Path) -> Summary:
@@ -99,7 +102,8 @@ def a_hostile_night(root: Path) -> Summary:
     )
     checks = tuple(Check(name=EVIL, command=EVIL, status="FAIL", line=EVIL, output=EVIL * 3) for _ in range(2))
     history = tuple(replace(row, model=EVIL, pair=EVIL) for row in night.history)
-    return Summary(EVIL, EVIL, cells, rows, checks, history, (EVIL, evil), (EVIL,))
+    events = (Event(EVIL, "note", EVIL), Event(evil, "fail", EVIL))
+    return Summary(EVIL, EVIL, EVIL, cells, rows, checks, events, history, (EVIL, evil), (EVIL,))
 
 
 def _of_the_envelope() -> dict[str, object]:

@@ -13,7 +13,7 @@ import pytest
 from harness.summary import Summary, model_of
 from harness.summary import page as page_package
 from harness.summary.page import render_page
-from tests.pages import COMMAND, EVIL, a_hostile_night, a_night
+from tests.pages import COMMAND, EVENT, EVIL, a_hostile_night, a_night
 
 
 class Elements(HTMLParser):
@@ -97,6 +97,13 @@ def test_a_panel_tells_gates_numbers_environments_and_commands(wrong: Summary, p
     assert "versions.jax" in text
 
 
+def test_events_and_problems_are_told_before_the_matrix(wrong: Summary, page: str) -> None:
+    text = Elements(page.partition('id="matrix"')[0]).text
+    assert EVENT.line in text
+    assert all(problem in text for problem in wrong.problems)
+    assert "cross-comp" in text
+
+
 def test_it_may_load_nothing_and_run_only_itself(page: str) -> None:
     (policy,) = (found["content"] or "" for found in Elements(page).of("meta", http_equiv="Content-Security-Policy"))
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
@@ -130,7 +137,7 @@ def test_the_same_report_is_the_same_page(wrong: Summary, page: str) -> None:
 
 
 def test_nothing_at_all_is_a_page_too() -> None:
-    page = render_page(Summary("Training traces", "2026-04-01", (), ()))
+    page = render_page(Summary("Training traces", "2026-04-01", "cross-comp", (), ()))
     assert "no pair could be compared" in page
     assert "nothing to compare" in page
     assert json.loads(unpacked(page, "panels")) == {}

@@ -43,7 +43,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     made.add("well", a_night(folder / "well"))
     made.add("wrong", a_night(folder / "wrong", wrong=True, steps=7020))
     made.add("hostile", a_hostile_night(folder / "hostile"))
-    made.add("nothing", Summary("Training traces", "2026-04-01", (), ()))
+    made.add("nothing", Summary("Training traces", "2026-04-01", "cross-comp", (), ()))
     return made
 
 
