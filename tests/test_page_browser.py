@@ -248,6 +248,18 @@ def test_a_field_of_the_matrix_leads_to_its_pair(open_page: Open) -> None:
     assert page.evaluate("document.activeElement.parentElement.id") == FIRST[1:]
 
 
+def test_the_verdict_leads_to_what_differs(open_page: Open) -> None:
+    page = open_page("wrong")
+    page.locator(".look a").first.click()
+    page.wait_for_function("() => location.hash.includes('pair-mnist-cnn')")
+    top = page.locator(".panel.differ").first.bounding_box()
+    assert top is not None
+    assert 0 <= top["y"] < SCREEN["height"] / 2
+    page.locator(".look a", has_text="all that differ").click()
+    page.wait_for_function("() => document.querySelector('[data-choice=differ]').ariaPressed === 'true'")
+    assert shown(page, ".panel") == page.locator(".panel.differ").count()
+
+
 def test_copying_a_command(open_page: Open) -> None:
     page = open_page("well", FIRST)
     page.locator(f"{FIRST} .copy").first.click()

@@ -14,7 +14,7 @@ from harness.summary.page.packed import pack, script_source
 from harness.summary.page.panels import Panel, group, make_panels, urgent_first
 from harness.summary.page.series import draw, encode
 from harness.summary.page.trend import make_trends
-from harness.summary.page.words import OF_CHECK, OF_EXIT_CODE, seconds
+from harness.summary.page.words import DIFFERS, INCONCLUSIVE, OF_CHECK, OF_EXIT_CODE, seconds
 
 OPENED = 6  # panels that a reader finds open
 
@@ -44,6 +44,7 @@ def render_page(summary: Summary) -> str:
         took=seconds(_took(summary)),
         matrix=make_matrix(summary, panels),
         panels=sorted_panels,
+        urgent=[panel for panel in sorted_panels if panel.mark in (DIFFERS, INCONCLUSIVE)],
         groups=group(panels),
         opened=_opened(sorted_panels),
         trends=make_trends(summary, panels),
@@ -68,7 +69,7 @@ def _render_panels(panels: list[Panel]) -> bytes:
 
 
 def _opened(panels: list[Panel]) -> set[str]:
-    return {panel.id for panel in panels if panel.mark.key == "differ"} & {panel.id for panel in panels[:OPENED]}
+    return {panel.id for panel in panels[:OPENED] if panel.mark == DIFFERS}
 
 
 def _took(summary: Summary) -> float:

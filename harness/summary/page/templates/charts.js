@@ -112,14 +112,14 @@ class Chart {
     const shapes = horizon !== null && horizon < about.steps ? [{ type: "line", ...vertical, x0: horizon + 0.5, x1: horizon + 0.5 }] : [];
     const narrow = this.plot.clientWidth < 520;
     return {
-      margin: { l: 56, r: 12, t: 10, b: 42 }, showlegend: false, hovermode: "x unified", hoversubplots: "axis", dragmode: "zoom",
+      margin: { l: 56, r: 12, t: 10, b: 42 }, showlegend: false, hovermode: "x unified", hoversubplots: "axis", dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", // a finger scrolls the page
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour.ink },
       hoverlabel: { bgcolor: colour.card, bordercolor: colour.line, font: { color: colour.ink } },
       xaxis: {
         ...axis, fixedrange: false, anchor: "y2", title: { text: "step" }, type: log ? "log" : "linear", nticks: narrow ? 5 : 10,
         range: log ? [Math.log10(from) - 0.01, Math.log10(Math.max(to, from + 1)) + 0.01] : [from - pad, to + pad],
-        ...(log && to > 30 * from ? { dtick: 1 } : {}), hoverformat: ",d", unifiedhovertitle: { text: "step %{x}" },
+        ...(log ? ticks(from, to) : {}), hoverformat: ",d", unifiedhovertitle: { text: "step %{x}" },
       },
       yaxis: { ...axis, domain: [0.56, 1], title: { text: "loss", standoff: 6 }, range: spread([this.a, this.b], from, to) },
       yaxis2: {
@@ -191,8 +191,22 @@ function onLog({ x, y }) {
   const floor = zeros ? 10 ** (Math.floor(Math.log10(smallest === Infinity ? 1e-7 : smallest)) - 1) : null;
   return {
     x, y: y.map((value) => (value === 0 ? floor : value)), floor,
-    said: y.map((value) => (Number.isFinite(value) ? (value === 0 ? "0" : value.toExponential(2)) : "not finite")),
+    said: y.map((value) => (Number.isFinite(value) ? (value === 0 ? "0" : exponential(value)) : "not finite")),
   };
+}
+
+// 5.00e-07, as the tables have it.
+const exponential = (value) => value.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2");
+
+// Marks of a logarithmic axis of steps: powers of ten, and two, three and five times those where there is room.
+function ticks(from, to) {
+  const marks = [];
+  for (let power = 1; power <= to; power *= 10) {
+    for (const factor of to > 300 * from ? [1] : [1, 2, 3, 5]) marks.push(factor * power);
+  }
+  const inside = marks.filter((mark) => mark >= from && mark <= to);
+  const tickvals = inside.length > 1 ? inside : [from, to];
+  return { tickmode: "array", tickvals, ticktext: tickvals.map((mark) => mark.toLocaleString("en")) };
 }
 
 // The steps at which a curve stops being finite.

@@ -168,6 +168,7 @@ function followHash() {
     const wanted = new URLSearchParams(hash);
     Object.assign(states.pairs, { text: wanted.get("text") ?? "", status: wanted.get("status") ?? "" });
     filter("pairs");
+    document.getElementById("deltas").scrollIntoView();
   }
 }
 
