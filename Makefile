@@ -54,7 +54,7 @@ lint: $(STAMP) ## Reformat and lint
 golden: $(STAMP) ## Rewrite the golden files of emitted code (read the diff before committing it)
 	$(BIN)/python -m pytest tests/test_golden.py --update-golden
 
-bench: $(STAMP) ## Measure steps, tracing and the differ, as ratios
+bench: $(STAMP) ## Measure steps, tracing and the differ, as ratios, and the page of 200 cells
 	$(BIN)/python -m bench $(ARGS)
 
 clean: ## Remove .venv and what emission left in build

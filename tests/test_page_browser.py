@@ -376,7 +376,7 @@ def test_it_prints(open_page: Open) -> None:
     page.emulate_media(media="print")
     assert shown(page, ".bar, .filters, .copy") == 0
     assert shown(page, ".panel") == page.locator(".panel[open]").count() > 0
-    assert page.pdf(path=PICTURES / "printed.pdf", print_background=True)
+    picture(page, "printed", full=True)
 
 
 def test_a_report_of_nothing_says_so(open_page: Open) -> None:
