@@ -85,7 +85,9 @@ def render(results: Sequence["Compilation"], form: str) -> "Document | str":
     rows = [_row(result) for result in results]
     table = markdown_table(COLUMNS, rows) if form == "markdown" else Table(COLUMNS, rows, right=_NUMBERS)
     diagnostics = dict.fromkeys(result.diagnostic for result in results if result.diagnostic)
-    document = Document([table, *(["", *diagnostics] if diagnostics else [])])
+    compiled = sum(result.seconds is not None for result in results)
+    end = f"{compiled} of {len(results)} training steps compile."
+    document = Document([table, "", *diagnostics, *([""] if diagnostics else []), end])
     return str(document) if form == "markdown" else document
 
 

@@ -113,10 +113,11 @@ def _environment(part: CheckPart) -> dict[str, str]:
 
 
 def _last_paragraph(text: str) -> str:
-    """The lines behind the last empty one, as one."""
+    """The lines behind the last empty one, as one; without those of a progress, which end with a percentage."""
     lines: list[str] = []
     for line in reversed(text.strip().splitlines()):
         if not line.strip():
             break
-        lines.append(line.strip())
+        if not line.endswith("%]"):
+            lines.append(line.strip())
     return " ".join(reversed(lines))
