@@ -49,7 +49,14 @@ def test_a_rotation_shares_out_checks_as_well() -> None:
         ("budget_minutes = 0\n" + CHECK, "f: Expected `float` > 0"),
         ("backends = ['cpu', 'tpu']\n" + CHECK, "f: unknown backend 'tpu'; known are cpu, cuda, rocm"),
         (CHECK + CHECK, "f: two checks are called 'a'. Give each a name of its own."),
-        ("[[check]]\nname = '../a'\ncommand = ['python']", "f: Expected `str` matching regex"),
+        *(
+            (f'[[check]]\nname = "{name}"\ncommand = ["python"]', "f: Expected `str` matching regex")
+            for name in ("../a", "a\\n", "\N{CYRILLIC SMALL LETTER A}")
+        ),
+        *(
+            (CHECK.replace('"a"', f"'{a}'") + CHECK.replace('"a"', f"'{b}'"), f"f: the checks '{a}' and '{b}' would")
+            for a, b in (("a b", "a-b"), ("A", "a"))
+        ),
         (
             "[[check]]\nname = 'a'\ncommand = ['rm', '-rf']",
             "its command begins with 'rm', expected `harness` or `python`",

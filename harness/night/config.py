@@ -19,7 +19,7 @@ from harness.verification import Options
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Size = Positive | Literal["full"]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^\w[\w .-]*$")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]*\Z")]
 
 
 class _Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +53,11 @@ class CheckPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+
+    @property
+    def file(self) -> str:
+        """Name of the file that its result goes to."""
+        return check_file(self.name)
 
 
 class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -97,10 +102,15 @@ def parse_config(text: str, where: str) -> NightConfig:
     for name in () if config.backends == "present" else config.backends:
         if name not in BACKENDS:
             raise ConfigError(f"{where}: unknown backend {name!r}; known are {', '.join(BACKENDS)}.")
-    names = [part.name for part in config.check]
+    files: dict[str, str] = {}
     for part in config.check:
-        if names.count(part.name) > 1:
-            raise ConfigError(f"{where}: two checks are called {part.name!r}. Give each a name of its own.")
+        key = part.file.casefold()  # some file systems do not tell `A` from `a`
+        if (other := files.get(key)) is not None:
+            twice = f"two checks are called {part.name!r}"
+            shared = f"the checks {other!r} and {part.name!r} would share the file {part.file}"
+            what = twice if other == part.name else shared
+            raise ConfigError(f"{where}: {what}. Give each a name of its own.")
+        files[key] = part.name
         if part.command[0] not in ("harness", "python"):
             raise ConfigError(
                 f"{where}: check {part.name!r}: its command begins with {part.command[0]!r}, "
@@ -115,6 +125,11 @@ def parse_config(text: str, where: str) -> NightConfig:
 def read_config(path: Path) -> NightConfig:
     """Raises: as `parse_config`, and ConfigError for a file that cannot be read."""
     return parse_config(read_text(path), str(path))
+
+
+def check_file(name: str) -> str:
+    """Name of the file that the result of a check goes to."""
+    return f"{name.replace(' ', '-')}.json"
 
 
 def read_text(path: Path) -> str:

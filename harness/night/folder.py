@@ -10,7 +10,7 @@ import msgspec
 
 from harness.atomicfile import replace_file
 from harness.errors import ConfigError
-from harness.night.config import NightConfig, parse_config
+from harness.night.config import NightConfig, check_file, parse_config
 from harness.trace import one_line
 
 PLAN = "night.json"
@@ -50,7 +50,7 @@ class NightFolder:
 
     def check(self, name: str) -> Path:
         """Where the result of a check lies."""
-        return self.checks / f"{name.replace(' ', '-')}.json"
+        return self.checks / check_file(name)
 
     @property
     def cells(self) -> Path:
