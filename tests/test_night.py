@@ -80,8 +80,32 @@ def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 def test_backends_of_a_host_replace_those_of_the_file() -> None:
-    text = config.override_backends((ROOT / "ci" / "nightly.toml").read_text(), ("cuda",))
-    assert parse_config(text, "f").backends == ["cuda"]
+    found = config.override_backends(read_config(ROOT / "ci" / "nightly.toml"), ("cuda",), "--backends")
+    assert found.backends == ["cuda"]
+    with pytest.raises(ConfigError, match="--backends: unknown backend 'tpu'; known are cpu, cuda, rocm"):
+        config.override_backends(found, ("cpu", "tpu"), "--backends")
+
+
+@pytest.mark.parametrize("form", ["backends = [\n  'cpu',\n]\n", "'backends' = ['cpu']\n", ""])
+def test_a_night_keeps_its_backends_beside_the_text(tmp_path: Path, form: str) -> None:
+    text = f"{form}title = \"\"\"\nbackends of a title\"\"\"\n{CHECK}"
+    asked = begin(NightFolder(tmp_path), text, NOON, ("cuda", "rocm"))
+    assert asked == NightFolder(tmp_path).read()
+    assert (asked.config, asked.parsed.backends) == (text, ["cuda", "rocm"])
+    assert asked.parsed.title == "backends of a title"
+    assert begin(NightFolder(tmp_path), text, NOON, ("cuda", "rocm")) == asked
+    for other in (("cuda",), None):
+        with pytest.raises(ConfigError, match="begun with another configuration"):
+            begin(NightFolder(tmp_path), text, NOON, other)
+
+
+def test_a_night_with_other_backends_is_another_night(tmp_path: Path) -> None:
+    evening = NightFolder(tmp_path / "2026-03-31")
+    evening.path.mkdir()
+    begin(evening, CHECK, NOON - datetime.timedelta(hours=14), ("cuda",))
+    assert find_folder(tmp_path, CHECK, NOON, ("cuda",)).path == evening.path
+    for other in (("cpu",), None):
+        assert find_folder(tmp_path, CHECK, NOON, other).path == tmp_path / "2026-04-01"
 
 
 def test_a_night_that_was_interrupted_goes_on_and_a_finished_or_old_one_does_not(tmp_path: Path) -> None:

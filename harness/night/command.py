@@ -52,13 +52,13 @@ def nightly_command(
     from harness.summary.build import summarise
     from harness.summary.write import record_history, write_summary
 
-    text = override_backends(read_text(config), backends)
-    parsed = parse_config(text, str(config))
+    text = read_text(config)
+    parsed = override_backends(parse_config(text, str(config)), backends, "--backends")
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now)
+    folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now, backends)
     interruptible()
     with alone_in(folder.path, f"{folder.path}: this night is running. Wait for it, or choose another --out."):
-        night = begin(folder, text, now)
+        night = begin(folder, text, now, backends)
         say = Says(f"night of {night.night.isoformat()} in {folder.path}")
         run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say)
         summary = summarise([folder.path], Judging(), history=history, references=references)

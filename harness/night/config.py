@@ -3,7 +3,7 @@
 import datetime
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,9 +99,7 @@ def parse_config(text: str, where: str) -> NightConfig:
         config = msgspec.convert(tomllib.loads(text), NightConfig)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{where}: {one_line(error)}.") from None
-    for name in () if config.backends == "present" else config.backends:
-        if name not in BACKENDS:
-            raise ConfigError(f"{where}: unknown backend {name!r}; known are {', '.join(BACKENDS)}.")
+    _check_backends(config, where)
     files: dict[str, str] = {}
     for part in config.check:
         key = part.file.casefold()  # some file systems do not tell `A` from `a`
@@ -141,12 +139,22 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {what}. Expected one such as ci/nightly.toml.") from None
 
 
-def override_backends(text: str, backends: tuple[str, ...] | None) -> str:
-    """The text with other backends, for a host of its own kind; as it is when there are none to put in."""
+def override_backends(config: NightConfig, backends: Sequence[str] | None, where: str) -> NightConfig:
+    """The configuration on other backends, for a host of its own kind; as it is when there are none to put in.
+
+    Raises: ConfigError for a backend that is not known.
+    """
     if backends is None:
-        return text
-    lines = [line for line in text.splitlines() if not line.startswith("backends")]
-    return "\n".join([f"backends = [{', '.join(map(repr, backends))}]", *lines]) + "\n"
+        return config
+    config = msgspec.structs.replace(config, backends=list(backends))
+    _check_backends(config, where)
+    return config
+
+
+def _check_backends(config: NightConfig, where: str) -> None:
+    for name in () if config.backends == "present" else config.backends:
+        if name not in BACKENDS:
+            raise ConfigError(f"{where}: unknown backend {name!r}; known are {', '.join(BACKENDS)}.")
 
 
 def _verifications(

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.atomicfile import replace_file
 from harness.errors import ConfigError
-from harness.night.config import NightConfig, check_file, parse_config
+from harness.night.config import NightConfig, check_file, override_backends, parse_config
 from harness.trace import one_line
 
 PLAN = "night.json"
@@ -18,17 +18,26 @@ _FRESH_HOURS = 24  # an unfinished night of yesterday goes on; an older one is h
 
 
 class Night(msgspec.Struct, kw_only=True, frozen=True):
-    """What a night set out to do. It stays what it was, however often the night goes on."""
+    """What a night set out to do. It stays what it was, however often the night goes on.
+
+    `config`: the configuration's text. `backends`: what was asked for in place of its own.
+    """
 
     night_version: Literal[1] = 1
     night: datetime.date
     started: datetime.datetime
     config: str
+    backends: list[str] | None = None
 
     @property
     def parsed(self) -> NightConfig:
         """The configuration. Raises: ConfigError."""
-        return parse_config(self.config, "the night's configuration")
+        where = "the night's configuration"
+        return override_backends(parse_config(self.config, where), self.backends, where)
+
+    def is_of(self, config: str, backends: Sequence[str] | None) -> bool:
+        """Whether it set out to do this."""
+        return self.config == config and self.backends == (None if backends is None else list(backends))
 
     @property
     def config_sha256(self) -> str:
@@ -91,31 +100,36 @@ class NightFolder:
             raise ConfigError(f"{self.problems.name}: {what}. Remove it, run the night again.") from None
 
 
-def begin(folder: NightFolder, config: str, now: datetime.datetime) -> Night:
+def begin(
+    folder: NightFolder, config: str, now: datetime.datetime, backends: Sequence[str] | None = None
+) -> Night:
     """The night of a folder, pinned now if it was not before.
 
     Raises: ConfigError when the folder holds a night of another configuration.
     """
     if folder.is_night:
         night = folder.read()
-        if night.config != config:
+        if not night.is_of(config, backends):
             raise ConfigError(
                 f"{folder.plan}: this night was begun with another configuration. "
                 "Choose another --out, or remove the folder to begin anew."
             )
         return night
-    night = Night(night=now.date(), started=now, config=config)
+    asked = None if backends is None else list(backends)
+    night = Night(night=now.date(), started=now, config=config, backends=asked)
     with replace_file(folder.plan) as file:
         file.write(msgspec.json.format(msgspec.json.encode(night), indent=1) + b"\n")
     return night
 
 
-def find_folder(nights: Path, config: str, now: datetime.datetime) -> NightFolder:
+def find_folder(
+    nights: Path, config: str, now: datetime.datetime, backends: Sequence[str] | None = None
+) -> NightFolder:
     """The night to go on with: a recent one of this configuration that has no verdict yet, else that of today."""
     for path in sorted(nights.glob("20??-??-??"), reverse=True):
         folder = NightFolder(path)
         if folder.is_night and not folder.verdict.exists():
             night = folder.read()
-            if night.config == config and now - night.started < datetime.timedelta(hours=_FRESH_HOURS):
+            if night.is_of(config, backends) and now - night.started < datetime.timedelta(hours=_FRESH_HOURS):
                 return folder
     return NightFolder(nights / now.date().isoformat())
