@@ -88,7 +88,7 @@ def test_backends_of_a_host_replace_those_of_the_file() -> None:
 
 @pytest.mark.parametrize("form", ["backends = [\n  'cpu',\n]\n", "'backends' = ['cpu']\n", ""])
 def test_a_night_keeps_its_backends_beside_the_text(tmp_path: Path, form: str) -> None:
-    text = f"{form}title = \"\"\"\nbackends of a title\"\"\"\n{CHECK}"
+    text = f'{form}title = """\nbackends of a title"""\n{CHECK}'
     asked = begin(NightFolder(tmp_path), text, NOON, ("cuda", "rocm"))
     assert asked == NightFolder(tmp_path).read()
     assert (asked.config, asked.parsed.backends) == (text, ["cuda", "rocm"])
@@ -118,6 +118,42 @@ def test_a_night_that_was_interrupted_goes_on_and_a_finished_or_old_one_does_not
     assert find_folder(tmp_path, CHECK, NOON + 20 * hour).path == tmp_path / "2026-04-02"
     evening.verdict.write_text("{}")
     assert find_folder(tmp_path, CHECK, NOON).path == tmp_path / "2026-04-01"
+
+
+def test_every_night_of_a_day_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    texts = [CHECK + "\n" * k for k in range(3)]
+    for text, name in zip(texts, ("2026-04-01", "2026-04-01-2", "2026-04-01-3"), strict=True):
+        found = find_folder(tmp_path, text, NOON)
+        assert found.path == tmp_path / name
+        found.path.mkdir()
+        begin(found, text, NOON)
+    for text, name in zip(texts, ("2026-04-01", "2026-04-01-2", "2026-04-01-3"), strict=True):
+        assert find_folder(tmp_path, text, NOON).path == tmp_path / name
+
+
+def test_a_damaged_night_does_not_end_another(tmp_path: Path) -> None:
+    for name, text in (("2026-03-31", b"{"), ("2026-04-01", b'{"config": "\xff"}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / folder.PLAN).write_bytes(text)
+    assert find_folder(tmp_path, CHECK, NOON).path == tmp_path / "2026-04-01-2"
+
+
+def test_an_old_night_that_is_over_stays_as_it_is(tmp_path: Path) -> None:
+    night = NightFolder(tmp_path)
+    begun = begin(night, CHECK, NOON)
+    night.verdict.write_text("{}")
+    assert begin(night, CHECK, NOON + datetime.timedelta(hours=23)) == begun
+    over = rf"the night of 2026-04-01 is over. Choose another --out; `harness report {tmp_path} -o …` makes its"
+    with pytest.raises(ConfigError, match=over):
+        begin(night, CHECK, NOON + datetime.timedelta(hours=25))
+
+
+def test_a_beginning_without_time_zone_is_one_line(tmp_path: Path) -> None:
+    begin(NightFolder(tmp_path), CHECK, NOON)
+    plan = tmp_path / folder.PLAN
+    plan.write_text(plan.read_text().replace("12:00:00Z", "12:00:00"))
+    with pytest.raises(ConfigError, match="not the plan of a night: Expected `datetime` with a timezone"):
+        NightFolder(tmp_path).read()
 
 
 def test_a_folder_keeps_its_night_and_refuses_another(tmp_path: Path) -> None:

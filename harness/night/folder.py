@@ -2,9 +2,10 @@
 
 import datetime
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -25,7 +26,7 @@ class Night(msgspec.Struct, kw_only=True, frozen=True):
 
     night_version: Literal[1] = 1
     night: datetime.date
-    started: datetime.datetime
+    started: Annotated[datetime.datetime, msgspec.Meta(tz=True)]
     config: str
     backends: list[str] | None = None
 
@@ -79,7 +80,7 @@ class NightFolder:
             raise ConfigError(
                 f"{self.plan}: cannot be read: {error.strerror}. It is not the folder of a night."
             ) from None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(
                 f"{self.plan}: not the plan of a night: {one_line(error)}. Choose another --out."
             ) from None
@@ -100,12 +101,10 @@ class NightFolder:
             raise ConfigError(f"{self.problems.name}: {what}. Remove it, run the night again.") from None
 
 
-def begin(
-    folder: NightFolder, config: str, now: datetime.datetime, backends: Sequence[str] | None = None
-) -> Night:
+def begin(folder: NightFolder, config: str, now: datetime.datetime, backends: Sequence[str] | None = None) -> Night:
     """The night of a folder, pinned now if it was not before.
 
-    Raises: ConfigError when the folder holds a night of another configuration.
+    Raises: ConfigError when the folder holds a night of another configuration, or an old one that is over.
     """
     if folder.is_night:
         night = folder.read()
@@ -113,6 +112,11 @@ def begin(
             raise ConfigError(
                 f"{folder.plan}: this night was begun with another configuration. "
                 "Choose another --out, or remove the folder to begin anew."
+            )
+        if folder.verdict.exists() and not _is_fresh(night, now):
+            raise ConfigError(
+                f"{folder.path}: the night of {night.night} is over. Choose another --out; "
+                f"`harness report {folder.path} -o …` makes its report again."
             )
         return night
     asked = None if backends is None else list(backends)
@@ -125,11 +129,27 @@ def begin(
 def find_folder(
     nights: Path, config: str, now: datetime.datetime, backends: Sequence[str] | None = None
 ) -> NightFolder:
-    """The night to go on with: a recent one of this configuration that has no verdict yet, else that of today."""
-    for path in sorted(nights.glob("20??-??-??"), reverse=True):
+    """The night to go on with: the newest recent one of this configuration that has no verdict yet, else a new one.
+
+    A new one gets a folder of its own: DATE, or DATE-2, DATE-3, … when those before are there already.
+    """
+    going_on: list[tuple[datetime.datetime, NightFolder]] = []
+    for path in sorted(nights.glob("20??-??-??*")):
         folder = NightFolder(path)
-        if folder.is_night and not folder.verdict.exists():
+        if not folder.is_night or folder.verdict.exists():
+            continue
+        try:
             night = folder.read()
-            if night.is_of(config, backends) and now - night.started < datetime.timedelta(hours=_FRESH_HOURS):
-                return folder
-    return NightFolder(nights / now.date().isoformat())
+        except ConfigError:
+            continue  # a night that is damaged concerns no other
+        if night.is_of(config, backends) and _is_fresh(night, now):
+            going_on.append((night.started, folder))
+    if going_on:
+        return max(going_on, key=lambda found: found[0])[1]
+    today = now.date().isoformat()
+    names = itertools.chain([today], (f"{today}-{number}" for number in itertools.count(2)))
+    return next(folder for folder in (NightFolder(nights / name) for name in names) if not folder.plan.exists())
+
+
+def _is_fresh(night: Night, now: datetime.datetime) -> bool:
+    return now - night.started < datetime.timedelta(hours=_FRESH_HOURS)
