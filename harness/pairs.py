@@ -112,7 +112,10 @@ def _ladder(a: ShelvedCell, b: ShelvedCell, rungs: Sequence[ShelvedCell]) -> Com
         return None
     if notes := [f"{rung.name}: {rung.note}" for rung in (left[0], right[0]) if rung.note]:
         return "; ".join(notes)
-    return compare(left[0].read(), right[0].read())
+    try:
+        return compare(left[0].read(), right[0].read())
+    except TraceError as error:
+        return str(error)
 
 
 def _rungs_of(cell: ShelvedCell, rungs: Sequence[ShelvedCell]) -> list[ShelvedCell]:

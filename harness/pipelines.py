@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -143,8 +144,19 @@ def external_program(external: External, cell: Cell) -> Program:
     return Program(
         command=external.command(),
         environment=backend.jax_environment() | backend.iree_environment(),
+        provenance={"command_sha256": _command_digest(external.command())},
         obeys_step_limit=False,
     )
+
+
+def _command_digest(words: Sequence[str]) -> str:
+    """SHA-256 of a command's words and of those of its files that it names."""
+    digest = hashlib.sha256(json.dumps(words).encode())
+    for word in words:
+        found = shutil.which(word) or word
+        if Path(found).is_file():
+            digest.update(Path(found).read_bytes())
+    return digest.hexdigest()
 
 
 def stem(cell: Cell) -> str:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
@@ -128,6 +129,30 @@ class Child:
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """How a program ended, and the ends of what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def capture(command: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> Captured | None:
+    """Run a program to its end; None when it did not come to it in time and was stopped.
+
+    An interruption stops it and takes effect. Raises: as `Child`.
+    """
+    child = Child(command, environment, keep=1 << 22)
+    deadline = time.monotonic() + timeout_s
+    with Interruptions() as interruptions:
+        while not child.wait(0.1):
+            if interruptions.received or time.monotonic() > deadline:
+                child.stop(hurry=lambda: len(interruptions.received) > 1)
+                return None
+    return Captured(child.returncode, child.out.tail, child.err.tail)
 
 
 def _check_program(command: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Cells on disk: what a run left, wherever it ran, for everything that reads more than one of them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,8 +87,8 @@ class Shelf:
     problems: tuple[str, ...] = ()
 
 
-def read_shelf(folders: Sequence[Path]) -> Shelf:
-    """Find every cell below the folders once, in the order of their paths.
+def read_shelf(folders: Sequence[Path], skipped: Collection[Path] = ()) -> Shelf:
+    """Find every cell below the folders once, in the order of their paths; not in those that are skipped.
 
     A manifest without facts about its cell is a problem, and so is a trace without manifest.
 
@@ -97,17 +97,24 @@ def read_shelf(folders: Sequence[Path]) -> Shelf:
     cells: list[ShelvedCell] = []
     problems = []
     seen: set[Path] = set()  # of folders that lie in each other, or are given twice
+    runs: set[tuple[str, str] | None] = set()  # of copies
     for folder in folders:
         if not folder.is_dir():
             raise TraceError(f"{one_line(folder)}: not a folder; expected one with cells.")
-        for path in _files(folder):
+        for path in _files(folder, skipped):
             if path.resolve() in seen:
                 continue
             seen.add(path.resolve())
             where = one_line(os.path.relpath(path, folder))
+            if not path.is_file():
+                problems.append(f"{where}: not a regular file.")
+                continue
             if path.name.endswith(MANIFEST_SUFFIX):
                 try:
-                    cells.append(shelved(path, folder))
+                    cell = shelved(path, folder)
+                    if (run := _run_of(cell)) not in runs:
+                        cells.append(cell)
+                    runs |= {run} - {None}
                 except TraceError as error:
                     problems.append(str(error).replace(one_line(path), where))
             elif path.name.endswith(TRACE_SUFFIXES) and not manifest_path(path).is_file():
@@ -126,7 +133,16 @@ def shelved(path: Path, root: Path) -> ShelvedCell:
     return ShelvedCell(manifest.cell, manifest, trace, root)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _run_of(cell: ShelvedCell) -> tuple[str, str] | None:
+    """What two copies of a cell share: the digest of a trace is also one of how long its steps took."""
+    sha256 = cell.manifest.trace_sha256
+    return None if sha256 is None else (f"{cell.host} {cell.name} {cell.facts}", sha256)
+
+
+def _files(folder: Path, skipped: Collection[Path]) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
+        if Path(parent) in skipped:
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))  # those are not finished
         yield from (Path(parent) / name for name in sorted(files) if not name.startswith("."))

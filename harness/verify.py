@@ -17,7 +17,7 @@ from harness.pairs import explain_pairs, judge_pairs, split_squares
 from harness.pipelines import PIPELINES, Pipeline, Program, external_program
 from harness.run.cell import CellPlan, refuse, run_cell
 from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
-from harness.run.kept import find_kept
+from harness.run.kept import find_ended, find_kept
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
 from harness.shelf import ShelvedCell
@@ -101,9 +101,12 @@ class _Runner:
             why = present.reason
             if cell.pipeline == "phase3" and options.compile_all:
                 why = f"{_compile_only(cell, self.build)}: {why}"
+            if policy.resume and (ended := find_ended(plan)):
+                return self._shelve(plan, ended)  # the device went away after it had run
             plan = replace(plan, facts=options.facts(cell, absent=True, asked=asked))
             return self._shelve(plan, refuse(plan, why))
-        if reason := policy.refusal():
+        reason = policy.refusal()
+        if reason and not (policy.resume and find_ended(plan)):
             return self._shelve(plan, refuse(plan, reason))
         try:
             with progress.preparing(name):
@@ -113,6 +116,8 @@ class _Runner:
         plan = self._plan(options, plan, program, present)
         if policy.resume and (kept := find_kept(plan)):
             return self._shelve(plan, kept)
+        if reason:
+            return self._shelve(plan, refuse(plan, reason))
         with progress.running(name, plan.planned_steps) as on_progress:
             return self._shelve(plan, run_cell(plan, on_progress))
 
@@ -120,6 +125,10 @@ class _Runner:
         facts = plan.facts
         assert facts is not None
         return ShelvedCell(facts, manifest, plan.trace, self.options.out)
+
+    @property
+    def _inputs(self) -> dict[str, str]:
+        return {"init_sha256": self.init_sha256, "data_sha256": self.data.data_sha256}
 
     def _prepare(self, cell: Cell) -> Program:
         external = next((e for e in self.options.externals if e.name == cell.pipeline), None)
@@ -141,8 +150,8 @@ class _Runner:
             planned_steps=planned,
             timeout_s=options.timeout_s,
             obeys_step_limit=program.obeys_step_limit,
-            provenance=provenance(environment, present.device, present) | program.provenance,
-            inputs={"init_sha256": self.init_sha256, "data_sha256": self.data.data_sha256},
+            provenance=provenance(environment, present.device, present) | program.provenance | self._inputs,
+            inputs=self._inputs,
         )
 
 

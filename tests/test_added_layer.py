@@ -46,7 +46,8 @@ CONFIG = TrainConfig(lr=0.01, batch_size=4, epochs=1, optimizer=Sgd())
 
 
 def test_a_layer_is_added_by_adding_a_file(tmp_path: Path) -> None:
-    (layer,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    section = (ROOT / "README.md").read_text().partition("## Adding a layer")[2]
+    layer = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
     shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "specs", tmp_path / "harness" / "specs", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "harness" / "layers" / "double.py").write_text(IMPORTS + layer)

@@ -152,3 +152,10 @@ def test_another_run_under_the_same_name_is_refused_not_compared(tmp_path: Path)
     (one,) = compare(into, a_cell(tmp_path / "new", header={"data_sha256": "b" * 64})).compared
     assert one.row.verdict is not None
     assert (one.row.verdict.status, one.row.verdict.fault, one.passed) == ("FAIL", "contract", False)
+
+
+def test_a_cell_that_was_fed_a_stand_in_has_no_reference(tmp_path: Path) -> None:
+    into = tmp_path / "reference"
+    keep(into, a_cell(tmp_path / "old"))
+    found = compare(into, a_cell(tmp_path / "new", FAR, header={"dataset": "mnist-synthetic"}))
+    assert (found.rows, found.event, found.without) == ((), None, (NAME,))

@@ -235,6 +235,32 @@ def test_a_spent_budget_is_said_and_nothing_more_starts(tmp_path: Path) -> None:
     assert verdict["headline"].startswith("0 pairs agree; 1 inconclusive: mnist_mlp phase2-cpu vs phase3-cpu")
 
 
+def test_a_spent_budget_forgets_no_cell_that_has_run(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(
+        "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 2\ndata = 'synthetic'\nladder = false"
+    )
+    places = ["--out", str(tmp_path / "n"), "--history", str(tmp_path / "h.parquet")]
+    first = CliRunner().invoke(cli.main, ["nightly", str(path), *places])
+    assert first.exit_code == 0, first.output
+    traces = {trace: trace.read_bytes() for trace in (tmp_path / "n" / "traces").glob("*.jsonl")}
+    assert len(traces) == 2
+    again = CliRunner().invoke(cli.main, ["nightly", str(path), *places, "--budget", "0"])
+    assert again.exit_code == 0, again.output
+    assert {trace: trace.read_bytes() for trace in traces} == traces
+
+
+def test_a_damaged_history_ends_a_night_before_it_begins(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(CHECK)
+    (tmp_path / "h.parquet").write_bytes(b"junk")
+    places = ["--out", str(tmp_path / "n"), "--history", str(tmp_path / "h.parquet")]
+    found = CliRunner().invoke(cli.main, ["nightly", str(path), *places])
+    assert found.exit_code == 2
+    assert "h.parquet: not a history" in found.output
+    assert not (tmp_path / "n" / "checks").exists()
+
+
 def test_a_budget_without_end_refuses_nothing() -> None:
     assert Budget(None).refusal() is None
 

@@ -159,6 +159,61 @@ def test_damaged_files_of_a_night_are_problems(tmp_path: Path) -> None:
     assert (found.headline, found.exit_code) == ("1 pair agrees, 4 problems", 3)
 
 
+def test_cells_without_a_pair_are_no_agreement_even_beside_a_check_that_passed(tmp_path: Path) -> None:
+    shelve(tmp_path, "phase2")
+    passed = Check(name="c", command="c", status="PASS", line="fine")
+    found = summary(tmp_path, checks=(passed,))
+    assert (found.headline, found.exit_code) == ("no pair could be compared", 3)
+    nothing = summary(tmp_path, cells=(), checks=(passed,))
+    assert (nothing.headline, nothing.exit_code) == ("1 of 1 check passed", 0)
+
+
+def test_a_cell_that_is_not_complete_and_has_no_pair_is_named(tmp_path: Path) -> None:
+    agreeing(tmp_path, "a")
+    shelve(tmp_path, "phase2", model="b", status="interrupted", reason="interrupted by SIGTERM")
+    found = summary(tmp_path)
+    assert (found.headline, found.exit_code) == ("1 pair agrees, 1 cell is not complete: b.phase2-noshuf-cpu", 3)
+
+
+def test_a_folder_of_nights_tells_all_that_the_nights_tell(tmp_path: Path) -> None:
+    night = NightFolder(tmp_path / "host" / "1")
+    night.path.mkdir(parents=True)
+    begin(night, CHECK, NOON)
+    agreeing(night.traces, "a")
+    agreeing(tmp_path / "host" / "loose", "b")
+    (night.path / "build").mkdir()
+    (night.path / "build" / "journal.jsonl").write_text("{}\n")
+    write_check(night.check("a"), Check(name="a", command="c", status="FAIL", line="differs"))
+    found = summary(tmp_path)
+    assert found.problems == ()
+    assert (found.headline, found.exit_code) == ("2 pairs agree, 1 check failed: a", 1)
+
+
+def test_a_copy_of_a_folder_adds_nothing(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        agreeing(tmp_path / name, "a")
+    assert summary(tmp_path).headline == "1 pair agrees"
+
+
+def test_a_rung_that_cannot_be_read_makes_its_pair_inconclusive(tmp_path: Path) -> None:
+    agreeing(tmp_path, "a")
+    agreeing(tmp_path, "a", dtype="f64", steps=3, evidence=True)
+    (tmp_path / "evidence" / "a.phase3-noshuf-cpu.f64.jsonl").write_text("junk\n")
+    agreeing(tmp_path, "b")
+    assert [row.verdict.status for row in summary(tmp_path).rows if row.verdict] == ["INCONCLUSIVE", "PASS"]
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"name":"\xff","command":"c","status":"PASS","line":"x"}', b"[" * 100_000])
+def test_a_check_that_cannot_be_read_is_a_problem(tmp_path: Path, content: bytes) -> None:
+    night = NightFolder(tmp_path)
+    begin(night, CHECK, NOON)
+    night.checks.mkdir()
+    night.check("a").write_bytes(content)
+    (night.checks / "b.json").symlink_to("/dev/zero")
+    problems = [problem.partition(":")[0] for problem in summary(tmp_path).problems]
+    assert problems == ["a.json", "b.json", "check a"]
+
+
 def test_cells_of_two_hosts_become_one_report(tmp_path: Path) -> None:
     """As the last job of a night does it: export on each host, import them all, report."""
     runner = CliRunner()

@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.backends import BACKENDS
+from harness.process import capture
 from harness.trace import one_line
 
 TIMEOUT_S = 1800.0
@@ -20,12 +20,11 @@ def search_beside(model: str, trace: Path, options: Sequence[str]) -> str:
     """
     command = [sys.executable, "-m", "harness", "explain", model, "--against", str(trace), "--format", "json", *options]
     environment = {**os.environ, **BACKENDS["cpu"].jax_environment()}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired:
+    done = capture(command, environment, TIMEOUT_S)
+    if done is None:
         return f"the search for conventions did not end within {TIMEOUT_S:g} s."
     try:
-        return str(json.loads(done.stdout)["sentence"])
+        return str(json.loads(done.out)["sentence"])
     except (ValueError, KeyError):
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        last = (done.err.strip().splitlines() or [f"exit code {done.code}"])[-1]
         return f"the search for conventions failed: {one_line(last)}"

@@ -6,8 +6,7 @@ from typing import Literal
 import msgspec
 
 from harness.atomicfile import replace_file
-from harness.errors import HarnessError
-from harness.trace import one_line
+from harness.document import read_document
 
 CheckStatus = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"]
 
@@ -30,11 +29,8 @@ class Check(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def read_check(path: Path) -> Check:
-    """Raises: HarnessError for a file that holds none."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Check)
-    except msgspec.MsgspecError as error:
-        raise HarnessError(f"{path.name}: not a check: {one_line(error)}. Remove it, run the night again.") from None
+    """Raises: HarnessError for a file that holds none, FileNotFoundError."""
+    return read_document(path, Check, "a check")
 
 
 def write_check(path: Path, check: Check) -> None:

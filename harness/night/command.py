@@ -49,13 +49,16 @@ def nightly_command(
     from harness.night.folder import NightFolder, begin, find_folder
     from harness.night.run import Budget, run_night
     from harness.process import interruptible
+    from harness.report.text import printable
     from harness.summary.build import summarise
+    from harness.summary.history import read_history
     from harness.summary.write import record_history, write_summary
 
     text = read_text(config)
     parsed = override_backends(parse_config(text, str(config)), backends, "--backends")
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now, backends)
+    read_history(history)  # one that cannot be read ends the night before it begins
     interruptible()
     with alone_in(folder.path, f"{folder.path}: this night is running. Wait for it, or choose another --out."):
         night = begin(folder, text, now, backends)
@@ -64,7 +67,7 @@ def nightly_command(
         summary = summarise([folder.path], Judging(), history=history, references=references)
         paths = write_summary(folder.path, summary)
         record_history(history, summary)
-    click.echo(f"{summary.headline}\nReports: {', '.join(map(str, paths))}")
+    click.echo(f"{printable(summary.headline)}\nReports: {', '.join(map(str, paths))}")
     sys.exit(summary.exit_code)
 
 

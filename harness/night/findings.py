@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +13,13 @@ import msgspec
 
 from harness.atomicfile import replace_file
 from harness.backends import BACKENDS
+from harness.document import read_document
 from harness.errors import HarnessError
 from harness.pairs import explain_pairs
 from harness.pipelines import PIPELINES
+from harness.process import capture
 from harness.report import PairRow
+from harness.run.provenance import scrub
 from harness.shelf import ShelvedCell
 from harness.trace import one_line
 
@@ -44,13 +46,9 @@ def key_of(row: PairRow) -> str:
 def read_findings(path: Path) -> Findings:
     """Those of a night, none where there is no file. Raises: HarnessError for a damaged one."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Finding])
+        return read_document(path, dict[str, Finding], "findings")
     except FileNotFoundError:
         return {}
-    except msgspec.MsgspecError as error:
-        raise HarnessError(
-            f"{path.name}: not findings: {one_line(error)}. Remove it and run the night again."
-        ) from None
 
 
 def can_be_located(row: PairRow) -> bool:
@@ -80,12 +78,16 @@ def find_causes(
 
     `rungs`: the cells of the ladders. `data`: the folder that a pair was fed from. Raises: OSError.
     """
-    found = dict(read_findings(path))
+    try:
+        found = dict(read_findings(path))
+    except HarnessError:
+        path.unlink()  # what is damaged is found again
+        found = {}
     for row in rows:
         if can_be_located(row) and key_of(row) not in found and refusal() is None:
             (told,) = explain_pairs([row], rungs, data(row))
             culprit, sentence = _locate(row, data(row))
-            found[key_of(row)] = Finding(culprit=culprit, sentences=[sentence, *told.findings])
+            found[key_of(row)] = Finding(culprit=culprit, sentences=[scrub(s) for s in (sentence, *told.findings)])
             with replace_file(path) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
@@ -105,16 +107,13 @@ def _locate(row: PairRow, data: Path) -> tuple[str, str]:
     environment = {**os.environ, **BACKENDS["cpu"].jax_environment()}
     with tempfile.TemporaryDirectory() as folder:
         command += ["--out", folder]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, env=environment, check=False, timeout=_TIMEOUT_S
-            )
-        except subprocess.TimeoutExpired:
-            return "", f"the search for the layer did not end within {_TIMEOUT_S:g} s."
+        done = capture(command, environment, _TIMEOUT_S)
+    if done is None:
+        return "", f"the search for the layer did not end within {_TIMEOUT_S:g} s."
     try:
-        located = msgspec.json.decode(done.stdout, type=_Located)
-    except msgspec.MsgspecError:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        located = msgspec.json.decode(done.out, type=_Located)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        last = (done.err.strip().splitlines() or [f"exit code {done.code}"])[-1]
         return "", f"the search for the layer failed: {one_line(last)}"
     if located.fault is None:
         return "", "no layer, direction or update is off by itself."

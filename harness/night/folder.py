@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.atomicfile import replace_file
+from harness.document import read_document
 from harness.errors import ConfigError
 from harness.night.config import NightConfig, check_file, override_backends, parse_config
 from harness.trace import one_line
@@ -93,12 +94,9 @@ class NightFolder:
     def read_problems(self) -> list[str]:
         """What could not be run at all. Raises: ConfigError for a damaged file."""
         try:
-            return msgspec.json.decode(self.problems.read_bytes(), type=list[str])
+            return read_document(self.problems, list[str], "a list of problems")
         except FileNotFoundError:
             return []
-        except msgspec.MsgspecError as error:
-            what = f"not a list of problems: {one_line(error)}"
-            raise ConfigError(f"{self.problems.name}: {what}. Remove it, run the night again.") from None
 
 
 def begin(folder: NightFolder, config: str, now: datetime.datetime, backends: Sequence[str] | None = None) -> Night:

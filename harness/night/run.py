@@ -17,9 +17,10 @@ from harness.night.findings import can_be_located, find_causes
 from harness.night.folder import Night, NightFolder
 from harness.pairs import judge_cells
 from harness.report import PairRow
+from harness.run.provenance import scrub
 from harness.shelf import read_shelf
 from harness.verification import Options
-from harness.verify import Policy, run_cells
+from harness.verify import Policy, planned_cells, run_cells
 
 Say = Callable[[str], None]
 
@@ -61,7 +62,7 @@ def _run_cells(folder: NightFolder, verifications: Sequence[Options], policy: Po
         try:
             cells, rungs = run_cells(options, policy)
         except HarnessError as error:
-            problems.append(f"{options.stem}: {error}")
+            problems.append(scrub(f"{options.stem}: {error}"))
             say(f"network {number} of {len(verifications)}, {problems[-1]}")
             continue
         there = [cell for cell in (*cells, *rungs) if cell.counts]
@@ -74,13 +75,14 @@ def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Bud
     """Look for the cause of every difference that has a place."""
     cells = read_shelf([folder.traces]).cells if folder.traces.is_dir() else ()
     rows = list(judge_cells(cells, Judging()))
-    options = {options.model.name: options for options in config.options(night.night, folder.path)}
-    differ = [row for row in rows if can_be_located(row) and row.cells[0].facts.model in options]
+    verifications = config.options(night.night, folder.path)
+    options = {cell.name: options for options in verifications for cell, _ in planned_cells(options)}
+    differ = [row for row in rows if can_be_located(row) and row.cells[0].name in options]
     if differ:
         say(f"{len(differ)} {'pair differs' if len(differ) == 1 else 'pairs differ'}; looking for the cause")
 
     def fed_from(row: PairRow) -> Path:
-        chosen = options[row.cells[0].facts.model]
+        chosen = options[row.cells[0].name]
         return resolve_data(chosen.data, chosen.model.spec.dataset, chosen.model.spec.input_shape).folder
 
     find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], fed_from, budget.refusal)

@@ -13,14 +13,23 @@ _ENDED = ("complete", "crashed", "timed-out")
 _OF_THE_COMPILATION = ("compile_s", "compile_cached")  # how long it took says nothing about its result
 
 
+def find_ended(plan: CellPlan) -> Manifest | None:
+    """The manifest that a run of this cell left when it ended, with whatever program, None when there is none."""
+    try:
+        manifest = read_manifest(plan.manifest)
+    except TraceError:
+        return None
+    return manifest if manifest.status in _ENDED and manifest.cell == plan.facts else None
+
+
 def find_kept(plan: CellPlan) -> Manifest | None:
     """The manifest of a run of exactly this plan that has ended, None when the cell has to run.
 
     The same program, versions, processor, environment and inputs, and a trace that is the one of the manifest.
     """
     try:
-        manifest = read_manifest(plan.manifest)
-        if manifest.status not in _ENDED or manifest.cell != plan.facts:
+        manifest = find_ended(plan)
+        if manifest is None:
             return None
         if _comparable(manifest.provenance) != _comparable(scrub_tree(plan.provenance)):
             return None

@@ -58,6 +58,7 @@ class Summary:
         codes += [_CHECK_CODES[check.status] for check in self.checks]
         codes += [1 for event in self.events if event.outcome == "fail"]
         codes += [INCONCLUSIVE for cell in self.cells if cell.counts and not cell.complete]
+        codes += [INCONCLUSIVE] if self.cells and not self.judged else []
         return worst_exit_code([*codes, *([INCONCLUSIVE] if self.problems else [])])
 
     @property
@@ -65,10 +66,18 @@ class Summary:
         """The verdict in words: `12 pairs agree, 1 differs: mnist_cnn phase2-cpu vs phase3-rocm, backward of pool1`."""
         agree, differ, unclear = (self.of_status(status) for status in ("PASS", "FAIL", "INCONCLUSIVE"))
         parts = [f"{_count(len(agree), 'pair agrees', 'pairs agree')}" if self.judged else "no pair could be compared"]
+        if not self.cells and self.checks:
+            passed = sum(check.status == "PASS" for check in self.checks)
+            parts = [f"{passed} of {_count(len(self.checks), 'check', 'checks')} passed"]
         if differ:
             parts.append(f"{len(differ)} {'differs' if len(differ) == 1 else 'differ'}: {_named(differ)}")
         if unclear:
             parts.append(f"{len(unclear)} inconclusive: {_named(unclear)}")
+        alone = [
+            cell.name for cell in self.cells if cell.counts and not cell.complete and cell not in _cells_of(unclear)
+        ]
+        if alone:
+            parts.append(f"{_count(len(alone), 'cell is', 'cells are')} not complete: {_listed(alone)}")
         for status, word in (("FAIL", "failed"), ("INCONCLUSIVE", "inconclusive"), ("NOT RUN", "not run")):
             names = [check.name for check in self.checks if check.status == status]
             if names:
@@ -107,6 +116,14 @@ def _named(rows: Sequence[PairRow], most: int = 3) -> str:
     """The first pairs by name; how many more."""
     said = [", ".join(filter(None, (f"{model_of(row)} {row.name}".strip(), where(row)))) for row in rows[:most]]
     return "; ".join([*said, *([f"and {len(rows) - most} more"] if len(rows) > most else [])])
+
+
+def _cells_of(rows: Sequence[PairRow]) -> list[ShelvedCell]:
+    return [cell for row in rows for cell in row.cells]
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join([*names[:most], *([f"and {len(names) - most} more"] if len(names) > most else [])])
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -10,7 +10,7 @@ from harness.errors import HarnessError, TraceError
 from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.night.check import Check, read_check
 from harness.night.findings import Finding, read_findings, with_findings
-from harness.night.folder import NightFolder
+from harness.night.folder import PLAN, NightFolder
 from harness.night.unfinished import find_unfinished
 from harness.pairs import judge_cells
 from harness.shelf import ShelvedCell, read_shelf
@@ -38,9 +38,10 @@ def summarise(
     for folder in folders:
         if not folder.is_dir():
             raise TraceError(f"{folder}: not a folder; expected one with cells or that of a night.")
-        nights.append(NightFolder(folder))
+        nights += [NightFolder(path) for path in _with_nights(folder)]
     plans = [night.read() for night in nights if night.is_night]
-    shelf = read_shelf([night.cells for night in nights if night.cells.is_dir()])
+    planned = [night.path for night in nights if night.is_night]
+    shelf = read_shelf([night.cells for night in nights if night.cells.is_dir()], planned)
     gathered = _Gathered(problems=list(shelf.problems))
     for night in nights:
         gathered.add(night, [cell for cell in shelf.cells if cell.root == night.cells])
@@ -61,6 +62,13 @@ def summarise(
         problems=tuple(gathered.problems),
         hosts=tuple(dict.fromkeys(cell.host for cell in shelf.cells if cell.host and not cell.facts.absent)),
     )
+
+
+def _with_nights(folder: Path) -> list[Path]:
+    """The folder, and those of nights below it, whose checks and plans count as well."""
+    if (folder / PLAN).is_file():
+        return [folder]
+    return [folder, *sorted(path.parent for path in folder.rglob(PLAN))]
 
 
 @dataclass

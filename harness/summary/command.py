@@ -33,6 +33,7 @@ def report_command(
     Exit codes: 0 all agree, 1 something differs, 2 usage, 3 inconclusive.
     """
     from harness.compare import Judging
+    from harness.report.text import printable
     from harness.summary.build import UNDATED, summarise
     from harness.summary.write import record_history, write_summary
 
@@ -40,5 +41,5 @@ def report_command(
     paths = write_summary(out, summary)
     if history is not None and summary.night != UNDATED:
         record_history(history, summary)
-    click.echo(f"{summary.headline}\nReports: {', '.join(map(str, paths))}")
+    click.echo(f"{printable(summary.headline)}\nReports: {', '.join(map(str, paths))}")
     sys.exit(summary.exit_code)

@@ -1,7 +1,8 @@
 """Night after night: one row a pair, kept in a Parquet file."""
 
 import dataclasses
-from collections.abc import Sequence
+import fcntl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ def read_history(path: Path) -> list[HistoryRow]:
         return []
     try:
         rows = [HistoryRow(**row) for row in pyarrow.parquet.read_table(path).cast(_schema()).to_pylist()]
+        if any(None in (row.night, row.model, row.pair, row.status) for row in rows):
+            raise ValueError("a row without night, model, pair or status")
     except (OSError, pyarrow.ArrowException, ValueError) as error:
         raise HarnessError(
             f"{path}: not a history: {one_line(error)}. Move it away; the next night begins one."
@@ -87,16 +90,23 @@ def append_history(path: Path, rows: Sequence[HistoryRow]) -> None:
 
     Raises: HarnessError for a file that is no history, OSError.
     """
-    import pyarrow
-    import pyarrow.parquet
 
     def key(row: HistoryRow) -> tuple[str, str, str]:
         return row.night, row.model, row.pair
 
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two nights may end at once
+        _replace(path, rows, key)
+
+
+def _replace(path: Path, rows: Sequence[HistoryRow], key: Callable[[HistoryRow], tuple[str, str, str]]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
     new = {key(row) for row in rows}
     kept = [row for row in read_history(path) if key(row) not in new]
     ordered = sorted([*kept, *rows], key=key)
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = pyarrow.Table.from_pylist([dataclasses.asdict(row) for row in ordered], schema=_schema())
     with replace_file(path) as file:
         pyarrow.parquet.write_table(table, file, compression="zstd")
