@@ -110,4 +110,6 @@ def _events(golden: GoldenFindings) -> Iterator[Event]:
             "environment", "fail" if failed else "note", golden.event.sentence.removeprefix("environment event: ")
         )
     if golden.without and (golden.rows or golden.event):
-        yield Event("references", "note", f"none yet of {', '.join(golden.without)}; `harness accept` makes one")
+        many = len(golden.without)
+        line = f"{many} {'cell has' if many == 1 else 'cells have'} none yet, such as {golden.without[0]}"
+        yield Event("references", "note", f"{line}; `harness accept` makes one")
