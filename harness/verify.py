@@ -1,5 +1,6 @@
 """`harness verify`: train one network with every pipeline on every backend there is, and judge each pair of runs."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,10 +27,14 @@ from harness.verification import Options, Outcome
 
 @dataclass(frozen=True)
 class Policy:
-    """Which cells run. `resume`: not those that have run exactly so. `refusal`: why no other may start now, if so."""
+    """Which cells run. `resume`: not those that have run exactly so. `refusal`: why no other may start now, if so.
+
+    `longest_s`: how long a cell that starts now may take.
+    """
 
     resume: bool = False
     refusal: Callable[[], str | None] = lambda: None
+    longest_s: Callable[[], float] = lambda: math.inf
 
 
 def verify(options: Options, policy: Policy = Policy()) -> Outcome:
@@ -118,6 +123,7 @@ class _Runner:
             return self._shelve(plan, kept)
         if reason:
             return self._shelve(plan, refuse(plan, reason))
+        plan = replace(plan, timeout_s=min(plan.timeout_s, policy.longest_s()))
         with progress.running(name, plan.planned_steps) as on_progress:
             return self._shelve(plan, run_cell(plan, on_progress))
 

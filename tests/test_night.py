@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -263,6 +264,12 @@ def test_a_damaged_history_ends_a_night_before_it_begins(tmp_path: Path) -> None
 
 def test_a_budget_without_end_refuses_nothing() -> None:
     assert Budget(None).refusal() is None
+    assert Budget(None).longest_s() == math.inf
+
+
+def test_what_starts_within_a_budget_may_exceed_it_by_ten_minutes() -> None:
+    assert Budget(5.0).refusal() is None
+    assert 60 * 15 - 5 < Budget(5.0).longest_s() <= 60 * 15
 
 
 def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:

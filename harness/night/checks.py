@@ -35,7 +35,8 @@ def kept_check(path: Path, part: CheckPart, command: Sequence[str]) -> Check | N
         found = read_check(path)
     except (HarnessError, OSError):
         return None
-    return found if found.fingerprint == fingerprint(part, command) and found.status != "NOT RUN" else None
+    ended = found.exit_code is not None  # by itself, and not by a signal or a limit
+    return found if ended and found.fingerprint == fingerprint(part, command) else None
 
 
 def run_check(path: Path, part: CheckPart, command: tuple[str, ...]) -> Check:

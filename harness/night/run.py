@@ -1,10 +1,12 @@
 """Runs a night: cells, then why pairs differ, then checks. Whatever has been done already is not done again."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from harness.compare import Judging
@@ -22,6 +24,7 @@ from harness.shelf import read_shelf
 from harness.verification import Options
 from harness.verify import Policy, planned_cells, run_cells
 
+_MARGIN_MINUTES = 10.0  # beyond the budget, for what has been started
 Say = Callable[[str], None]
 
 
@@ -38,6 +41,12 @@ class Budget:
             return None
         return f"not run: the budget of {self.minutes:g} minutes is spent"
 
+    def longest_s(self) -> float:
+        """Seconds that what starts now may take: what is left, and a margin for what is nearly done then."""
+        if self.minutes is None:
+            return math.inf
+        return 60 * (self.minutes + _MARGIN_MINUTES) - (time.monotonic() - self.started)
+
 
 def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> None:
     """Run what is not there yet. `say` is told a line about each part.
@@ -45,7 +54,7 @@ def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> No
     Raises: HarnessError for unusable input, OSError when results cannot be written.
     """
     config = night.parsed
-    _run_cells(folder, config.options(night.night, folder.path), Policy(True, budget.refusal), say)
+    _run_cells(folder, config.options(night.night, folder.path), Policy(True, budget.refusal, budget.longest_s), say)
     _explain(folder, config, night, budget, say)
     parts = list(config.checks(night.night, str(folder.path / "build")))
     for number, (part, command) in enumerate(parts, 1):
@@ -93,4 +102,5 @@ def _run_check(path: Path, part: CheckPart, command: tuple[str, ...], budget: Bu
         return found
     if why := budget.refusal():
         return not_run(path, part, command, why)
-    return run_check(path, part, command)
+    longest = min(part.timeout_minutes, budget.longest_s() / 60)
+    return run_check(path, msgspec.structs.replace(part, timeout_minutes=longest), command)
