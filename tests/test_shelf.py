@@ -122,3 +122,12 @@ def test_a_trace_that_cannot_be_read_costs_its_pairs_only(tmp_path: Path) -> Non
 def test_trouble_that_this_version_does_not_know_is_named(tmp_path: Path) -> None:
     cell = shelve(tmp_path, status="crashed", reason="exit code 1", manifest={"known_trouble": "next-year"})
     assert cell.note == "crashed: exit code 1; known trouble (next-year)"
+
+
+def test_a_manifest_that_lost_the_digest_of_its_trace_is_no_proof(tmp_path: Path) -> None:
+    shelve(tmp_path, "phase2", manifest={"trace_sha256": None})
+    shelve(tmp_path, "phase3")
+    (row,) = judge_cells(read_shelf([tmp_path]).cells, Judging())
+    assert row.verdict is not None
+    assert (row.verdict.status, row.verdict.gate) == ("INCONCLUSIVE", "complete")
+    assert "does not say which trace it describes" in row.verdict.reason

@@ -28,9 +28,13 @@ _LOCATED = ("forward", "backward", "optimizer", "numerics")
 
 
 class Finding(msgspec.Struct, kw_only=True, frozen=True):
-    """What was found about a pair. `culprit`: `backward of pool1 (phase3)`, empty when none was named."""
+    """What was found about a pair. `culprit`: `backward of pool1 (phase3)`, empty when none was named.
+
+    `failed`: the search did not come to its end, and is tried again when the night goes on.
+    """
 
     culprit: str = ""
+    failed: bool = False
     sentences: list[str] = msgspec.field(default_factory=list)
 
 
@@ -84,15 +88,17 @@ def find_causes(
         path.unlink()  # what is damaged is found again
         found = {}
     for row in rows:
-        if can_be_located(row) and key_of(row) not in found and refusal() is None:
+        earlier = found.get(key_of(row))
+        if can_be_located(row) and (earlier is None or earlier.failed) and refusal() is None:
             (told,) = explain_pairs([row], rungs, data(row))
-            culprit, sentence = _locate(row, data(row))
-            found[key_of(row)] = Finding(culprit=culprit, sentences=[scrub(s) for s in (sentence, *told.findings)])
+            located = _locate(row, data(row))
+            sentences = [scrub(sentence) for sentence in (*located.sentences, *told.findings)]
+            found[key_of(row)] = msgspec.structs.replace(located, sentences=sentences)
             with replace_file(path) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
 
-def _locate(row: PairRow, data: Path) -> tuple[str, str]:
+def _locate(row: PairRow, data: Path) -> Finding:
     """The culprit, and a sentence about it."""
     facts = row.cells[0].facts
     given = {
@@ -109,16 +115,20 @@ def _locate(row: PairRow, data: Path) -> tuple[str, str]:
         command += ["--out", folder]
         done = capture(command, environment, _TIMEOUT_S)
     if done is None:
-        return "", f"the search for the layer did not end within {_TIMEOUT_S:g} s."
+        return _failure(f"the search for the layer did not end within {_TIMEOUT_S:g} s.")
     try:
         located = msgspec.json.decode(done.out, type=_Located)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         last = (done.err.strip().splitlines() or [f"exit code {done.code}"])[-1]
-        return "", f"the search for the layer failed: {one_line(last)}"
+        return _failure(f"the search for the layer failed: {one_line(last)}")
     if located.fault is None:
-        return "", "no layer, direction or update is off by itself."
+        return Finding(sentences=["no layer, direction or update is off by itself."])
     place = located.layer if located.layer == located.direction else f"{located.direction} of {located.layer}"
-    return f"{place} ({located.side})", next(iter(reversed(located.evidence)), place)
+    return Finding(culprit=f"{place} ({located.side})", sentences=[next(iter(reversed(located.evidence)), place)])
+
+
+def _failure(sentence: str) -> Finding:
+    return Finding(failed=True, sentences=[sentence])
 
 
 class _Located(msgspec.Struct, kw_only=True, frozen=True):

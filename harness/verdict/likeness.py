@@ -79,6 +79,8 @@ def faults(name: str, side: Recording) -> list[str]:
             )
         elif manifest.steps_written != trace.steps:
             found.append(f"the manifest of {name} says {manifest.steps_written} steps, its trace has {trace.steps}")
+        elif manifest.trace_sha256 is None and manifest.cell is not None:
+            found.append(f"the manifest of {name} does not say which trace it describes: it has no trace_sha256")
         elif manifest.trace_sha256 and trace.sha256 and manifest.trace_sha256 != trace.sha256:
             found.append(f"the manifest of {name} describes another trace: its trace_sha256 is not this file's")
     planned = trace.header.planned_steps
