@@ -214,6 +214,22 @@ def test_a_check_that_cannot_be_read_is_a_problem(tmp_path: Path, content: bytes
     assert problems == ["a.json", "b.json", "check a"]
 
 
+def test_a_damaged_plan_is_a_problem_of_its_night_alone(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        night = NightFolder(tmp_path / name)
+        night.path.mkdir()
+        begin(night, "[[verify]]\nmodels = ['mnist_mlp']\nsteps = 1\nrotate = 999999\n" + CHECK, NOON)
+        agreeing(night.traces, name)
+        write_check(night.check("a"), Check(name="a", command="c", status="PASS", line="fine"))
+    (tmp_path / "two" / "night.json").write_text("{")
+    found = summary(tmp_path)
+    assert [problem.rpartition(": ")[0].partition("night.json: ")[2] for problem in found.problems] == [
+        "not the plan of a night"
+    ]
+    assert str(tmp_path) not in found.problems[0]
+    assert (found.headline, found.exit_code, found.night) == ("2 pairs agree, 1 problem", 3, "2026-04-01")
+
+
 def test_cells_of_two_hosts_become_one_report(tmp_path: Path) -> None:
     """As the last job of a night does it: export on each host, import them all, report."""
     runner = CliRunner()

@@ -1,7 +1,6 @@
 """The folder of a night: what it set out to do, and where everything of it lies."""
 
 import datetime
-import hashlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,11 +39,6 @@ class Night(msgspec.Struct, kw_only=True, frozen=True):
     def is_of(self, config: str, backends: Sequence[str] | None) -> bool:
         """Whether it set out to do this."""
         return self.config == config and self.backends == (None if backends is None else list(backends))
-
-    @property
-    def config_sha256(self) -> str:
-        """Of the configuration's text."""
-        return hashlib.sha256(self.config.encode()).hexdigest()
 
 
 class NightFolder:
@@ -92,7 +86,7 @@ class NightFolder:
             file.write(msgspec.json.format(msgspec.json.encode(problems), indent=1) + b"\n")
 
     def read_problems(self) -> list[str]:
-        """What could not be run at all. Raises: ConfigError for a damaged file."""
+        """What could not be run at all. Raises: HarnessError for a damaged file."""
         try:
             return read_document(self.problems, list[str], "a list of problems")
         except FileNotFoundError:

@@ -10,9 +10,10 @@ from harness.errors import HarnessError, TraceError
 from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.night.check import Check, read_check
 from harness.night.findings import Finding, read_findings, with_findings
-from harness.night.folder import PLAN, NightFolder
+from harness.night.folder import PLAN, Night, NightFolder
 from harness.night.unfinished import find_unfinished
 from harness.pairs import judge_cells
+from harness.run.provenance import scrub
 from harness.shelf import ShelvedCell, read_shelf
 from harness.summary import Event, Summary
 from harness.summary.history import read_history
@@ -39,7 +40,6 @@ def summarise(
         if not folder.is_dir():
             raise TraceError(f"{folder}: not a folder; expected one with cells or that of a night.")
         nights += [NightFolder(path) for path in _with_nights(folder)]
-    plans = [night.read() for night in nights if night.is_night]
     planned = [night.path for night in nights if night.is_night]
     shelf = read_shelf([night.cells for night in nights if night.cells.is_dir()], planned)
     gathered = _Gathered(problems=list(shelf.problems))
@@ -48,10 +48,10 @@ def summarise(
     golden = GoldenFindings()
     if references is not None and references.is_dir():
         golden = compare_to_references(shelf.cells, references)
-    date = max((plan.night.isoformat() for plan in plans), default=UNDATED)
+    date = max((plan.night.isoformat() for plan in gathered.plans), default=UNDATED)
     earlier = [row for row in read_history(history) if row.night < date] if history is not None else []
     return Summary(
-        title=title or next((plan.parsed.title for plan in plans), "cells"),
+        title=title or next((plan.parsed.title for plan in gathered.plans), "cells"),
         night=date,
         mode=judging.mode.name,
         cells=shelf.cells,
@@ -76,6 +76,7 @@ class _Gathered:
     """What nights left beside their cells. A damaged file is a problem, and the rest is read."""
 
     problems: list[str]
+    plans: list[Night] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
 
@@ -93,14 +94,17 @@ class _Gathered:
         self.checks += checks
         self.problems += could_not
         if night.is_night:
-            self.problems += find_unfinished(night.read(), cells, {check.name for check in checks}, could_not)
+            with self._damage():
+                plan = night.read()
+                self.plans.append(plan)
+                self.problems += find_unfinished(plan, cells, {check.name for check in checks}, could_not)
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
         try:
             yield
         except HarnessError as error:
-            self.problems.append(str(error))
+            self.problems.append(scrub(str(error)))
 
 
 def _events(golden: GoldenFindings) -> Iterator[Event]:
