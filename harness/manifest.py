@@ -43,6 +43,12 @@ class CellFacts(msgspec.Struct, kw_only=True, frozen=True):
     asked: bool = True
 
     @property
+    def start_options(self) -> list[str]:
+        """What tells its start and size from the usual ones, as options of the verbs that look at a network."""
+        sizes = (("--batch", self.batch_size), ("--image-size", self.image_size))
+        return ["--seed", str(self.init_seed), *(w for name, n in sizes if n is not None for w in (name, str(n)))]
+
+    @property
     def short_name(self) -> str:
         """Name among the cells of one network: `phase3-rocm`."""
         return f"{self.pipeline}-{self.backend}{'.eager' if self.eager else ''}"

@@ -79,11 +79,8 @@ def explain_pairs(rows: Sequence[PairRow], rungs: Sequence[ShelvedCell], data: P
         sides = [rung for cell in row.cells for rung in _rungs_of(cell, rungs)] if differs else []
         for rung in sides:
             if rung not in found:
-                facts = rung.facts
-                sizes = (("--batch", facts.batch_size), ("--image-size", facts.image_size))
-                size = [word for option, value in sizes if value is not None for word in (option, str(value))]
-                about = ["--data", str(data), "--seed", str(facts.init_seed), *size]
-                found[rung] = search_beside(facts.model, rung.trace, about)
+                about = ["--data", str(data), *rung.facts.start_options]
+                found[rung] = search_beside(rung.facts.model, rung.trace, about)
         yield replace(row, findings=tuple(f"with B = {rung.short_name} in f64: {found[rung]}" for rung in sides))
 
 

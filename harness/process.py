@@ -188,7 +188,7 @@ class Interruptions:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for number, before in self._before.items():
-            signal.signal(number, before)  # type: ignore[arg-type]
+            signal.signal(number, before)  # type: ignore[arg-type]  # what getsignal gave, typed as object
         if self.received:
             signal.raise_signal(self.received[0])
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import harness
+from harness.code_version import code_version
 from harness.errors import HarnessError
 from harness.power import journal
 from harness.power.campaign import TARGETS, Campaign, Target
@@ -109,13 +111,13 @@ def test_a_finding_that_is_none_is_examined_again(kind: str, finding: object, tm
 
 
 def test_envelopes_and_their_margin_are_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal.harness, "__file__", str(tmp_path / "__init__.py"))
-    seen = {journal.code_version.__wrapped__()}
+    monkeypatch.setattr(harness, "__file__", str(tmp_path / "__init__.py"))
+    seen = {code_version.__wrapped__()}
     for name in ("margin.json", "shipped/a.json"):
         path = tmp_path / "envelope" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
-        seen.add(journal.code_version.__wrapped__())
+        seen.add(code_version.__wrapped__())
     assert len(seen) == 3
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import dies, is_alive
 
-from harness.process import Child, Interruptions, signal_name
+from harness.process import Captured, Child, Interruptions, capture, signal_name
 
 
 def child(code: str, **options: object) -> Child:
@@ -219,4 +219,16 @@ def test_a_program_does_not_outlive_who_started_it(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.kill()
+    assert dies(int(pid.read_text()))
+
+
+def test_a_program_is_captured_with_its_code_and_what_it_said() -> None:
+    code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+    assert capture([sys.executable, "-c", code], dict(os.environ), 30) == Captured(3, "out\n", "err\n")
+
+
+def test_one_that_takes_too_long_is_stopped_and_gives_nothing(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(300)"
+    assert capture([sys.executable, "-c", code], dict(os.environ), 2) is None
     assert dies(int(pid.read_text()))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -193,6 +194,19 @@ def test_a_copy_of_a_folder_adds_nothing(tmp_path: Path) -> None:
     for name in ("one", "two"):
         agreeing(tmp_path / name, "a")
     assert summary(tmp_path).headline == "1 pair agrees"
+
+
+def test_a_night_given_twice_and_its_copy_are_one_night_that_lacks_nothing(tmp_path: Path) -> None:
+    night = NightFolder(tmp_path / "night")
+    night.path.mkdir()
+    begin(night, "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nladder = false\nsteps = 3\n" + CHECK, NOON)
+    agreeing(night.traces, "mnist_mlp", steps=3)
+    write_check(night.check("a"), Check(name="a", command="c", status="PASS", line="fine"))
+    twice = summarise([night.path, night.path], Judging())
+    assert (len(twice.checks), twice.headline) == (1, "1 pair agrees")
+    shutil.copytree(night.path, tmp_path / "copy")
+    copied = summarise([night.path, tmp_path / "copy"], Judging())
+    assert (copied.problems, copied.headline) == ((), "1 pair agrees")
 
 
 def test_a_rung_that_cannot_be_read_makes_its_pair_inconclusive(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.backends import BACKENDS
+from harness.code_version import code_version
 from harness.errors import HarnessError
 from harness.night.check import Check, CheckStatus, read_check, write_check
 from harness.night.config import CheckPart
-from harness.power.journal import code_version
 from harness.process import Child, Interruptions, signal_name
 from harness.run.provenance import host_name, scrub
 from harness.trace import one_line

@@ -101,15 +101,8 @@ def find_causes(
 def _locate(row: PairRow, data: Path) -> Finding:
     """The culprit, and a sentence about it."""
     facts = row.cells[0].facts
-    given = {
-        "--profile": facts.profile,
-        "--seed": str(facts.init_seed),
-        "--data": str(data),
-        "--batch": facts.batch_size,
-        "--image-size": facts.image_size,
-    }
-    words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    command = [sys.executable, "-m", "harness", "explain", facts.model, "--format", "json", *words]
+    command = [sys.executable, "-m", "harness", "explain", facts.model, "--format", "json"]
+    command += ["--profile", facts.profile, "--data", str(data), *facts.start_options]
     environment = {**os.environ, **BACKENDS["cpu"].jax_environment()}
     with tempfile.TemporaryDirectory() as folder:
         command += ["--out", folder]

@@ -28,8 +28,9 @@ def find_unfinished(
     for options in verifications:
         if any(problem.startswith(f"{options.stem}: ") for problem in problems):
             continue
-        ours = [cell for cell in cells if cell.facts.model == options.model.name and not cell.facts.evidence]
-        missing = [(cell.name, False) for cell, _ in planned_cells(options)]
+        planned = [cell.name for cell, _ in planned_cells(options)]
+        ours = [cell for cell in cells if cell.name in planned and not cell.facts.evidence]
+        missing = [(name, False) for name in planned]
         missing += [(cell.name, True) for _, cell in planned_rungs(options, ours)]
         yield from (f"{name}: {_WHY}" for name, evidence in missing if (name, evidence) not in there)
     yield from (f"check {part.name}: {_WHY}" for part in config.check if part.name not in checks)

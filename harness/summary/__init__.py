@@ -1,7 +1,7 @@
 """All that folders of cells tell, as one report: the verdict in words, and everything behind it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.night.check import Check
@@ -10,7 +10,6 @@ from harness.shelf import ShelvedCell
 from harness.summary.history import HistoryRow
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 
-STATUSES = ("FAIL", "INCONCLUSIVE", "PASS")
 _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}
 
 
@@ -40,7 +39,11 @@ class Summary:
     events: tuple[Event, ...] = ()
     history: tuple[HistoryRow, ...] = ()
     problems: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = field(default=())
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where its cells ran, each host once."""
+        return tuple(dict.fromkeys(cell.host for cell in self.cells if cell.host and not cell.facts.absent))
 
     @property
     def judged(self) -> list[PairRow]:

@@ -13,7 +13,7 @@ VERDICT_VERSION = 1
 
 
 def render(summary: Summary) -> str:
-    """The document. Nothing in it depends on when or how often the night was run, but for values in seconds."""
+    """The document. Of when and how often a night was run, only seconds and digests of traces tell in it."""
     document: dict[str, Any] = {
         "verdict_version": VERDICT_VERSION,
         "title": summary.title,

@@ -14,7 +14,7 @@ from harness.night.folder import PLAN, Night, NightFolder
 from harness.night.unfinished import find_unfinished
 from harness.pairs import judge_cells
 from harness.run.provenance import scrub
-from harness.shelf import ShelvedCell, read_shelf
+from harness.shelf import read_shelf
 from harness.summary import Event, Summary
 from harness.summary.history import read_history
 
@@ -40,11 +40,12 @@ def summarise(
         if not folder.is_dir():
             raise TraceError(f"{folder}: not a folder; expected one with cells or that of a night.")
         nights += [NightFolder(path) for path in _with_nights(folder)]
+    nights = list({night.path.resolve(): night for night in nights}.values())
     planned = [night.path for night in nights if night.is_night]
     shelf = read_shelf([night.cells for night in nights if night.cells.is_dir()], planned)
     gathered = _Gathered(problems=list(shelf.problems))
     for night in nights:
-        gathered.add(night, [cell for cell in shelf.cells if cell.root == night.cells])
+        gathered.add(night)
     golden = GoldenFindings()
     if references is not None and references.is_dir():
         golden = compare_to_references(shelf.cells, references)
@@ -60,7 +61,6 @@ def summarise(
         events=tuple(_events(golden)),
         history=tuple(earlier),
         problems=tuple(gathered.problems),
-        hosts=tuple(dict.fromkeys(cell.host for cell in shelf.cells if cell.host and not cell.facts.absent)),
     )
 
 
@@ -80,7 +80,7 @@ class _Gathered:
     findings: dict[str, Finding] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
 
-    def add(self, night: NightFolder, cells: Sequence[ShelvedCell]) -> None:
+    def add(self, night: NightFolder) -> None:
         """Take in what a folder has; of a night also what is missing."""
         with self._damage():
             self.findings |= read_findings(night.findings)
@@ -97,7 +97,8 @@ class _Gathered:
             with self._damage():
                 plan = night.read()
                 self.plans.append(plan)
-                self.problems += find_unfinished(plan, cells, {check.name for check in checks}, could_not)
+                own = read_shelf([night.cells]).cells if night.cells.is_dir() else ()  # also those that are copies
+                self.problems += find_unfinished(plan, own, {check.name for check in checks}, could_not)
 
     @contextmanager
     def _damage(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import fcntl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def read_history(path: Path) -> list[HistoryRow]:
         raise HarnessError(
             f"{path}: not a history: {one_line(error)}. Move it away; the next night begins one."
         ) from None
-    return sorted(rows, key=lambda row: (row.night, row.model, row.pair))
+    return sorted(rows, key=_key)
 
 
 def append_history(path: Path, rows: Sequence[HistoryRow]) -> None:
@@ -90,26 +90,26 @@ def append_history(path: Path, rows: Sequence[HistoryRow]) -> None:
 
     Raises: HarnessError for a file that is no history, OSError.
     """
-
-    def key(row: HistoryRow) -> tuple[str, str, str]:
-        return row.night, row.model, row.pair
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two nights may end at once
-        _replace(path, rows, key)
+        _replace(path, rows)
 
 
-def _replace(path: Path, rows: Sequence[HistoryRow], key: Callable[[HistoryRow], tuple[str, str, str]]) -> None:
+def _replace(path: Path, rows: Sequence[HistoryRow]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    new = {key(row) for row in rows}
-    kept = [row for row in read_history(path) if key(row) not in new]
-    ordered = sorted([*kept, *rows], key=key)
+    new = {_key(row) for row in rows}
+    kept = [row for row in read_history(path) if _key(row) not in new]
+    ordered = sorted([*kept, *rows], key=_key)
     table = pyarrow.Table.from_pylist([dataclasses.asdict(row) for row in ordered], schema=_schema())
     with replace_file(path) as file:
         pyarrow.parquet.write_table(table, file, compression="zstd")
+
+
+def _key(row: HistoryRow) -> tuple[str, str, str]:
+    return row.night, row.model, row.pair
 
 
 def _schema() -> Any:

@@ -40,7 +40,7 @@ def render_page(summary: Summary) -> str:
     return _TEMPLATES.get_template("page.html").render(
         summary=summary,
         verdict=OF_EXIT_CODE[summary.exit_code],
-        hosts=summary.hosts or tuple(dict.fromkeys(cell.host for cell in summary.cells if cell.host)),
+        hosts=summary.hosts,
         took=seconds(_took(summary)),
         matrix=make_matrix(summary, panels),
         panels=sorted_panels,
