@@ -103,7 +103,7 @@ def a_hostile_night(root: Path) -> Summary:
     checks = tuple(Check(name=EVIL, command=EVIL, status="FAIL", line=EVIL, output=EVIL * 3) for _ in range(2))
     history = tuple(replace(row, model=EVIL, pair=EVIL) for row in night.history)
     events = (Event(EVIL, "note", EVIL), Event(evil, "fail", EVIL))
-    return Summary(EVIL, EVIL, EVIL, cells, rows, checks, events, history, (EVIL, evil), (EVIL,))
+    return Summary(EVIL, EVIL, EVIL, cells, rows, checks, events, history, (EVIL, evil))
 
 
 def _of_the_envelope() -> dict[str, object]:
