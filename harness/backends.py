@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BackendError, unknown
-from harness.process import Child, signal_name
+from harness.system.process import Child, signal_name
 
 PROBE_TIMEOUT_S = 60
 

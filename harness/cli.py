@@ -137,11 +137,11 @@ def verify(
     from harness.backends import backend
     from harness.compare import judging_by
     from harness.models import load_for_run
-    from harness.process import interruptible
     from harness.report import outcome as report
     from harness.report.terminal import show
     from harness.run.cell import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
+    from harness.system.process import interruptible
     from harness.verification import Options
     from harness.verify import verify as run
 

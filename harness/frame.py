@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from harness.columns import optional_columns
-from harness.extras import extra
 from harness.recording import read_recording
+from harness.system.extras import extra
 
 if TYPE_CHECKING:
     import pandas

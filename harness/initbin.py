@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from harness.atomicfile import replace_file
 from harness.errors import ContractError, SpecError
+from harness.system.files import replace_file
 
 Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]

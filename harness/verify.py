@@ -12,7 +12,6 @@ from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice, resolve_data
 from harness.errors import EmitError
 from harness.initbin import write_init
-from harness.lock import alone_in
 from harness.manifest import Manifest
 from harness.pairs import explain_pairs, judge_pairs, split_squares
 from harness.pipelines import PIPELINES, Pipeline, Program, external_program
@@ -22,6 +21,7 @@ from harness.run.kept import find_ended, find_kept
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
 from harness.shelf import ShelvedCell
+from harness.system.lock import alone_in
 from harness.verification import Options, Outcome
 
 

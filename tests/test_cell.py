@@ -158,7 +158,7 @@ def test_a_program_that_makes_no_progress(tmp_path: Path) -> None:
 
 
 def test_a_program_that_ignores_being_asked_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.process.Child.stop.__defaults__", (0.3, lambda: False))
+    monkeypatch.setattr("harness.system.process.Child.stop.__defaults__", (0.3, lambda: False))
     code = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nheader(3)\nstep(1)\ntime.sleep(60)"
     started = time.monotonic()
     assert run(tmp_path, code, timeout_s=1).status == "timed-out"

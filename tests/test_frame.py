@@ -11,8 +11,8 @@ from sample_traces import CONFIG, header, lines, text
 
 import harness
 from harness.errors import PackageError, TraceError
-from harness.extras import extra
 from harness.manifest import Manifest, write_manifest
+from harness.system.extras import extra
 from harness.trace import TraceWriter
 
 ROOT = Path(__file__).parents[1]

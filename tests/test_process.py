@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import dies, is_alive
 
-from harness.process import Captured, Child, Interruptions, capture, signal_name
+from harness.system.process import Captured, Child, Interruptions, capture, signal_name
 
 
 def child(code: str, **options: object) -> Child:
@@ -209,7 +209,7 @@ def test_a_program_does_not_outlive_who_started_it(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     sleeper = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(300)"
     starter = (
-        "import os, sys; from harness.process import Child\n"
+        "import os, sys; from harness.system.process import Child\n"
         f"child = Child([sys.executable, '-c', {sleeper!r}], dict(os.environ))\n"
         "while True: child.wait(1.0)"
     )

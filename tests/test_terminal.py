@@ -14,7 +14,7 @@ from terminals import ROOT, on_terminal
 from harness.manifest import Manifest, write_manifest
 from harness.report.terminal import OUTCOMES
 from harness.report.text import Document, Table, spaced
-from harness.tty import is_for_people
+from harness.system.terminal import is_for_people
 
 FALLING = [2.0 / (k + 1) for k in range(20)]
 COLOUR = re.compile(r"\x1b\[[\d;]*m")

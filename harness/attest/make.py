@@ -9,7 +9,6 @@ from typing import Any
 
 from securesystemslib.signer import CryptoSigner
 
-from harness.atomicfile import replace_file
 from harness.attest.signature import sign
 from harness.attest.statement import SUFFIX, Document, Subject, cell_statement, encode_statement, verdict_statement
 from harness.errors import AttestationError, TraceError
@@ -17,6 +16,7 @@ from harness.intact import read_intact
 from harness.manifest import manifest_path
 from harness.report.text import printable
 from harness.shelf import MANIFEST_SUFFIX, ShelvedCell
+from harness.system.files import replace_file
 
 
 @dataclass(frozen=True)

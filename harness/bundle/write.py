@@ -10,10 +10,10 @@ from typing import BinaryIO
 import msgspec
 
 from harness import __version__
-from harness.atomicfile import replace_file
 from harness.bundle.format import BLOCK, CONTENTS, Contents, Member, check_size, most_unpacked
 from harness.bundle.gather import Gathered, open_member
 from harness.errors import BundleError
+from harness.system.files import replace_file
 from harness.trace import one_line
 
 _LEVEL = 6

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 import harness
-from harness.atomicfile import replace_file
-from harness.extras import extra
 from harness.recording import Recording
+from harness.system.extras import extra
+from harness.system.files import replace_file
 
 with extra("mllog"):
     from mlperf_logging.mllog import constants

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.atomicfile import replace_file
 from harness.columns import optional_columns
-from harness.extras import extra
 from harness.recording import Recording
+from harness.system.extras import extra
+from harness.system.files import replace_file
 from harness.trace import Trace
 
 with extra("tensorboard"):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.atomicfile import PART_SUFFIX, replace_file
 from harness.data import DataSetFacts, RawFile, dataset_facts
 from harness.data.progress import Reporter, reporting
 from harness.data.sources import Source, SourceError, sources_of
 from harness.errors import DataError
+from harness.system.files import PART_SUFFIX, replace_file
 
 _STALE_S = 3600  # a temporary file that nothing has been written to for so long has no owner
 

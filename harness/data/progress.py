@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from harness.tty import is_for_people
+from harness.system.terminal import is_for_people
 
 
 class Reporter(Protocol):

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.atomicfile import replace_file
 from harness.data.cifar import batch_bytes
 from harness.data.idx import Bytes, images_header, labels_header
 from harness.errors import DataError
+from harness.system.files import replace_file
 
 Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int32]

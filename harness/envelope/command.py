@@ -128,9 +128,9 @@ def render(envelope: "Envelope") -> "Document":
 def _fit(folder: Path, jobs: int, out: Path | None) -> None:
     import msgspec
 
-    from harness.atomicfile import replace_file
     from harness.envelope.fit import SEEDS, default_names, fit_margin
     from harness.envelope.margin import MARGIN_FILE
+    from harness.system.files import replace_file
 
     folder.mkdir(parents=True, exist_ok=True)
     margin = fit_margin(SEEDS, default_names(), jobs, folder, click.echo)

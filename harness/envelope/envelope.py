@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.atomicfile import replace_file
 from harness.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 from harness.errors import EnvelopeError
+from harness.system.files import replace_file
 from harness.trace import Floats, TraceHeader
 
 FORMAT = 1

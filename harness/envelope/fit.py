@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 from scipy.stats import genpareto
 
-from harness.atomicfile import replace_file
 from harness.channels import shared_channels
 from harness.data.dataset import resolve_data
 from harness.envelope.build import build_envelope
@@ -24,6 +23,7 @@ from harness.oracle.cases import PUBLISHED, find_case
 from harness.probe import installed_versions
 from harness.run.provenance import cpu_model
 from harness.sides import Phase2, Phase3, recorded
+from harness.system.files import replace_file
 
 SEEDS = (42, 43, 44, 45)
 BIG = ("mnist_mlp",)  # beside the small ones

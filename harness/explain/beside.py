@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.backends import BACKENDS
-from harness.process import capture
+from harness.system.process import capture
 from harness.trace import one_line
 
 TIMEOUT_S = 1800.0

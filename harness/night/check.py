@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.atomicfile import replace_file
 from harness.document import read_document
+from harness.system.files import replace_file
 
 CheckStatus = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"]
 

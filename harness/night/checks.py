@@ -15,8 +15,8 @@ from harness.code_version import code_version
 from harness.errors import HarnessError
 from harness.night.check import Check, CheckStatus, read_check, write_check
 from harness.night.config import CheckPart
-from harness.process import Child, Interruptions, signal_name
 from harness.run.provenance import host_name, scrub
+from harness.system.process import Child, Interruptions, signal_name
 from harness.trace import one_line
 
 _KEPT_BYTES = 1 << 16  # of what a command prints

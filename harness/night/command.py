@@ -44,15 +44,15 @@ def nightly_command(
     import datetime
 
     from harness.compare import Judging
-    from harness.lock import alone_in
     from harness.night.config import override_backends, parse_config, read_text
     from harness.night.folder import NightFolder, begin, find_folder
     from harness.night.run import Budget, run_night
-    from harness.process import interruptible
     from harness.report.text import printable
     from harness.summary.build import summarise
     from harness.summary.history import read_history
     from harness.summary.write import record_history, write_summary
+    from harness.system.lock import alone_in
+    from harness.system.process import interruptible
 
     text = read_text(config)
     parsed = override_backends(parse_config(text, str(config)), backends, "--backends")

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from harness.atomicfile import replace_file
 from harness.backends import BACKENDS
 from harness.document import read_document
 from harness.errors import HarnessError
 from harness.pairs import explain_pairs
 from harness.pipelines import PIPELINES
-from harness.process import capture
 from harness.report import PairRow
 from harness.run.provenance import scrub
 from harness.shelf import ShelvedCell
+from harness.system.files import replace_file
+from harness.system.process import capture
 from harness.trace import one_line
 
 _TIMEOUT_S = 3600.0

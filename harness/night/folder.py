@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.atomicfile import replace_file
 from harness.document import read_document
 from harness.errors import ConfigError
 from harness.night.config import NightConfig, check_file, override_backends, parse_config
+from harness.system.files import replace_file
 from harness.trace import one_line
 
 PLAN = "night.json"

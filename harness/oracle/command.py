@@ -56,8 +56,8 @@ def oracle_command(
     from harness.oracle.table import exit_code, render
     from harness.oracle.worker import Task
     from harness.oracle.workers import run_tasks
-    from harness.progress import JobProgress
     from harness.report.terminal import show
+    from harness.system.progress import JobProgress
 
     chosen = find_cases(cases, batch, image_size)
     fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]

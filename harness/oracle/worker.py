@@ -12,7 +12,7 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.spec import DType
-from harness.workers import MARKER
+from harness.system.jobs import MARKER
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import msgspec
 from harness.backends import BACKENDS
 from harness.oracle.examination import Finding
 from harness.oracle.worker import Task
-from harness.workers import Job, Outcome, run_jobs
+from harness.system.jobs import Job, Outcome, run_jobs
 
 
 @dataclass(frozen=True)

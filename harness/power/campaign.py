@@ -17,7 +17,7 @@ from harness.power.journal import Journal, Row
 from harness.power.localization import CHOSEN
 from harness.power.tally import is_readable
 from harness.power.worker import Order
-from harness.workers import Job, Outcome, run_jobs
+from harness.system.jobs import Job, Outcome, run_jobs
 
 WORKER = (sys.executable, "-m", "harness.power.worker")
 AT_A_TIME = 24  # faults of one process; they share the right programs of their network

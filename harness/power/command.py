@@ -38,8 +38,8 @@ def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout
     from harness.errors import HarnessError
     from harness.power.campaign import TARGETS, Campaign, default_processes
     from harness.power.table import exit_code, render
-    from harness.progress import JobProgress
     from harness.report.terminal import show
+    from harness.system.progress import JobProgress
 
     chosen = [t for t in TARGETS if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
     if not chosen:

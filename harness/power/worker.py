@@ -14,7 +14,7 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.power.journal import Journal, Row
-from harness.workers import MARKER
+from harness.system.jobs import MARKER
 
 
 @dataclass(frozen=True)

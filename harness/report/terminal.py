@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.report.text import Document, Table, printable
-from harness.tty import is_for_people
+from harness.system.terminal import is_for_people
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

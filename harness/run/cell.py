@@ -16,11 +16,11 @@ import msgspec
 from harness.errors import TraceError
 from harness.manifest import CellFacts, Manifest, Status, write_manifest
 from harness.probe import installed_versions
-from harness.process import Child, Interruptions, signal_name
 from harness.run.contract import TRACE_OUT, child_environment
 from harness.run.known_trouble import recognise
 from harness.run.provenance import scrub, scrub_tree
 from harness.run.tail import TraceTail, is_regular, keep_readable
+from harness.system.process import Child, Interruptions, signal_name
 from harness.trace import Trace
 
 POLL_S = 0.05

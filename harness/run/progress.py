@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column
 
 from harness.run.cell import Progress as OnProgress
-from harness.tty import is_for_people
+from harness.system.terminal import is_for_people
 
 LINE_EVERY_S = 30.0
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.atomicfile import replace_file
 from harness.errors import HarnessError
 from harness.report import PairRow
+from harness.system.files import replace_file
 from harness.trace import one_line
 
 

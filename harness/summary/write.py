@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from harness.atomicfile import replace_file
 from harness.attest.make import write_statements
 from harness.summary import Summary, as_json, junit, markdown, model_of
 from harness.summary.history import append_history, row_of
 from harness.summary.page import render_page
+from harness.system.files import replace_file
 
 
 def write_summary(folder: Path, summary: Summary) -> list[Path]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.run.progress import LINE_EVERY_S
-from harness.tty import is_for_people
+from harness.system.terminal import is_for_people
 
 
 class JobProgress:

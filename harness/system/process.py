@@ -19,7 +19,7 @@ from typing import IO, Self
 GRACE_S = 5.0  # between asking a program to stop and killing it
 LINE_BYTES = 4096  # of a line of output, at most so much is looked at
 _CHUNK = 1 << 16
-_MORTAL = (sys.executable, "-I", "-S", str(Path(__file__).with_name("mortal.py")))
+_WITH_PARENT = (sys.executable, "-I", "-S", str(Path(__file__).with_name("with_parent.py")))
 _DRAIN_S = 1.0  # for what is still in the pipes of a program that has ended
 
 
@@ -67,7 +67,7 @@ class Child:
     ) -> None:
         _check_program(command, environment)
         self._process = subprocess.Popen(
-            [*_MORTAL, str(os.getpid()), *command],
+            [*_WITH_PARENT, str(os.getpid()), *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""`python mortal.py PARENT COMMAND…` becomes COMMAND, which the system kills when the process PARENT ends.
+"""`python with_parent.py PARENT COMMAND…` becomes COMMAND, which the system kills when the process PARENT ends.
 
 Stands alone and imports little: it runs before every program. Where the system cannot do that, COMMAND just runs.
 """

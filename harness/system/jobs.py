@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.process import Child, Interruptions, signal_name
+from harness.system.process import Child, Interruptions, signal_name
 
 MARKER = "answer: "
 _POLL_S = 0.05
