@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from harness.models import Model
+from harness.spec.models import Model
 
 Step = Callable[..., Any]
 

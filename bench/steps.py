@@ -18,10 +18,10 @@ from harness.backends import BACKENDS
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
 from harness.initbin import initial_parameters
-from harness.models import Model, load_model
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, observations, open_trace
-from harness.spec import Conventions
+from harness.spec.models import Model, load_model
+from harness.spec.netspec import Conventions
 
 Call = Callable[[], float]
 

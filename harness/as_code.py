@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness.spec import Layer
+from harness.spec.netspec import Layer
 
 
 def as_code(value: object) -> str:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from harness.manifest import CellFacts
-from harness.models import Model
-from harness.spec import DType
+from harness.spec.models import Model
+from harness.spec.netspec import DType
 
 DEFAULT_INIT_SEED = 42
 

@@ -136,11 +136,11 @@ def verify(
     """
     from harness.backends import backend
     from harness.compare import judging_by
-    from harness.models import load_for_run
     from harness.report import outcome as report
     from harness.report.terminal import show
     from harness.run.cell import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
+    from harness.spec.models import load_for_run
     from harness.system.process import interruptible
     from harness.verification import Options
     from harness.verify import verify as run
@@ -181,9 +181,9 @@ def verify(
 @main.command()
 def models() -> None:
     """List the networks with their parameter counts."""
-    from harness.models import all_models
     from harness.report.terminal import show
     from harness.report.text import Document, Table
+    from harness.spec.models import all_models
 
     rows = [
         [
@@ -208,7 +208,7 @@ def models() -> None:
 def init(model: str, path: Path, seed: int, image_size: int | None) -> None:
     """Write the initial parameters of MODEL and print their SHA-256."""
     from harness.initbin import write_init
-    from harness.models import load_model
+    from harness.spec.models import load_model
 
     loaded = load_model(model, image_size=image_size)
     digest = write_init(path, loaded.graph.params, seed)
@@ -236,8 +236,8 @@ def emit(
 ) -> None:
     """Write the programs of MODEL and print their paths."""
     from harness.cells import Cell
-    from harness.models import load_model
     from harness.pipelines import PIPELINES
+    from harness.spec.models import load_model
 
     loaded = load_model(model, batch=batch, image_size=image_size)
     out.mkdir(parents=True, exist_ok=True)

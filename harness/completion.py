@@ -13,15 +13,15 @@ TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 def complete_models(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Networks."""
-    from harness.models import model_names
+    from harness.spec.models import model_names
 
     return _starting(incomplete, model_names())
 
 
 def complete_cases(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Cases of the oracle, and networks."""
-    from harness.models import model_names
     from harness.oracle.cases import CASES
+    from harness.spec.models import model_names
 
     return _starting(incomplete, [*CASES, *model_names()])
 

@@ -25,7 +25,7 @@ from harness.pipelines import (
     iree_program,
     write_modules,
 )
-from harness.spec import PROFILES
+from harness.spec.netspec import PROFILES
 
 
 def emit_phase2_iree_files(cell: Cell, folder: Path) -> list[Path]:

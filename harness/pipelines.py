@@ -15,7 +15,7 @@ from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
 from harness.run.compile import Compiled, compile_module, compiler_version
 from harness.run.external import External
-from harness.spec import PROFILES
+from harness.spec.netspec import PROFILES
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Sgd
-from harness.spec import NetSpec, TrainConfig
+from harness.spec.netspec import NetSpec, TrainConfig
 
 SPEC = NetSpec(
     name="CIFAR-CNN",

@@ -4,7 +4,7 @@ from harness.layers.dense import Dense
 from harness.layers.relu import Relu
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
-from harness.spec import NetSpec, TrainConfig
+from harness.spec.netspec import NetSpec, TrainConfig
 
 SPEC = NetSpec(
     name="MNIST-MLP",

@@ -7,7 +7,7 @@ from harness.layers.global_avg_pool import GlobalAvgPool
 from harness.layers.max_pool import MaxPool
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
-from harness.spec import NetSpec, TrainConfig
+from harness.spec.netspec import NetSpec, TrainConfig
 
 
 def network(image_size: int) -> NetSpec:

@@ -5,7 +5,7 @@ from harness.layers.patch_embed import PatchEmbed
 from harness.layers.transformer_encoder import TransformerEncoder
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
-from harness.spec import NetSpec, TrainConfig
+from harness.spec.netspec import NetSpec, TrainConfig
 
 
 def network(image_size: int) -> NetSpec:

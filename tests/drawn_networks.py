@@ -36,8 +36,8 @@ from harness.layers.transformer_encoder import TransformerEncoder
 from harness.layers.uib import Uib
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
-from harness.shapes import infer_shapes, size
-from harness.spec import Layer, NetSpec, Shape, TrainConfig
+from harness.spec.netspec import Layer, NetSpec, Shape, TrainConfig
+from harness.spec.shapes import infer_shapes, size
 
 CLASSES = 4
 ACTIVATIONS = st.sampled_from([None, Relu(), Relu6(), Swish(), HardSwish(), HardSigmoid(), Sigmoid(), Gelu()])

@@ -10,12 +10,12 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.oracle.side_by_side import SideBySide
-from harness.rules import hlo_backward, hlo_forward, jax_rule
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device
-from harness.shapes import Graph, Node
 from harness.sides import SHARED, Batch, Step, script_module
-from harness.spec import Conventions, DType, Layer, Shape, TrainConfig
+from harness.spec.netspec import Conventions, DType, Layer, Shape, TrainConfig
+from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
+from harness.spec.shapes import Graph, Node
 
 
 def iree_call(text: str, arguments: list[np.ndarray]) -> list[np.ndarray]:

@@ -20,9 +20,9 @@ from typing import ClassVar
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.reference import Array, Reference
-from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
-from harness.spec import Layer, Shape
+from harness.spec.reference import Array, Reference
+from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
+from harness.spec.netspec import Layer, Shape
 
 '''
 SPEC = '''"""One dense layer on doubled pixels."""
@@ -31,7 +31,7 @@ from harness.layers.dense import Dense
 from harness.layers.double import Double
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Sgd
-from harness.spec import NetSpec, TrainConfig
+from harness.spec.netspec import NetSpec, TrainConfig
 
 SPEC = NetSpec(
     name="Doubled",

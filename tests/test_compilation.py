@@ -10,8 +10,8 @@ from harness.compilation import steps
 from harness.compilation.command import render
 from harness.compilation.steps import compile_step, compile_steps, part_of
 from harness.errors import EmitError
-from harness.models import load_model
 from harness.run.known_trouble import KNOWN_TROUBLE, Trouble
+from harness.spec.models import load_model
 
 MLP = load_model("mnist_mlp", batch=2)
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.completion import SHELLS
 from harness.controls import CONTROLS
-from harness.models import model_names
 from harness.oracle.cases import CASES
 from harness.pipelines import PIPELINES
+from harness.spec.models import model_names
 
 ROOT = Path(__file__).parents[1]
 

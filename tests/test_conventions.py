@@ -20,9 +20,9 @@ from harness.layers.depthwise_convolution import DepthwiseConvolution
 from harness.layers.flatten import Flatten
 from harness.layers.max_pool import MaxPool
 from harness.layers.separable_conv import SeparableConv
-from harness.shapes import infer_shapes
 from harness.sides import Phase2, Phase3, Side
-from harness.spec import Conventions, Layer, Shape
+from harness.spec.netspec import Conventions, Layer, Shape
+from harness.spec.shapes import infer_shapes
 from tests.programs import drawn, hlo_layer, iree_call, jax_layer, layer_node
 from tests.test_networks import config, network
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.data.upsample import upsample
 from harness.emit.jax_script import emit_jax_script
-from harness.spec import Conventions
+from harness.spec.netspec import Conventions
 from tests.programs import script_module
 from tests.tiny_programs import CONFIG, picture_graph
 

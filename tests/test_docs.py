@@ -7,8 +7,8 @@ import pytest
 
 from harness.backends import BACKENDS
 from harness.cli import main
-from harness.models import model_names
 from harness.run.contract import VARIABLES
+from harness.spec.models import model_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

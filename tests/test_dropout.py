@@ -13,9 +13,9 @@ from harness.layers.dense import Dense
 from harness.layers.dropout import Dropout
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Sgd
-from harness.rules import jax_eval_rule
-from harness.shapes import Node, infer_shapes
-from harness.spec import Conventions, NetSpec, Shape, TrainConfig
+from harness.spec.netspec import Conventions, NetSpec, Shape, TrainConfig
+from harness.spec.rules import jax_eval_rule
+from harness.spec.shapes import Node, infer_shapes
 from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
 
 BATCH = 3

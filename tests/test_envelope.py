@@ -29,11 +29,11 @@ from harness.layers.conv_bn import ConvBn
 from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten
 from harness.layers.relu import Relu
-from harness.models import load_model
 from harness.recording import Recording
-from harness.shapes import Graph, infer_shapes
 from harness.sides import SHARED
-from harness.spec import TrainConfig
+from harness.spec.models import load_model
+from harness.spec.netspec import TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
 from harness.trace import Trace, TraceHeader
 from harness.verdict.envelope import check_envelope
 from harness.verdict.evidence import Case

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness import rules
 from harness.cli import main
 from harness.data.dataset import read_data, resolve_data
 from harness.data.feed import Feed
@@ -32,9 +31,10 @@ from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.optimizers import Sgd
 from harness.oracle.cases import find_case
-from harness.shapes import Graph, infer_shapes
 from harness.sides import Batch, Phase2, Phase3, Side, recorded
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec import rules
+from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
 from harness.trace import StepLine, Trace, TraceHeader
 from tests.test_networks import config, network
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from harness import rules
 from harness.emit.jax_builder import Expr
 from harness.explain.locate import Location, define, locate
 from harness.explain.party import Meant, Party
@@ -23,10 +22,11 @@ from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
-from harness.rules import Rule, RuleTable
-from harness.shapes import infer_shapes
 from harness.sides import Batch, Phase2, Phase3, Step
-from harness.spec import Conventions
+from harness.spec import rules
+from harness.spec.netspec import Conventions
+from harness.spec.rules import Rule, RuleTable
+from harness.spec.shapes import infer_shapes
 from tests.programs import drawn
 from tests.test_networks import config, network
 from tests.test_oracle_planted import GRAPHS, home_of

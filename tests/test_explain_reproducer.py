@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import load_file
 
-from harness import rules
 from harness.cli import main
 from harness.explain.locate import define, locate
 from harness.explain.party import Party
@@ -16,6 +15,7 @@ from harness.explain.reproducer import Reproducer, write_reproducer, write_whole
 from harness.layers.max_pool import MaxPool
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
+from harness.spec import rules
 from tests.test_explain_locate import (
     fused_pool,
     gradient_scaled,

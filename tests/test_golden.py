@@ -6,8 +6,8 @@ import pytest
 
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
-from harness.models import load_model
-from harness.spec import PROFILES
+from harness.spec.models import load_model
+from harness.spec.netspec import PROFILES
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -19,11 +19,11 @@ from harness.layers.max_pool import MaxPool
 from harness.layers.patch_embed import PatchEmbed
 from harness.layers.transformer_encoder import TransformerEncoder
 from harness.losses import SoftmaxCrossEntropy
-from harness.models import load_model
 from harness.optimizers import Adam
 from harness.run.compile import Compiled, compile_module
-from harness.shapes import Graph, infer_shapes
-from harness.spec import Conventions, DType, NetSpec, TrainConfig
+from harness.spec.models import load_model
+from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
 
 CHIPS = {"cuda": b"sm_89", "rocm": b"gfx1100"}
 CONFIG = TrainConfig(lr=0.001, batch_size=8, epochs=1, optimizer=Adam(), weight_decay=1e-4)

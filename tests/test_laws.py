@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from harness import rules
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.layers.add import Add
 from harness.layers.attention import Attention
@@ -38,8 +37,9 @@ from harness.layers.to_pixel import ToPixel
 from harness.layers.to_sequence import ToSequence
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
-from harness.reference import Reference
 from harness.sides import SHARED, script_module
+from harness.spec import rules
+from harness.spec.reference import Reference
 from tests.programs import hlo_layer, iree_call, jax_layer, layer_node
 
 # Layer -> its samples: (layer, shapes of its inputs without the batch).
@@ -204,7 +204,7 @@ def test_a_missing_rule_lists_what_exists() -> None:
 
 
 def test_precedence_in_printed_expressions() -> None:
-    from harness.spec import Conventions
+    from harness.spec.netspec import Conventions
 
     j = JaxBuilder(Conventions())
     a, b, c = Expr("a"), Expr("b"), Expr("c")

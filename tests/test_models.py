@@ -6,9 +6,9 @@ import pytest
 
 from harness.cells import Cell
 from harness.errors import SpecError
-from harness.models import load_model, model_names
 from harness.pipelines import emit_phase2_files, emit_phase3_files
-from harness.shapes import infer_shapes
+from harness.spec.models import load_model, model_names
+from harness.spec.shapes import infer_shapes
 
 # Trainable scalars and tensors of each.
 NETWORKS = {

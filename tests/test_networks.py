@@ -28,8 +28,8 @@ from harness.layers.uib import Uib
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
 from harness.oracle.side_by_side import SideBySide
-from harness.shapes import infer_shapes
-from harness.spec import Conventions, Layer, NetSpec, Shape, TrainConfig
+from harness.spec.netspec import Conventions, Layer, NetSpec, Shape, TrainConfig
+from harness.spec.shapes import infer_shapes
 from tests.programs import difference, drawn, worst_difference
 
 

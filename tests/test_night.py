@@ -10,13 +10,13 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.errors import ConfigError, HarnessError
-from harness.models import model_names
 from harness.night import checks, config, folder
 from harness.night.check import Check, read_check
 from harness.night.config import parse_config, read_config
 from harness.night.folder import NightFolder, begin, find_folder
 from harness.night.run import Budget
 from harness.night.unfinished import find_unfinished
+from harness.spec.models import model_names
 from harness.system.lock import alone_in
 from tests.shelves import shelve
 

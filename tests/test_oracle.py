@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import rules
 from harness.data.fetch import fetch
 from harness.errors import DataError, EmitError, SpecError
 from harness.layers.hard_sigmoid import HardSigmoid
@@ -26,6 +25,7 @@ from harness.oracle.table import exit_code, render
 from harness.oracle.third_opinion import interpret, operations
 from harness.oracle.worker import Task
 from harness.oracle.workers import Row, run_tasks
+from harness.spec import rules
 from tests.processes import dies
 
 # Source: the published table.

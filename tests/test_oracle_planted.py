@@ -11,7 +11,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness import rules
 from harness.emit.hlo_builder import HloBuilder
 from harness.layers.conv2d import Conv2d
 from harness.layers.conv_bn import ConvBn
@@ -37,9 +36,10 @@ from harness.oracle.cases import PLAIN
 from harness.oracle.examination import judge, optimizers_apart
 from harness.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
 from harness.oracle.side_by_side import SideBySide
-from harness.shapes import Graph, infer_shapes
 from harness.sides import Step
-from harness.spec import DType
+from harness.spec import rules
+from harness.spec.netspec import DType
+from harness.spec.shapes import Graph, infer_shapes
 from tests.programs import drawn
 from tests.test_networks import config, network
 

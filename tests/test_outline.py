@@ -15,8 +15,8 @@ from harness.layers.patch_embed import PatchEmbed
 from harness.layers.residual_block import ResidualBlock
 from harness.layers.transformer_encoder import TransformerEncoder
 from harness.oracle.side_by_side import SideBySide
-from harness.shapes import infer_shapes
-from harness.spec import Conventions, NetSpec
+from harness.spec.netspec import Conventions, NetSpec
+from harness.spec.shapes import infer_shapes
 from tests.programs import drawn
 from tests.test_networks import config, network
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.initbin import write_init
-from harness.spec import DType
+from harness.spec.netspec import DType
 from tests.tiny_programs import (
     ALL_STEPS,
     CHANNELS,

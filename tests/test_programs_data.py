@@ -13,7 +13,7 @@ from harness.data.dataset import read_data, read_folder, resolve_data
 from harness.data.idx import colour_images_header, labels_header
 from harness.data.synthetic import write_synthetic
 from harness.emit.jax_script import emit_jax_script
-from harness.spec import Conventions
+from harness.spec.netspec import Conventions
 from tests.pictures import write_archive
 from tests.programs import script_module
 from tests.test_programs_refuse import pipelines, refusal

@@ -6,8 +6,8 @@ import pytest
 
 from harness.compare import Judging
 from harness.golden.reference import list_references, read_reference
-from harness.models import load_model
 from harness.report import judge_recordings
+from harness.spec.models import load_model
 
 FOLDER = Path(__file__).parents[1] / "traces" / "reference"
 STEPS = {"mnist_mlp": 5616, "mnist_cnn": 200}

@@ -12,8 +12,8 @@ from harness.layers.mb_conv import MbConv
 from harness.layers.repeated import Repeated
 from harness.layers.residual_block import ResidualBlock
 from harness.losses import SoftmaxCrossEntropy
-from harness.shapes import Graph, infer_shapes
-from harness.spec import NetSpec
+from harness.spec.netspec import NetSpec
+from harness.spec.shapes import Graph, infer_shapes
 
 
 def graph(layer: Repeated) -> Graph:

@@ -13,10 +13,10 @@ from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
 from harness.layers.uib import Uib
 from harness.losses import SoftmaxCrossEntropy
-from harness.models import load_model, model_names
 from harness.optimizers import Adam, Sgd
-from harness.shapes import infer_shapes
-from harness.spec import Layer, NetSpec, TrainConfig
+from harness.spec.models import load_model, model_names
+from harness.spec.netspec import Layer, NetSpec, TrainConfig
+from harness.spec.shapes import infer_shapes
 
 
 def net(*layers: Layer, shape: tuple[int, ...] = (1, 28, 28)) -> NetSpec:

@@ -7,8 +7,8 @@ from harness.layers.dense import Dense
 from harness.layers.patch_embed import PatchEmbed
 from harness.layers.transformer_encoder import TransformerEncoder
 from harness.losses import SoftmaxCrossEntropy
-from harness.shapes import Graph, infer_shapes
-from harness.spec import Layer, NetSpec, Shape
+from harness.spec.netspec import Layer, NetSpec, Shape
+from harness.spec.shapes import Graph, infer_shapes
 
 
 def graph(shape: Shape, *layers: Layer) -> Graph:

@@ -10,7 +10,7 @@ from harness.cli import main
 from harness.compare import judging_by
 from harness.diff import main as diff
 from harness.errors import HarnessError, unknown
-from harness.models import model_names
+from harness.spec.models import model_names
 
 
 def verbs(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

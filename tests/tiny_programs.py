@@ -25,8 +25,8 @@ from harness.layers.max_pool import MaxPool
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam
 from harness.run.compile import compile_module
-from harness.shapes import Graph, infer_shapes
-from harness.spec import Conventions, DType, NetSpec, TrainConfig
+from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
 
 # Batch norm, a pool and a schedule, and as small as that goes. The last three of the 43 images are in no batch.
 SPEC = NetSpec(

@@ -46,8 +46,8 @@ def compile_command(
     """
     from harness.backends import backend
     from harness.compilation.steps import compile_steps, part_of
-    from harness.models import load_model, model_names
     from harness.report.terminal import show
+    from harness.spec.models import load_model, model_names
 
     names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))
     if not names:

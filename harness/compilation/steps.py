@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from harness.backends import BACKENDS
 from harness.emit.train_step import emit_train_step
 from harness.errors import EmitError
-from harness.models import Model
 from harness.run.compile import compile_module
 from harness.run.known_trouble import Trouble, recognise
-from harness.spec import PROFILES, DType
+from harness.spec.models import Model
+from harness.spec.netspec import PROFILES, DType
 
 
 @dataclass(frozen=True)

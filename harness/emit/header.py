@@ -4,8 +4,8 @@ import dataclasses
 from typing import Any
 
 import harness
-from harness.shapes import Graph
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.shapes import Graph
 
 
 def header_facts(

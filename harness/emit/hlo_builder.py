@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 
 from harness.emit.hlo_function import ElementType, HloFunction, Value, check
-from harness.shapes import size
-from harness.spec import Shape
+from harness.spec.netspec import Shape
+from harness.spec.shapes import size
 
 Operand = Value | float
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import EmitError
-from harness.shapes import Node
-from harness.spec import Conventions, DType, Shape
+from harness.spec.netspec import Conventions, DType, Shape
+from harness.spec.shapes import Node
 
 ElementType = Literal["f32", "f64", "i32", "ui32", "i1"]
 Task = Literal["forward", "backward", "update", "grad_norms", "param_norms", "update_norms"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from harness.emit.jax_functions import SCALE_GRADIENT, WINDOW_TAPS
 from harness.emit.source import Source
-from harness.shapes import Node
-from harness.spec import Conventions, Shape
+from harness.spec.netspec import Conventions, Shape
+from harness.spec.shapes import Node
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.data import CIFAR10, IMAGENETTE_CLASSES, IMAGENETTE_COUNTS, TASKS, data_sha256, upsampled_name
 from harness.emit.source import Source
 from harness.errors import EmitError
-from harness.spec import NetSpec, TrainConfig
+from harness.spec.netspec import NetSpec, TrainConfig
 
 READ_FILE = '''
 def read_file(path, digest):

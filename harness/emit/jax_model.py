@@ -4,9 +4,9 @@ import harness.layers  # noqa: F401  (registers the rules)
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.source import Source
-from harness.rules import RuleTable, jax_eval_rule, jax_loss, jax_optimizer, jax_rule
-from harness.shapes import Graph, dims
-from harness.spec import Conventions, TrainConfig
+from harness.spec.netspec import Conventions, TrainConfig
+from harness.spec.rules import RuleTable, jax_eval_rule, jax_loss, jax_optimizer, jax_rule
+from harness.spec.shapes import Graph, dims
 
 TAP, PROBE = "tap:", "probe:"
 TAPPED_STEP = f'''

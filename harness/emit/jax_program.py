@@ -5,7 +5,7 @@ programs of other pipelines.
 """
 
 from harness.emit.source import Source
-from harness.spec import TrainConfig
+from harness.spec.netspec import TrainConfig
 
 IMPORTS = """
 import hashlib

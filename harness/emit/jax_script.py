@@ -9,8 +9,8 @@ from harness.emit.jax_data import write_data, write_data_constants
 from harness.emit.jax_model import write_model
 from harness.emit.source import Source
 from harness.errors import EmitError
-from harness.shapes import Graph
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.shapes import Graph
 
 
 def emit_jax_script(

@@ -7,8 +7,8 @@ from typing import Any
 from harness.emit.check import verify_module
 from harness.emit.header import header_facts
 from harness.emit.train_step import emit_logits, emit_train_step
-from harness.shapes import Graph
-from harness.spec import Conventions, DType, TrainConfig, describe
+from harness.spec.netspec import Conventions, DType, TrainConfig, describe
+from harness.spec.shapes import Graph
 
 
 def emit_phase3(

@@ -18,9 +18,9 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Task, Value
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.outline import outline
-from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
-from harness.shapes import Graph, dims
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
+from harness.spec.shapes import Graph, dims
 
 
 def emit_train_step(

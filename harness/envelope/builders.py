@@ -1,7 +1,7 @@
 """Other ways to compute the same network: each rounds differently, and none is less right than the plain one."""
 
 from harness.emit.jax_builder import Edges, Expr, JaxBuilder
-from harness.spec import Shape
+from harness.spec.netspec import Shape
 
 _ONE_ULP = '''
 def one_ulp(x, place):

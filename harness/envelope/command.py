@@ -69,8 +69,8 @@ def envelope_command(
     from harness.envelope.members import Members
     from harness.envelope.plan import make_plan
     from harness.errors import EnvelopeError
-    from harness.models import load_model
     from harness.report.terminal import show
+    from harness.spec.models import load_model
 
     plan = make_plan(steps_budget)
     if out is None:  # before the work, not after it

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
-from harness.shapes import Graph
 from harness.sides import Batch
-from harness.spec import TrainConfig
+from harness.spec.netspec import TrainConfig
+from harness.spec.shapes import Graph
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from harness.emit.jax_script import emit_jax_script
 from harness.envelope.builders import NoisyBuilder, ReversedBuilder
 from harness.envelope.fed import Fed
 from harness.envelope.plan import Member, Program
-from harness.shapes import Graph
 from harness.sides import SHARED, Array, script_module
-from harness.spec import Conventions, TrainConfig
+from harness.spec.netspec import Conventions, TrainConfig
+from harness.spec.shapes import Graph
 from harness.trace import StepLine, Trace, TraceHeader, to_number
 
 BUILDERS: dict[Program, type[JaxBuilder]] = {"plain": JaxBuilder, "noisy": NoisyBuilder, "reversed": ReversedBuilder}

@@ -26,7 +26,7 @@ from harness.initbin import initial_parameters
 from harness.oracle.cases import Case, find_case
 from harness.report.text import Document, Table
 from harness.sides import Batch
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.tolerance import find_resolution, first_false
 from harness.trace import Trace, TraceHeader, one_line
 from harness.trace_reader import read_trace

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.explain.part import Part, part_of
-from harness.shapes import Graph
 from harness.sides import SHARED, Array, Tensors
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.shapes import Graph
 
 
 class Alone(ABC):

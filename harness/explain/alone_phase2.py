@@ -10,9 +10,9 @@ import numpy as np
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.explain.alone import Emitted
 from harness.explain.part import Part
-from harness.rules import jax_loss, jax_rule
 from harness.sides import Array, Phase2, Tensors, script_module
-from harness.spec import Conventions, DType
+from harness.spec.netspec import Conventions, DType
+from harness.spec.rules import jax_loss, jax_rule
 
 HEAD = """\
 import jax

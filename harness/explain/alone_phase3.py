@@ -12,12 +12,12 @@ from harness.emit.hlo_function import Value
 from harness.emit.train_step import update_function
 from harness.explain.alone import Emitted
 from harness.explain.part import Part
-from harness.rules import hlo_backward, hlo_forward, hlo_loss
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device
-from harness.shapes import Graph
 from harness.sides import Array, Phase3, Tensors, inner
-from harness.spec import Conventions, DType, Param, TrainConfig
+from harness.spec.netspec import Conventions, DType, Param, TrainConfig
+from harness.spec.rules import hlo_backward, hlo_forward, hlo_loss
+from harness.spec.shapes import Graph
 
 Function = tuple[HloBuilder, list[Value]]
 # Functions that are loaded, by text: what two networks or two sides have in common is compiled once.

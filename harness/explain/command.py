@@ -104,7 +104,7 @@ def explain_command(
     from harness.explain.reproducer import write_reproducer, write_whole_reproducer
     from harness.oracle.cases import find_case
     from harness.report.terminal import show
-    from harness.spec import DType
+    from harness.spec.netspec import DType
 
     case = find_case(model, batch, image_size)
     folder = Path(resolve_data(data, case.spec.dataset, case.spec.input_shape).folder)

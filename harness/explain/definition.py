@@ -10,11 +10,11 @@ import numpy as np
 
 from harness.explain.alone import Alone, names_in, own, to_inner
 from harness.explain.part import Part
-from harness.reference import Reference
-from harness.rules import reference_loss, reference_optimizer, reference_rule
-from harness.shapes import Graph
 from harness.sides import Array, Batch, Tensors
-from harness.spec import TrainConfig
+from harness.spec.netspec import TrainConfig
+from harness.spec.reference import Reference
+from harness.spec.rules import reference_loss, reference_optimizer, reference_rule
+from harness.spec.shapes import Graph
 
 
 class Definition(Alone):

@@ -10,7 +10,7 @@ from harness.explain.definition import DefinedStep
 from harness.explain.party import Party
 from harness.explain.whole import run_plain, run_tapped
 from harness.sides import Step, Tapped, Tensors
-from harness.spec import DType
+from harness.spec.netspec import DType
 
 
 def write_dumps(folder: Path, parties: Sequence[Party], dtype: DType, truth: DefinedStep) -> tuple[str, ...]:

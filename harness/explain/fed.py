@@ -10,7 +10,7 @@ from harness.data.feed import Feed
 from harness.explain.party import Meant, Party
 from harness.oracle.cases import Case
 from harness.sides import Batch, Phase2
-from harness.spec import PROFILES
+from harness.spec.netspec import PROFILES
 
 STEPS = 3
 

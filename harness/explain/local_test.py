@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.explain.alone import Alone
 from harness.explain.definition import DefinedStep, Definition
 from harness.explain.piece import Direction, Measured, Piece, pieces
-from harness.spec import DType
+from harness.spec.netspec import DType
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.explain.party import DTYPES, Meant, Party, initial
 from harness.explain.piece import LIMIT_F64
 from harness.explain.schedule import defined_rate
 from harness.explain.whole import first_off, healing_fence, run_plain, run_tapped, worst_move, worst_of
-from harness.spec import DType
+from harness.spec.netspec import DType
 
 Fault = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics"]
 _RATE_RTOL = 2 * float(np.finfo(np.float32).eps)  # rates are f32 values

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from harness.shapes import Node
-from harness.spec import Layer, Shape
+from harness.spec.netspec import Layer, Shape
+from harness.spec.shapes import Node
 
 
 @dataclass(frozen=True)

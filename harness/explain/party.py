@@ -9,10 +9,10 @@ from harness.explain.alone import Emitted
 from harness.explain.alone_phase2 import AlonePhase2
 from harness.explain.alone_phase3 import AlonePhase3
 from harness.initbin import initial_parameters
-from harness.rules import RulesOfNow
-from harness.shapes import Graph
 from harness.sides import SHARED, Batch, Phase2, Phase3, Side
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import RulesOfNow
+from harness.spec.shapes import Graph
 
 DTYPES: tuple[DType, ...] = ("f64", "f32")
 

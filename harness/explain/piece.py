@@ -16,7 +16,7 @@ from harness.explain.alone import Alone, names_in, own
 from harness.explain.definition import DefinedStep, Definition
 from harness.explain.part import Part
 from harness.sides import Array, Tensors
-from harness.spec import DType
+from harness.spec.netspec import DType
 
 Kind = Literal["forward", "backward", "loss", "update"]
 # In f64 as for every comparison in f64; in f32 so many units of rounding, times the root of the longest possible sum.

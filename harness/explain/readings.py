@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.channels import LOSS
 from harness.envelope.envelope import Envelope
-from harness.spec import DType
+from harness.spec.netspec import DType
 from harness.tolerance import Bools, find_resolution
 from harness.trace import Floats, Number, StepLine, Trace
 

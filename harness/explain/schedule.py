@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from harness.spec import TrainConfig
+from harness.spec.netspec import TrainConfig
 
 
 def defined_rate(config: TrainConfig, t: int, steps_per_epoch: int) -> np.float32:

@@ -10,9 +10,9 @@ from harness.explain.party import Meant, Party
 from harness.explain.piece import LIMIT_F64
 from harness.explain.whole import run_plain, worst_of
 from harness.layers.dense import Dense
-from harness.shapes import infer_shapes
 from harness.sides import Batch
-from harness.spec import Layer, NetSpec, Shape
+from harness.spec.netspec import Layer, NetSpec, Shape
+from harness.spec.shapes import infer_shapes
 
 _TRIES = 16  # each is a compilation of a whole step
 

@@ -9,8 +9,8 @@ from harness.layers.convolution import Convolution
 from harness.layers.depthwise_convolution import DepthwiseConvolution
 from harness.layers.max_pool import MaxPool
 from harness.optimizers import Adam
-from harness.shapes import Graph
-from harness.spec import Conventions, TrainConfig
+from harness.spec.netspec import Conventions, TrainConfig
+from harness.spec.shapes import Graph
 
 Concerns = Callable[[Graph, TrainConfig], bool]
 Stage = Literal["forward", "backward", "update"]

@@ -9,9 +9,9 @@ import numpy as np
 
 from harness.explain.readings import Reading
 from harness.explain.switches import Switches, applied
-from harness.shapes import Graph
 from harness.sides import Array, Batch, Phase2
-from harness.spec import DType, TrainConfig
+from harness.spec.netspec import DType, TrainConfig
+from harness.spec.shapes import Graph
 
 
 @dataclass(frozen=True)

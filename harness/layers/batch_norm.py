@@ -7,10 +7,10 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.reference import Array, Reference
-from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule, reference_rule
-from harness.shapes import dims
-from harness.spec import Initialiser, Layer, Param, Shape, State
+from harness.spec.netspec import Initialiser, Layer, Param, Shape, State
+from harness.spec.reference import Array, Reference
+from harness.spec.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule, reference_rule
+from harness.spec.shapes import dims
 
 EPSILON = 1e-5
 MOMENTUM = 0.9

@@ -6,7 +6,7 @@ from typing import ClassVar
 from harness.errors import SpecError
 from harness.layers.conv_bn import ConvBn
 from harness.layers.repeated import Residual
-from harness.spec import Block
+from harness.spec.netspec import Block
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.reference import Array, Reference
-from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
-from harness.shapes import dims
-from harness.spec import Layer, Param, Shape
+from harness.spec.netspec import Layer, Param, Shape
+from harness.spec.reference import Array, Reference
+from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
+from harness.spec.shapes import dims
 
 
 @dataclass(frozen=True)

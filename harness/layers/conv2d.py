@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from harness.layers.bias import Bias
 from harness.layers.convolution import Convolution, Padding
-from harness.spec import Activated, Block
+from harness.spec.netspec import Activated, Block
 
 
 @dataclass(frozen=True)

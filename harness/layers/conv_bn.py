@@ -6,7 +6,7 @@ from typing import ClassVar
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.convolution import Convolution, Padding
 from harness.layers.relu import Relu
-from harness.spec import Activated, Block, Initialiser, Layer
+from harness.spec.netspec import Activated, Block, Initialiser, Layer
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from harness.layers.batch_norm import BatchNorm
 from harness.layers.depthwise_convolution import DepthwiseConvolution
-from harness.spec import Activated, Block
+from harness.spec.netspec import Activated, Block
 
 
 @dataclass(frozen=True)

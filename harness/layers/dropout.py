@@ -9,10 +9,10 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.reference import Array, Reference
-from harness.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule, reference_rule
-from harness.shapes import Node, size
-from harness.spec import Layer, Shape
+from harness.spec.netspec import Layer, Shape
+from harness.spec.reference import Array, Reference
+from harness.spec.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule, reference_rule
+from harness.spec.shapes import Node, size
 
 # Murmur3's finaliser: (shift, multiplier) twice, then the last shift.
 ROUNDS = ((16, 0x85EBCA6B), (13, 0xC2B2AE35))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from harness.layers.concat import Concat
 from harness.layers.conv_bn import ConvBn
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from harness.layers.conv_bn import ConvBn
 from harness.layers.repeated import Repeated
 from harness.layers.squeeze_excite import SqueezeExcite
 from harness.layers.swish import Swish
-from harness.spec import Block
+from harness.spec.netspec import Block
 
 
 @dataclass(frozen=True)

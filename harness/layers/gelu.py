@@ -7,9 +7,9 @@ from typing import ClassVar
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.reference import Array, Reference
-from harness.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
-from harness.spec import Layer, Shape
+from harness.spec.netspec import Layer, Shape
+from harness.spec.reference import Array, Reference
+from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 
 CUBIC = 0.044715
 

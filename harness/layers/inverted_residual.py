@@ -8,7 +8,7 @@ from harness.layers.conv_bn import ConvBn
 from harness.layers.depthwise_bn import DepthwiseBn
 from harness.layers.relu6 import Relu6
 from harness.layers.repeated import Repeated
-from harness.spec import Block
+from harness.spec.netspec import Block
 
 
 @dataclass(frozen=True)

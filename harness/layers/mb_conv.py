@@ -9,7 +9,7 @@ from harness.layers.depthwise_bn import DepthwiseBn
 from harness.layers.repeated import Repeated
 from harness.layers.squeeze_excite import SqueezeExcite
 from harness.layers.swish import Swish
-from harness.spec import Block
+from harness.spec.netspec import Block
 
 
 @dataclass(frozen=True)

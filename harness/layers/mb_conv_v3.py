@@ -10,7 +10,7 @@ from harness.layers.hard_sigmoid import HardSigmoid
 from harness.layers.hard_swish import HardSwish
 from harness.layers.relu import Relu
 from harness.layers.squeeze_excite import SqueezeExcite
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from harness.layers.class_token import ClassToken
 from harness.layers.patch_convolution import PatchConvolution
 from harness.layers.positional_embedding import PositionalEmbedding
 from harness.layers.to_sequence import ToSequence
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from harness.errors import SpecError
 from harness.layers.add import Add
 from harness.layers.conv_bn import ConvBn, ConvBnZeroGamma
 from harness.layers.relu import Relu
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 class Repeated(Layer):

@@ -6,7 +6,7 @@ from typing import ClassVar
 from harness.layers.conv_bn import ConvBn
 from harness.layers.depthwise_bn import DepthwiseBn
 from harness.layers.relu6 import Relu6
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 @dataclass(frozen=True)

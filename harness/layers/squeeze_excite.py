@@ -9,7 +9,7 @@ from harness.layers.scale_channels import ScaleChannels
 from harness.layers.sigmoid import Sigmoid
 from harness.layers.swish import Swish
 from harness.layers.to_pixel import ToPixel
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from harness.layers.dense import Dense
 from harness.layers.first_token import FirstToken
 from harness.layers.gelu import Gelu
 from harness.layers.layer_norm import LayerNorm
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from harness.layers.add import Add
 from harness.layers.conv_bn import ConvBn
 from harness.layers.depthwise_bn import DepthwiseBn
 from harness.layers.relu import Relu
-from harness.spec import Block, Layer
+from harness.spec.netspec import Block, Layer
 
 
 @dataclass(frozen=True)

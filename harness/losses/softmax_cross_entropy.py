@@ -6,9 +6,9 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.reference import Array
-from harness.rules import hlo_loss, jax_loss, reference_loss
-from harness.spec import Loss
+from harness.spec.netspec import Loss
+from harness.spec.reference import Array
+from harness.spec.rules import hlo_loss, jax_loss, reference_loss
 
 
 @dataclass(frozen=True)

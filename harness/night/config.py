@@ -11,9 +11,9 @@ import msgspec
 
 from harness.backends import BACKENDS
 from harness.errors import ConfigError
-from harness.models import load_for_run
 from harness.pipelines import PIPELINES
 from harness.run.external import External, parse_externals
+from harness.spec.models import load_for_run
 from harness.trace import one_line
 from harness.verification import Options
 

@@ -7,9 +7,9 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.reference import Array
-from harness.rules import hlo_optimizer, jax_optimizer, reference_optimizer
-from harness.spec import Optimizer
+from harness.spec.netspec import Optimizer
+from harness.spec.reference import Array
+from harness.spec.rules import hlo_optimizer, jax_optimizer, reference_optimizer
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ from harness.layers.swish import Swish
 from harness.layers.transformer_encoder import TransformerEncoder
 from harness.layers.uib import Uib
 from harness.losses import SoftmaxCrossEntropy
-from harness.models import load_model, model_names
 from harness.optimizers import Adam, Sgd
-from harness.shapes import Graph, infer_shapes
-from harness.spec import Layer, NetSpec, TrainConfig
+from harness.spec.models import load_model, model_names
+from harness.spec.netspec import Layer, NetSpec, TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
 
 CONFIG = TrainConfig(lr=0.001, batch_size=4, epochs=1, optimizer=Adam())
 # Differences of the loss in f32 that the published table allows: without and with batch norm, and with a pool, where a

@@ -21,9 +21,9 @@ from harness.oracle.judgement import (
     update_difference,
 )
 from harness.oracle.side_by_side import SideBySide
-from harness.shapes import Graph, size
 from harness.sides import Batch, Step, Tensors
-from harness.spec import DType, Param, TrainConfig
+from harness.spec.netspec import DType, Param, TrainConfig
+from harness.spec.shapes import Graph, size
 
 STEPS = 3
 # What the interpreter does in about a minute.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.sides import Moved, Step, Tensors
-from harness.spec import DType, Optimizer
+from harness.spec.netspec import DType, Optimizer
 
 GRADIENT = {"f32": 5e-3, "f64": 1e-9}
 LOSS_F64 = 1e-9

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from harness.oracle.third_opinion import interpret
-from harness.shapes import Graph
 from harness.sides import SHARED, Batch, Moved, Phase2, Phase3, Step, Tensors
-from harness.spec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.shapes import Graph
 
 
 class SideBySide:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError
-from harness.spec import DType
+from harness.spec.netspec import DType
 from harness.system.jobs import MARKER
 
 

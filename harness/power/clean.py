@@ -15,7 +15,7 @@ from harness.power.pairs import DTYPES, Run, run, verdicts
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device
 from harness.sides import Array, Batch, Phase2, Phase3, Side, Step
-from harness.spec import DType
+from harness.spec.netspec import DType
 
 _INIT_SEED = 42
 

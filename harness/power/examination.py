@@ -10,7 +10,7 @@ from harness.power.fault import SIDES, Fault, Pipeline
 from harness.power.faults import FAULTS
 from harness.power.networks import NETWORKS, draw_feed
 from harness.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
-from harness.spec import DType
+from harness.spec.netspec import DType
 from harness.verdict import Verdict
 from harness.verdict.evidence import Evidence
 

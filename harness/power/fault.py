@@ -10,10 +10,10 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.jax_builder import JaxBuilder
 from harness.explain.part import part_of
 from harness.power.networks import NETWORKS, Feed
-from harness.rules import Rule, RuleTable, hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
-from harness.shapes import Graph, Node
 from harness.sides import SHARED, Phase2, Phase3, Side
-from harness.spec import Conventions, DType, Layer, TrainConfig
+from harness.spec.netspec import Conventions, DType, Layer, TrainConfig
+from harness.spec.rules import Rule, RuleTable, hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
+from harness.spec.shapes import Graph, Node
 
 FaultClass = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics"]
 Pipeline = Literal["phase2", "phase3"]

@@ -29,9 +29,9 @@ from harness.layers.swish import Swish
 from harness.layers.transformer_encoder import TransformerEncoder
 from harness.losses import SoftmaxCrossEntropy
 from harness.optimizers import Adam, Sgd
-from harness.shapes import Graph, infer_shapes
 from harness.sides import Batch, Side
-from harness.spec import Layer, NetSpec, Optimizer, Shape, TrainConfig
+from harness.spec.netspec import Layer, NetSpec, Optimizer, Shape, TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
 
 STEPS = 3
 LEFT_OVER = 3  # images of an epoch that make no batch

@@ -10,7 +10,7 @@ from harness.envelope.envelope import Envelope
 from harness.power.networks import Feed
 from harness.recording import Recording
 from harness.sides import Array, Side, Step, recorded
-from harness.spec import DType
+from harness.spec.netspec import DType
 from harness.verdict import Verdict, judge
 
 DTYPES: tuple[DType, ...] = ("f32", "f64")

@@ -73,10 +73,10 @@ def run_command(
     from harness.backends import backend as find_backend
     from harness.controls import CONTROLS
     from harness.errors import unknown
-    from harness.models import load_for_run
     from harness.pipelines import PIPELINES
     from harness.run.cell import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
+    from harness.spec.models import load_for_run
     from harness.system.process import interruptible
     from harness.verification import Options
     from harness.verify import run_alone

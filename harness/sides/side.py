@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from harness.emit.instruments import BARE, Instruments
 from harness.initbin import initial_parameters
-from harness.shapes import Graph, size
-from harness.spec import Conventions, DType, Shape, TrainConfig
+from harness.spec.netspec import Conventions, DType, Shape, TrainConfig
+from harness.spec.shapes import Graph, size
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]

@@ -11,7 +11,7 @@ from harness.layers.max_pool import MaxPool
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import methods, ruled
 from harness.power.spoil import Nth, jax_expr, jax_with_gradients, with_methods
-from harness.spec import Conventions
+from harness.spec.netspec import Conventions
 
 _SUMS = {"residual": "residual1.b1.sum", "mobile": "mbconv1.b1.sum"}
 _ATTENTION = {"attention": "encoder1.b1.attention"}

@@ -10,7 +10,7 @@ from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import Plants, everywhere
 from harness.power.networks import Feed
 from harness.sides import Side
-from harness.spec import TrainConfig
+from harness.spec.netspec import TrainConfig
 
 _SOME = dict.fromkeys(("mlp", "cnn", "attention"))
 _ALL = dict.fromkeys(("mlp", "cnn", "residual", "attention"))

@@ -10,8 +10,8 @@ from harness.layers.instance_norm import InstanceNorm
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import Plants, input_gradient, methods, ruled
 from harness.power.spoil import Nth
-from harness.rules import hlo_backward, hlo_forward, jax_rule
-from harness.spec import Conventions
+from harness.spec.netspec import Conventions
+from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
 
 _BATCH = {"cnn": "conv1.bn", "residual": "residual1.b1.conv1.bn"}
 _LAYER = {"attention": "encoder1.b1.ln2"}

@@ -8,7 +8,7 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.power.fault import Pipeline, Plant, Wrap
 from harness.power.spoil import Method, Nth, jax_gradient_as, with_methods
-from harness.rules import hlo_backward, hlo_forward, jax_rule
+from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
 
 Plants = Mapping[Pipeline, Plant]
 Change = Callable[[HloBuilder, Value], Value]

@@ -8,7 +8,7 @@ from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import Plants, ruled
 from harness.power.spoil import hlo_reduced, jax_reduced, with_methods
-from harness.rules import hlo_loss, jax_loss
+from harness.spec.rules import hlo_loss, jax_loss
 
 Where = Literal["f32", "f64", "both"]
 _LAYERS = {"mlp": "dense2", "cnn": "conv2", "attention": "encoder1.b1.mlp1"}

@@ -11,9 +11,9 @@ from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.power.fault import Fault, Plant, Wrap
 from harness.power.faults.planting import Plants, everywhere
 from harness.power.spoil import with_methods
-from harness.rules import hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
 from harness.sides import Phase2, Phase3, Side
-from harness.spec import Conventions, TrainConfig
+from harness.spec.netspec import Conventions, TrainConfig
+from harness.spec.rules import hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
 
 _ALL = dict.fromkeys(("mlp", "cnn", "attention"))
 _ADAM = dict.fromkeys(("mlp", "attention"))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.shapes import Node
+from harness.spec.shapes import Node
 
 Array = Any  # an array of the module that is handed in
 

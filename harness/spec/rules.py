@@ -68,7 +68,7 @@ class RuleTable:
         )
 
 
-# rule(layer, r, *x) -> y: the definition, which belongs to neither side and judges both; see harness/reference.py.
+# rule(layer, r, *x) -> y: the definition, which belongs to neither side and judges both; see harness/spec/reference.py.
 reference_rule = RuleTable("reference_rule")
 # rule(layer, j, *x) -> y
 jax_rule = RuleTable("jax_rule")

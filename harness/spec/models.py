@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 
 from harness.errors import SpecError, unknown
-from harness.shapes import Graph, infer_shapes
-from harness.spec import NetSpec, TrainConfig
+from harness.spec.netspec import NetSpec, TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
 
 
 @dataclass(frozen=True)

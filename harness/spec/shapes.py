@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.errors import SpecError
-from harness.spec import Layer, NetSpec, Param, Shape, State
+from harness.spec.netspec import Layer, NetSpec, Param, Shape, State
 
 
 @dataclass(frozen=True)

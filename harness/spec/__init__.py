@@ -1,0 +1,1 @@
+"""The facts of what is trained, and the tables of their meanings."""
