@@ -207,7 +207,7 @@ def models() -> None:
 @image_size_option
 def init(model: str, path: Path, seed: int, image_size: int | None) -> None:
     """Write the initial parameters of MODEL and print their SHA-256."""
-    from harness.initbin import write_init
+    from harness.data.initial_parameters import write_init
     from harness.spec.models import load_model
 
     loaded = load_model(model, image_size=image_size)

@@ -10,8 +10,8 @@ from harness.backends import BACKENDS, Presence, presence
 from harness.cells import Cell
 from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice, resolve_data
+from harness.data.initial_parameters import write_init
 from harness.errors import EmitError
-from harness.initbin import write_init
 from harness.manifest import Manifest
 from harness.pairs import explain_pairs, judge_pairs, split_squares
 from harness.pipelines import PIPELINES, Pipeline, Program, external_program

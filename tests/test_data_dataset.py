@@ -16,9 +16,9 @@ from harness.data.batches import BatchOrder, fed_labels, pixels
 from harness.data.dataset import DataSet, open_dataset, read_data, resolve_data
 from harness.data.fetch import fetch
 from harness.data.idx import images_header, labels_header
+from harness.data.initial_parameters import draw
 from harness.data.synthetic import write_synthetic
 from harness.errors import DataError
-from harness.initbin import draw
 
 NAMES = [file.name for file in MNIST.files]
 CIFAR_NAMES = [file.name for file in DATASETS["cifar10"].files]

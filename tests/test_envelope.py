@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.compare import compare
+from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
 from harness.envelope.build import build_envelope, pooled
 from harness.envelope.command import render
@@ -24,7 +25,6 @@ from harness.envelope.growth import measure_growth
 from harness.envelope.members import BUILDERS, Members, moved
 from harness.envelope.plan import BUDGET, Member, make_plan
 from harness.errors import EnvelopeError
-from harness.initbin import initial_parameters
 from harness.layers.conv_bn import ConvBn
 from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten

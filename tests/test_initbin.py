@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import initbin
+from harness.data import initial_parameters as initbin
+from harness.data.initial_parameters import draw, initial_parameters, read_init, write_init
 from harness.errors import ContractError, SpecError
-from harness.initbin import draw, initial_parameters, read_init, write_init
 
 
 @dataclass(frozen=True)

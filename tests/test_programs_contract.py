@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.initbin import write_init
+from harness.data.initial_parameters import write_init
 from harness.spec.netspec import DType
 from tests.tiny_programs import (
     ALL_STEPS,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from harness.channels import LOSS, shared_channels
+from harness.data.initial_parameters import initial_parameters
 from harness.envelope.envelope import EPSILON, FORMAT, Envelope
 from harness.envelope.growth import measure_growth
 from harness.envelope.members import Members
 from harness.envelope.plan import Plan
-from harness.initbin import initial_parameters
 from harness.probe import installed_versions
 from harness.run.provenance import cpu_model
 from harness.trace import Floats, Trace

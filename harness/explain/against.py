@@ -15,6 +15,7 @@ from harness.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare_identit
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data, resolve_data
 from harness.data.feed import Feed
+from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
 from harness.errors import TraceError
 from harness.explain.conventions import WINDOW, search
@@ -22,7 +23,6 @@ from harness.explain.found import Candidate, Found
 from harness.explain.schedule import defined_rate
 from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
-from harness.initbin import initial_parameters
 from harness.oracle.cases import Case, find_case
 from harness.report.text import Document, Table
 from harness.sides import Batch

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
+from harness.data.initial_parameters import initial_parameters, read_init
 from harness.errors import ContractError, HarnessError
-from harness.initbin import initial_parameters, read_init
 from harness.run.contract import Contract, read_contract
 from harness.trace import TraceHeader, TraceWriter
 

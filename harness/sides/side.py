@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.initial_parameters import initial_parameters
 from harness.emit.instruments import BARE, Instruments
-from harness.initbin import initial_parameters
 from harness.spec.netspec import Conventions, DType, Shape, TrainConfig
 from harness.spec.shapes import Graph, size
 
