@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.trace import TraceHeader, TraceWriter
+from harness.trace.format import TraceHeader, TraceWriter
 
 STEPS = (5616, 7020, 1_000_000)
 ROUNDS = 5

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from harness.compare import Judging
-from harness.manifest import CellFacts, Manifest, manifest_path, write_manifest
 from harness.pairs import judge_cells
 from harness.run.provenance import provenance
-from harness.shelf import read_shelf
 from harness.summary import Summary, model_of
 from harness.summary.history import HistoryRow
 from harness.summary.page import render_page
-from harness.trace import TraceHeader, TraceWriter
+from harness.trace.format import TraceHeader, TraceWriter
+from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
+from harness.trace.store import read_shelf
 
 CELLS, STEPS, ROUNDS, NIGHTS = 200, 7020, 7, 30
 EPOCH_STEPS = 468

@@ -19,6 +19,6 @@ def read_trace(path: str | os.PathLike[str], *, allow_truncated: bool = False) -
 
     Raises: HarnessError.
     """
-    from harness.frame import read_frame
+    from harness.trace.frame import read_frame
 
     return read_frame(path, allow_truncated=allow_truncated)

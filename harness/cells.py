@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from harness.manifest import CellFacts
 from harness.spec.models import Model
 from harness.spec.netspec import DType
+from harness.trace.manifest import CellFacts
 
 DEFAULT_INIT_SEED = 42
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.trace import Floats, Number, Trace
+from harness.trace.format import Floats, Number, Trace
 
 LOSS, GRAD, UPDATE = "loss", "grad:", "update:"
 _FLOOR = 1e-3

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from harness.errors import HarnessError, unknown
-from harness.recording import Recording
 from harness.tolerance import (
     DEFAULT_MODE,
     MODES,
@@ -21,7 +20,8 @@ from harness.tolerance import (
     find_smallest,
     first_false,
 )
-from harness.trace import Floats, StepLine, Trace
+from harness.trace.format import Floats, StepLine, Trace
+from harness.trace.recording import Recording
 
 DEFAULT_WINDOW = 8
 # How far two learning rates may be apart, relatively, and as a part of the largest rate of the run.

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import HarnessError
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 T = TypeVar("T")
 LARGEST = 64 << 20  # bytes; those of a long night have a thousandth of it

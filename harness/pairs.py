@@ -13,7 +13,7 @@ from harness.compare import Comparison, Judging, compare
 from harness.errors import TraceError
 from harness.explain.beside import search_beside
 from harness.report import PairRow, judge_recordings
-from harness.shelf import ShelvedCell
+from harness.trace.store import ShelvedCell
 from harness.verdict import Verdict
 from harness.verdict.square import Square, split_square
 

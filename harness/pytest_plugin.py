@@ -45,9 +45,9 @@ def assert_traces_agree(
     """
     __tracebackhide__ = True
     from harness.compare import judging_by
-    from harness.recording import read_recording
     from harness.report import judge_recordings, show_sentence
     from harness.report.text import Document, gates, render_summary
+    from harness.trace.recording import read_recording
     from harness.verdict import INCONCLUSIVE
 
     judging = judging_by(mode, window, steps, all_steps)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.trace import Floats
+from harness.trace.format import Floats
 
 Bools = npt.NDArray[np.bool_]
 

@@ -8,13 +8,13 @@ from harness.cells import DEFAULT_INIT_SEED, Cell
 from harness.compare import Judging
 from harness.data.batches import steps_per_epoch
 from harness.data.dataset import DataChoice
-from harness.manifest import CellFacts
 from harness.report import PairRow
 from harness.run.cell import DEFAULT_TIMEOUT_S
 from harness.run.external import External
-from harness.shelf import ShelvedCell
 from harness.spec.models import Model
 from harness.spec.netspec import DType
+from harness.trace.manifest import CellFacts
+from harness.trace.store import ShelvedCell
 from harness.verdict.ladder import RUNG_STEPS
 from harness.verdict.square import Square
 

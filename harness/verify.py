@@ -12,7 +12,6 @@ from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice, resolve_data
 from harness.data.initial_parameters import write_init
 from harness.errors import EmitError
-from harness.manifest import Manifest
 from harness.pairs import explain_pairs, judge_pairs, split_squares
 from harness.pipelines import PIPELINES, Pipeline, Program, external_program
 from harness.run.cell import CellPlan, refuse, run_cell
@@ -20,8 +19,9 @@ from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNEL
 from harness.run.kept import find_ended, find_kept
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
-from harness.shelf import ShelvedCell
 from harness.system.lock import alone_in
+from harness.trace.manifest import Manifest
+from harness.trace.store import ShelvedCell
 from harness.verification import Options, Outcome
 
 

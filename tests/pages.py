@@ -12,9 +12,9 @@ from harness.envelope.find import SHIPPED
 from harness.night.check import Check
 from harness.pairs import judge_cells
 from harness.report import PairRow
-from harness.shelf import read_shelf
 from harness.summary import Event, Summary, model_of
 from harness.summary.history import HistoryRow
+from harness.trace.store import read_shelf
 from tests.shelves import shelve
 
 EVIL = (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.shelf import ShelvedCell
+from harness.trace.store import ShelvedCell
 from tests.shelves import shelve
 
 MODEL = "mnist_mlp"

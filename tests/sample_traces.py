@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.manifest import Manifest
-from harness.recording import Recording
-from harness.trace import StepLine, Trace, TraceHeader, TraceWriter
+from harness.trace.format import StepLine, Trace, TraceHeader, TraceWriter
+from harness.trace.manifest import Manifest
+from harness.trace.recording import Recording
 
 CONFIG: dict[str, Any] = {
     "lr": 0.001,

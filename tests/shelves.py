@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.manifest import CellFacts, Manifest, manifest_path, write_manifest
-from harness.shelf import ShelvedCell, shelved
-from harness.trace_reader import read_trace
+from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
+from harness.trace.reader import read_trace
+from harness.trace.store import ShelvedCell, shelved
 from tests.sample_traces import write
 
 

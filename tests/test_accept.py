@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from harness.cli import main
 from harness.errors import GoldenError, TraceError
 from harness.golden.reference import RECORD, TRACE, Reference, read_reference, settle
-from harness.manifest import manifest_path
-from harness.shelf import ShelvedCell
-from harness.trace_reader import read_trace
+from harness.trace.manifest import manifest_path
+from harness.trace.reader import read_trace
+from harness.trace.store import ShelvedCell
 from tests.sample_cells import CLOSE, FAR, KEY, LOSSES, MODEL, NAME, a_cell, bumped
 from tests.schemas import violation
 

@@ -26,9 +26,9 @@ from harness.attest.signature import read_private_key, read_public_key
 from harness.attest.verify import verify_statement
 from harness.cli import main
 from harness.errors import AttestationError
-from harness.intact import intact_cells
-from harness.manifest import manifest_path
-from harness.shelf import ShelvedCell
+from harness.trace.intact import intact_cells
+from harness.trace.manifest import manifest_path
+from harness.trace.store import ShelvedCell
 from tests.shelves import shelve
 
 DIGESTS = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("emitted", "init", "data")}

@@ -21,9 +21,9 @@ from harness.bundle.land import import_bundle
 from harness.bundle.write import write_bundle
 from harness.cli import main
 from harness.errors import BundleError, TraceError
-from harness.manifest import manifest_path
 from harness.night.check import Check, write_check
-from harness.shelf import read_shelf
+from harness.trace.manifest import manifest_path
+from harness.trace.store import read_shelf
 from tests.bundles import bundle_text, sha256
 from tests.shelves import shelve
 

@@ -16,9 +16,9 @@ import pytest
 from processes import dies, is_alive
 
 from harness.errors import TraceError
-from harness.manifest import Manifest, read_manifest
 from harness.run.cell import CellPlan, read_accuracy, refuse, run_cell
-from harness.trace_reader import read_trace
+from harness.trace.manifest import Manifest, read_manifest
+from harness.trace.reader import read_trace
 
 # What the programs of these tests begin with: `header(planned)` and `step(k)` write lines of a trace.
 PREAMBLE = """

@@ -10,8 +10,8 @@ from harness.compilation import steps
 from harness.compilation.command import render
 from harness.compilation.steps import compile_step, compile_steps, part_of
 from harness.errors import EmitError
-from harness.run.known_trouble import KNOWN_TROUBLE, Trouble
 from harness.spec.models import load_model
+from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble
 
 MLP = load_model("mnist_mlp", batch=2)
 
@@ -57,7 +57,7 @@ def test_a_refusal_is_a_row_with_the_compilers_words(monkeypatch: pytest.MonkeyP
 
 def test_a_known_refusal_names_its_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Trouble("odd", "odd", "rocm", "phase3", "IREE 3.x", "wait", "iree#1", stderr="is odd")
-    monkeypatch.setattr("harness.run.known_trouble.KNOWN_TROUBLE", (known, *KNOWN_TROUBLE))
+    monkeypatch.setattr("harness.trace.known_trouble.KNOWN_TROUBLE", (known, *KNOWN_TROUBLE))
     refuse(monkeypatch, "error: it is odd")
     result = compile_step(MLP, "rocm", "f32")
     assert result.trouble is known

@@ -15,8 +15,8 @@ from sample_traces import header, lines, text, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from harness.cli import main
-from harness.manifest import Manifest, write_manifest
-from harness.trace import TraceWriter
+from harness.trace.format import TraceWriter
+from harness.trace.manifest import Manifest, write_manifest
 
 ROOT = Path(__file__).parents[1]
 LOSSES = [2.5, math.nan, math.inf, 0.1]

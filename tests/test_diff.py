@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_traces import lines, text, write
 
-from harness import recording
 from harness.diff import main
 from harness.errors import TraceError
-from harness.manifest import Manifest, write_manifest
-from harness.recording import Recording, read_recordings
+from harness.trace import recording
+from harness.trace.manifest import Manifest, write_manifest
+from harness.trace.recording import Recording, read_recordings
 
 ROOT = Path(__file__).parent.parent
 FALLING = [2.0 / (k + 1) for k in range(20)]

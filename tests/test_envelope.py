@@ -29,12 +29,12 @@ from harness.layers.conv_bn import ConvBn
 from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten
 from harness.layers.relu import Relu
-from harness.recording import Recording
 from harness.sides import SHARED
 from harness.spec.models import load_model
 from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
-from harness.trace import Trace, TraceHeader
+from harness.trace.format import Trace, TraceHeader
+from harness.trace.recording import Recording
 from harness.verdict.envelope import check_envelope
 from harness.verdict.evidence import Case
 from tests.programs import drawn

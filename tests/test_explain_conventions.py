@@ -35,7 +35,7 @@ from harness.sides import Batch, Phase2, Phase3, Side, recorded
 from harness.spec import rules
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
-from harness.trace import StepLine, Trace, TraceHeader
+from harness.trace.format import StepLine, Trace, TraceHeader
 from tests.test_networks import config, network
 
 TRAIN = config(cosine=True, warmup_epochs=1, label_smoothing=0.1)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ContractError
-from harness.manifest import Manifest
 from harness.run.cell import CellPlan, run_cell
 from harness.run.external import External, parse_external, parse_externals
-from harness.trace_reader import read_trace
+from harness.trace.manifest import Manifest
+from harness.trace.reader import read_trace
 
 # A program that is no part of the package: it obeys the contract but for the step limit, and tells what it was given.
 PROGRAM = """#!/usr/bin/env python3

@@ -11,9 +11,9 @@ from sample_traces import CONFIG, header, lines, text
 
 import harness
 from harness.errors import PackageError, TraceError
-from harness.manifest import Manifest, write_manifest
 from harness.system.extras import extra
-from harness.trace import TraceWriter
+from harness.trace.format import TraceWriter
+from harness.trace.manifest import Manifest, write_manifest
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.golden.environment import differences, environment_of
-from harness.manifest import Manifest
+from harness.trace.manifest import Manifest
 from tests.sample_cells import ON_IREE, PROVENANCE, VERSIONS, bumped
 from tests.sample_traces import header
 

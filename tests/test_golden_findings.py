@@ -5,7 +5,7 @@ from harness.golden.accept import propose, write
 from harness.golden.comparison import first_unlike_step
 from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.golden.reference import TRACE
-from harness.shelf import ShelvedCell
+from harness.trace.store import ShelvedCell
 from tests.sample_cells import CLOSE, FAR, KEY, LOSSES, MODEL, NAME, a_cell, bumped
 from tests.sample_traces import trace
 

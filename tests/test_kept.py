@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness.cells import Cell
-from harness.manifest import CellFacts
 from harness.pipelines import external_program
 from harness.run.cell import CellPlan, run_cell
 from harness.run.external import parse_external
 from harness.run.kept import find_ended, find_kept
 from harness.spec.models import load_model
+from harness.trace.manifest import CellFacts
 from tests.test_cell import plan_of
 
 FACTS = CellFacts(model="net", pipeline="other", backend="cpu")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.backends import BACKENDS
-from harness.run.known_trouble import KNOWN_TROUBLE, Trouble, recognise, trouble_by_id
 from harness.system.process import signal_name
+from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble, recognise, trouble_by_id
 
 MIOPEN = "MIOpen Error: ... miopenStatusUnknownError\n"
 DISTRIBUTE = "iree-compile --iree-rocm-target=gfx1100: module.mlir:4:8: error: 'func.func' op failed to distribute"

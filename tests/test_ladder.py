@@ -10,8 +10,8 @@ from sample_traces import recording
 
 from harness.channels import shared_channels
 from harness.compare import compare
-from harness.manifest import Manifest
-from harness.recording import Recording
+from harness.trace.manifest import Manifest
+from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge
 from harness.verdict.ladder import SAME
 

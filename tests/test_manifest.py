@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import TraceError
-from harness.manifest import Manifest, manifest_path, read_manifest, write_manifest
+from harness.trace.manifest import Manifest, manifest_path, read_manifest, write_manifest
 
 WHOLE = Manifest(
     status="complete",

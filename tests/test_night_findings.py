@@ -10,9 +10,9 @@ from harness.night import findings
 from harness.night.findings import find_causes, read_findings, with_findings
 from harness.pairs import judge_cells
 from harness.report import PairRow
-from harness.shelf import read_shelf
 from harness.summary import where
 from harness.system.process import Captured
+from harness.trace.store import read_shelf
 from tests.shelves import shelve
 
 LOCATED = {"fault": "backward", "layer": "pool1", "direction": "backward", "side": "phase3", "evidence": ["it is off."]}

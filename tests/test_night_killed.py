@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.night.folder import NightFolder
-from harness.shelf import read_shelf
+from harness.trace.store import read_shelf
 
 KILLS = 10
 CONFIG = """

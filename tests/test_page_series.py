@@ -12,7 +12,7 @@ from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.summary.page import series
 from harness.summary.page.series import draw, encode
-from harness.trace import EARLY_STEPS
+from harness.trace.format import EARLY_STEPS
 from tests.pages import a_night
 from tests.shelves import shelve
 

@@ -8,8 +8,8 @@ from sample_traces import write
 
 from harness.diff import main as diff
 from harness.errors import HarnessError, TraceError
-from harness.manifest import Manifest, write_manifest
 from harness.pytest_plugin import assert_traces_agree
+from harness.trace.manifest import Manifest, write_manifest
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[1]

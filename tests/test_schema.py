@@ -12,15 +12,15 @@ from sample_traces import recording
 from schemas import SCHEMAS, violation
 from test_ladder import LOSSES, NORMS, Changes, rung
 
-from harness import manifest
 from harness.compare import Judging, compare
-from harness.manifest import Manifest
-from harness.recording import Recording
 from harness.report import PairRow, as_json, judge_recordings
 from harness.report.outcome import VERIFY_VERSION
 from harness.report.square import describe
 from harness.tolerance import MODES
-from harness.trace import NonFinite
+from harness.trace import manifest
+from harness.trace.format import NonFinite
+from harness.trace.manifest import Manifest
+from harness.trace.recording import Recording
 from harness.verdict import Status, Verdict, evidence
 from harness.verdict.square import Shares, Square
 

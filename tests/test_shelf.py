@@ -7,7 +7,7 @@ import pytest
 from harness.compare import Judging
 from harness.errors import TraceError
 from harness.pairs import judge_cells, runs_of
-from harness.shelf import read_shelf
+from harness.trace.store import read_shelf
 from tests.sample_traces import write
 from tests.shelves import shelve
 

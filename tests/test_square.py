@@ -21,16 +21,16 @@ from harness.layers.dense import Dense
 from harness.layers.flatten import Flatten
 from harness.layers.max_pool import MaxPool
 from harness.layers.relu import Relu
-from harness.manifest import CellFacts, Manifest
 from harness.pipelines import PIPELINES
 from harness.report.outcome import for_json, for_markdown, for_terminal, outcome_exit_code
 from harness.run.xla_device import XlaDevice
-from harness.shelf import ShelvedCell
 from harness.sides import Phase2, Phase3, Side, recorded
 from harness.spec.models import Model
 from harness.spec.shapes import infer_shapes
 from harness.tolerance import MODES
-from harness.trace import StepLine, Trace
+from harness.trace.format import StepLine, Trace
+from harness.trace.manifest import CellFacts, Manifest
+from harness.trace.store import ShelvedCell
 from harness.verdict.square import Square, split, split_square
 from harness.verification import Options, Outcome
 from tests.programs import drawn

@@ -10,7 +10,7 @@ from sample_traces import lines, text
 
 from harness.run import tail as module
 from harness.run.tail import TraceTail, is_regular, keep_readable
-from harness.trace_reader import read_trace
+from harness.trace.reader import read_trace
 
 
 def test_steps_appear_as_their_lines_end(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 from sample_traces import write
 from terminals import ROOT, on_terminal
 
-from harness.manifest import Manifest, write_manifest
 from harness.report.terminal import OUTCOMES
 from harness.report.text import Document, Table, spaced
 from harness.system.terminal import is_for_people
+from harness.trace.manifest import Manifest, write_manifest
 
 FALLING = [2.0 / (k + 1) for k in range(20)]
 COLOUR = re.compile(r"\x1b\[[\d;]*m")

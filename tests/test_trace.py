@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_traces import HEADER, header, lines, text
 
-from harness import trace_reader
 from harness.errors import TraceError
-from harness.trace import EARLY_STEPS, TraceWriter
-from harness.trace_reader import LONGEST_LINE, read_trace
+from harness.trace import reader as trace_reader
+from harness.trace.format import EARLY_STEPS, TraceWriter
+from harness.trace.reader import LONGEST_LINE, read_trace
 
 STEP = {"kind": "step", "step": 1, "epoch": 0, "loss": 2.5, "lr": 0.001}
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -107,7 +107,7 @@ def test_the_writer_refuses_a_missing_or_repeated_step(tmp_path):
 def test_a_killed_writer_leaves_every_written_step(tmp_path):
     program = (
         "import os, signal, sys; sys.path.insert(0, 'tests')\n"
-        "from sample_traces import header\nfrom harness.trace import TraceWriter\n"
+        "from sample_traces import header\nfrom harness.trace.format import TraceWriter\n"
         f"writer = TraceWriter({str(tmp_path / 'a.jsonl')!r}, header())\n"
         "for k in range(100): writer.write_step(k + 1, 0, 1.0, 0.1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -11,10 +11,10 @@ from sample_traces import CONFIG, recording
 
 from harness.compare import Comparison, Judging, compare
 from harness.envelope.envelope import FORMAT, Envelope
-from harness.manifest import Manifest
-from harness.recording import Recording
 from harness.report import PairRow, as_json
 from harness.tolerance import MODES, Mode
+from harness.trace.manifest import Manifest
+from harness.trace.recording import Recording
 from harness.verdict import judge
 
 NEAR = st.sampled_from([1e-12, 1e-9, 5e-6, 2e-4, 5e-3, 5e-2, 0.2, 0.5, 0.9, math.nan])

@@ -13,7 +13,7 @@ from schemas import violation
 
 from harness.data.fetch import fetch
 from harness.errors import DataError
-from harness.trace_reader import read_trace
+from harness.trace.reader import read_trace
 
 MLP_F64 = [2.41993885971, 2.01534641946, 1.76574946071, 1.51212747916]
 MLP_F64 += [1.45999264743, 1.19568512148, 1.02338827419, 0.96667922760]

@@ -9,12 +9,12 @@ from harness import cli, verify
 from harness.cells import Cell, relation
 from harness.data.dataset import DataChoice
 from harness.errors import ContractError
-from harness.manifest import CellFacts, Manifest
 from harness.pairs import judge_pairs
 from harness.report.outcome import for_markdown, for_terminal, write_reports
-from harness.shelf import ShelvedCell
 from harness.spec.models import load_model
 from harness.system.lock import alone_in
+from harness.trace.manifest import CellFacts, Manifest
+from harness.trace.store import ShelvedCell
 from harness.verification import Options, Outcome
 from tests.sample_traces import write
 

@@ -34,8 +34,8 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     """
     from harness.attest.make import write_statements
     from harness.attest.signature import read_private_key
-    from harness.intact import intact_cells
     from harness.report.text import printable
+    from harness.trace.intact import intact_cells
 
     signer = None if key is None else read_private_key(key)
     written = write_statements(out, intact_cells(cells), signer=signer)

@@ -12,11 +12,11 @@ from securesystemslib.signer import CryptoSigner
 from harness.attest.signature import sign
 from harness.attest.statement import SUFFIX, Document, Subject, cell_statement, encode_statement, verdict_statement
 from harness.errors import AttestationError, TraceError
-from harness.intact import read_intact
-from harness.manifest import manifest_path
 from harness.report.text import printable
-from harness.shelf import MANIFEST_SUFFIX, ShelvedCell
 from harness.system.files import replace_file
+from harness.trace.intact import read_intact
+from harness.trace.manifest import manifest_path
+from harness.trace.store import MANIFEST_SUFFIX, ShelvedCell
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey
 
 from harness.errors import AttestationError
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 

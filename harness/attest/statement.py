@@ -21,8 +21,8 @@ from in_toto_attestation.v1.statement_pb2 import Statement as StatementMessage
 
 from harness import __version__
 from harness.errors import AttestationError
-from harness.shelf import ShelvedCell
-from harness.trace import TraceHeader, one_line
+from harness.trace.format import TraceHeader, one_line
+from harness.trace.store import ShelvedCell
 
 SUFFIX = ".intoto.json"
 PROVENANCE = "https://slsa.dev/provenance/v1"

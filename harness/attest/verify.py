@@ -12,7 +12,7 @@ from securesystemslib.signer import Key
 from harness.attest.signature import is_signed_by, open_envelope
 from harness.attest.statement import SUFFIX, Subject, parse_statement
 from harness.errors import AttestationError
-from harness.trace import one_line
+from harness.trace.format import one_line
 from harness.verdict import INCONCLUSIVE
 
 _LARGEST = 16 << 20  # bytes of a statement

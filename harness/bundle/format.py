@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.errors import BundleError
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 CONTENTS = "bundle.json"  # the first member
 BUNDLE_VERSION: Literal[1] = 1

@@ -10,13 +10,13 @@ import msgspec
 
 from harness.bundle.format import UNKNOWN_HOST, check_name, check_size
 from harness.errors import BundleError, HarnessError
-from harness.intact import intact_cells, visible
-from harness.manifest import manifest_path
 from harness.night.check import read_check
 from harness.night.findings import read_findings
 from harness.night.folder import PLAN, NightFolder
-from harness.shelf import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell
-from harness.trace import one_line
+from harness.trace.format import one_line
+from harness.trace.intact import intact_cells, visible
+from harness.trace.manifest import manifest_path
+from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell
 
 
 @dataclass(frozen=True)

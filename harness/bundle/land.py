@@ -14,8 +14,8 @@ from harness.bundle.format import Contents, host_folder
 from harness.bundle.gather import Gathered, gather
 from harness.bundle.read import unpack
 from harness.errors import BundleError, HarnessError
-from harness.shelf import MANIFEST_SUFFIX, shelved
-from harness.trace import one_line
+from harness.trace.format import one_line
+from harness.trace.store import MANIFEST_SUFFIX, shelved
 
 _ARRIVING = ".importing"  # hidden, and below the folder that it will be in, so that one rename moves it
 

@@ -23,7 +23,7 @@ from harness.bundle.format import (
     read_contents,
 )
 from harness.errors import BundleError
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 _KINDS = {
     tarfile.LNKTYPE: "a hard link",

@@ -14,7 +14,7 @@ from harness.bundle.format import BLOCK, CONTENTS, Contents, Member, check_size,
 from harness.bundle.gather import Gathered, open_member
 from harness.errors import BundleError
 from harness.system.files import replace_file
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 _LEVEL = 6
 

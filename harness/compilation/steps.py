@@ -9,9 +9,9 @@ from harness.backends import BACKENDS
 from harness.emit.train_step import emit_train_step
 from harness.errors import EmitError
 from harness.run.compile import compile_module
-from harness.run.known_trouble import Trouble, recognise
 from harness.spec.models import Model
 from harness.spec.netspec import PROFILES, DType
+from harness.trace.known_trouble import Trouble, recognise
 
 
 @dataclass(frozen=True)

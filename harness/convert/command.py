@@ -26,9 +26,9 @@ def convert_command(traces: tuple[Path, ...], form: str, out: Path) -> None:
 
     The prefix of a run that did not end is converted too. Exit codes: 0 all converted, 2 one could not be read.
     """
-    from harness.convert import FORMATS
     from harness.errors import TraceError
-    from harness.recording import read_recording, recording_name
+    from harness.trace.convert import FORMATS
+    from harness.trace.recording import read_recording, recording_name
 
     names = [recording_name(path) for path in traces]
     for path, name in zip(traces, names, strict=True):

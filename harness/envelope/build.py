@@ -14,7 +14,7 @@ from harness.envelope.members import Members
 from harness.envelope.plan import Plan
 from harness.probe import installed_versions
 from harness.run.provenance import cpu_model
-from harness.trace import Floats, Trace
+from harness.trace.format import Floats, Trace
 
 Report = Callable[[str], None]
 

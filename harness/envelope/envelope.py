@@ -11,7 +11,7 @@ import numpy as np
 from harness.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 from harness.errors import EnvelopeError
 from harness.system.files import replace_file
-from harness.trace import Floats, TraceHeader
+from harness.trace.format import Floats, TraceHeader
 
 FORMAT = 1
 EPSILON = float(np.finfo(np.float32).eps)

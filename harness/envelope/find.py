@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.cells import DEFAULT_INIT_SEED
 from harness.envelope.envelope import Envelope, read_envelope, write_envelope
 from harness.errors import EnvelopeError
-from harness.trace import TraceHeader
+from harness.trace.format import TraceHeader
 
 SHIPPED = Path(__file__).with_name("shipped")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trace import Floats
+from harness.trace.format import Floats
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from harness.envelope.plan import Member, Program
 from harness.sides import SHARED, Array, script_module
 from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.shapes import Graph
-from harness.trace import StepLine, Trace, TraceHeader, to_number
+from harness.trace.format import StepLine, Trace, TraceHeader, to_number
 
 BUILDERS: dict[Program, type[JaxBuilder]] = {"plain": JaxBuilder, "noisy": NoisyBuilder, "reversed": ReversedBuilder}
 

@@ -28,8 +28,8 @@ from harness.report.text import Document, Table
 from harness.sides import Batch
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.tolerance import find_resolution, first_false
-from harness.trace import Trace, TraceHeader, one_line
-from harness.trace_reader import read_trace
+from harness.trace.format import Trace, TraceHeader, one_line
+from harness.trace.reader import read_trace
 
 AGAINST_VERSION = 1
 STEPS = 100

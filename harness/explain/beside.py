@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.backends import BACKENDS
 from harness.system.process import capture
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 TIMEOUT_S = 1800.0
 

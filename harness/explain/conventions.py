@@ -14,7 +14,7 @@ from harness.explain.trials import Fed, Trials, nudged
 from harness.sides import Phase3
 from harness.spec.netspec import DType, TrainConfig
 from harness.spec.shapes import Graph
-from harness.trace import Trace
+from harness.trace.format import Trace
 
 # Steps in which a set has to hold; what holds is followed further, as far as one was asked to.
 WINDOW = 8

@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.explain.readings import Place, order
 from harness.explain.switches import DEFAULT, Switches, phrase
-from harness.trace import Floats
+from harness.trace.format import Floats
 
 # Nearer by so much, a set is named before a smaller one.
 FAR_NEARER = 30.0

@@ -10,7 +10,7 @@ from harness.channels import LOSS
 from harness.envelope.envelope import Envelope
 from harness.spec.netspec import DType
 from harness.tolerance import Bools, find_resolution
-from harness.trace import Floats, Number, StepLine, Trace
+from harness.trace.format import Floats, Number, StepLine, Trace
 
 Kind = Literal["loss", "grad", "update"]
 Place = tuple[int, Kind]

@@ -28,9 +28,9 @@ from harness.golden.reference import (
     settle,
     values_of,
 )
-from harness.manifest import Manifest
-from harness.recording import Recording, read_recording
-from harness.trace import TraceHeader, one_line
+from harness.trace.format import TraceHeader, one_line
+from harness.trace.manifest import Manifest
+from harness.trace.recording import Recording, read_recording
 from harness.verdict.likeness import faults
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")

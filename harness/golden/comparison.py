@@ -7,10 +7,10 @@ import msgspec
 from harness.compare import Judging
 from harness.golden.environment import differences
 from harness.golden.reference import Judgement, Reference
-from harness.manifest import Manifest
-from harness.recording import Recording
 from harness.report import PairRow, judge_recordings, show_sentence
-from harness.trace import StepLine, Trace
+from harness.trace.format import StepLine, Trace
+from harness.trace.manifest import Manifest
+from harness.trace.recording import Recording
 
 KIND = "cross-time"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.cells import FACTORS
-from harness.manifest import Manifest
-from harness.trace import TraceHeader, one_line
+from harness.trace.format import TraceHeader, one_line
+from harness.trace.manifest import Manifest
 
 UNKNOWN = "unknown"
 _LONGEST_KEY, _LONGEST_PART = 200, 48  # characters; a file system takes 255

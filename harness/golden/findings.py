@@ -10,7 +10,7 @@ from harness.golden.comparison import KIND, Compared, compare_with
 from harness.golden.environment import Environment, environment_of
 from harness.golden.reference import find_like, list_references, settle
 from harness.report import PairRow
-from harness.shelf import ShelvedCell
+from harness.trace.store import ShelvedCell
 from harness.verdict import Verdict, worst_exit_code
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from harness.errors import GoldenError, TraceError
 from harness.golden.environment import Environment, environment_of
-from harness.manifest import Fraction, Manifest
-from harness.recording import Recording
-from harness.shelf import ShelvedCell, shelved
-from harness.trace import Count, one_line
+from harness.trace.format import Count, one_line
+from harness.trace.manifest import Fraction, Manifest
+from harness.trace.recording import Recording
+from harness.trace.store import ShelvedCell, shelved
 from harness.verdict import Status
 from harness.verdict.likeness import faults
 

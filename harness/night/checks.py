@@ -17,7 +17,7 @@ from harness.night.check import Check, CheckStatus, read_check, write_check
 from harness.night.config import CheckPart
 from harness.run.provenance import host_name, scrub
 from harness.system.process import Child, Interruptions, signal_name
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 _KEPT_BYTES = 1 << 16  # of what a command prints
 _STATUSES: dict[int, CheckStatus] = {0: "PASS", 1: "FAIL"}

@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 from harness.pipelines import PIPELINES
 from harness.run.external import External, parse_externals
 from harness.spec.models import load_for_run
-from harness.trace import one_line
+from harness.trace.format import one_line
 from harness.verification import Options
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]

@@ -18,10 +18,10 @@ from harness.pairs import explain_pairs
 from harness.pipelines import PIPELINES
 from harness.report import PairRow
 from harness.run.provenance import scrub
-from harness.shelf import ShelvedCell
 from harness.system.files import replace_file
 from harness.system.process import capture
-from harness.trace import one_line
+from harness.trace.format import one_line
+from harness.trace.store import ShelvedCell
 
 _TIMEOUT_S = 3600.0
 _LOCATED = ("forward", "backward", "optimizer", "numerics")

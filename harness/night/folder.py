@@ -12,7 +12,7 @@ from harness.document import read_document
 from harness.errors import ConfigError
 from harness.night.config import NightConfig, check_file, override_backends, parse_config
 from harness.system.files import replace_file
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 PLAN = "night.json"
 _FRESH_HOURS = 24  # an unfinished night of yesterday goes on; an older one is history

@@ -20,7 +20,7 @@ from harness.night.folder import Night, NightFolder
 from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.run.provenance import scrub
-from harness.shelf import read_shelf
+from harness.trace.store import read_shelf
 from harness.verification import Options
 from harness.verify import Policy, planned_cells, run_cells
 

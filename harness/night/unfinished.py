@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.night.folder import Night
-from harness.shelf import ShelvedCell
+from harness.trace.store import ShelvedCell
 from harness.verify import planned_cells, planned_rungs
 
 _WHY = "not run: the night did not come to it"

@@ -8,9 +8,9 @@ import numpy as np
 from harness.compare import compare
 from harness.envelope.envelope import Envelope
 from harness.power.networks import Feed
-from harness.recording import Recording
 from harness.sides import Array, Side, Step, recorded
 from harness.spec.netspec import DType
+from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge
 
 DTYPES: tuple[DType, ...] = ("f32", "f64")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from harness.compare import Comparison, Judging, Numbers, compare
 from harness.envelope.envelope import Envelope
 from harness.envelope.find import find_shared_envelope
-from harness.recording import Recording
+from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
 
 if TYPE_CHECKING:
-    from harness.shelf import ShelvedCell
+    from harness.trace.store import ShelvedCell
 
 PAIR_COLUMNS = ("loss", "|A - B|", "step", "A", "B")
 SUMMARY_COLUMNS = ("pair", "step 1", "step 2", "median", "max", "verdict")

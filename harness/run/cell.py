@@ -14,14 +14,14 @@ from typing import Any
 import msgspec
 
 from harness.errors import TraceError
-from harness.manifest import CellFacts, Manifest, Status, write_manifest
 from harness.probe import installed_versions
 from harness.run.contract import TRACE_OUT, child_environment
-from harness.run.known_trouble import recognise
 from harness.run.provenance import scrub, scrub_tree
 from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.system.process import Child, Interruptions, signal_name
-from harness.trace import Trace
+from harness.trace.format import Trace
+from harness.trace.known_trouble import recognise
+from harness.trace.manifest import CellFacts, Manifest, Status, write_manifest
 
 POLL_S = 0.05
 TAIL_BYTES = 4096

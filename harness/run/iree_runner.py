@@ -26,7 +26,7 @@ from harness.data.feed import Feed
 from harness.data.initial_parameters import initial_parameters, read_init
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
-from harness.trace import TraceHeader, TraceWriter
+from harness.trace.format import TraceHeader, TraceWriter
 
 Array = npt.NDArray[Any]
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import TraceError
-from harness.manifest import Manifest, read_manifest
 from harness.run.cell import CellPlan
 from harness.run.provenance import scrub_tree
-from harness.trace_reader import read_trace
+from harness.trace.manifest import Manifest, read_manifest
+from harness.trace.reader import read_trace
 
 _ENDED = ("complete", "crashed")  # one that was stopped might have come to its end
 _OF_THE_COMPILATION = ("compile_s", "compile_cached")  # how long it took says nothing about its result

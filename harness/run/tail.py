@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import TraceError
-from harness.trace import StepLine, Trace, one_line
-from harness.trace_reader import LONGEST_LINE, read_trace
+from harness.trace.format import StepLine, Trace, one_line
+from harness.trace.reader import LONGEST_LINE, read_trace
 
 _BLOCK = 1 << 20
 

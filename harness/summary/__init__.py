@@ -6,8 +6,8 @@ from typing import Literal
 
 from harness.night.check import Check
 from harness.report import PairRow
-from harness.shelf import ShelvedCell
 from harness.summary.history import HistoryRow
+from harness.trace.store import ShelvedCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 
 _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}

@@ -6,8 +6,8 @@ from typing import Any
 
 from harness.report import PairRow
 from harness.report.as_json import describe_pair
-from harness.shelf import ShelvedCell
 from harness.summary import Summary, model_of, where
+from harness.trace.store import ShelvedCell
 
 VERDICT_VERSION = 1
 

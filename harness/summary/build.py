@@ -14,9 +14,9 @@ from harness.night.folder import PLAN, Night, NightFolder
 from harness.night.unfinished import find_unfinished
 from harness.pairs import judge_cells
 from harness.run.provenance import scrub
-from harness.shelf import read_shelf
 from harness.summary import Event, Summary
 from harness.summary.history import read_history
+from harness.trace.store import read_shelf
 
 UNDATED = "undated"
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.report import PairRow
 from harness.system.files import replace_file
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from junitparser.junitparser import FinalResult
 from harness.night.check import Check
 from harness.report import PairRow, gate_table, show_sentence
 from harness.report.text import printable
-from harness.shelf import ShelvedCell
 from harness.summary import Summary, model_of
+from harness.trace.store import ShelvedCell
 
 
 def render(summary: Summary) -> bytes:

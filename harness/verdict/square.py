@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.channels import shared_channels
 from harness.tolerance import Mode, first_false, is_close
-from harness.trace import Floats, Trace
+from harness.trace.format import Floats, Trace
 
 _STEPS = 3  # the forward pass; backward pass and optimizer; the optimizer's state
 _LOOKED_AT = 8  # steps that carry norms

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.trace import EARLY_STEPS, Floats, Ints
+from harness.trace.format import EARLY_STEPS, Floats, Ints
 
 
 def decimate(values: Floats, points: int, exact: int = EARLY_STEPS) -> Ints:

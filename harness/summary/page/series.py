@@ -10,7 +10,7 @@ from harness.channels import LOSS
 from harness.report import PairRow
 from harness.summary.page.decimate import decimate
 from harness.tolerance import allowance
-from harness.trace import EARLY_STEPS, Floats, Ints
+from harness.trace.format import EARLY_STEPS, Floats, Ints
 from harness.verdict.envelope import allowed_by
 
 POINTS_OF_A_PAGE = 240_000  # of about five bytes each

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import TraceError
-from harness.manifest import manifest_path
-from harness.shelf import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell, shelved
-from harness.trace import Trace, one_line
-from harness.trace_reader import read_trace
+from harness.trace.format import Trace, one_line
+from harness.trace.manifest import manifest_path
+from harness.trace.reader import read_trace
+from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell, shelved
 
 _EVIDENCE = "evidence"
 

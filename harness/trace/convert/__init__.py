@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.recording import Recording
+from harness.trace.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class Format:
 
 
 def _write_tensorboard(recording: Recording, path: Path) -> None:
-    from harness.convert.as_tensorboard import write_events
+    from harness.trace.convert.as_tensorboard import write_events
 
     write_events(recording, path)
 
 
 def _write_mllog(recording: Recording, path: Path) -> None:
-    from harness.convert.as_mllog import write_mllog
+    from harness.trace.convert.as_mllog import write_mllog
 
     write_mllog(recording, path)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trace import Floats, Ints, Trace
+from harness.trace.format import Floats, Ints, Trace
 
 CHANNELS = ("grad_norm", "param_norm", "update_norm", "wall_ms")
 BY_PARAMETER = ("grad_norms", "param_norms", "update_norms")

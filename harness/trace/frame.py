@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from harness.columns import optional_columns
-from harness.recording import read_recording
 from harness.system.extras import extra
+from harness.trace.columns import optional_columns
+from harness.trace.recording import read_recording
 
 if TYPE_CHECKING:
     import pandas

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from harness.errors import TraceError
-from harness.trace import one_line
+from harness.trace.format import one_line
 
 Status = Literal["complete", "crashed", "timed-out", "interrupted", "refused"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 import harness
-from harness.recording import Recording
 from harness.system.extras import extra
 from harness.system.files import replace_file
+from harness.trace.recording import Recording
 
 with extra("mllog"):
     from mlperf_logging.mllog import constants

@@ -9,7 +9,17 @@ import msgspec
 import numpy as np
 
 from harness.errors import TraceError
-from harness.trace import EARLY_STEPS, ConfigTypes, Floats, Ints, StepLine, Trace, TraceHeader, one_line, out_of_order
+from harness.trace.format import (
+    EARLY_STEPS,
+    ConfigTypes,
+    Floats,
+    Ints,
+    StepLine,
+    Trace,
+    TraceHeader,
+    one_line,
+    out_of_order,
+)
 
 LONGEST_LINE = 1 << 20  # bytes; the norms of every parameter of the largest network take a twentieth of it
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"

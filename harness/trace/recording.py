@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import TraceError
-from harness.manifest import Manifest, manifest_path, read_manifest
-from harness.trace import Trace, one_line
-from harness.trace_reader import read_trace
+from harness.trace.format import Trace, one_line
+from harness.trace.manifest import Manifest, manifest_path, read_manifest
+from harness.trace.reader import read_trace
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

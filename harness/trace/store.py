@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import TraceError
-from harness.manifest import CellFacts, Manifest, manifest_path, read_manifest
-from harness.recording import Recording, read_recording
-from harness.run.known_trouble import trouble_by_id
-from harness.trace import one_line
+from harness.trace.format import one_line
+from harness.trace.known_trouble import trouble_by_id
+from harness.trace.manifest import CellFacts, Manifest, manifest_path, read_manifest
+from harness.trace.recording import Recording, read_recording
 
 MANIFEST_SUFFIX = ".manifest.json"
 TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")

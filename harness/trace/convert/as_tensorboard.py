@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.columns import optional_columns
-from harness.recording import Recording
 from harness.system.extras import extra
 from harness.system.files import replace_file
-from harness.trace import Trace
+from harness.trace.columns import optional_columns
+from harness.trace.format import Trace
+from harness.trace.recording import Recording
 
 with extra("tensorboard"):
     from tensorboardX.proto.event_pb2 import Event
