@@ -20,7 +20,7 @@ def complete_models(ctx: click.Context, parameter: click.Parameter, incomplete: 
 
 def complete_cases(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Cases of the oracle, and networks."""
-    from harness.oracle.cases import CASES
+    from harness.nn.cases import CASES
     from harness.spec.models import model_names
 
     return _starting(incomplete, [*CASES, *model_names()])

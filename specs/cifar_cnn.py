@@ -1,12 +1,12 @@
 """Four convolutions with bias, two pools and three dense layers on CIFAR-10, trained by plain gradient descent."""
 
-from harness.layers.conv2d import Conv2d
-from harness.layers.dense import Dense
-from harness.layers.flatten import Flatten
-from harness.layers.max_pool import MaxPool
-from harness.layers.relu import Relu
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Sgd
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.relu import Relu
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Sgd
 from harness.spec.netspec import NetSpec, TrainConfig
 
 SPEC = NetSpec(

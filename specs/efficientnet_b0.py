@@ -1,11 +1,11 @@
 """EfficientNet-B0: mobile bottlenecks with squeeze and excitation. Tan and Le 2019, table 1."""
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.mb_conv import MbConv
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.mb_conv import MbConv
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

@@ -1,9 +1,9 @@
 """Three dense layers on MNIST, one of the two published networks."""
 
-from harness.layers.dense import Dense
-from harness.layers.relu import Relu
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.relu import Relu
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 SPEC = NetSpec(

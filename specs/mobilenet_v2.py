@@ -1,11 +1,11 @@
 """MobileNet v2: inverted residuals. Sandler et al. 2018, table 2."""
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.inverted_residual import InvertedResidual
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.inverted_residual import InvertedResidual
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

@@ -1,11 +1,11 @@
 """MobileNet v3 Large. Howard et al. 2019, table 1; ReLU in the first and last convolution."""
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.mb_conv_v3 import MbConvV3
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.mb_conv_v3 import MbConvV3
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

@@ -1,12 +1,12 @@
 """MobileNet v4 Conv Medium: universal inverted bottlenecks. Qin et al. 2024."""
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.fused_mb_conv import FusedMbConv
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.uib import Uib
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.fused_mb_conv import FusedMbConv
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.uib import Uib
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

@@ -1,12 +1,12 @@
 """ResNet-34: residual blocks of two 3x3 convolutions. He et al. 2016, table 1."""
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.max_pool import MaxPool
-from harness.layers.residual_block import ResidualBlock
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.residual_block import ResidualBlock
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

@@ -1,12 +1,12 @@
 """SqueezeNet v1.1 with batch norm: fire modules. Iandola et al. 2016."""
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.fire_module import FireModule
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.max_pool import MaxPool
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.fire_module import FireModule
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

@@ -1,11 +1,11 @@
 """VGG-16 with batch norm, a global average before one dense layer. Simonyan and Zisserman 2015, table 1 D."""
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.max_pool import MaxPool
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

@@ -1,10 +1,10 @@
 """ViT-Tiny: twelve transformer blocks over patches of 16x16. Dosovitskiy et al. 2021; Touvron et al. 2021, table 1."""
 
-from harness.layers.dense import Dense
-from harness.layers.patch_embed import PatchEmbed
-from harness.layers.transformer_encoder import TransformerEncoder
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import NetSpec, TrainConfig
 
 

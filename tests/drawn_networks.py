@@ -5,37 +5,37 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from harness.layers.bottleneck_block import BottleneckBlock
-from harness.layers.conv2d import Conv2d
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.depthwise_bn import DepthwiseBn
-from harness.layers.dropout import Dropout
-from harness.layers.fire_module import FireModule
-from harness.layers.flatten import Flatten
-from harness.layers.fused_mb_conv import FusedMbConv
-from harness.layers.gelu import Gelu
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.hard_sigmoid import HardSigmoid
-from harness.layers.hard_swish import HardSwish
-from harness.layers.instance_norm import InstanceNorm
-from harness.layers.inverted_residual import InvertedResidual
-from harness.layers.layer_norm import LayerNorm
-from harness.layers.max_pool import MaxPool
-from harness.layers.mb_conv import MbConv
-from harness.layers.mb_conv_v3 import MbConvV3
-from harness.layers.patch_embed import PatchEmbed
-from harness.layers.relu import Relu
-from harness.layers.relu6 import Relu6
-from harness.layers.residual_block import ResidualBlock
-from harness.layers.separable_conv import SeparableConv
-from harness.layers.sigmoid import Sigmoid
-from harness.layers.squeeze_excite import SqueezeExcite
-from harness.layers.swish import Swish
-from harness.layers.transformer_encoder import TransformerEncoder
-from harness.layers.uib import Uib
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam, Sgd
+from harness.nn.layers.bottleneck_block import BottleneckBlock
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.depthwise_bn import DepthwiseBn
+from harness.nn.layers.dropout import Dropout
+from harness.nn.layers.fire_module import FireModule
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.fused_mb_conv import FusedMbConv
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.hard_sigmoid import HardSigmoid
+from harness.nn.layers.hard_swish import HardSwish
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.inverted_residual import InvertedResidual
+from harness.nn.layers.layer_norm import LayerNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.mb_conv import MbConv
+from harness.nn.layers.mb_conv_v3 import MbConvV3
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.relu import Relu
+from harness.nn.layers.relu6 import Relu6
+from harness.nn.layers.residual_block import ResidualBlock
+from harness.nn.layers.separable_conv import SeparableConv
+from harness.nn.layers.sigmoid import Sigmoid
+from harness.nn.layers.squeeze_excite import SqueezeExcite
+from harness.nn.layers.swish import Swish
+from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.layers.uib import Uib
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam, Sgd
 from harness.spec.netspec import Layer, NetSpec, Shape, TrainConfig
 from harness.spec.shapes import infer_shapes, size
 

@@ -27,10 +27,10 @@ from harness.spec.netspec import Layer, Shape
 '''
 SPEC = '''"""One dense layer on doubled pixels."""
 
-from harness.layers.dense import Dense
-from harness.layers.double import Double
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Sgd
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.double import Double
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Sgd
 from harness.spec.netspec import NetSpec, TrainConfig
 
 SPEC = NetSpec(

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.completion import SHELLS
 from harness.controls import CONTROLS
-from harness.oracle.cases import CASES
+from harness.nn.cases import CASES
 from harness.pipelines import PIPELINES
 from harness.spec.models import model_names
 

@@ -12,14 +12,14 @@ from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
 from harness.emit.train_step import emit_logits
 from harness.errors import EmitError, SpecError
-from harness.layers.batch_norm import BatchNorm
-from harness.layers.conv_bn import ConvBn
-from harness.layers.convolution import Convolution
-from harness.layers.dense import Dense
-from harness.layers.depthwise_convolution import DepthwiseConvolution
-from harness.layers.flatten import Flatten
-from harness.layers.max_pool import MaxPool
-from harness.layers.separable_conv import SeparableConv
+from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.convolution import Convolution
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.separable_conv import SeparableConv
 from harness.sides import Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, Layer, Shape
 from harness.spec.shapes import infer_shapes

@@ -9,10 +9,10 @@ import pytest
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.phase3 import emit_phase3
 from harness.errors import SpecError
-from harness.layers.dense import Dense
-from harness.layers.dropout import Dropout
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Sgd
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.dropout import Dropout
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Sgd
 from harness.spec.netspec import Conventions, NetSpec, Shape, TrainConfig
 from harness.spec.rules import jax_eval_rule
 from harness.spec.shapes import Node, infer_shapes

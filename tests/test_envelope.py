@@ -25,10 +25,10 @@ from harness.envelope.growth import measure_growth
 from harness.envelope.members import BUILDERS, Members, moved
 from harness.envelope.plan import BUDGET, Member, make_plan
 from harness.errors import EnvelopeError
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.flatten import Flatten
-from harness.layers.relu import Relu
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.relu import Relu
 from harness.sides import SHARED
 from harness.spec.models import load_model
 from harness.spec.netspec import TrainConfig

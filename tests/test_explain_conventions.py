@@ -21,16 +21,16 @@ from harness.explain.found import Found
 from harness.explain.readings import Allowance, Reading, noise, spread_of
 from harness.explain.switches import SWITCHES, Switch, applied, compatible, phrase, switches_of
 from harness.explain.trials import Fed, Trials, nudged
-from harness.layers.conv2d import Conv2d
-from harness.layers.conv_bn import ConvBn
-from harness.layers.convolution import Convolution
-from harness.layers.dense import Dense
-from harness.layers.depthwise_convolution import DepthwiseConvolution
-from harness.layers.flatten import Flatten
-from harness.layers.max_pool import MaxPool
-from harness.layers.relu import Relu
-from harness.optimizers import Sgd
-from harness.oracle.cases import find_case
+from harness.nn.cases import find_case
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.convolution import Convolution
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.relu import Relu
+from harness.nn.optimizers import Sgd
 from harness.sides import Batch, Phase2, Phase3, Side, recorded
 from harness.spec import rules
 from harness.spec.netspec import Conventions, DType, TrainConfig

@@ -12,16 +12,16 @@ from harness.explain.locate import Location, define, locate
 from harness.explain.party import Meant, Party
 from harness.explain.schedule import defined_rate
 from harness.explain.whole import first_off, run_plain, run_tapped
-from harness.layers.batch_norm import BatchNorm
-from harness.layers.conv2d import Conv2d
-from harness.layers.convolution import Convolution
-from harness.layers.dense import Dense
-from harness.layers.flatten import Flatten
-from harness.layers.layer_norm import LayerNorm
-from harness.layers.max_pool import MaxPool
-from harness.layers.relu import Relu
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.convolution import Convolution
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.layer_norm import LayerNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.relu import Relu
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.sides import Batch, Phase2, Phase3, Step
 from harness.spec import rules
 from harness.spec.netspec import Conventions

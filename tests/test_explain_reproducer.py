@@ -12,9 +12,9 @@ from harness.cli import main
 from harness.explain.locate import define, locate
 from harness.explain.party import Party
 from harness.explain.reproducer import Reproducer, write_reproducer, write_whole_reproducer
-from harness.layers.max_pool import MaxPool
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.spec import rules
 from tests.test_explain_locate import (
     fused_pool,

@@ -7,19 +7,19 @@ import pytest
 from harness.backends import BACKENDS
 from harness.emit.phase3 import emit_phase3
 from harness.errors import EmitError
-from harness.layers.conv2d import Conv2d
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.dropout import Dropout
-from harness.layers.flatten import Flatten
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.instance_norm import InstanceNorm
-from harness.layers.layer_norm import LayerNorm
-from harness.layers.max_pool import MaxPool
-from harness.layers.patch_embed import PatchEmbed
-from harness.layers.transformer_encoder import TransformerEncoder
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.dropout import Dropout
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.layer_norm import LayerNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.run.compile import Compiled, compile_module
 from harness.spec.models import load_model
 from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig

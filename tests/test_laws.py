@@ -7,36 +7,36 @@ import numpy as np
 import pytest
 
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.layers.add import Add
-from harness.layers.attention import Attention
-from harness.layers.batch_norm import BatchNorm
-from harness.layers.bias import Bias
-from harness.layers.class_token import ClassToken
-from harness.layers.concat import Concat
-from harness.layers.convolution import Convolution
-from harness.layers.dense import Dense
-from harness.layers.depthwise_convolution import DepthwiseConvolution
-from harness.layers.dropout import Dropout
-from harness.layers.first_token import FirstToken
-from harness.layers.flatten import Flatten
-from harness.layers.gelu import Gelu
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.hard_sigmoid import HardSigmoid
-from harness.layers.hard_swish import HardSwish
-from harness.layers.instance_norm import InstanceNorm
-from harness.layers.layer_norm import LayerNorm
-from harness.layers.max_pool import MaxPool
-from harness.layers.patch_convolution import PatchConvolution
-from harness.layers.positional_embedding import PositionalEmbedding
-from harness.layers.relu import Relu
-from harness.layers.relu6 import Relu6
-from harness.layers.scale_channels import ScaleChannels
-from harness.layers.sigmoid import Sigmoid
-from harness.layers.swish import Swish
-from harness.layers.to_pixel import ToPixel
-from harness.layers.to_sequence import ToSequence
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam, Sgd
+from harness.nn.layers.add import Add
+from harness.nn.layers.attention import Attention
+from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.bias import Bias
+from harness.nn.layers.class_token import ClassToken
+from harness.nn.layers.concat import Concat
+from harness.nn.layers.convolution import Convolution
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.dropout import Dropout
+from harness.nn.layers.first_token import FirstToken
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.hard_sigmoid import HardSigmoid
+from harness.nn.layers.hard_swish import HardSwish
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.layer_norm import LayerNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.patch_convolution import PatchConvolution
+from harness.nn.layers.positional_embedding import PositionalEmbedding
+from harness.nn.layers.relu import Relu
+from harness.nn.layers.relu6 import Relu6
+from harness.nn.layers.scale_channels import ScaleChannels
+from harness.nn.layers.sigmoid import Sigmoid
+from harness.nn.layers.swish import Swish
+from harness.nn.layers.to_pixel import ToPixel
+from harness.nn.layers.to_sequence import ToSequence
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam, Sgd
 from harness.sides import SHARED, script_module
 from harness.spec import rules
 from harness.spec.reference import Reference

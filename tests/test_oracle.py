@@ -14,10 +14,10 @@ import pytest
 
 from harness.data.fetch import fetch
 from harness.errors import DataError, EmitError, SpecError
-from harness.layers.hard_sigmoid import HardSigmoid
-from harness.layers.hard_swish import HardSwish
-from harness.layers.relu6 import Relu6
-from harness.oracle.cases import BLIND_SPOTS, CASES, CONFIG, PUBLISHED, find_case
+from harness.nn.cases import BLIND_SPOTS, CASES, CONFIG, PUBLISHED, find_case
+from harness.nn.layers.hard_sigmoid import HardSigmoid
+from harness.nn.layers.hard_swish import HardSwish
+from harness.nn.layers.relu6 import Relu6
 from harness.oracle.examination import Finding, ThirdOpinion, first_batches
 from harness.oracle.judgement import Worst, complaints, gradient_difference
 from harness.oracle.side_by_side import SideBySide

@@ -12,27 +12,27 @@ import numpy as np
 import pytest
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.layers.conv2d import Conv2d
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.dropout import Dropout
-from harness.layers.fire_module import FireModule
-from harness.layers.flatten import Flatten
-from harness.layers.gelu import Gelu
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.instance_norm import InstanceNorm
-from harness.layers.layer_norm import LayerNorm
-from harness.layers.max_pool import MaxPool
-from harness.layers.mb_conv_v3 import MbConvV3
-from harness.layers.patch_embed import PatchEmbed
-from harness.layers.relu import Relu
-from harness.layers.residual_block import ResidualBlock
-from harness.layers.separable_conv import SeparableConv
-from harness.layers.sigmoid import Sigmoid
-from harness.layers.swish import Swish
-from harness.layers.transformer_encoder import TransformerEncoder
-from harness.optimizers import Adam, Sgd
-from harness.oracle.cases import PLAIN
+from harness.nn.cases import PLAIN
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.dropout import Dropout
+from harness.nn.layers.fire_module import FireModule
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.layer_norm import LayerNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.mb_conv_v3 import MbConvV3
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.relu import Relu
+from harness.nn.layers.residual_block import ResidualBlock
+from harness.nn.layers.separable_conv import SeparableConv
+from harness.nn.layers.sigmoid import Sigmoid
+from harness.nn.layers.swish import Swish
+from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.optimizers import Adam, Sgd
 from harness.oracle.examination import judge, optimizers_apart
 from harness.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
 from harness.oracle.side_by_side import SideBySide

@@ -7,13 +7,13 @@ import pytest
 
 from harness.emit import outline
 from harness.emit.train_step import emit_train_step
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.max_pool import MaxPool
-from harness.layers.patch_embed import PatchEmbed
-from harness.layers.residual_block import ResidualBlock
-from harness.layers.transformer_encoder import TransformerEncoder
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.residual_block import ResidualBlock
+from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.oracle.side_by_side import SideBySide
 from harness.spec.netspec import Conventions, NetSpec
 from harness.spec.shapes import infer_shapes

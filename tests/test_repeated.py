@@ -3,15 +3,15 @@
 import pytest
 
 from harness.errors import SpecError
-from harness.layers.bottleneck_block import BottleneckBlock
-from harness.layers.dense import Dense
-from harness.layers.fused_mb_conv import FusedMbConv
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.inverted_residual import InvertedResidual
-from harness.layers.mb_conv import MbConv
-from harness.layers.repeated import Repeated
-from harness.layers.residual_block import ResidualBlock
-from harness.losses import SoftmaxCrossEntropy
+from harness.nn.layers.bottleneck_block import BottleneckBlock
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.fused_mb_conv import FusedMbConv
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.inverted_residual import InvertedResidual
+from harness.nn.layers.mb_conv import MbConv
+from harness.nn.layers.repeated import Repeated
+from harness.nn.layers.residual_block import ResidualBlock
+from harness.nn.losses import SoftmaxCrossEntropy
 from harness.spec.netspec import NetSpec
 from harness.spec.shapes import Graph, infer_shapes
 

@@ -4,16 +4,16 @@ import json
 import pytest
 
 from harness.errors import SpecError
-from harness.layers.conv2d import Conv2d
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.dropout import Dropout
-from harness.layers.flatten import Flatten
-from harness.layers.max_pool import MaxPool
-from harness.layers.relu import Relu
-from harness.layers.uib import Uib
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam, Sgd
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.dropout import Dropout
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.relu import Relu
+from harness.nn.layers.uib import Uib
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam, Sgd
 from harness.spec.models import load_model, model_names
 from harness.spec.netspec import Layer, NetSpec, TrainConfig
 from harness.spec.shapes import infer_shapes

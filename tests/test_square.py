@@ -16,11 +16,11 @@ from harness.data.dataset import DataChoice
 from harness.data.synthetic import write_synthetic
 from harness.emit.export import export_script
 from harness.errors import EmitError
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.flatten import Flatten
-from harness.layers.max_pool import MaxPool
-from harness.layers.relu import Relu
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.relu import Relu
 from harness.pipelines import PIPELINES
 from harness.report.outcome import for_json, for_markdown, for_terminal, outcome_exit_code
 from harness.run.xla_device import XlaDevice

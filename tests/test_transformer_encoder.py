@@ -3,10 +3,10 @@
 import pytest
 
 from harness.errors import SpecError
-from harness.layers.dense import Dense
-from harness.layers.patch_embed import PatchEmbed
-from harness.layers.transformer_encoder import TransformerEncoder
-from harness.losses import SoftmaxCrossEntropy
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.losses import SoftmaxCrossEntropy
 from harness.spec.netspec import Layer, NetSpec, Shape
 from harness.spec.shapes import Graph, infer_shapes
 

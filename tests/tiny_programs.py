@@ -17,13 +17,13 @@ from harness.data.idx import images_header, labels_header
 from harness.data.synthetic import write_synthetic
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
-from harness.layers.conv_bn import ConvBn
-from harness.layers.dense import Dense
-from harness.layers.flatten import Flatten
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.max_pool import MaxPool
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
 from harness.run.compile import compile_module
 from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes

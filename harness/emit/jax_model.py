@@ -1,6 +1,6 @@
 """The part of the JAX script that comes from rules: network, loss, optimizer and the training step."""
 
-import harness.layers  # noqa: F401  (registers the rules)
+import harness.nn.layers  # noqa: F401  (registers the rules)
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.source import Source

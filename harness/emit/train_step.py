@@ -13,7 +13,7 @@ A step with taps gives two more results for every node, in their order: the valu
 Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
 """
 
-import harness.layers  # noqa: F401  (registers the rules)
+import harness.nn.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Task, Value
 from harness.emit.instruments import BARE, Instruments

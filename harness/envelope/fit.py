@@ -19,7 +19,7 @@ from harness.envelope.fed import first_batches
 from harness.envelope.margin import DEFAULT_RATE, Margin
 from harness.envelope.members import Members
 from harness.envelope.plan import make_plan
-from harness.oracle.cases import PUBLISHED, find_case
+from harness.nn.cases import PUBLISHED, find_case
 from harness.probe import installed_versions
 from harness.run.provenance import cpu_model
 from harness.sides import Phase2, Phase3, recorded

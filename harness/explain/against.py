@@ -23,7 +23,7 @@ from harness.explain.found import Candidate, Found
 from harness.explain.schedule import defined_rate
 from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
-from harness.oracle.cases import Case, find_case
+from harness.nn.cases import Case, find_case
 from harness.report.text import Document, Table
 from harness.sides import Batch
 from harness.spec.netspec import Conventions, DType, TrainConfig

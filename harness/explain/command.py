@@ -102,7 +102,7 @@ def explain_command(
     from harness.explain.locate import define, locate
     from harness.explain.report import Report, exit_code, render
     from harness.explain.reproducer import write_reproducer, write_whole_reproducer
-    from harness.oracle.cases import find_case
+    from harness.nn.cases import find_case
     from harness.report.terminal import show
     from harness.spec.netspec import DType
 

@@ -8,7 +8,7 @@ import numpy as np
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
 from harness.explain.party import Meant, Party
-from harness.oracle.cases import Case
+from harness.nn.cases import Case
 from harness.sides import Batch, Phase2
 from harness.spec.netspec import PROFILES
 

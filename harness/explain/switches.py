@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.layers.batch_norm import BatchNorm
-from harness.layers.convolution import Convolution
-from harness.layers.depthwise_convolution import DepthwiseConvolution
-from harness.layers.max_pool import MaxPool
-from harness.optimizers import Adam
+from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.convolution import Convolution
+from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.optimizers import Adam
 from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.shapes import Graph
 

@@ -52,7 +52,7 @@ def oracle_command(
     Exit codes: 0 all agree, 1 one differs or did not come to its end, 2 usage, 3 none was judged.
     """
     from harness.data.dataset import resolve_data
-    from harness.oracle.cases import find_cases
+    from harness.nn.cases import find_cases
     from harness.oracle.table import exit_code, render
     from harness.oracle.worker import Task
     from harness.oracle.workers import run_tasks

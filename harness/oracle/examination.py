@@ -8,8 +8,8 @@ import numpy as np
 
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
+from harness.nn.cases import Case
 from harness.oracle import third_opinion
-from harness.oracle.cases import Case
 from harness.oracle.judgement import (
     GRADIENT,
     LOSS_F64,

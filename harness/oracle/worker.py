@@ -34,7 +34,7 @@ class Task:
 
 def main() -> None:
     """Print the finding; a HarnessError ends it with one line and exit code 2."""
-    from harness.oracle.cases import find_case
+    from harness.nn.cases import find_case
     from harness.oracle.examination import examine
 
     task = msgspec.json.decode(sys.argv[1], type=Task)

@@ -13,22 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.batches import BatchOrder, Indices, Labels, pixels
-from harness.layers.conv2d import Conv2d
-from harness.layers.conv_bn import ConvBn, ConvBnZeroGamma
-from harness.layers.dense import Dense
-from harness.layers.flatten import Flatten
-from harness.layers.gelu import Gelu
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.instance_norm import InstanceNorm
-from harness.layers.max_pool import MaxPool
-from harness.layers.mb_conv import MbConv
-from harness.layers.patch_embed import PatchEmbed
-from harness.layers.relu import Relu
-from harness.layers.residual_block import ResidualBlock
-from harness.layers.swish import Swish
-from harness.layers.transformer_encoder import TransformerEncoder
-from harness.losses import SoftmaxCrossEntropy
-from harness.optimizers import Adam, Sgd
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.conv_bn import ConvBn, ConvBnZeroGamma
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.mb_conv import MbConv
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.relu import Relu
+from harness.nn.layers.residual_block import ResidualBlock
+from harness.nn.layers.swish import Swish
+from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam, Sgd
 from harness.sides import Batch, Side
 from harness.spec.netspec import Layer, NetSpec, Optimizer, Shape, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes

@@ -7,7 +7,7 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.layers.max_pool import MaxPool
+from harness.nn.layers.max_pool import MaxPool
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import methods, ruled
 from harness.power.spoil import Nth, jax_expr, jax_with_gradients, with_methods

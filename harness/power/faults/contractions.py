@@ -5,8 +5,8 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.layers.convolution import Convolution, window_span
-from harness.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.convolution import Convolution, window_span
+from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
 from harness.power.fault import Fault
 from harness.power.faults.planting import methods, parameter_gradient, parameter_seen, ruled
 from harness.power.spoil import jax_with_gradients

@@ -5,8 +5,8 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.layers.batch_norm import EPSILON, BatchNorm
-from harness.layers.instance_norm import InstanceNorm
+from harness.nn.layers.batch_norm import EPSILON, BatchNorm
+from harness.nn.layers.instance_norm import InstanceNorm
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import Plants, input_gradient, methods, ruled
 from harness.power.spoil import Nth

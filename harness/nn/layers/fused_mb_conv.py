@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.layers.conv_bn import ConvBn
-from harness.layers.repeated import Repeated
-from harness.layers.squeeze_excite import SqueezeExcite
-from harness.layers.swish import Swish
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.repeated import Repeated
+from harness.nn.layers.squeeze_excite import SqueezeExcite
+from harness.nn.layers.swish import Swish
 from harness.spec.netspec import Block
 
 

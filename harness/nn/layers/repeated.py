@@ -1,9 +1,9 @@
 """Blocks repeated: what the families of residual blocks have in common."""
 
 from harness.errors import SpecError
-from harness.layers.add import Add
-from harness.layers.conv_bn import ConvBn, ConvBnZeroGamma
-from harness.layers.relu import Relu
+from harness.nn.layers.add import Add
+from harness.nn.layers.conv_bn import ConvBn, ConvBnZeroGamma
+from harness.nn.layers.relu import Relu
 from harness.spec.netspec import Block, Layer
 
 

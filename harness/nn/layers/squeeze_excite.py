@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from harness.layers.conv2d import Conv2d
-from harness.layers.global_avg_pool import GlobalAvgPool
-from harness.layers.scale_channels import ScaleChannels
-from harness.layers.sigmoid import Sigmoid
-from harness.layers.swish import Swish
-from harness.layers.to_pixel import ToPixel
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.scale_channels import ScaleChannels
+from harness.nn.layers.sigmoid import Sigmoid
+from harness.nn.layers.swish import Swish
+from harness.nn.layers.to_pixel import ToPixel
 from harness.spec.netspec import Block, Layer
 
 

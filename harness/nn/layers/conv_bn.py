@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from harness.layers.batch_norm import BatchNorm
-from harness.layers.convolution import Convolution, Padding
-from harness.layers.relu import Relu
+from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.convolution import Convolution, Padding
+from harness.nn.layers.relu import Relu
 from harness.spec.netspec import Activated, Block, Initialiser, Layer
 
 

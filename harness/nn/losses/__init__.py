@@ -1,5 +1,5 @@
 """One file a loss: its facts and its rules of both sides."""
 
-from harness.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from harness.nn.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 __all__ = ["SoftmaxCrossEntropy"]

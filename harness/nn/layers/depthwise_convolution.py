@@ -7,7 +7,7 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.layers.convolution import Padding, jax_edges, window_span
+from harness.nn.layers.convolution import Padding, jax_edges, window_span
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule

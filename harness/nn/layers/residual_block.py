@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.repeated import Residual
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.repeated import Residual
 from harness.spec.netspec import Block
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.layers.add import Add
-from harness.layers.attention import Attention
-from harness.layers.dense import Dense
-from harness.layers.first_token import FirstToken
-from harness.layers.gelu import Gelu
-from harness.layers.layer_norm import LayerNorm
+from harness.nn.layers.add import Add
+from harness.nn.layers.attention import Attention
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.first_token import FirstToken
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.layer_norm import LayerNorm
 from harness.spec.netspec import Block, Layer
 
 

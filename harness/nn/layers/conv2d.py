@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.layers.bias import Bias
-from harness.layers.convolution import Convolution, Padding
+from harness.nn.layers.bias import Bias
+from harness.nn.layers.convolution import Convolution, Padding
 from harness.spec.netspec import Activated, Block
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.layers.concat import Concat
-from harness.layers.conv_bn import ConvBn
+from harness.nn.layers.concat import Concat
+from harness.nn.layers.conv_bn import ConvBn
 from harness.spec.netspec import Block, Layer
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.layers.batch_norm import BatchNorm
-from harness.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
 from harness.spec.netspec import Activated, Block
 
 

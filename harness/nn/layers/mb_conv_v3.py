@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.layers.add import Add
-from harness.layers.conv_bn import ConvBn
-from harness.layers.depthwise_bn import DepthwiseBn
-from harness.layers.hard_sigmoid import HardSigmoid
-from harness.layers.hard_swish import HardSwish
-from harness.layers.relu import Relu
-from harness.layers.squeeze_excite import SqueezeExcite
+from harness.nn.layers.add import Add
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.depthwise_bn import DepthwiseBn
+from harness.nn.layers.hard_sigmoid import HardSigmoid
+from harness.nn.layers.hard_swish import HardSwish
+from harness.nn.layers.relu import Relu
+from harness.nn.layers.squeeze_excite import SqueezeExcite
 from harness.spec.netspec import Block, Layer
 
 

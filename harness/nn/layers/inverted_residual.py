@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.layers.conv_bn import ConvBn
-from harness.layers.depthwise_bn import DepthwiseBn
-from harness.layers.relu6 import Relu6
-from harness.layers.repeated import Repeated
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.depthwise_bn import DepthwiseBn
+from harness.nn.layers.relu6 import Relu6
+from harness.nn.layers.repeated import Repeated
 from harness.spec.netspec import Block
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.layers.conv_bn import ConvBn
-from harness.layers.depthwise_bn import DepthwiseBn
-from harness.layers.relu6 import Relu6
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.depthwise_bn import DepthwiseBn
+from harness.nn.layers.relu6 import Relu6
 from harness.spec.netspec import Block, Layer
 
 

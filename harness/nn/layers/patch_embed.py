@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.layers.bias import Bias
-from harness.layers.class_token import ClassToken
-from harness.layers.patch_convolution import PatchConvolution
-from harness.layers.positional_embedding import PositionalEmbedding
-from harness.layers.to_sequence import ToSequence
+from harness.nn.layers.bias import Bias
+from harness.nn.layers.class_token import ClassToken
+from harness.nn.layers.patch_convolution import PatchConvolution
+from harness.nn.layers.positional_embedding import PositionalEmbedding
+from harness.nn.layers.to_sequence import ToSequence
 from harness.spec.netspec import Block, Layer
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.layers.add import Add
-from harness.layers.conv_bn import ConvBn
-from harness.layers.depthwise_bn import DepthwiseBn
-from harness.layers.relu import Relu
+from harness.nn.layers.add import Add
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.depthwise_bn import DepthwiseBn
+from harness.nn.layers.relu import Relu
 from harness.spec.netspec import Block, Layer
 
 
