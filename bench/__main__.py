@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from harness.backends import BACKENDS
+from harness.run.backends import BACKENDS
 
 PROGRAMS = ("bench.steps", "bench.diff_speed", "bench.page")
 

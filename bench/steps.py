@@ -14,10 +14,10 @@ import jax
 import numpy as np
 
 from bench.by_hand import by_hand
-from harness.backends import BACKENDS
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
+from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, observations, open_trace
 from harness.spec.models import Model, load_model

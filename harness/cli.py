@@ -134,15 +134,15 @@ def verify(
 
     Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
     """
-    from harness.backends import backend
     from harness.compare import judging_by
     from harness.report import outcome as report
     from harness.report.terminal import show
-    from harness.run.cell import DEFAULT_TIMEOUT_S
+    from harness.run.backends import backend
+    from harness.run.execute import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
+    from harness.run.verification import Options
     from harness.spec.models import load_for_run
     from harness.system.process import interruptible
-    from harness.verification import Options
     from harness.verify import verify as run
 
     judging = judging_by(mode, window, None, all_steps)
@@ -235,8 +235,8 @@ def emit(
     out: Path,
 ) -> None:
     """Write the programs of MODEL and print their paths."""
-    from harness.cells import Cell
-    from harness.pipelines import PIPELINES
+    from harness.run.cell import Cell
+    from harness.run.pipelines import PIPELINES
     from harness.spec.models import load_model
 
     loaded = load_model(model, batch=batch, image_size=image_size)

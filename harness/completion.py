@@ -28,14 +28,14 @@ def complete_cases(ctx: click.Context, parameter: click.Parameter, incomplete: s
 
 def complete_backend(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """One backend."""
-    from harness.backends import BACKENDS
+    from harness.run.backends import BACKENDS
 
     return _starting(incomplete, BACKENDS)
 
 
 def complete_backends(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Backends with commas between them: the one behind the last comma."""
-    from harness.backends import BACKENDS
+    from harness.run.backends import BACKENDS
 
     front = incomplete[: incomplete.rfind(",") + 1]
     return _starting(incomplete, [front + name for name in BACKENDS if name not in front.split(",")])
@@ -43,7 +43,7 @@ def complete_backends(ctx: click.Context, parameter: click.Parameter, incomplete
 
 def complete_pipelines(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """One pipeline of ours."""
-    from harness.backends import RUNTIMES
+    from harness.run.backends import RUNTIMES
 
     return _starting(incomplete, RUNTIMES)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.backends import BACKENDS, RUNTIMES, Backend, presence
 from harness.data import DATASETS
 from harness.data.fetch import cache_root, is_cached
 from harness.errors import HarnessError
-from harness.pipelines import PIPELINES
 from harness.report.text import Document, Table
+from harness.run.backends import BACKENDS, RUNTIMES, Backend, presence
+from harness.run.pipelines import PIPELINES
 from harness.run.provenance import PACKAGES, cpu_model, package_version
 
 COLUMNS = ("what", "state", "found", "what to do")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cells import FACTORS, relation
 from harness.compare import Comparison, Judging, compare
 from harness.errors import TraceError
 from harness.explain.beside import search_beside
 from harness.report import PairRow, judge_recordings
+from harness.run.cell import FACTORS, relation
 from harness.trace.store import ShelvedCell
 from harness.verdict import Verdict
 from harness.verdict.square import Square, split_square

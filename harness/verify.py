@@ -6,23 +6,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.backends import BACKENDS, Presence, presence
-from harness.cells import Cell
-from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice, resolve_data
 from harness.data.initial_parameters import write_init
 from harness.errors import EmitError
 from harness.pairs import explain_pairs, judge_pairs, split_squares
-from harness.pipelines import PIPELINES, Pipeline, Program, external_program
-from harness.run.cell import CellPlan, refuse, run_cell
+from harness.run.backends import BACKENDS, Presence, presence
+from harness.run.cell import Cell
 from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
+from harness.run.controls import CONTROLS
+from harness.run.execute import CellPlan, refuse, run_cell
 from harness.run.kept import find_ended, find_kept
+from harness.run.pipelines import PIPELINES, Pipeline, Program, external_program
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
+from harness.run.verification import Options, Outcome
 from harness.system.lock import alone_in
 from harness.trace.manifest import Manifest
 from harness.trace.store import ShelvedCell
-from harness.verification import Options, Outcome
 
 
 @dataclass(frozen=True)

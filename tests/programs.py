@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.backends import BACKENDS
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.oracle.side_by_side import SideBySide
+from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
+from harness.run.inprocess import SHARED, Batch, Step, script_module
 from harness.run.iree_runner import Device
-from harness.sides import SHARED, Batch, Step, script_module
 from harness.spec.netspec import Conventions, DType, Layer, Shape, TrainConfig
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
 from harness.spec.shapes import Graph, Node

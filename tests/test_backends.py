@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from processes import dies
 
-from harness import backends
-from harness.backends import BACKENDS, Backend, Presence, backend, presence
 from harness.errors import BackendError
+from harness.run import backends
+from harness.run.backends import BACKENDS, Backend, Presence, backend, presence
 from harness.run.compile import compile_module
 from harness.run.contract import read_contract
 
@@ -236,7 +236,7 @@ def test_the_probe_needs_nothing_of_this_package(tmp_path: Path) -> None:
 
 
 def test_looking_for_devices_imports_no_jax_here() -> None:
-    code = "import sys; from harness.backends import presence; assert presence('cpu', 'phase2'); assert not "
+    code = "import sys; from harness.run.backends import presence; assert presence('cpu', 'phase2'); assert not "
     code += "{'jax', 'iree', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

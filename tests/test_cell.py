@@ -16,7 +16,7 @@ import pytest
 from processes import dies, is_alive
 
 from harness.errors import TraceError
-from harness.run.cell import CellPlan, read_accuracy, refuse, run_cell
+from harness.run.execute import CellPlan, read_accuracy, refuse, run_cell
 from harness.trace.manifest import Manifest, read_manifest
 from harness.trace.reader import read_trace
 
@@ -295,7 +295,7 @@ def test_a_full_disk_for_the_manifest(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.run.cell.write_manifest", full)
+    monkeypatch.setattr("harness.run.execute.write_manifest", full)
     manifest = run_cell(plan_of(tmp_path, WHOLE))
     assert (manifest.status, manifest.reason) == (
         "crashed",
@@ -312,7 +312,7 @@ def test_a_trace_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypat
         name = Path(f"/proc/self/fd/{number}").readlink().name
         synced.append((name, plan.trace.exists()))
 
-    monkeypatch.setattr("harness.run.cell.os.fsync", fsync)
+    monkeypatch.setattr("harness.run.execute.os.fsync", fsync)
     assert run_cell(plan).status == "complete"
     assert synced[0] == (f"{NAME}.partial.jsonl", False)
     assert len(synced) == 2, "the trace, then the manifest"
@@ -327,7 +327,7 @@ def test_a_full_disk_for_keeping_the_trace(tmp_path: Path, monkeypatch: pytest.M
             raise OSError(28, "No space left on device")
         fsync(number)
 
-    monkeypatch.setattr("harness.run.cell.os.fsync", full)
+    monkeypatch.setattr("harness.run.execute.os.fsync", full)
     manifest = run_cell(plan)
     assert (manifest.status, manifest.reason) == ("crashed", "the trace cannot be kept: No space left on device")
     assert read_manifest(plan.manifest) == manifest
@@ -385,7 +385,7 @@ def test_progress_is_told_as_it_happens(tmp_path: Path) -> None:
 
 
 def test_the_last_steps_are_told_however_late_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.run.cell.POLL_S", 5)
+    monkeypatch.setattr("harness.run.execute.POLL_S", 5)
     heard: list[int] = []
     code = "os.close(1)\nos.close(2)\ntime.sleep(0.3)\n" + WHOLE
     run_cell(plan_of(tmp_path, code), lambda step, loss, seconds: heard.append(step))
@@ -487,7 +487,7 @@ def test_accuracy_lines(line: bytes | None, expected: tuple[float, int, int] | N
 PARENT = """
 import json, sys
 from pathlib import Path
-from harness.run.cell import CellPlan, run_cell
+from harness.run.execute import CellPlan, run_cell
 program, folder, name = sys.argv[1:]
 plan = CellPlan(name, (sys.executable, program), Path(folder), planned_steps=10**6)
 try:

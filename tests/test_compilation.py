@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.compilation import steps
 from harness.compilation.command import render
-from harness.compilation.steps import compile_step, compile_steps, part_of
 from harness.errors import EmitError
+from harness.run import compile_targets as steps
+from harness.run.compile_targets import compile_step, compile_steps, part_of
 from harness.spec.models import load_model
 from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.completion import SHELLS
-from harness.controls import CONTROLS
 from harness.nn.cases import CASES
-from harness.pipelines import PIPELINES
+from harness.run.controls import CONTROLS
+from harness.run.pipelines import PIPELINES
 from harness.spec.models import model_names
 
 ROOT = Path(__file__).parents[1]

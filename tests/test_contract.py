@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.backends import BACKENDS
 from harness.errors import ContractError
+from harness.run.backends import BACKENDS
 from harness.run.contract import RECORDED, VARIABLES, child_environment, read_contract, read_max_steps
 
 PUBLISHED = (

@@ -20,7 +20,7 @@ from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.separable_conv import SeparableConv
-from harness.sides import Phase2, Phase3, Side
+from harness.run.inprocess import Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, Layer, Shape
 from harness.spec.shapes import infer_shapes
 from tests.programs import drawn, hlo_layer, iree_call, jax_layer, layer_node

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends import BACKENDS
 from harness.cli import main
+from harness.run.backends import BACKENDS
 from harness.run.contract import VARIABLES
 from harness.spec.models import model_names
 

@@ -4,12 +4,12 @@ import pytest
 from click.testing import CliRunner
 
 from harness import doctor
-from harness.backends import BACKENDS, Presence
 from harness.cli import main
 from harness.data import DATASETS
 from harness.doctor import COLUMNS, Check, examine
-from harness.pipelines import PIPELINES
 from harness.report.text import Table
+from harness.run.backends import BACKENDS, Presence
+from harness.run.pipelines import PIPELINES
 
 
 def checks() -> dict[str, Check]:

@@ -29,7 +29,7 @@ from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.relu import Relu
-from harness.sides import SHARED
+from harness.run.inprocess import SHARED
 from harness.spec.models import load_model
 from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph, infer_shapes

@@ -31,7 +31,7 @@ from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
 from harness.nn.optimizers import Sgd
-from harness.sides import Batch, Phase2, Phase3, Side, recorded
+from harness.run.inprocess import Batch, Phase2, Phase3, Side, recorded
 from harness.spec import rules
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes

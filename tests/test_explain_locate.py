@@ -22,7 +22,7 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
-from harness.sides import Batch, Phase2, Phase3, Step
+from harness.run.inprocess import Batch, Phase2, Phase3, Step
 from harness.spec import rules
 from harness.spec.netspec import Conventions
 from harness.spec.rules import Rule, RuleTable

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ContractError
-from harness.run.cell import CellPlan, run_cell
+from harness.run.execute import CellPlan, run_cell
 from harness.run.external import External, parse_external, parse_externals
 from harness.trace.manifest import Manifest
 from harness.trace.reader import read_trace

@@ -8,7 +8,7 @@ from hypothesis import assume, given, note, settings
 from harness.as_code import as_code
 from harness.oracle.judgement import GRADIENT, LOSS_F64, gradient_difference, loss_differences
 from harness.oracle.side_by_side import SideBySide
-from harness.sides import Batch
+from harness.run.inprocess import Batch
 from harness.spec.netspec import NetSpec, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 from tests.drawn_networks import CLASSES, CONFIGS, networks

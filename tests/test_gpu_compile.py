@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends import BACKENDS
 from harness.emit.phase3 import emit_phase3
 from harness.errors import EmitError
 from harness.nn.layers.conv2d import Conv2d
@@ -20,6 +19,7 @@ from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
+from harness.run.backends import BACKENDS
 from harness.run.compile import Compiled, compile_module
 from harness.spec.models import load_model
 from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.cells import Cell
-from harness.pipelines import external_program
-from harness.run.cell import CellPlan, run_cell
+from harness.run.cell import Cell
+from harness.run.execute import CellPlan, run_cell
 from harness.run.external import parse_external
 from harness.run.kept import find_ended, find_kept
+from harness.run.pipelines import external_program
 from harness.spec.models import load_model
 from harness.trace.manifest import CellFacts
 from tests.test_cell import plan_of

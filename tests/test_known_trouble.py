@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.backends import BACKENDS
+from harness.run.backends import BACKENDS
 from harness.system.process import signal_name
 from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble, recognise, trouble_by_id
 

@@ -37,7 +37,7 @@ from harness.nn.layers.to_pixel import ToPixel
 from harness.nn.layers.to_sequence import ToSequence
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam, Sgd
-from harness.sides import SHARED, script_module
+from harness.run.inprocess import SHARED, script_module
 from harness.spec import rules
 from harness.spec.reference import Reference
 from tests.programs import hlo_layer, iree_call, jax_layer, layer_node

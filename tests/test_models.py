@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.cells import Cell
 from harness.errors import SpecError
-from harness.pipelines import emit_phase2_files, emit_phase3_files
+from harness.run.cell import Cell
+from harness.run.pipelines import emit_phase2_files, emit_phase3_files
 from harness.spec.models import load_model, model_names
 from harness.spec.shapes import infer_shapes
 

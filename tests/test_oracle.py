@@ -22,9 +22,9 @@ from harness.oracle.examination import Finding, ThirdOpinion, first_batches
 from harness.oracle.judgement import Worst, complaints, gradient_difference
 from harness.oracle.side_by_side import SideBySide
 from harness.oracle.table import exit_code, render
-from harness.oracle.third_opinion import interpret, operations
 from harness.oracle.worker import Task
 from harness.oracle.workers import Row, run_tasks
+from harness.run.inprocess.reference_interpreter import interpret, operations
 from harness.spec import rules
 from tests.processes import dies
 

@@ -36,7 +36,7 @@ from harness.nn.optimizers import Adam, Sgd
 from harness.oracle.examination import judge, optimizers_apart
 from harness.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
 from harness.oracle.side_by_side import SideBySide
-from harness.sides import Step
+from harness.run.inprocess import Step
 from harness.spec import rules
 from harness.spec.netspec import DType
 from harness.spec.shapes import Graph, infer_shapes

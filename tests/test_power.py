@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 import harness
-from harness.code_version import code_version
 from harness.errors import HarnessError
 from harness.power import journal
 from harness.power.campaign import TARGETS, Campaign, Target
@@ -21,6 +20,7 @@ from harness.power.localization import CHOSEN, Placed, place
 from harness.power.pairs import DETECTORS
 from harness.power.table import exit_code, render
 from harness.power.tally import Rate
+from harness.run.code_version import code_version
 
 SLICE = (
     "dense weight transposed | mlp | phase2",

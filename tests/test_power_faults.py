@@ -10,7 +10,7 @@ from harness.power.fault import SIDES, Fault, Pipeline
 from harness.power.faults import FAULTS
 from harness.power.networks import NETWORKS, STEPS, draw_feed
 from harness.power.pairs import DTYPES
-from harness.sides import Phase2, Side
+from harness.run.inprocess import Phase2, Side
 from harness.spec import rules
 from harness.spec.netspec import DType
 from harness.spec.rules import RuleTable

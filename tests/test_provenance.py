@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.backends import Presence
-from harness.probe import installed_versions
+from harness.run.backends import Presence
+from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_features, cpu_model, provenance, scrub, scrub_paths, scrub_tree
 
 

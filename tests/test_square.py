@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from harness import pairs, verify
-from harness.cells import FACTORS, Cell, relation
-from harness.controls import CONTROLS
 from harness.data.dataset import DataChoice
 from harness.data.synthetic import write_synthetic
 from harness.emit.export import export_script
@@ -21,10 +19,13 @@ from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
-from harness.pipelines import PIPELINES
 from harness.report.outcome import for_json, for_markdown, for_terminal, outcome_exit_code
+from harness.run.cell import FACTORS, Cell, relation
+from harness.run.controls import CONTROLS
+from harness.run.inprocess import Phase2, Phase3, Side, recorded
+from harness.run.pipelines import PIPELINES
+from harness.run.verification import Options, Outcome
 from harness.run.xla_device import XlaDevice
-from harness.sides import Phase2, Phase3, Side, recorded
 from harness.spec.models import Model
 from harness.spec.shapes import infer_shapes
 from harness.tolerance import MODES
@@ -32,7 +33,6 @@ from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.store import ShelvedCell
 from harness.verdict.square import Square, split, split_square
-from harness.verification import Options, Outcome
 from tests.programs import drawn
 from tests.sample_traces import trace, write
 from tests.schemas import violation

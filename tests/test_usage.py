@@ -5,11 +5,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.backends import BACKENDS
 from harness.cli import main
 from harness.compare import judging_by
 from harness.diff import main as diff
 from harness.errors import HarnessError, unknown
+from harness.run.backends import BACKENDS
 from harness.spec.models import model_names
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends import BACKENDS
 from harness.data import DATASETS
 from harness.data.idx import images_header, labels_header
 from harness.data.synthetic import write_synthetic
@@ -24,6 +23,7 @@ from harness.nn.layers.global_avg_pool import GlobalAvgPool
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
+from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes

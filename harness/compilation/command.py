@@ -12,8 +12,8 @@ from harness.completion import complete_backends, complete_models
 from harness.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
-    from harness.compilation.steps import Compilation
     from harness.report.text import Document
+    from harness.run.compile_targets import Compilation
 
 COLUMNS = ("network", "backend", "chip", "lines", "StableHLO", "module", "seconds", "result")
 _NUMBERS = ("lines", "StableHLO", "module", "seconds")
@@ -44,9 +44,9 @@ def compile_command(
 
     No GPU is needed. Exit codes: 0 every one compiles, 1 a compiler refuses one, 2 usage.
     """
-    from harness.backends import backend
-    from harness.compilation.steps import compile_steps, part_of
     from harness.report.terminal import show
+    from harness.run.backends import backend
+    from harness.run.compile_targets import compile_steps, part_of
     from harness.spec.models import load_model, model_names
 
     names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))

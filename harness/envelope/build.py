@@ -12,7 +12,7 @@ from harness.envelope.envelope import EPSILON, FORMAT, Envelope
 from harness.envelope.growth import measure_growth
 from harness.envelope.members import Members
 from harness.envelope.plan import Plan
-from harness.probe import installed_versions
+from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_model
 from harness.trace.format import Floats, Trace
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
-from harness.sides import Batch
+from harness.run.inprocess import Batch
 from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph
 

@@ -20,9 +20,9 @@ from harness.envelope.margin import DEFAULT_RATE, Margin
 from harness.envelope.members import Members
 from harness.envelope.plan import make_plan
 from harness.nn.cases import PUBLISHED, find_case
-from harness.probe import installed_versions
+from harness.run.inprocess import Phase2, Phase3, recorded
+from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_model
-from harness.sides import Phase2, Phase3, recorded
 from harness.system.files import replace_file
 
 SEEDS = (42, 43, 44, 45)

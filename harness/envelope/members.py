@@ -14,7 +14,7 @@ from harness.emit.jax_script import emit_jax_script
 from harness.envelope.builders import NoisyBuilder, ReversedBuilder
 from harness.envelope.fed import Fed
 from harness.envelope.plan import Member, Program
-from harness.sides import SHARED, Array, script_module
+from harness.run.inprocess import SHARED, Array, script_module
 from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.shapes import Graph
 from harness.trace.format import StepLine, Trace, TraceHeader, to_number

@@ -25,7 +25,7 @@ from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
 from harness.nn.cases import Case, find_case
 from harness.report.text import Document, Table
-from harness.sides import Batch
+from harness.run.inprocess import Batch
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.tolerance import find_resolution, first_false
 from harness.trace.format import Trace, TraceHeader, one_line

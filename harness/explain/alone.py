@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.explain.part import Part, part_of
-from harness.sides import SHARED, Array, Tensors
+from harness.run.inprocess import SHARED, Array, Tensors
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.shapes import Graph
 

@@ -10,7 +10,7 @@ import numpy as np
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.explain.alone import Emitted
 from harness.explain.part import Part
-from harness.sides import Array, Phase2, Tensors, script_module
+from harness.run.inprocess import Array, Phase2, Tensors, script_module
 from harness.spec.netspec import Conventions, DType
 from harness.spec.rules import jax_loss, jax_rule
 

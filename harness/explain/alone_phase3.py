@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.backends import BACKENDS
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.train_step import update_function
 from harness.explain.alone import Emitted
 from harness.explain.part import Part
+from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
+from harness.run.inprocess import Array, Phase3, Tensors, inner
 from harness.run.iree_runner import Device
-from harness.sides import Array, Phase3, Tensors, inner
 from harness.spec.netspec import Conventions, DType, Param, TrainConfig
 from harness.spec.rules import hlo_backward, hlo_forward, hlo_loss
 from harness.spec.shapes import Graph

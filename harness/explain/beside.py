@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.backends import BACKENDS
+from harness.run.backends import BACKENDS
 from harness.system.process import capture
 from harness.trace.format import one_line
 

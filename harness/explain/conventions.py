@@ -11,7 +11,7 @@ from harness.explain.found import FAR_NEARER, Candidate, Found
 from harness.explain.readings import ROUNDING, Allowance, Place, Reading, Readings, noise, order, spread_of
 from harness.explain.switches import DEFAULT, Switch, Switches, applied, compatible, phrase, switches_of
 from harness.explain.trials import Fed, Trials, nudged
-from harness.sides import Phase3
+from harness.run.inprocess import Phase3
 from harness.spec.netspec import DType, TrainConfig
 from harness.spec.shapes import Graph
 from harness.trace.format import Trace

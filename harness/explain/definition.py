@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.explain.alone import Alone, names_in, own, to_inner
 from harness.explain.part import Part
-from harness.sides import Array, Batch, Tensors
+from harness.run.inprocess import Array, Batch, Tensors
 from harness.spec.netspec import TrainConfig
 from harness.spec.reference import Reference
 from harness.spec.rules import reference_loss, reference_optimizer, reference_rule

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from harness.explain.definition import DefinedStep
 from harness.explain.party import Party
 from harness.explain.whole import run_plain, run_tapped
-from harness.sides import Step, Tapped, Tensors
+from harness.run.inprocess import Step, Tapped, Tensors
 from harness.spec.netspec import DType
 
 

@@ -9,7 +9,7 @@ from harness.data.dataset import read_data
 from harness.data.feed import Feed
 from harness.explain.party import Meant, Party
 from harness.nn.cases import Case
-from harness.sides import Batch, Phase2
+from harness.run.inprocess import Batch, Phase2
 from harness.spec.netspec import PROFILES
 
 STEPS = 3

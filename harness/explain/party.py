@@ -9,7 +9,7 @@ from harness.data.initial_parameters import initial_parameters
 from harness.explain.alone import Emitted
 from harness.explain.alone_phase2 import AlonePhase2
 from harness.explain.alone_phase3 import AlonePhase3
-from harness.sides import SHARED, Batch, Phase2, Phase3, Side
+from harness.run.inprocess import SHARED, Batch, Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import RulesOfNow
 from harness.spec.shapes import Graph

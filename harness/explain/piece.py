@@ -15,7 +15,7 @@ import numpy as np
 from harness.explain.alone import Alone, names_in, own
 from harness.explain.definition import DefinedStep, Definition
 from harness.explain.part import Part
-from harness.sides import Array, Tensors
+from harness.run.inprocess import Array, Tensors
 from harness.spec.netspec import DType
 
 Kind = Literal["forward", "backward", "loss", "update"]

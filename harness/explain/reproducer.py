@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from harness.backends import BACKENDS
 from harness.explain import reproduce
 from harness.explain.definition import DefinedStep, Definition
 from harness.explain.local_test import Finding, piece_of
@@ -23,7 +22,8 @@ from harness.explain.party import Party
 from harness.explain.piece import LIMIT_F64, Measured, Piece
 from harness.explain.smaller import shrink
 from harness.explain.whole import scales
-from harness.sides import Phase2, Phase3, Tensors
+from harness.run.backends import BACKENDS
+from harness.run.inprocess import Phase2, Phase3, Tensors
 
 TIMEOUT_S = 600.0
 

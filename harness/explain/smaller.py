@@ -10,7 +10,7 @@ from harness.explain.party import Meant, Party
 from harness.explain.piece import LIMIT_F64
 from harness.explain.whole import run_plain, worst_of
 from harness.nn.layers.dense import Dense
-from harness.sides import Batch
+from harness.run.inprocess import Batch
 from harness.spec.netspec import Layer, NetSpec, Shape
 from harness.spec.shapes import infer_shapes
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.explain.readings import Reading
 from harness.explain.switches import Switches, applied
-from harness.sides import Array, Batch, Phase2
+from harness.run.inprocess import Array, Batch, Phase2
 from harness.spec.netspec import DType, TrainConfig
 from harness.spec.shapes import Graph
 

@@ -8,7 +8,7 @@ import numpy as np
 from harness.explain.definition import DefinedStep, Definition
 from harness.explain.party import Party
 from harness.explain.piece import LIMIT_F64, norm, relative
-from harness.sides import Batch, Side, Step, Tapped
+from harness.run.inprocess import Batch, Side, Step, Tapped
 from harness.spec.netspec import DType
 
 _FLOOR = 1e-3  # of the mean gradient: one that is zero but for rounding is no evidence

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cells import FACTORS
+from harness.run.cell import FACTORS
 from harness.trace.format import TraceHeader, one_line
 from harness.trace.manifest import Manifest
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.backends import BACKENDS
-from harness.code_version import code_version
 from harness.errors import HarnessError
 from harness.night.check import Check, CheckStatus, read_check, write_check
 from harness.night.config import CheckPart
+from harness.run.backends import BACKENDS
+from harness.run.code_version import code_version
 from harness.run.provenance import host_name, scrub
 from harness.system.process import Child, Interruptions, signal_name
 from harness.trace.format import one_line

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from harness.backends import BACKENDS
 from harness.errors import ConfigError
-from harness.pipelines import PIPELINES
+from harness.run.backends import BACKENDS
 from harness.run.external import External, parse_externals
+from harness.run.pipelines import PIPELINES
+from harness.run.verification import Options
 from harness.spec.models import load_for_run
 from harness.trace.format import one_line
-from harness.verification import Options
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Size = Positive | Literal["full"]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness.backends import BACKENDS
 from harness.document import read_document
 from harness.errors import HarnessError
 from harness.pairs import explain_pairs
-from harness.pipelines import PIPELINES
 from harness.report import PairRow
+from harness.run.backends import BACKENDS
+from harness.run.pipelines import PIPELINES
 from harness.run.provenance import scrub
 from harness.system.files import replace_file
 from harness.system.process import capture

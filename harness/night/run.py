@@ -20,8 +20,8 @@ from harness.night.folder import Night, NightFolder
 from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.run.provenance import scrub
+from harness.run.verification import Options
 from harness.trace.store import read_shelf
-from harness.verification import Options
 from harness.verify import Policy, planned_cells, run_cells
 
 _MARGIN_MINUTES = 10.0  # beyond the budget, for what has been started

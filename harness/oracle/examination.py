@@ -9,7 +9,6 @@ import numpy as np
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
 from harness.nn.cases import Case
-from harness.oracle import third_opinion
 from harness.oracle.judgement import (
     GRADIENT,
     LOSS_F64,
@@ -21,7 +20,8 @@ from harness.oracle.judgement import (
     update_difference,
 )
 from harness.oracle.side_by_side import SideBySide
-from harness.sides import Batch, Step, Tensors
+from harness.run.inprocess import Batch, Step, Tensors
+from harness.run.inprocess import reference_interpreter as third_opinion
 from harness.spec.netspec import DType, Param, TrainConfig
 from harness.spec.shapes import Graph, size
 

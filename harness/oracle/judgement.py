@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.sides import Moved, Step, Tensors
+from harness.run.inprocess import Moved, Step, Tensors
 from harness.spec.netspec import DType, Optimizer
 
 GRADIENT = {"f32": 5e-3, "f64": 1e-9}

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.oracle.third_opinion import interpret
-from harness.sides import SHARED, Batch, Moved, Phase2, Phase3, Step, Tensors
+from harness.run.inprocess import SHARED, Batch, Moved, Phase2, Phase3, Step, Tensors
+from harness.run.inprocess.reference_interpreter import interpret
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.shapes import Graph
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.backends import BACKENDS
 from harness.oracle.examination import Finding
 from harness.oracle.worker import Task
+from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, Outcome, run_jobs
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.backends import BACKENDS
 from harness.errors import HarnessError
 from harness.power.cases import CASES
 from harness.power.clean import PAIRS, VARIATIONS
@@ -17,6 +16,7 @@ from harness.power.journal import Journal, Row
 from harness.power.localization import CHOSEN
 from harness.power.tally import is_readable
 from harness.power.worker import Order
+from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, Outcome, run_jobs
 
 WORKER = (sys.executable, "-m", "harness.power.worker")

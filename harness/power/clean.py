@@ -6,15 +6,15 @@ from functools import cache
 
 import numpy as np
 
-from harness.backends import BACKENDS
-from harness.oracle.third_opinion import interpret
 from harness.power.envelopes import envelope_of
 from harness.power.examination import Said, said
 from harness.power.networks import NETWORKS, Feed, draw_feed
 from harness.power.pairs import DTYPES, Run, run, verdicts
+from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
+from harness.run.inprocess import Array, Batch, Phase2, Phase3, Side, Step
+from harness.run.inprocess.reference_interpreter import interpret
 from harness.run.iree_runner import Device
-from harness.sides import Array, Batch, Phase2, Phase3, Side, Step
 from harness.spec.netspec import DType
 
 _INIT_SEED = 42

@@ -8,7 +8,7 @@ from harness.envelope.fed import Fed
 from harness.envelope.members import Members
 from harness.envelope.plan import make_plan
 from harness.power.networks import NETWORKS, draw_feed
-from harness.sides import Batch
+from harness.run.inprocess import Batch
 
 _PLAN = make_plan()
 

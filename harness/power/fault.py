@@ -10,7 +10,7 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.jax_builder import JaxBuilder
 from harness.explain.part import part_of
 from harness.power.networks import NETWORKS, Feed
-from harness.sides import SHARED, Phase2, Phase3, Side
+from harness.run.inprocess import SHARED, Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, DType, Layer, TrainConfig
 from harness.spec.rules import Rule, RuleTable, hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
 from harness.spec.shapes import Graph, Node

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.code_version import code_version
+from harness.run.code_version import code_version
 
 
 def key_of(kind: str, name: str) -> str:

@@ -10,7 +10,7 @@ from harness.power.cases import CASES, Case
 from harness.power.fault import Fault, Pipeline
 from harness.power.faults import FAULTS
 from harness.power.networks import NETWORKS, Feed, draw_feed
-from harness.sides import Batch
+from harness.run.inprocess import Batch
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from harness.nn.layers.swish import Swish
 from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam, Sgd
-from harness.sides import Batch, Side
+from harness.run.inprocess import Batch, Side
 from harness.spec.netspec import Layer, NetSpec, Optimizer, Shape, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 

@@ -8,7 +8,7 @@ import numpy as np
 from harness.compare import compare
 from harness.envelope.envelope import Envelope
 from harness.power.networks import Feed
-from harness.sides import Array, Side, Step, recorded
+from harness.run.inprocess import Array, Side, Step, recorded
 from harness.spec.netspec import DType
 from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge

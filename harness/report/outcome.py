@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cells import EDGES
 from harness.report import as_json, exit_code, markdown, square
 from harness.report.text import Document, Table, render_judged, render_summary, spaced
+from harness.run.cell import EDGES
+from harness.run.verification import Outcome
 from harness.spec.shapes import dims
 from harness.system.files import replace_file
 from harness.trace.store import ShelvedCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
-from harness.verification import Outcome
 
 VERIFY_VERSION = 2
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")

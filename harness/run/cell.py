@@ -1,309 +1,76 @@
-"""Runs one cell: a program in a process of its own, watched until it ends, and the two files that it leaves."""
+"""A cell: one network trained by one pipeline on one backend, with everything that is off its default in its name."""
 
-import contextlib
-import errno
-import os
-import re
-import signal
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import msgspec
+from harness.spec.models import Model
+from harness.spec.netspec import DType
+from harness.trace.manifest import CellFacts
 
-from harness.errors import TraceError
-from harness.probe import installed_versions
-from harness.run.contract import TRACE_OUT, child_environment
-from harness.run.provenance import scrub, scrub_tree
-from harness.run.tail import TraceTail, is_regular, keep_readable
-from harness.system.process import Child, Interruptions, signal_name
-from harness.trace.format import Trace
-from harness.trace.known_trouble import recognise
-from harness.trace.manifest import CellFacts, Manifest, Status, write_manifest
+DEFAULT_INIT_SEED = 42
 
-POLL_S = 0.05
-TAIL_BYTES = 4096
-DEFAULT_TIMEOUT_S = 24 * 3600.0
-BEYOND = "stopped after the planned steps"
-
-Progress = Callable[[int, float, float], None]
+# What a pipeline of this project consists of: how the gradient is derived, and what compiles it. The two diagonals of
+# this square are the pipelines and the controls.
+FACTORS = {
+    "phase2": ("autodiff", "XLA"),
+    "phase2-iree": ("autodiff", "IREE"),
+    "phase3-xla": ("by hand", "XLA"),
+    "phase3": ("by hand", "IREE"),
+}
+_CONTROLS = ("phase2-iree", "phase3-xla")
+EDGES = ("same-derivation", "same-compiler")
 
 
 @dataclass(frozen=True)
-class CellPlan:
-    """A cell ready to run. `environment` comes on top of this process's own.
+class Cell:
+    """What tells one run from another. `eager`: without just-in-time compilation."""
 
-    `planned_steps` None: what the trace's header says.
-    `obeys_step_limit`: False for programs that may not know LEAN_MLIR_MAX_STEPS. They are stopped when the trace goes
-    beyond the planned steps, or when they have not ended `linger_s` after the last one (a program that does know the
-    limit measures its accuracy in that time).
-    `timeout_s`: for all of the run; `stall_s`: without a new step. `facts`: what the manifest says of the cell.
-    `inputs`: digests that the trace's header tells when the run began with what it was given.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    folder: Path
-    backend: str = "cpu"
-    pipeline: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    planned_steps: int | None = None
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    stall_s: float | None = None
-    obeys_step_limit: bool = True
-    linger_s: float = 60.0
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    facts: CellFacts | None = None
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    model: Model
+    pipeline: str
+    backend: str
+    dtype: DType = "f32"
+    init_seed: int = DEFAULT_INIT_SEED
+    profile: str = "shared"
+    shuffle: bool = False
+    eager: bool = False
 
     @property
-    def trace(self) -> Path:
-        """The trace of a complete run."""
-        return self.folder / f"{self.name}.jsonl"
+    def name(self) -> str:
+        """Stem of the cell's files: `mnist_cnn.phase3-noshuf-rocm`, then a suffix for whatever is off its default."""
+        order = "shuf" if self.shuffle else "noshuf"
+        return f"{self.model.name}.{self.pipeline}-{order}-{self.backend}{self.suffix}"
 
     @property
-    def partial(self) -> Path:
-        """The trace while the program runs, and what is left of one that did not complete."""
-        return self.folder / f"{self.name}.partial.jsonl"
-
-    @property
-    def manifest(self) -> Path:
-        """How the run ended."""
-        return self.folder / f"{self.name}.manifest.json"
-
-
-@dataclass(frozen=True)
-class _End:
-    """How the program ended. `cut`: its trace counts up to the planned steps, whatever came after them."""
-
-    status: Status
-    reason: str | None = None
-    exit_code: int | None = None
-    signal: str | None = None
-    cut: bool = False
-    hung: bool = False
-    stdout: bytes | None = None
-    stderr: str = ""
+    def suffix(self) -> str:
+        """The part of the name that tells variants of one model apart, `.b2.f64.s43.published.eager`, or nothing."""
+        parts = [
+            self.dtype if self.dtype != "f32" else "",
+            f"s{self.init_seed}" if self.init_seed != DEFAULT_INIT_SEED else "",
+            self.profile if self.profile != "shared" else "",
+            "eager" if self.eager else "",
+        ]
+        return self.model.resized + "".join(f".{part}" for part in parts if part)
 
 
-def run_cell(plan: CellPlan, on_progress: Progress | None = None) -> Manifest:
-    """Run the program to its end and write the manifest; the trace gets its final name only when all steps are there.
+def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
+    """What a pair of cells tells: which single factor differs, or None when several do.
 
-    `on_progress(step, loss, seconds)` is called as steps appear in the trace. SIGINT and SIGTERM stop the program's
-    whole process group, leave the readable prefix and a manifest that says interrupted, and then take their effect.
-
-    Raises: TraceError when the folder cannot hold traces.
+    Two hosts are two platforms, whatever their backends. Only phase 2 can be eager, so that between pipelines this is
+    no factor of its own. A control is there for its square alone, and pairs with the two corners beside it.
     """
-    with Interruptions() as interruptions:
-        _forget(plan)
-        started = time.monotonic()
-        try:
-            child = Child(
-                plan.command,
-                child_environment({"PYTHONFAULTHANDLER": "1", **plan.environment, TRACE_OUT: str(plan.partial)}),
-                marker=b"test accuracy: ",
-            )
-        except (OSError, ValueError, IndexError) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            return refuse(plan, f"{plan.command[0] if plan.command else 'no command'}: {what}")
-        try:
-            end = _watch(plan, child, on_progress, started, interruptions)
-        except BaseException as error:
-            child.stop()
-            end = _End("interrupted", f"interrupted by {type(error).__name__}")
-            _settle(plan, _heard(end, child), time.monotonic() - started)
-            raise
-        return _settle(plan, _heard(end, child), time.monotonic() - started)
-
-
-def refuse(plan: CellPlan, reason: str) -> Manifest:
-    """The manifest of a cell that was not started, written in the place of any older files of that cell.
-
-    Raises: TraceError when the folder cannot hold it.
-    """
-    _forget(plan)
-    return _record(plan, Manifest(status="refused", reason=scrub(reason)), _End("refused", stderr=reason))
-
-
-def _forget(plan: CellPlan) -> None:
-    """Nothing of an earlier run may pass for this one."""
-    try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        for path in (plan.trace, plan.partial, plan.manifest):
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise TraceError(
-            f"{error.filename}: {error.strerror}; traces cannot be written there. Give another folder with --out."
-        ) from None
-
-
-def _watch(
-    plan: CellPlan, child: Child, on_progress: Progress | None, started: float, interruptions: Interruptions
-) -> _End:
-    """Follow the program until it ends or has to be stopped."""
-    tail = TraceTail(plan.partial)
-    look_at = moved_at = started
-    while True:
-        ended = child.wait(POLL_S)
-        now = time.monotonic()
-        if ended or now >= look_at:  # a program that prints a lot wakes us far more often
-            look_at = now + POLL_S
-            if tail.advance():
-                moved_at = now
-                if on_progress is not None:
-                    on_progress(tail.step, tail.loss, now - started)
-        if not plan.obeys_step_limit and plan.planned_steps is not None and tail.step > plan.planned_steps:
-            went_on = f"; it had gone on: {_natural_end(child.returncode).reason or 'exit code 0'}" if ended else ""
-            end: _End | None = _End("complete", BEYOND + went_on, cut=True)
-        elif ended:
-            end = _natural_end(child.returncode)
-        elif interruptions.received:
-            end = _End("interrupted", f"interrupted by {signal_name(interruptions.received[0])}")
-        else:
-            end = _overdue(plan, tail.step, now - started, now - moved_at)
-        if end is not None:
-            if not ended:
-                child.stop(hurry=lambda: len(interruptions.received) > 1)
-            return end
-
-
-def _overdue(plan: CellPlan, step: int, elapsed: float, quiet: float) -> _End | None:
-    """What makes a running program be stopped, if anything."""
-    if not plan.obeys_step_limit and step == plan.planned_steps and quiet > plan.linger_s:
-        return _End("complete", BEYOND, cut=True)
-    if elapsed > plan.timeout_s:
-        return _End("timed-out", f"no end after {plan.timeout_s:g} s, at step {step}", hung=step == 0)
-    if plan.stall_s is not None and quiet > plan.stall_s:
-        return _End("timed-out", f"no new step for {plan.stall_s:g} s, at step {step}", hung=step == 0)
+    same_place = same_host and a.backend == b.backend
+    if not {a.pipeline, b.pipeline}.isdisjoint(_CONTROLS):
+        return _edge(a.pipeline, b.pipeline) if same_place else None
+    if same_place and a.pipeline == b.pipeline:
+        return "cross-mode" if a.eager != b.eager else None
+    if same_place:
+        return "cross-compiler"
+    if a.pipeline == b.pipeline and a.eager == b.eager:
+        return "cross-vendor" if "phase3" in a.pipeline else "cross-platform"
     return None
 
 
-def _natural_end(code: int) -> _End:
-    """What an exit code means; minus the signal for a program that one killed."""
-    if code == 0:
-        return _End("complete", exit_code=0)
-    if code < 0:
-        hint = " (the system does that when memory runs out)" if -code == signal.SIGKILL else ""
-        return _End("crashed", f"killed by {signal_name(-code)}{hint}", signal=signal_name(-code))
-    if code - 128 in set(signal.Signals):  # how a shell reports what killed its program
-        name = signal_name(code - 128)
-        return _End("crashed", f"exit code {code} ({name})", exit_code=code, signal=name)
-    return _End("crashed", f"exit code {code}", exit_code=code)
-
-
-def _heard(end: _End, child: Child) -> _End:
-    """With what the program printed. The tail is cut after scrubbing, so that no half of a path is left."""
-    stderr = scrub(child.err.tail).encode()[-TAIL_BYTES:].decode(errors="ignore")
-    return replace(end, stdout=child.out.marked, stderr=stderr)
-
-
-def _settle(plan: CellPlan, end: _End, wall_s: float) -> Manifest:
-    """Decide what the run was worth, give the trace its name and write the manifest."""
-    trace, problem = _left_behind(plan, end)
-    status, reason = end.status, end.reason
-    if status == "complete":
-        shortage = problem or _shortage(plan, trace)
-        status, reason = ("crashed", shortage) if shortage else (status, reason)
-    elif problem:
-        reason = f"{reason}; {problem}"
-    if status in ("crashed", "timed-out") and (full := _disk_trouble(end.stderr)):
-        reason = f"{reason}: {full}"
-    if status == "complete":
-        try:
-            _publish(plan.partial, plan.trace)
-        except OSError as error:
-            status, reason = "crashed", f"the trace cannot be kept: {error.strerror}"
-    accuracy, correct, total = read_accuracy(end.stdout)
-    manifest = Manifest(
-        status=status,
-        reason=reason and scrub(reason),
-        steps_written=0 if trace is None else trace.steps,
-        trace_sha256=None if trace is None else trace.sha256,
-        test_accuracy=accuracy,
-        test_correct=correct,
-        test_total=total,
-        wall_s=round(wall_s, 3),
-        exit_code=end.exit_code,
-        signal=end.signal,
-        stderr_tail=end.stderr,
-    )
-    return _record(plan, manifest, end)
-
-
-def _left_behind(plan: CellPlan, end: _End) -> tuple[Trace | None, str | None]:
-    """The readable part of the trace, and what is wrong with the rest."""
-    try:
-        if not os.path.lexists(plan.partial):
-            return None, None
-        if not is_regular(plan.partial):
-            if not plan.partial.is_dir() or plan.partial.is_symlink():
-                plan.partial.unlink()  # so that nobody waits for it
-            return None, "the trace cannot be read: it is not a regular file"
-        trace, problem = keep_readable(plan.partial, plan.planned_steps if end.cut else None)
-    except OSError as error:
-        trace, problem = None, str(error.strerror)
-    return trace, problem and f"the trace cannot be read: {problem}"
-
-
-def _shortage(plan: CellPlan, trace: Trace | None) -> str | None:
-    """Why a program that ended well did not do its work, if so."""
-    if trace is None:
-        return "exited 0 without a trace"
-    planned = trace.header.planned_steps if plan.planned_steps is None else plan.planned_steps
-    if trace.steps == planned or (planned is None and trace.steps > 0):
+def _edge(a: str, b: str) -> str | None:
+    """The factor that two corners of the square share; None for the same corner, a diagonal or somebody else's."""
+    if a == b or a not in FACTORS or b not in FACTORS:
         return None
-    return f"exited 0 after {trace.steps}{'' if planned is None else f' of {planned} planned'} steps"
-
-
-def _record(plan: CellPlan, manifest: Manifest, end: _End) -> Manifest:
-    """Write the manifest, with its provenance and the trouble that is recognised.
-
-    One that cannot be written is reported in what is returned, and the trace loses its final name: a cell without a
-    manifest is not complete.
-    """
-    told = scrub_tree(plan.provenance)
-    trouble = None
-    if manifest.status in ("crashed", "timed-out", "refused"):
-        versions, environment = told.get("versions") or installed_versions(), told.get("environment", {})
-        trouble = recognise(
-            plan.backend, plan.pipeline, end.signal, end.stderr, versions, environment=environment, hung=end.hung
-        )
-    manifest = msgspec.structs.replace(
-        manifest,
-        reason=manifest.reason and " ".join(manifest.reason.split()),
-        cell=plan.facts,
-        known_trouble=trouble.id if trouble else None,
-        provenance=told,
-    )
-    try:
-        write_manifest(plan.manifest, manifest)
-    except OSError as error:
-        with contextlib.suppress(FileNotFoundError):
-            plan.trace.replace(plan.partial)
-        reason = f"the manifest cannot be written: {error.strerror or error}"
-        manifest = msgspec.structs.replace(manifest, status="crashed", reason=scrub(reason))
-    return manifest
-
-
-def _publish(partial: Path, trace: Path) -> None:
-    """Give the trace its name, once its bytes are on the disk."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(trace)
-
-
-def _disk_trouble(stderr: str) -> str | None:
-    """What a program says, in the words of its system, when it cannot write any more."""
-    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return next((os.strerror(number) for number in numbers if os.strerror(number) in stderr), None)
-
-
-def read_accuracy(line: bytes | None) -> tuple[float | None, int | None, int | None]:
-    """(fraction, correct, total) from the line `test accuracy: 0.9843 (9843/10000)`, all None without a sound one."""
-    found = re.fullmatch(rb"test accuracy: [0-9.]+ \((\d{1,15})/(\d{1,15})\)\s*", line or b"")
-    if found is None:
-        return None, None, None
-    correct, total = int(found[1]), int(found[2])
-    return (correct / total, correct, total) if 0 < total >= correct else (None, None, None)
+    return next((edge for edge, x, y in zip(EDGES, FACTORS[a], FACTORS[b], strict=True) if x == y), None)

@@ -70,15 +70,15 @@ def run_command(
 
     Exit codes: 0 the run is complete, 2 usage, 3 it is not.
     """
-    from harness.backends import backend as find_backend
-    from harness.controls import CONTROLS
     from harness.errors import unknown
-    from harness.pipelines import PIPELINES
-    from harness.run.cell import DEFAULT_TIMEOUT_S
+    from harness.run.backends import backend as find_backend
+    from harness.run.controls import CONTROLS
+    from harness.run.execute import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
+    from harness.run.pipelines import PIPELINES
+    from harness.run.verification import Options
     from harness.spec.models import load_for_run
     from harness.system.process import interruptible
-    from harness.verification import Options
     from harness.verify import run_alone
 
     find_backend(backend)

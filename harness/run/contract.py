@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.backends import BACKENDS
 from harness.errors import ContractError
+from harness.run.backends import BACKENDS
 
 INIT_DUMP = "LEAN_MLIR_INIT_DUMP"
 INIT_LOAD = "LEAN_MLIR_INIT_LOAD"

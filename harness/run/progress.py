@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from harness.run.cell import Progress as OnProgress
+from harness.run.execute import Progress as OnProgress
 from harness.system.terminal import is_for_people
 
 LINE_EVERY_S = 30.0

@@ -9,7 +9,7 @@ from harness.data.batches import BatchOrder
 from harness.power.fault import Fault, Plant
 from harness.power.faults.planting import Plants, everywhere
 from harness.power.networks import Feed
-from harness.sides import Side
+from harness.run.inprocess import Side
 from harness.spec.netspec import TrainConfig
 
 _SOME = dict.fromkeys(("mlp", "cnn", "attention"))

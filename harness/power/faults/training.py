@@ -11,7 +11,7 @@ from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.power.fault import Fault, Plant, Wrap
 from harness.power.faults.planting import Plants, everywhere
 from harness.power.spoil import with_methods
-from harness.sides import Phase2, Phase3, Side
+from harness.run.inprocess import Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.rules import hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
 

@@ -9,14 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.backends import BACKENDS
-from harness.cells import Cell
 from harness.emit.check import verify_module
 from harness.emit.header import header_facts
 from harness.emit.phase3 import make_plan
 from harness.emit.train_step import emit_norms
 from harness.errors import EmitError
-from harness.pipelines import (
+from harness.run.backends import BACKENDS
+from harness.run.cell import Cell
+from harness.run.pipelines import (
     Pipeline,
     Program,
     compile_modules,

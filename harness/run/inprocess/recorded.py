@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.data.batches import batch_sha256
 from harness.emit.header import header_facts
-from harness.sides.side import Array, Batch, Side, Step, Tensors
+from harness.run.inprocess.side import Array, Batch, Side, Step, Tensors
 from harness.trace.format import Number, StepLine, Trace, TraceHeader, to_number
 from harness.trace.recording import Recording
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-from harness.backends import BACKENDS
 from harness.emit.train_step import emit_train_step
 from harness.errors import EmitError
+from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.spec.models import Model
 from harness.spec.netspec import PROFILES, DType

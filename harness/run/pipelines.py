@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.backends import BACKENDS
-from harness.cells import Cell
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
+from harness.run.backends import BACKENDS
+from harness.run.cell import Cell
 from harness.run.compile import Compiled, compile_module, compiler_version
 from harness.run.external import External
 from harness.spec.netspec import PROFILES

@@ -4,10 +4,10 @@ A side emits its program when it is made, so that rules replaced at that moment 
 their time limits, environment and files, are cells (`harness.run`); a side serves where single steps are looked into.
 """
 
-from harness.sides.phase2 import Phase2, script_module
-from harness.sides.phase3 import Phase3
-from harness.sides.recorded import recorded
-from harness.sides.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, inner
+from harness.run.inprocess.phase2 import Phase2, script_module
+from harness.run.inprocess.phase3 import Phase3
+from harness.run.inprocess.recorded import recorded
+from harness.run.inprocess.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, inner
 
 __all__ = [
     "SHARED",

@@ -4,12 +4,12 @@ import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.cells import DEFAULT_INIT_SEED, Cell
 from harness.compare import Judging
 from harness.data.batches import steps_per_epoch
 from harness.data.dataset import DataChoice
 from harness.report import PairRow
-from harness.run.cell import DEFAULT_TIMEOUT_S
+from harness.run.cell import DEFAULT_INIT_SEED, Cell
+from harness.run.execute import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.spec.models import Model
 from harness.spec.netspec import DType

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.backends import BACKENDS
 from harness.emit.instruments import Instruments
 from harness.emit.phase3 import emit_phase3
 from harness.emit.train_step import emit_train_step, emit_update
+from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
+from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
 from harness.run.iree_runner import Device, Trainer, learning_rate
-from harness.sides.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
 
 
 class Phase3(Side):
