@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.compare import Judging
-from harness.pairs import judge_cells
 from harness.run.provenance import provenance
 from harness.summary import Summary, model_of
 from harness.summary.history import HistoryRow
@@ -27,6 +25,8 @@ from harness.summary.page import render_page
 from harness.trace.format import TraceHeader, TraceWriter
 from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
 from harness.trace.store import read_shelf
+from harness.verdict.compare import Judging
+from harness.verdict.pairs import judge_cells
 
 CELLS, STEPS, ROUNDS, NIGHTS = 200, 7020, 7, 30
 EPOCH_STEPS = 468

@@ -40,8 +40,8 @@ from harness.oracle.command import oracle_command
 from harness.power.command import power_command
 from harness.run.command import run_command
 from harness.summary.command import report_command
-from harness.tolerance import DEFAULT_MODE, MODES
 from harness.usage import one_line
+from harness.verdict.tolerance import DEFAULT_MODE, MODES
 
 INTERRUPTED = 130
 
@@ -134,7 +134,6 @@ def verify(
 
     Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
     """
-    from harness.compare import judging_by
     from harness.report import outcome as report
     from harness.report.terminal import show
     from harness.run.backends import backend
@@ -143,6 +142,7 @@ def verify(
     from harness.run.verification import Options
     from harness.spec.models import load_for_run
     from harness.system.process import interruptible
+    from harness.verdict.compare import judging_by
     from harness.verify import verify as run
 
     judging = judging_by(mode, window, None, all_steps)

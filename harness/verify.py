@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.data.dataset import DataChoice, resolve_data
 from harness.data.initial_parameters import write_init
 from harness.errors import EmitError
-from harness.pairs import explain_pairs, judge_pairs, split_squares
 from harness.run.backends import BACKENDS, Presence, presence
 from harness.run.cell import Cell
 from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
@@ -23,6 +22,7 @@ from harness.run.verification import Options, Outcome
 from harness.system.lock import alone_in
 from harness.trace.manifest import Manifest
 from harness.trace.store import ShelvedCell
+from harness.verdict.pairs import explain_pairs, judge_pairs, split_squares
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.compare import Judging
-from harness.envelope.envelope import read_envelope
-from harness.envelope.find import SHIPPED
 from harness.night.check import Check
-from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.summary import Event, Summary, model_of
 from harness.summary.history import HistoryRow
 from harness.trace.store import read_shelf
+from harness.verdict.compare import Judging
+from harness.verdict.envelope.envelope import read_envelope
+from harness.verdict.envelope.find import SHIPPED
+from harness.verdict.pairs import judge_cells
 from tests.shelves import shelve
 
 EVIL = (

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_traces import recording
 
-from harness.compare import IDENTITY, Comparison, Judging, Numbers, compare, same
-from harness.tolerance import MODES
+from harness.verdict.compare import IDENTITY, Comparison, Judging, Numbers, compare, same
+from harness.verdict.tolerance import MODES
 
 DEFAULT, BITWISE, STRICT = Judging(), Judging(MODES["bitwise"]), Judging(MODES["strict"])
 

@@ -13,17 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.compare import compare
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
-from harness.envelope.build import build_envelope, pooled
 from harness.envelope.command import render
-from harness.envelope.envelope import EPSILON, Envelope, read_envelope, write_envelope
-from harness.envelope.fed import Fed
-from harness.envelope.find import SHIPPED, find_envelope, find_shared_envelope, keep_envelope
-from harness.envelope.growth import measure_growth
-from harness.envelope.members import BUILDERS, Members, moved
-from harness.envelope.plan import BUDGET, Member, make_plan
 from harness.errors import EnvelopeError
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
@@ -35,7 +27,15 @@ from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 from harness.trace.format import Trace, TraceHeader
 from harness.trace.recording import Recording
-from harness.verdict.envelope import check_envelope
+from harness.verdict.compare import compare
+from harness.verdict.envelope.build import build_envelope, pooled
+from harness.verdict.envelope.envelope import EPSILON, Envelope, read_envelope, write_envelope
+from harness.verdict.envelope.fed import Fed
+from harness.verdict.envelope.find import SHIPPED, find_envelope, find_shared_envelope, keep_envelope
+from harness.verdict.envelope.growth import measure_growth
+from harness.verdict.envelope.members import BUILDERS, Members, moved
+from harness.verdict.envelope.plan import BUDGET, Member, make_plan
+from harness.verdict.envelope_gate import check_envelope
 from harness.verdict.evidence import Case
 from tests.programs import drawn
 from tests.test_networks import config, network
@@ -302,8 +302,9 @@ def test_shipped_files_are_small() -> None:
 
 def test_judging_by_an_envelope_needs_neither_jax_nor_scipy() -> None:
     code = (
-        "import sys; from harness.verdict.envelope import check_envelope; from harness.envelope.find import *; "
-        "from harness.envelope.margin import fitted_margin; fitted_margin(); "
+        "import sys; from harness.verdict.envelope_gate import check_envelope; "
+        "from harness.verdict.envelope.find import *; "
+        "from harness.verdict.envelope.margin import fitted_margin; fitted_margin(); "
         "print([name for name in ('jax', 'scipy', 'iree') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ import pytest
 
 from harness.envelope import fit
 from harness.envelope.fit import CleanPair, count_outside, default_names, fit_and_check, fit_margin, fit_tail
-from harness.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 from harness.nn.cases import find_case
+from harness.verdict.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 
 TESTS = 100
 

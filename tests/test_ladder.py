@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sample_traces import recording
 
-from harness.channels import shared_channels
-from harness.compare import compare
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge
+from harness.verdict.channels import shared_channels
+from harness.verdict.compare import compare
 from harness.verdict.ladder import SAME
 
 LOSSES = [2.0, 1.5, 1.25]

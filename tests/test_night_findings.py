@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.compare import Judging
 from harness.night import findings
 from harness.night.findings import find_causes, read_findings, with_findings
-from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.summary import where
 from harness.system.process import Captured
 from harness.trace.store import read_shelf
+from harness.verdict.compare import Judging
+from harness.verdict.pairs import judge_cells
 from tests.shelves import shelve
 
 LOCATED = {"fault": "backward", "layer": "pool1", "direction": "backward", "side": "phase3", "evidence": ["it is off."]}

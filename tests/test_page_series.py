@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.compare import Judging
-from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.summary.page import series
 from harness.summary.page.series import draw, encode
 from harness.trace.format import EARLY_STEPS
+from harness.verdict.compare import Judging
+from harness.verdict.pairs import judge_cells
 from tests.pages import a_night
 from tests.shelves import shelve
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.compare import Judging
 from harness.golden.reference import list_references, read_reference
 from harness.report import judge_recordings
 from harness.spec.models import load_model
+from harness.verdict.compare import Judging
 
 FOLDER = Path(__file__).parents[1] / "traces" / "reference"
 STEPS = {"mnist_mlp": 5616, "mnist_cnn": 200}

@@ -12,17 +12,17 @@ from sample_traces import recording
 from schemas import SCHEMAS, violation
 from test_ladder import LOSSES, NORMS, Changes, rung
 
-from harness.compare import Judging, compare
 from harness.report import PairRow, as_json, judge_recordings
 from harness.report.outcome import VERIFY_VERSION
 from harness.report.square import describe
-from harness.tolerance import MODES
 from harness.trace import manifest
 from harness.trace.format import NonFinite
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Status, Verdict, evidence
+from harness.verdict.compare import Judging, compare
 from harness.verdict.square import Shares, Square
+from harness.verdict.tolerance import MODES
 
 LONG = [2.0 / (k + 1) for k in range(20)]
 COMPLETE = Manifest(status="complete", steps_written=20, test_accuracy=0.98, test_correct=9800, test_total=10000)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.compare import Judging
 from harness.errors import TraceError
-from harness.pairs import judge_cells, runs_of
 from harness.trace.store import read_shelf
+from harness.verdict.compare import Judging
+from harness.verdict.pairs import judge_cells, runs_of
 from tests.sample_traces import write
 from tests.shelves import shelve
 

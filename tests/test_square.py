@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import pairs, verify
+from harness import verify
 from harness.data.dataset import DataChoice
 from harness.data.synthetic import write_synthetic
 from harness.emit.export import export_script
@@ -28,11 +28,12 @@ from harness.run.verification import Options, Outcome
 from harness.run.xla_device import XlaDevice
 from harness.spec.models import Model
 from harness.spec.shapes import infer_shapes
-from harness.tolerance import MODES
 from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.store import ShelvedCell
+from harness.verdict import pairs
 from harness.verdict.square import Square, split, split_square
+from harness.verdict.tolerance import MODES
 from tests.programs import drawn
 from tests.sample_traces import trace, write
 from tests.schemas import violation

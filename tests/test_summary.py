@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 from harness import cli
-from harness.compare import Judging
 from harness.errors import HarnessError
 from harness.night.check import Check, write_check
 from harness.night.folder import NightFolder, begin
@@ -19,6 +18,7 @@ from harness.summary import Event, Summary, as_json, junit, markdown
 from harness.summary.build import summarise
 from harness.summary.history import HistoryRow, append_history, read_history
 from harness.summary.write import write_summary
+from harness.verdict.compare import Judging
 from tests.schemas import violation
 from tests.shelves import shelve
 from tests.test_night import CHECK, NOON

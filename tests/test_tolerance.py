@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tolerance import (
+from harness.verdict.tolerance import (
     DEFAULT_MODE,
     MODES,
     Mode,

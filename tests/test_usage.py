@@ -6,11 +6,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import main
-from harness.compare import judging_by
 from harness.diff import main as diff
 from harness.errors import HarnessError, unknown
 from harness.run.backends import BACKENDS
 from harness.spec.models import model_names
+from harness.verdict.compare import judging_by
 
 
 def verbs(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from sample_traces import recording, trace
 
 from harness import verdict
-from harness.compare import Judging, compare
 from harness.report import PairRow, as_json, exit_code, judge_recordings, markdown, summary_table, text
-from harness.tolerance import MODES
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
+from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import Evidence
+from harness.verdict.tolerance import MODES
 
 DEFAULT = Judging()
 COMPLETE = Manifest(status="complete", steps_written=4)

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_traces import CONFIG, recording
 
-from harness.compare import Comparison, Judging, compare
-from harness.envelope.envelope import FORMAT, Envelope
 from harness.report import PairRow, as_json
-from harness.tolerance import MODES, Mode
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import judge
+from harness.verdict.compare import Comparison, Judging, compare
+from harness.verdict.envelope.envelope import FORMAT, Envelope
+from harness.verdict.tolerance import MODES, Mode
 
 NEAR = st.sampled_from([1e-12, 1e-9, 5e-6, 2e-4, 5e-3, 5e-2, 0.2, 0.5, 0.9, math.nan])
 SIZE = st.one_of(st.floats(0.5, 5), st.floats(0.5, 5), st.sampled_from([0.0, 1e-300, 1.7e308]))

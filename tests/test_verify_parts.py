@@ -8,7 +8,6 @@ from click.testing import CliRunner
 from harness import cli, verify
 from harness.data.dataset import DataChoice
 from harness.errors import ContractError
-from harness.pairs import judge_pairs
 from harness.report.outcome import for_markdown, for_terminal, write_reports
 from harness.run.cell import Cell, relation
 from harness.run.verification import Options, Outcome
@@ -16,6 +15,7 @@ from harness.spec.models import load_model
 from harness.system.lock import alone_in
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.store import ShelvedCell
+from harness.verdict.pairs import judge_pairs
 from tests.sample_traces import write
 
 MODEL = load_model("mnist_mlp")

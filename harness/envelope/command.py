@@ -10,9 +10,9 @@ from harness.completion import complete_models
 from harness.options import batch_option, data_option, image_size_option, seed_option
 
 if TYPE_CHECKING:
-    from harness.envelope.envelope import Envelope
-    from harness.envelope.plan import Plan
     from harness.report.text import Document
+    from harness.verdict.envelope.envelope import Envelope
+    from harness.verdict.envelope.plan import Plan
 
 BUDGET = 400
 
@@ -62,15 +62,15 @@ def envelope_command(
     if model is None:
         raise click.UsageError("name a MODEL; `harness models` lists them.")
     from harness.data.dataset import resolve_data
-    from harness.envelope.build import build_envelope
-    from harness.envelope.envelope import write_envelope
-    from harness.envelope.fed import first_batches
-    from harness.envelope.find import keep_envelope, make_cache
-    from harness.envelope.members import Members
-    from harness.envelope.plan import make_plan
     from harness.errors import EnvelopeError
     from harness.report.terminal import show
     from harness.spec.models import load_model
+    from harness.verdict.envelope.build import build_envelope
+    from harness.verdict.envelope.envelope import write_envelope
+    from harness.verdict.envelope.fed import first_batches
+    from harness.verdict.envelope.find import keep_envelope, make_cache
+    from harness.verdict.envelope.members import Members
+    from harness.verdict.envelope.plan import make_plan
 
     plan = make_plan(steps_budget)
     if out is None:  # before the work, not after it
@@ -129,8 +129,8 @@ def _fit(folder: Path, jobs: int, out: Path | None) -> None:
     import msgspec
 
     from harness.envelope.fit import SEEDS, default_names, fit_margin
-    from harness.envelope.margin import MARGIN_FILE
     from harness.system.files import replace_file
+    from harness.verdict.envelope.margin import MARGIN_FILE
 
     folder.mkdir(parents=True, exist_ok=True)
     margin = fit_margin(SEEDS, default_names(), jobs, folder, click.echo)

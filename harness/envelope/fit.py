@@ -12,18 +12,18 @@ import msgspec
 import numpy as np
 from scipy.stats import genpareto
 
-from harness.channels import shared_channels
 from harness.data.dataset import resolve_data
-from harness.envelope.build import build_envelope
-from harness.envelope.fed import first_batches
-from harness.envelope.margin import DEFAULT_RATE, Margin
-from harness.envelope.members import Members
-from harness.envelope.plan import make_plan
 from harness.nn.cases import PUBLISHED, find_case
 from harness.run.inprocess import Phase2, Phase3, recorded
 from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_model
 from harness.system.files import replace_file
+from harness.verdict.channels import shared_channels
+from harness.verdict.envelope.build import build_envelope
+from harness.verdict.envelope.fed import first_batches
+from harness.verdict.envelope.margin import DEFAULT_RATE, Margin
+from harness.verdict.envelope.members import Members
+from harness.verdict.envelope.plan import make_plan
 
 SEEDS = (42, 43, 44, 45)
 BIG = ("mnist_mlp",)  # beside the small ones

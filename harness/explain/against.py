@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare_identity, first_nonfinite
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data, resolve_data
 from harness.data.feed import Feed
@@ -27,9 +26,10 @@ from harness.nn.cases import Case, find_case
 from harness.report.text import Document, Table
 from harness.run.inprocess import Batch
 from harness.spec.netspec import Conventions, DType, TrainConfig
-from harness.tolerance import find_resolution, first_false
 from harness.trace.format import Trace, TraceHeader, one_line
 from harness.trace.reader import read_trace
+from harness.verdict.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare_identity, first_nonfinite
+from harness.verdict.tolerance import find_resolution, first_false
 
 AGAINST_VERSION = 1
 STEPS = 100

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.envelope.find import find_envelope
 from harness.errors import EmitError
 from harness.explain.found import FAR_NEARER, Candidate, Found
 from harness.explain.readings import ROUNDING, Allowance, Place, Reading, Readings, noise, order, spread_of
@@ -15,6 +14,7 @@ from harness.run.inprocess import Phase3
 from harness.spec.netspec import DType, TrainConfig
 from harness.spec.shapes import Graph
 from harness.trace.format import Trace
+from harness.verdict.envelope.find import find_envelope
 
 # Steps in which a set has to hold; what holds is followed further, as far as one was asked to.
 WINDOW = 8

@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from harness.channels import LOSS
-from harness.envelope.envelope import Envelope
 from harness.spec.netspec import DType
-from harness.tolerance import Bools, find_resolution
 from harness.trace.format import Floats, Number, StepLine, Trace
+from harness.verdict.channels import LOSS
+from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.tolerance import Bools, find_resolution
 
 Kind = Literal["loss", "grad", "update"]
 Place = tuple[int, Kind]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.compare import first_nonfinite
 from harness.errors import GoldenError
 from harness.golden.comparison import compare_with
 from harness.golden.environment import environment_of
@@ -31,6 +30,7 @@ from harness.golden.reference import (
 from harness.trace.format import TraceHeader, one_line
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording, read_recording
+from harness.verdict.compare import first_nonfinite
 from harness.verdict.likeness import faults
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")

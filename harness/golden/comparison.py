@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from harness.compare import Judging
 from harness.golden.environment import differences
 from harness.golden.reference import Judgement, Reference
 from harness.report import PairRow, judge_recordings, show_sentence
 from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
+from harness.verdict.compare import Judging
 
 KIND = "cross-time"
 

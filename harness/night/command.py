@@ -43,7 +43,6 @@ def nightly_command(
     """
     import datetime
 
-    from harness.compare import Judging
     from harness.night.config import override_backends, parse_config, read_text
     from harness.night.folder import NightFolder, begin, find_folder
     from harness.night.run import Budget, run_night
@@ -53,6 +52,7 @@ def nightly_command(
     from harness.summary.write import record_history, write_summary
     from harness.system.lock import alone_in
     from harness.system.process import interruptible
+    from harness.verdict.compare import Judging
 
     text = read_text(config)
     parsed = override_backends(parse_config(text, str(config)), backends, "--backends")

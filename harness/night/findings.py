@@ -13,7 +13,6 @@ import msgspec
 
 from harness.document import read_document
 from harness.errors import HarnessError
-from harness.pairs import explain_pairs
 from harness.report import PairRow
 from harness.run.backends import BACKENDS
 from harness.run.pipelines import PIPELINES
@@ -22,6 +21,7 @@ from harness.system.files import replace_file
 from harness.system.process import capture
 from harness.trace.format import one_line
 from harness.trace.store import ShelvedCell
+from harness.verdict.pairs import explain_pairs
 
 _TIMEOUT_S = 3600.0
 _LOCATED = ("forward", "backward", "optimizer", "numerics")

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from harness.compare import Judging
 from harness.data.dataset import resolve_data
 from harness.errors import HarnessError
 from harness.night.check import Check
@@ -17,11 +16,12 @@ from harness.night.checks import kept_check, not_run, run_check
 from harness.night.config import CheckPart, NightConfig
 from harness.night.findings import can_be_located, find_causes
 from harness.night.folder import Night, NightFolder
-from harness.pairs import judge_cells
 from harness.report import PairRow
 from harness.run.provenance import scrub
 from harness.run.verification import Options
 from harness.trace.store import read_shelf
+from harness.verdict.compare import Judging
+from harness.verdict.pairs import judge_cells
 from harness.verify import Policy, planned_cells, run_cells
 
 _MARGIN_MINUTES = 10.0  # beyond the budget, for what has been started

@@ -2,13 +2,13 @@
 
 from functools import cache
 
-from harness.envelope.build import build_envelope
-from harness.envelope.envelope import Envelope
-from harness.envelope.fed import Fed
-from harness.envelope.members import Members
-from harness.envelope.plan import make_plan
 from harness.power.networks import NETWORKS, draw_feed
 from harness.run.inprocess import Batch
+from harness.verdict.envelope.build import build_envelope
+from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.envelope.fed import Fed
+from harness.verdict.envelope.members import Members
+from harness.verdict.envelope.plan import make_plan
 
 _PLAN = make_plan()
 

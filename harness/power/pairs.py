@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.compare import compare
-from harness.envelope.envelope import Envelope
 from harness.power.networks import Feed
 from harness.run.inprocess import Array, Side, Step, recorded
 from harness.spec.netspec import DType
 from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge
+from harness.verdict.compare import compare
+from harness.verdict.envelope.envelope import Envelope
 
 DTYPES: tuple[DType, ...] = ("f32", "f64")
 # What judges: everything, f32 with its norms and digests, and nothing but the losses of f32.

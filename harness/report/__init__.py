@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.compare import Comparison, Judging, Numbers, compare
-from harness.envelope.envelope import Envelope
-from harness.envelope.find import find_shared_envelope
 from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
+from harness.verdict.compare import Comparison, Judging, Numbers, compare
+from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.envelope.find import find_shared_envelope
 
 if TYPE_CHECKING:
     from harness.trace.store import ShelvedCell

@@ -4,7 +4,6 @@ import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.compare import Judging
 from harness.data.batches import steps_per_epoch
 from harness.data.dataset import DataChoice
 from harness.report import PairRow
@@ -15,6 +14,7 @@ from harness.spec.models import Model
 from harness.spec.netspec import DType
 from harness.trace.manifest import CellFacts
 from harness.trace.store import ShelvedCell
+from harness.verdict.compare import Judging
 from harness.verdict.ladder import RUNG_STEPS
 from harness.verdict.square import Square
 

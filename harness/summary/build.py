@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.compare import Judging
 from harness.errors import HarnessError, TraceError
 from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.night.check import Check, read_check
 from harness.night.findings import Finding, read_findings, with_findings
 from harness.night.folder import PLAN, Night, NightFolder
 from harness.night.unfinished import find_unfinished
-from harness.pairs import judge_cells
 from harness.run.provenance import scrub
 from harness.summary import Event, Summary
 from harness.summary.history import read_history
 from harness.trace.store import read_shelf
+from harness.verdict.compare import Judging
+from harness.verdict.pairs import judge_cells
 
 UNDATED = "undated"
 

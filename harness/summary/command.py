@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from harness.options import references_option
-from harness.tolerance import DEFAULT_MODE, MODES
+from harness.verdict.tolerance import DEFAULT_MODE, MODES
 
 
 @click.command("report")
@@ -32,10 +32,10 @@ def report_command(
 
     Exit codes: 0 all agree, 1 something differs, 2 usage, 3 inconclusive.
     """
-    from harness.compare import Judging
     from harness.report.text import printable
     from harness.summary.build import UNDATED, summarise
     from harness.summary.write import record_history, write_summary
+    from harness.verdict.compare import Judging
 
     summary = summarise(folders, Judging(MODES[mode]), title=title, history=history, references=references)
     paths = write_summary(out, summary)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.compare import Comparison
-from harness.envelope.envelope import Envelope
-from harness.envelope.margin import DEFAULT_RATE
+from harness.verdict.compare import Comparison
+from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.envelope.margin import DEFAULT_RATE
 from harness.verdict.evidence import Case, Evidence, Fault
 from harness.verdict.gates import GATES
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.channels import GRAD, LOSS, UPDATE, Channels
+from harness.verdict.channels import GRAD, LOSS, UPDATE, Channels
 from harness.verdict.evidence import Fault
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.compare import Comparison
-from harness.envelope.envelope import Envelope
-from harness.envelope.margin import DEFAULT_RATE
+from harness.verdict.compare import Comparison
+from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.envelope.margin import DEFAULT_RATE
 
 Outcome = Literal["pass", "fail", "inconclusive", "unreached", "note"]
 # What went wrong. numerics: the mathematics agree, and the rounding does not. training: the runs as wholes.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from harness.verdict.envelope import check_envelope
+from harness.verdict.envelope_gate import check_envelope
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.ladder import check_ladder
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions

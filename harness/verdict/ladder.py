@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from harness.channels import GRAD, LOSS, UPDATE, Channels, shared_channels
-from harness.compare import Comparison
 from harness.verdict.cause import first_cause, listed
+from harness.verdict.channels import GRAD, LOSS, UPDATE, Channels, shared_channels
+from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.likeness import check_contract, check_data, faults
 

@@ -1,8 +1,8 @@
 """Whether two runs may be compared at all: the same run described, the same batches fed, both ended well."""
 
-from harness.compare import KeyDifference, same
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
+from harness.verdict.compare import KeyDifference, same
 from harness.verdict.evidence import Case, Evidence
 
 _START = ("init_sha256", "data_sha256")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.channels import shared_channels
-from harness.tolerance import Mode, first_false, is_close
 from harness.trace.format import Floats, Trace
+from harness.verdict.channels import shared_channels
+from harness.verdict.tolerance import Mode, first_false, is_close
 
 _STEPS = 3  # the forward pass; backward pass and optimizer; the optimizer's state
 _LOOKED_AT = 8  # steps that carry norms

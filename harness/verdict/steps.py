@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from harness.channels import shared_channels
-from harness.compare import RATE_RTOL, Comparison, Numbers
 from harness.verdict.cause import first_cause
+from harness.verdict.channels import shared_channels
+from harness.verdict.compare import RATE_RTOL, Comparison, Numbers
 from harness.verdict.evidence import Case, Evidence, Fault
 
 _REFUSED = "not looked at, because the runs are unlike."

@@ -1,7 +1,7 @@
 """The runs as wholes: past the horizon steps cannot be compared any more, mean losses and the accuracy can."""
 
-from harness.compare import EpochMean
 from harness.trace.recording import Recording
+from harness.verdict.compare import EpochMean
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.steps import unreached
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.channels import LOSS
 from harness.report import PairRow
 from harness.summary.page.decimate import decimate
-from harness.tolerance import allowance
 from harness.trace.format import EARLY_STEPS, Floats, Ints
-from harness.verdict.envelope import allowed_by
+from harness.verdict.channels import LOSS
+from harness.verdict.envelope_gate import allowed_by
+from harness.verdict.tolerance import allowance
 
 POINTS_OF_A_PAGE = 240_000  # of about five bytes each
 POINTS_OF_A_CURVE = 4_000  # more than a screen has

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from harness.channels import LOSS, shared_channels
 from harness.data.initial_parameters import initial_parameters
-from harness.envelope.envelope import EPSILON, FORMAT, Envelope
-from harness.envelope.growth import measure_growth
-from harness.envelope.members import Members
-from harness.envelope.plan import Plan
 from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_model
 from harness.trace.format import Floats, Trace
+from harness.verdict.channels import LOSS, shared_channels
+from harness.verdict.envelope.envelope import EPSILON, FORMAT, Envelope
+from harness.verdict.envelope.growth import measure_growth
+from harness.verdict.envelope.members import Members
+from harness.verdict.envelope.plan import Plan
 
 Report = Callable[[str], None]
 

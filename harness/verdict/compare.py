@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from harness.errors import HarnessError, unknown
-from harness.tolerance import (
+from harness.trace.format import Floats, StepLine, Trace
+from harness.trace.recording import Recording
+from harness.verdict.tolerance import (
     DEFAULT_MODE,
     MODES,
     Bools,
@@ -20,8 +22,6 @@ from harness.tolerance import (
     find_smallest,
     first_false,
 )
-from harness.trace.format import Floats, StepLine, Trace
-from harness.trace.recording import Recording
 
 DEFAULT_WINDOW = 8
 # How far two learning rates may be apart, relatively, and as a part of the largest rate of the run.

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from harness.channels import LOSS, Channels, shared_channels
-from harness.compare import Comparison
-from harness.envelope.envelope import Envelope
-from harness.envelope.margin import DEFAULT_RATE, Margin
 from harness.trace.format import Floats
 from harness.verdict.cause import first_cause, listed
+from harness.verdict.channels import LOSS, Channels, shared_channels
+from harness.verdict.compare import Comparison
+from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.envelope.margin import DEFAULT_RATE, Margin
 from harness.verdict.evidence import Case, Evidence
 from harness.verdict.steps import unreached
 

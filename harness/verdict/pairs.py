@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from harness.compare import Comparison, Judging, compare
 from harness.errors import TraceError
 from harness.explain.beside import search_beside
 from harness.report import PairRow, judge_recordings
 from harness.run.cell import FACTORS, relation
 from harness.trace.store import ShelvedCell
 from harness.verdict import Verdict
+from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.square import Square, split_square
 
 # What tells cells of one run apart, and what says nothing about what was run.

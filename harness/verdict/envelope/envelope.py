@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 from harness.errors import EnvelopeError
 from harness.system.files import replace_file
 from harness.trace.format import Floats, TraceHeader
+from harness.verdict.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 
 FORMAT = 1
 EPSILON = float(np.finfo(np.float32).eps)

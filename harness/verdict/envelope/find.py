@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.envelope.envelope import Envelope, read_envelope, write_envelope
 from harness.errors import EnvelopeError
 from harness.run.cell import DEFAULT_INIT_SEED
 from harness.trace.format import TraceHeader
+from harness.verdict.envelope.envelope import Envelope, read_envelope, write_envelope
 
 SHIPPED = Path(__file__).with_name("shipped")
 
