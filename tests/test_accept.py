@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from harness.cli import main
 from harness.errors import GoldenError, TraceError
-from harness.golden.reference import RECORD, TRACE, Reference, read_reference, settle
+from harness.night.references.reference import RECORD, TRACE, Reference, read_reference, settle
 from harness.trace.manifest import manifest_path
 from harness.trace.reader import read_trace
 from harness.trace.store import ShelvedCell
@@ -234,7 +234,7 @@ def test_a_record_is_as_its_schema_says(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from harness.golden.accept import propose, write
+from harness.night.references.accept import propose, write
 
 into, left = Path(sys.argv[1]), int(sys.argv[2])
 changing = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove"}

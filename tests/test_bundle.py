@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.bundle import format as bundle_format
-from harness.bundle.format import host_folder
-from harness.bundle.gather import gather
-from harness.bundle.land import import_bundle
-from harness.bundle.write import write_bundle
 from harness.cli import main
 from harness.errors import BundleError, TraceError
+from harness.night.bundle import format as bundle_format
+from harness.night.bundle.format import host_folder
+from harness.night.bundle.gather import gather
+from harness.night.bundle.land import import_bundle
+from harness.night.bundle.write import write_bundle
 from harness.night.check import Check, write_check
 from harness.trace.manifest import manifest_path
 from harness.trace.store import read_shelf

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.bundle import format as bundle_format
-from harness.bundle.format import MOST_BYTES, MOST_MEMBERS
-from harness.bundle.gather import gather
-from harness.bundle.land import import_bundle
-from harness.bundle.write import write_bundle
 from harness.errors import BundleError
+from harness.night.bundle import format as bundle_format
+from harness.night.bundle.format import MOST_BYTES, MOST_MEMBERS
+from harness.night.bundle.gather import gather
+from harness.night.bundle.land import import_bundle
+from harness.night.bundle.write import write_bundle
 from tests.bundles import bundle_text, header, listing, member, packed, sha256, tar, write_bundle_of
 from tests.shelves import shelve
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.golden.environment import differences, environment_of
+from harness.night.references.environment import differences, environment_of
 from harness.trace.manifest import Manifest
 from tests.sample_cells import ON_IREE, PROVENANCE, VERSIONS, bumped
 from tests.sample_traces import header

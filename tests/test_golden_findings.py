@@ -1,10 +1,10 @@
 from pathlib import Path
 from typing import Any
 
-from harness.golden.accept import propose, write
-from harness.golden.comparison import first_unlike_step
-from harness.golden.findings import GoldenFindings, compare_to_references
-from harness.golden.reference import TRACE
+from harness.night.references.accept import propose, write
+from harness.night.references.comparison import first_unlike_step
+from harness.night.references.findings import GoldenFindings, compare_to_references
+from harness.night.references.reference import TRACE
 from harness.trace.store import ShelvedCell
 from tests.sample_cells import CLOSE, FAR, KEY, LOSSES, MODEL, NAME, a_cell, bumped
 from tests.sample_traces import trace

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.golden.reference import list_references, read_reference
+from harness.night.references.reference import list_references, read_reference
 from harness.report import judge_recordings
 from harness.spec.models import load_model
 from harness.verdict.compare import Judging

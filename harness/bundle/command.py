@@ -24,8 +24,8 @@ def export_command(cells: tuple[Path, ...], out: Path) -> None:
 
     Exit codes: 0, 2 a cell is damaged or cannot be read.
     """
-    from harness.bundle.gather import gather
-    from harness.bundle.write import write_bundle
+    from harness.night.bundle.gather import gather
+    from harness.night.bundle.write import write_bundle
     from harness.report.text import printable
 
     gathered = gather(cells)
@@ -54,7 +54,7 @@ def import_command(bundles: tuple[Path, ...], into: Path) -> None:
 
     Exit codes: 0, 2 a bundle was refused: nothing of it, and of those after it, was imported.
     """
-    from harness.bundle.land import import_bundle
+    from harness.night.bundle.land import import_bundle
     from harness.report.text import printable
 
     for bundle in bundles:

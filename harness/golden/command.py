@@ -27,7 +27,7 @@ def accept_command(cells: tuple[Path, ...], reason: str, force: bool, into: Path
     They are judged against the references before them. Exit codes: 0 accepted, 1 a change that rounding does not
     explain, and nothing was written, 2 usage or not a whole cell.
     """
-    from harness.golden.accept import propose, write
+    from harness.night.references.accept import propose, write
     from harness.report.text import printable
 
     proposals = propose(cells, reason, into, force=force)

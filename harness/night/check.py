@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.document import read_document
+from harness.night.documents import read_document
 from harness.system.files import replace_file
 
 CheckStatus = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"]

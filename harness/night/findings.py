@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.document import read_document
 from harness.errors import HarnessError
+from harness.night.documents import read_document
 from harness.report import PairRow
 from harness.run.backends import BACKENDS
 from harness.run.pipelines import PIPELINES

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.document import read_document
 from harness.errors import ConfigError
 from harness.night.config import NightConfig, check_file, override_backends, parse_config
+from harness.night.documents import read_document
 from harness.system.files import replace_file
 from harness.trace.format import one_line
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import HarnessError, TraceError
-from harness.golden.findings import GoldenFindings, compare_to_references
 from harness.night.check import Check, read_check
 from harness.night.findings import Finding, read_findings, with_findings
 from harness.night.folder import PLAN, Night, NightFolder
+from harness.night.references.findings import GoldenFindings, compare_to_references
 from harness.night.unfinished import find_unfinished
 from harness.run.provenance import scrub
 from harness.summary import Event, Summary

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.bundle.format import Contents, host_folder
-from harness.bundle.gather import Gathered, gather
-from harness.bundle.read import unpack
 from harness.errors import BundleError, HarnessError
+from harness.night.bundle.format import Contents, host_folder
+from harness.night.bundle.gather import Gathered, gather
+from harness.night.bundle.read import unpack
 from harness.trace.format import one_line
 from harness.trace.store import MANIFEST_SUFFIX, shelved
 

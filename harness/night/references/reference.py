@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from harness.errors import GoldenError, TraceError
-from harness.golden.environment import Environment, environment_of
+from harness.night.references.environment import Environment, environment_of
 from harness.trace.format import Count, one_line
 from harness.trace.manifest import Fraction, Manifest
 from harness.trace.recording import Recording

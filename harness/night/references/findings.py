@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import GoldenError, TraceError
-from harness.golden.comparison import KIND, Compared, compare_with
-from harness.golden.environment import Environment, environment_of
-from harness.golden.reference import find_like, list_references, settle
+from harness.night.references.comparison import KIND, Compared, compare_with
+from harness.night.references.environment import Environment, environment_of
+from harness.night.references.reference import find_like, list_references, settle
 from harness.report import PairRow
 from harness.trace.store import ShelvedCell
 from harness.verdict import Verdict, worst_exit_code

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import GoldenError
-from harness.golden.comparison import compare_with
-from harness.golden.environment import environment_of
-from harness.golden.reference import (
+from harness.night.references.comparison import compare_with
+from harness.night.references.environment import environment_of
+from harness.night.references.reference import (
     MANIFEST,
     RECORD,
     TRACE,

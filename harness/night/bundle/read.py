@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.bundle.format import (
+from harness.errors import BundleError
+from harness.night.bundle.format import (
     BLOCK,
     CONTENTS,
     Contents,
@@ -22,7 +23,6 @@ from harness.bundle.format import (
     most_unpacked,
     read_contents,
 )
-from harness.errors import BundleError
 from harness.trace.format import one_line
 
 _KINDS = {

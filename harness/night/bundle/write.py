@@ -10,9 +10,9 @@ from typing import BinaryIO
 import msgspec
 
 from harness import __version__
-from harness.bundle.format import BLOCK, CONTENTS, Contents, Member, check_size, most_unpacked
-from harness.bundle.gather import Gathered, open_member
 from harness.errors import BundleError
+from harness.night.bundle.format import BLOCK, CONTENTS, Contents, Member, check_size, most_unpacked
+from harness.night.bundle.gather import Gathered, open_member
 from harness.system.files import replace_file
 from harness.trace.format import one_line
 

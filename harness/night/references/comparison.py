@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from harness.golden.environment import differences
-from harness.golden.reference import Judgement, Reference
+from harness.night.references.environment import differences
+from harness.night.references.reference import Judgement, Reference
 from harness.report import PairRow, judge_recordings, show_sentence
 from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import Manifest

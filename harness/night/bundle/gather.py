@@ -8,8 +8,8 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from harness.bundle.format import UNKNOWN_HOST, check_name, check_size
 from harness.errors import BundleError, HarnessError
+from harness.night.bundle.format import UNKNOWN_HOST, check_name, check_size
 from harness.night.check import read_check
 from harness.night.findings import read_findings
 from harness.night.folder import PLAN, NightFolder
