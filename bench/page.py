@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.report.page import render_page
+from harness.report.summary import Summary, model_of
+from harness.report.summary.history import HistoryRow
 from harness.run.provenance import provenance
-from harness.summary import Summary, model_of
-from harness.summary.history import HistoryRow
-from harness.summary.page import render_page
 from harness.trace.format import TraceHeader, TraceWriter
 from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
 from harness.trace.store import read_shelf

@@ -134,7 +134,7 @@ def verify(
 
     Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
     """
-    from harness.report import outcome as report
+    from harness.report import verification as report
     from harness.report.terminal import show
     from harness.run.backends import backend
     from harness.run.execute import DEFAULT_TIMEOUT_S

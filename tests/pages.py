@@ -8,8 +8,8 @@ import numpy as np
 
 from harness.night.check import Check
 from harness.report import PairRow
-from harness.summary import Event, Summary, model_of
-from harness.summary.history import HistoryRow
+from harness.report.summary import Event, Summary, model_of
+from harness.report.summary.history import HistoryRow
 from harness.trace.store import read_shelf
 from harness.verdict.compare import Judging
 from harness.verdict.envelope.envelope import read_envelope

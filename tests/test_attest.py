@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.attest.make import write_statements
-from harness.attest.signature import read_private_key, read_public_key
-from harness.attest.verify import verify_statement
 from harness.cli import main
 from harness.errors import AttestationError
+from harness.report.attest.make import write_statements
+from harness.report.attest.signature import read_private_key, read_public_key
+from harness.report.attest.verify import verify_statement
 from harness.trace.intact import intact_cells
 from harness.trace.manifest import manifest_path
 from harness.trace.store import ShelvedCell

@@ -8,7 +8,7 @@ import pytest
 from harness.night import findings
 from harness.night.findings import find_causes, read_findings, with_findings
 from harness.report import PairRow
-from harness.summary import where
+from harness.report.summary import where
 from harness.system.process import Captured
 from harness.trace.store import read_shelf
 from harness.verdict.compare import Judging

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.summary import Summary, model_of
-from harness.summary import page as page_package
-from harness.summary.page import render_page
+from harness.report import page as page_package
+from harness.report.page import render_page
+from harness.report.summary import Summary, model_of
 from tests.pages import COMMAND, EVENT, EVIL, a_hostile_night, a_night
 
 

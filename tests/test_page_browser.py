@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from bench.page import find_chromium
-from harness.summary import Summary
-from harness.summary.page import render_page
+from harness.report.page import render_page
+from harness.report.summary import Summary
 from tests.pages import COMMAND, EVIL, a_hostile_night, a_night
 
 CHROMIUM = find_chromium()

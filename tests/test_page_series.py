@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.report import PairRow
-from harness.summary.page import series
-from harness.summary.page.series import draw, encode
+from harness.report.page import series
+from harness.report.page.series import draw, encode
 from harness.trace.format import EARLY_STEPS
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells

@@ -13,8 +13,8 @@ from schemas import SCHEMAS, violation
 from test_ladder import LOSSES, NORMS, Changes, rung
 
 from harness.report import PairRow, as_json, judge_recordings
-from harness.report.outcome import VERIFY_VERSION
 from harness.report.square import describe
+from harness.report.verification import VERIFY_VERSION
 from harness.trace import manifest
 from harness.trace.format import NonFinite
 from harness.trace.manifest import Manifest

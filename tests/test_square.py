@@ -19,7 +19,7 @@ from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
-from harness.report.outcome import for_json, for_markdown, for_terminal, outcome_exit_code
+from harness.report.verification import for_json, for_markdown, for_terminal, outcome_exit_code
 from harness.run.cell import FACTORS, Cell, relation
 from harness.run.controls import CONTROLS
 from harness.run.inprocess import Phase2, Phase3, Side, recorded

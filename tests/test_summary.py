@@ -14,10 +14,10 @@ from harness import cli
 from harness.errors import HarnessError
 from harness.night.check import Check, write_check
 from harness.night.folder import NightFolder, begin
-from harness.summary import Event, Summary, as_json, junit, markdown
-from harness.summary.build import summarise
-from harness.summary.history import HistoryRow, append_history, read_history
-from harness.summary.write import write_summary
+from harness.report.summary import Event, Summary, as_json, junit, markdown
+from harness.report.summary.build import summarise
+from harness.report.summary.history import HistoryRow, append_history, read_history
+from harness.report.summary.write import write_summary
 from harness.verdict.compare import Judging
 from tests.schemas import violation
 from tests.shelves import shelve

@@ -123,7 +123,7 @@ def test_columns_with_outcomes_are_those_of_the_tables():
     from harness.compilation.command import COLUMNS as COMPILED
     from harness.oracle.table import COLUMNS as CASES
     from harness.report import GATE_COLUMNS, SUMMARY_COLUMNS
-    from harness.report.outcome import CELL_COLUMNS
+    from harness.report.verification import CELL_COLUMNS
 
     for columns in (GATE_COLUMNS, SUMMARY_COLUMNS, CELL_COLUMNS, COMPILED, CASES):
         assert len(OUTCOMES & set(columns)) == 1

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from harness import cli, verify
 from harness.data.dataset import DataChoice
 from harness.errors import ContractError
-from harness.report.outcome import for_markdown, for_terminal, write_reports
+from harness.report.verification import for_markdown, for_terminal, write_reports
 from harness.run.cell import Cell, relation
 from harness.run.verification import Options, Outcome
 from harness.spec.models import load_model

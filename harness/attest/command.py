@@ -32,8 +32,8 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
 
     Exit codes: 0, 2 a cell or the key cannot be read, or a cell holds what no statement can.
     """
-    from harness.attest.make import write_statements
-    from harness.attest.signature import read_private_key
+    from harness.report.attest.make import write_statements
+    from harness.report.attest.signature import read_private_key
     from harness.report.text import printable
     from harness.trace.intact import intact_cells
 
@@ -62,9 +62,9 @@ def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | 
 
     Exit codes: 0 all match, 1 a file or a signature does not, 2 a statement cannot be read, 3 a file is missing.
     """
-    from harness.attest.signature import read_public_key
-    from harness.attest.verify import every_statement, verify_statement
     from harness.errors import AttestationError
+    from harness.report.attest.signature import read_public_key
+    from harness.report.attest.verify import every_statement, verify_statement
     from harness.report.text import printable
     from harness.verdict import worst_exit_code
 

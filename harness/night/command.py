@@ -46,10 +46,10 @@ def nightly_command(
     from harness.night.config import override_backends, parse_config, read_text
     from harness.night.folder import NightFolder, begin, find_folder
     from harness.night.run import Budget, run_night
+    from harness.report.summary.build import summarise
+    from harness.report.summary.history import read_history
+    from harness.report.summary.write import record_history, write_summary
     from harness.report.text import printable
-    from harness.summary.build import summarise
-    from harness.summary.history import read_history
-    from harness.summary.write import record_history, write_summary
     from harness.system.lock import alone_in
     from harness.system.process import interruptible
     from harness.verdict.compare import Judging

@@ -32,9 +32,9 @@ def report_command(
 
     Exit codes: 0 all agree, 1 something differs, 2 usage, 3 inconclusive.
     """
+    from harness.report.summary.build import UNDATED, summarise
+    from harness.report.summary.write import record_history, write_summary
     from harness.report.text import printable
-    from harness.summary.build import UNDATED, summarise
-    from harness.summary.write import record_history, write_summary
     from harness.verdict.compare import Judging
 
     summary = summarise(folders, Judging(MODES[mode]), title=title, history=history, references=references)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.report import PairRow
-from harness.summary.page.decimate import decimate
+from harness.report.page.decimate import decimate
 from harness.trace.format import EARLY_STEPS, Floats, Ints
 from harness.verdict.channels import LOSS
 from harness.verdict.envelope_gate import allowed_by

@@ -11,9 +11,9 @@ from harness.night.findings import Finding, read_findings, with_findings
 from harness.night.folder import PLAN, Night, NightFolder
 from harness.night.references.findings import GoldenFindings, compare_to_references
 from harness.night.unfinished import find_unfinished
+from harness.report.summary import Event, Summary
+from harness.report.summary.history import read_history
 from harness.run.provenance import scrub
-from harness.summary import Event, Summary
-from harness.summary.history import read_history
 from harness.trace.store import read_shelf
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells

@@ -9,9 +9,9 @@ from typing import Literal
 
 from securesystemslib.signer import Key
 
-from harness.attest.signature import is_signed_by, open_envelope
-from harness.attest.statement import SUFFIX, Subject, parse_statement
 from harness.errors import AttestationError
+from harness.report.attest.signature import is_signed_by, open_envelope
+from harness.report.attest.statement import SUFFIX, Subject, parse_statement
 from harness.trace.format import one_line
 from harness.verdict import INCONCLUSIVE
 

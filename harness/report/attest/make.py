@@ -9,9 +9,16 @@ from typing import Any
 
 from securesystemslib.signer import CryptoSigner
 
-from harness.attest.signature import sign
-from harness.attest.statement import SUFFIX, Document, Subject, cell_statement, encode_statement, verdict_statement
 from harness.errors import AttestationError, TraceError
+from harness.report.attest.signature import sign
+from harness.report.attest.statement import (
+    SUFFIX,
+    Document,
+    Subject,
+    cell_statement,
+    encode_statement,
+    verdict_statement,
+)
 from harness.report.text import printable
 from harness.system.files import replace_file
 from harness.trace.intact import read_intact

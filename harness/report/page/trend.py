@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.summary import Summary
-from harness.summary.history import HistoryRow
-from harness.summary.page.panels import Panel
-from harness.summary.page.words import OF_STATUS, Mark
+from harness.report.page.panels import Panel
+from harness.report.page.words import OF_STATUS, Mark
+from harness.report.summary import Summary
+from harness.report.summary.history import HistoryRow
 
 NIGHTS = 60
 DOT = 8  # width of a night, in units of the picture

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from harness.attest.make import write_statements
-from harness.summary import Summary, as_json, junit, markdown, model_of
-from harness.summary.history import append_history, row_of
-from harness.summary.page import render_page
+from harness.report.attest.make import write_statements
+from harness.report.page import render_page
+from harness.report.summary import Summary, as_json, junit, markdown, model_of
+from harness.report.summary.history import append_history, row_of
 from harness.system.files import replace_file
 
 

@@ -2,7 +2,7 @@
 
 from harness.report import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, show_sentence, summary_table
 from harness.report.markdown import escape, table
-from harness.summary import Summary, model_of
+from harness.report.summary import Summary, model_of
 
 LONGEST = 900_000  # bytes; GitHub takes 1 MiB of a job
 _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️", "NOT RUN": "⏭️"}

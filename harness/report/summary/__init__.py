@@ -6,7 +6,7 @@ from typing import Literal
 
 from harness.night.check import Check
 from harness.report import PairRow
-from harness.summary.history import HistoryRow
+from harness.report.summary.history import HistoryRow
 from harness.trace.store import ShelvedCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 

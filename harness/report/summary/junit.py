@@ -5,8 +5,8 @@ from junitparser.junitparser import FinalResult
 
 from harness.night.check import Check
 from harness.report import PairRow, gate_table, show_sentence
+from harness.report.summary import Summary, model_of
 from harness.report.text import printable
-from harness.summary import Summary, model_of
 from harness.trace.store import ShelvedCell
 
 

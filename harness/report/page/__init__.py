@@ -8,13 +8,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report import GATE_COLUMNS, PAIR_COLUMNS
-from harness.summary import Summary
-from harness.summary.page.matrix import make_matrix
-from harness.summary.page.packed import pack, script_source
-from harness.summary.page.panels import Panel, group, make_panels, urgent_first
-from harness.summary.page.series import draw, encode
-from harness.summary.page.trend import make_trends
-from harness.summary.page.words import DIFFERS, INCONCLUSIVE, OF_CHECK, OF_EXIT_CODE, seconds
+from harness.report.page.matrix import make_matrix
+from harness.report.page.packed import pack, script_source
+from harness.report.page.panels import Panel, group, make_panels, urgent_first
+from harness.report.page.series import draw, encode
+from harness.report.page.trend import make_trends
+from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_CHECK, OF_EXIT_CODE, seconds
+from harness.report.summary import Summary
 
 OPENED = 6  # panels that a reader finds open
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report import PairRow, show_verdict
-from harness.report.outcome import CROSS
+from harness.report.page.panels import Panel
+from harness.report.page.words import ABSENT, URGENT_FIRST, Mark
+from harness.report.summary import Summary, model_of
+from harness.report.verification import CROSS
 from harness.run.cell import relation
-from harness.summary import Summary, model_of
-from harness.summary.page.panels import Panel
-from harness.summary.page.words import ABSENT, URGENT_FIRST, Mark
 from harness.verdict.pairs import runs_of
 
 

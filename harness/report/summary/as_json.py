@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.report import PairRow
 from harness.report.as_json import describe_pair
-from harness.summary import Summary, model_of, where
+from harness.report.summary import Summary, model_of, where
 from harness.trace.store import ShelvedCell
 
 VERDICT_VERSION = 1

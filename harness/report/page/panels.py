@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from harness import report
 from harness.report import PairRow
-from harness.summary import model_of, where
-from harness.summary.page.environments import Fact, side_by_side
-from harness.summary.page.series import Chart
-from harness.summary.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of
+from harness.report.page.environments import Fact, side_by_side
+from harness.report.page.series import Chart
+from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of
+from harness.report.summary import model_of, where
 
 _SLUG = 60  # characters of a name in an address
 
