@@ -8,7 +8,6 @@ import numpy as np
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.oracle.side_by_side import SideBySide
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import SHARED, Batch, Step, script_module
@@ -16,6 +15,7 @@ from harness.run.iree_runner import Device
 from harness.spec.netspec import Conventions, DType, Layer, Shape, TrainConfig
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
 from harness.spec.shapes import Graph, Node
+from harness.validation.oracle.side_by_side import SideBySide
 
 
 def iree_call(text: str, arguments: list[np.ndarray]) -> list[np.ndarray]:

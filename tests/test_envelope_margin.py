@@ -7,9 +7,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.envelope import fit
-from harness.envelope.fit import CleanPair, count_outside, default_names, fit_and_check, fit_margin, fit_tail
 from harness.nn.cases import find_case
+from harness.validation.power import calibrate as fit
+from harness.validation.power.calibrate import (
+    CleanPair,
+    count_outside,
+    default_names,
+    fit_and_check,
+    fit_margin,
+    fit_tail,
+)
 from harness.verdict.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 
 TESTS = 100

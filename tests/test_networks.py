@@ -27,9 +27,9 @@ from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.layers.uib import Uib
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam, Sgd
-from harness.oracle.side_by_side import SideBySide
 from harness.spec.netspec import Conventions, Layer, NetSpec, Shape, TrainConfig
 from harness.spec.shapes import infer_shapes
+from harness.validation.oracle.side_by_side import SideBySide
 from tests.programs import difference, drawn, worst_difference
 
 

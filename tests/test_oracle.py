@@ -18,14 +18,14 @@ from harness.nn.cases import BLIND_SPOTS, CASES, CONFIG, PUBLISHED, find_case
 from harness.nn.layers.hard_sigmoid import HardSigmoid
 from harness.nn.layers.hard_swish import HardSwish
 from harness.nn.layers.relu6 import Relu6
-from harness.oracle.examination import Finding, ThirdOpinion, first_batches
-from harness.oracle.judgement import Worst, complaints, gradient_difference
-from harness.oracle.side_by_side import SideBySide
-from harness.oracle.table import exit_code, render
-from harness.oracle.worker import Task
-from harness.oracle.workers import Row, run_tasks
 from harness.run.inprocess.reference_interpreter import interpret, operations
 from harness.spec import rules
+from harness.validation.oracle.examination import Finding, ThirdOpinion, first_batches
+from harness.validation.oracle.judgement import Worst, complaints, gradient_difference
+from harness.validation.oracle.side_by_side import SideBySide
+from harness.validation.oracle.table import exit_code, render
+from harness.validation.oracle.worker import Task
+from harness.validation.oracle.workers import Row, run_tasks
 from tests.processes import dies
 
 # Source: the published table.

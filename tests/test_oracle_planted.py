@@ -33,13 +33,13 @@ from harness.nn.layers.sigmoid import Sigmoid
 from harness.nn.layers.swish import Swish
 from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.optimizers import Adam, Sgd
-from harness.oracle.examination import judge, optimizers_apart
-from harness.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
-from harness.oracle.side_by_side import SideBySide
 from harness.run.inprocess import Step
 from harness.spec import rules
 from harness.spec.netspec import DType
 from harness.spec.shapes import Graph, infer_shapes
+from harness.validation.oracle.examination import judge, optimizers_apart
+from harness.validation.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
+from harness.validation.oracle.side_by_side import SideBySide
 from tests.programs import drawn
 from tests.test_networks import config, network
 

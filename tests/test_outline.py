@@ -14,9 +14,9 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.residual_block import ResidualBlock
 from harness.nn.layers.transformer_encoder import TransformerEncoder
-from harness.oracle.side_by_side import SideBySide
 from harness.spec.netspec import Conventions, NetSpec
 from harness.spec.shapes import infer_shapes
+from harness.validation.oracle.side_by_side import SideBySide
 from tests.programs import drawn
 from tests.test_networks import config, network
 

@@ -9,18 +9,18 @@ import pytest
 
 import harness
 from harness.errors import HarnessError
-from harness.power import journal
-from harness.power.campaign import TARGETS, Campaign, Target
-from harness.power.cases import CASES
-from harness.power.clean import PAIRS, VARIATIONS, examine_pair
-from harness.power.examination import Finding, Said, examine
-from harness.power.faults import FAULTS
-from harness.power.journal import Journal, Row
-from harness.power.localization import CHOSEN, Placed, place
-from harness.power.pairs import DETECTORS
-from harness.power.table import exit_code, render
-from harness.power.tally import Rate
 from harness.run.code_version import code_version
+from harness.validation.power import journal
+from harness.validation.power.campaign import TARGETS, Campaign, Target
+from harness.validation.power.cases import CASES
+from harness.validation.power.clean import PAIRS, VARIATIONS, examine_pair
+from harness.validation.power.examination import Finding, Said, examine
+from harness.validation.power.faults import FAULTS
+from harness.validation.power.journal import Journal, Row
+from harness.validation.power.localization import CHOSEN, Placed, place
+from harness.validation.power.pairs import DETECTORS
+from harness.validation.power.table import exit_code, render
+from harness.validation.power.tally import Rate
 
 SLICE = (
     "dense weight transposed | mlp | phase2",
@@ -63,8 +63,8 @@ def test_there_are_enough_right_pairs() -> None:
 WORKER = """
 import json, os, sys
 from pathlib import Path
-from harness.power.journal import Journal, Row
-from harness.power.localization import CHOSEN, Placed, place
+from harness.validation.power.journal import Journal, Row
+from harness.validation.power.localization import CHOSEN, Placed, place
 order = json.loads(sys.argv[1])
 for name in order["names"]:
     if name == "dies": os.kill(os.getpid(), 11)

@@ -5,15 +5,15 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.power.cases import CASES
-from harness.power.fault import SIDES, Fault, Pipeline
-from harness.power.faults import FAULTS
-from harness.power.networks import NETWORKS, STEPS, draw_feed
-from harness.power.pairs import DTYPES
 from harness.run.inprocess import Phase2, Side
 from harness.spec import rules
 from harness.spec.netspec import DType
 from harness.spec.rules import RuleTable
+from harness.validation.power.cases import CASES
+from harness.validation.power.fault import SIDES, Fault, Pipeline
+from harness.validation.power.faults import FAULTS
+from harness.validation.power.networks import NETWORKS, STEPS, draw_feed
+from harness.validation.power.pairs import DTYPES
 
 TABLES = [table for table in vars(rules).values() if isinstance(table, RuleTable)]
 

@@ -121,9 +121,9 @@ def test_a_table_without_rows_is_its_head():
 
 def test_columns_with_outcomes_are_those_of_the_tables():
     from harness.compilation.command import COLUMNS as COMPILED
-    from harness.oracle.table import COLUMNS as CASES
     from harness.report import GATE_COLUMNS, SUMMARY_COLUMNS
     from harness.report.verification import CELL_COLUMNS
+    from harness.validation.oracle.table import COLUMNS as CASES
 
     for columns in (GATE_COLUMNS, SUMMARY_COLUMNS, CELL_COLUMNS, COMPILED, CASES):
         assert len(OUTCOMES & set(columns)) == 1

@@ -128,8 +128,8 @@ def render(envelope: "Envelope") -> "Document":
 def _fit(folder: Path, jobs: int, out: Path | None) -> None:
     import msgspec
 
-    from harness.envelope.fit import SEEDS, default_names, fit_margin
     from harness.system.files import replace_file
+    from harness.validation.power.calibrate import SEEDS, default_names, fit_margin
     from harness.verdict.envelope.margin import MARGIN_FILE
 
     folder.mkdir(parents=True, exist_ok=True)

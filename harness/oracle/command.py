@@ -53,11 +53,11 @@ def oracle_command(
     """
     from harness.data.dataset import resolve_data
     from harness.nn.cases import find_cases
-    from harness.oracle.table import exit_code, render
-    from harness.oracle.worker import Task
-    from harness.oracle.workers import run_tasks
     from harness.report.terminal import show
     from harness.system.progress import JobProgress
+    from harness.validation.oracle.table import exit_code, render
+    from harness.validation.oracle.worker import Task
+    from harness.validation.oracle.workers import run_tasks
 
     chosen = find_cases(cases, batch, image_size)
     fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]

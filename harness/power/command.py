@@ -36,10 +36,10 @@ def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout
     Exit codes: 0 as powerful as it has to be, 1 not, 2 usage, 3 nothing was examined.
     """
     from harness.errors import HarnessError
-    from harness.power.campaign import TARGETS, Campaign, default_processes
-    from harness.power.table import exit_code, render
     from harness.report.terminal import show
     from harness.system.progress import JobProgress
+    from harness.validation.power.campaign import TARGETS, Campaign, default_processes
+    from harness.validation.power.table import exit_code, render
 
     chosen = [t for t in TARGETS if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
     if not chosen:

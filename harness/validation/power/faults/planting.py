@@ -6,9 +6,9 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.power.fault import Pipeline, Plant, Wrap
-from harness.power.spoil import Method, Nth, jax_gradient_as, with_methods
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
+from harness.validation.power.fault import Pipeline, Plant, Wrap
+from harness.validation.power.spoil import Method, Nth, jax_gradient_as, with_methods
 
 Plants = Mapping[Pipeline, Plant]
 Change = Callable[[HloBuilder, Value], Value]

@@ -5,10 +5,10 @@ from typing import Any, Literal
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.power.fault import Fault, Plant
-from harness.power.faults.planting import Plants, ruled
-from harness.power.spoil import hlo_reduced, jax_reduced, with_methods
 from harness.spec.rules import hlo_loss, jax_loss
+from harness.validation.power.fault import Fault, Plant
+from harness.validation.power.faults.planting import Plants, ruled
+from harness.validation.power.spoil import hlo_reduced, jax_reduced, with_methods
 
 Where = Literal["f32", "f64", "both"]
 _LAYERS = {"mlp": "dense2", "cnn": "conv2", "attention": "encoder1.b1.mlp1"}

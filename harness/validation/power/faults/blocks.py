@@ -8,10 +8,10 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.max_pool import MaxPool
-from harness.power.fault import Fault, Plant
-from harness.power.faults.planting import methods, ruled
-from harness.power.spoil import Nth, jax_expr, jax_with_gradients, with_methods
 from harness.spec.netspec import Conventions
+from harness.validation.power.fault import Fault, Plant
+from harness.validation.power.faults.planting import methods, ruled
+from harness.validation.power.spoil import Nth, jax_expr, jax_with_gradients, with_methods
 
 _SUMS = {"residual": "residual1.b1.sum", "mobile": "mbconv1.b1.sum"}
 _ATTENTION = {"attention": "encoder1.b1.attention"}

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Sequence
 
-from harness.oracle.judgement import Worst
-from harness.oracle.workers import Row
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
 from harness.report.text import Document, Table, spaced
+from harness.validation.oracle.judgement import Worst
+from harness.validation.oracle.workers import Row
 from harness.verdict import EXIT_CODES, INCONCLUSIVE
 
 ORACLE_VERSION = 1

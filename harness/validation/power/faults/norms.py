@@ -7,11 +7,11 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.batch_norm import EPSILON, BatchNorm
 from harness.nn.layers.instance_norm import InstanceNorm
-from harness.power.fault import Fault, Plant
-from harness.power.faults.planting import Plants, input_gradient, methods, ruled
-from harness.power.spoil import Nth
 from harness.spec.netspec import Conventions
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
+from harness.validation.power.fault import Fault, Plant
+from harness.validation.power.faults.planting import Plants, input_gradient, methods, ruled
+from harness.validation.power.spoil import Nth
 
 _BATCH = {"cnn": "conv1.bn", "residual": "residual1.b1.conv1.bn"}
 _LAYER = {"attention": "encoder1.b1.ln2"}

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.power.networks import Feed
 from harness.run.inprocess import Array, Side, Step, recorded
 from harness.spec.netspec import DType
 from harness.trace.recording import Recording
+from harness.validation.power.networks import Feed
 from harness.verdict import Verdict, judge
 from harness.verdict.compare import compare
 from harness.verdict.envelope.envelope import Envelope

@@ -8,12 +8,12 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.power.fault import Fault, Plant, Wrap
-from harness.power.faults.planting import Plants, everywhere
-from harness.power.spoil import with_methods
 from harness.run.inprocess import Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.rules import hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
+from harness.validation.power.fault import Fault, Plant, Wrap
+from harness.validation.power.faults.planting import Plants, everywhere
+from harness.validation.power.spoil import with_methods
 
 _ALL = dict.fromkeys(("mlp", "cnn", "attention"))
 _ADAM = dict.fromkeys(("mlp", "attention"))

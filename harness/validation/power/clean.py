@@ -6,16 +6,16 @@ from functools import cache
 
 import numpy as np
 
-from harness.power.envelopes import envelope_of
-from harness.power.examination import Said, said
-from harness.power.networks import NETWORKS, Feed, draw_feed
-from harness.power.pairs import DTYPES, Run, run, verdicts
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Batch, Phase2, Phase3, Side, Step
 from harness.run.inprocess.reference_interpreter import interpret
 from harness.run.iree_runner import Device
 from harness.spec.netspec import DType
+from harness.validation.power.envelopes import envelope_of
+from harness.validation.power.examination import Said, said
+from harness.validation.power.networks import NETWORKS, Feed, draw_feed
+from harness.validation.power.pairs import DTYPES, Run, run, verdicts
 
 _INIT_SEED = 42
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.jax_builder import JaxBuilder
 from harness.explain.part import part_of
-from harness.power.networks import NETWORKS, Feed
 from harness.run.inprocess import SHARED, Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, DType, Layer, TrainConfig
 from harness.spec.rules import Rule, RuleTable, hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
 from harness.spec.shapes import Graph, Node
+from harness.validation.power.networks import NETWORKS, Feed
 
 FaultClass = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics"]
 Pipeline = Literal["phase2", "phase3"]

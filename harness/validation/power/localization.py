@@ -6,11 +6,11 @@ from functools import cache
 
 from harness.explain.locate import Location, locate
 from harness.explain.party import Meant, Party
-from harness.power.cases import CASES, Case
-from harness.power.fault import Fault, Pipeline
-from harness.power.faults import FAULTS
-from harness.power.networks import NETWORKS, Feed, draw_feed
 from harness.run.inprocess import Batch
+from harness.validation.power.cases import CASES, Case
+from harness.validation.power.fault import Fault, Pipeline
+from harness.validation.power.faults import FAULTS
+from harness.validation.power.networks import NETWORKS, Feed, draw_feed
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from harness.data.batches import BatchOrder
-from harness.power.fault import Fault, Plant
-from harness.power.faults.planting import Plants, everywhere
-from harness.power.networks import Feed
 from harness.run.inprocess import Side
 from harness.spec.netspec import TrainConfig
+from harness.validation.power.fault import Fault, Plant
+from harness.validation.power.faults.planting import Plants, everywhere
+from harness.validation.power.networks import Feed
 
 _SOME = dict.fromkeys(("mlp", "cnn", "attention"))
 _ALL = dict.fromkeys(("mlp", "cnn", "residual", "attention"))

@@ -1,4 +1,4 @@
-"""The process that examines one case in one dtype: `python -m harness.oracle.worker TASK`, TASK and answer in JSON.
+"""One case in one dtype, in a process: `python -m harness.validation.oracle.worker TASK`, TASK and answer in JSON.
 
 A compiler that crashes or hangs takes this process with it and no other.
 """
@@ -35,7 +35,7 @@ class Task:
 def main() -> None:
     """Print the finding; a HarnessError ends it with one line and exit code 2."""
     from harness.nn.cases import find_case
-    from harness.oracle.examination import examine
+    from harness.validation.oracle.examination import examine
 
     task = msgspec.json.decode(sys.argv[1], type=Task)
     try:

@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from harness.power.networks import NETWORKS, draw_feed
 from harness.run.inprocess import Batch
+from harness.validation.power.networks import NETWORKS, draw_feed
 from harness.verdict.envelope.build import build_envelope
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.fed import Fed

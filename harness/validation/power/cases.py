@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.power.fault import Pipeline
-from harness.power.faults import FAULTS
+from harness.validation.power.fault import Pipeline
+from harness.validation.power.faults import FAULTS
 
 
 @dataclass(frozen=True)

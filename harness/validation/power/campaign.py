@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError
-from harness.power.cases import CASES
-from harness.power.clean import PAIRS, VARIATIONS
-from harness.power.journal import Journal, Row
-from harness.power.localization import CHOSEN
-from harness.power.tally import is_readable
-from harness.power.worker import Order
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, Outcome, run_jobs
+from harness.validation.power.cases import CASES
+from harness.validation.power.clean import PAIRS, VARIATIONS
+from harness.validation.power.journal import Journal, Row
+from harness.validation.power.localization import CHOSEN
+from harness.validation.power.tally import is_readable
+from harness.validation.power.worker import Order
 
-WORKER = (sys.executable, "-m", "harness.power.worker")
+WORKER = (sys.executable, "-m", "harness.validation.power.worker")
 AT_A_TIME = 24  # faults of one process; they share the right programs of their network
 
 

@@ -9,7 +9,11 @@ import numpy as np
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
 from harness.nn.cases import Case
-from harness.oracle.judgement import (
+from harness.run.inprocess import Batch, Step, Tensors
+from harness.run.inprocess import reference_interpreter as third_opinion
+from harness.spec.netspec import DType, Param, TrainConfig
+from harness.spec.shapes import Graph, size
+from harness.validation.oracle.judgement import (
     GRADIENT,
     LOSS_F64,
     Worst,
@@ -19,11 +23,7 @@ from harness.oracle.judgement import (
     rounding_decides,
     update_difference,
 )
-from harness.oracle.side_by_side import SideBySide
-from harness.run.inprocess import Batch, Step, Tensors
-from harness.run.inprocess import reference_interpreter as third_opinion
-from harness.spec.netspec import DType, Param, TrainConfig
-from harness.spec.shapes import Graph, size
+from harness.validation.oracle.side_by_side import SideBySide
 
 STEPS = 3
 # What the interpreter does in about a minute.

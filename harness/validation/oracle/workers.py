@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.oracle.examination import Finding
-from harness.oracle.worker import Task
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, Outcome, run_jobs
+from harness.validation.oracle.examination import Finding
+from harness.validation.oracle.worker import Task
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def run_tasks(
     jobs: int,
     timeout_s: float,
     on_change: Callable[[int, Sequence[str]], None],
-    command: Sequence[str] = (sys.executable, "-m", "harness.oracle.worker"),
+    command: Sequence[str] = (sys.executable, "-m", "harness.validation.oracle.worker"),
 ) -> list[Row]:
     """One row a task, in the order of the tasks. `on_change` is told how many are done, and the names of those running.
 

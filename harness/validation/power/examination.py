@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.power.cases import Case
-from harness.power.envelopes import envelope_of
-from harness.power.fault import SIDES, Fault, Pipeline
-from harness.power.faults import FAULTS
-from harness.power.networks import NETWORKS, draw_feed
-from harness.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
 from harness.spec.netspec import DType
+from harness.validation.power.cases import Case
+from harness.validation.power.envelopes import envelope_of
+from harness.validation.power.fault import SIDES, Fault, Pipeline
+from harness.validation.power.faults import FAULTS
+from harness.validation.power.networks import NETWORKS, draw_feed
+from harness.validation.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
 from harness.verdict import Verdict
 from harness.verdict.evidence import Evidence
 

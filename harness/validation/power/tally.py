@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from harness.power.cases import CASES, Case
-from harness.power.clean import PAIRS, Pair
-from harness.power.examination import Finding, Said
-from harness.power.fault import Fault
-from harness.power.faults import FAULTS
-from harness.power.journal import Row
-from harness.power.localization import Placed
-from harness.power.pairs import DETECTORS
+from harness.validation.power.cases import CASES, Case
+from harness.validation.power.clean import PAIRS, Pair
+from harness.validation.power.examination import Finding, Said
+from harness.validation.power.fault import Fault
+from harness.validation.power.faults import FAULTS
+from harness.validation.power.journal import Row
+from harness.validation.power.localization import Placed
+from harness.validation.power.pairs import DETECTORS
 
 CONFIDENCE = 0.95
 LARGE = 1e-4  # relative error of the first update from which on everything has to be seen

@@ -1,7 +1,7 @@
 """The corpus: one family of faults a file."""
 
-from harness.power.fault import Fault
-from harness.power.faults import (
+from harness.validation.power.fault import Fault
+from harness.validation.power.faults import (
     activations,
     blocks,
     contractions,

@@ -1,4 +1,4 @@
-"""The process that examines some cases or pairs one after another: `python -m harness.power.worker ORDER`, in JSON.
+"""Some cases or pairs one after another: `python -m harness.validation.power.worker ORDER`, in JSON.
 
 Rows go to the journal one by one, so that a compiler that crashes or hangs takes one row with it and no other.
 """
@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from harness.errors import HarnessError
-from harness.power.journal import Journal, Row
 from harness.system.jobs import MARKER
+from harness.validation.power.journal import Journal, Row
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Order:
 
 def examined(kind: str, name: str) -> Any:
     """The finding on one name. Raises: HarnessError when it cannot be made."""
-    from harness.power import cases, clean, examination, localization
+    from harness.validation.power import cases, clean, examination, localization
 
     if kind == "clean":
         return clean.examine_pair(next(pair for pair in clean.PAIRS if pair.name == name))

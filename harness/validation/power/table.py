@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from harness.power import tally
-from harness.power.journal import Row
-from harness.power.pairs import DETECTORS
-from harness.power.tally import LARGE, Innocent, Localized, Mutant, Rate, accused_by, rate, right_in, seen_by
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
 from harness.report.text import Document, Table, spaced
+from harness.validation.power import tally
+from harness.validation.power.journal import Row
+from harness.validation.power.pairs import DETECTORS
+from harness.validation.power.tally import LARGE, Innocent, Localized, Mutant, Rate, accused_by, rate, right_in, seen_by
 
 POWER_VERSION = 1
 DETECTED = 98.0  # percent that the verdict with its ladder has to see; all of what moves the first update that far

@@ -1,0 +1,1 @@
+"""How far the harness itself can be trusted: its gradients, and the power of its verdict."""
