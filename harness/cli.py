@@ -7,19 +7,17 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.attest.command import attest_command
-from harness.bundle.command import export_command, import_command
-from harness.compilation.command import compile_command
-from harness.completion import complete_backends, completion_command
-from harness.convert.command import convert_command
-from harness.data.command import data_command
-from harness.diff import main as diff_command
-from harness.envelope.command import envelope_command
-from harness.errors import HarnessError
-from harness.explain.command import explain_command
-from harness.golden.command import accept_command
-from harness.night.command import nightly_command
-from harness.options import (
+from harness.commands.accept import accept_command
+from harness.commands.attest import attest_command
+from harness.commands.bundle import export_command, import_command
+from harness.commands.compile import compile_command
+from harness.commands.completion import complete_backends, completion_command
+from harness.commands.convert import convert_command
+from harness.commands.data import data_command
+from harness.commands.envelope import envelope_command
+from harness.commands.explain import explain_command
+from harness.commands.nightly import nightly_command
+from harness.commands.options import (
     batch_option,
     channels_option,
     data_option,
@@ -36,11 +34,13 @@ from harness.options import (
     steps_option,
     timeout_option,
 )
-from harness.oracle.command import oracle_command
-from harness.power.command import power_command
-from harness.run.command import run_command
-from harness.summary.command import report_command
-from harness.usage import one_line
+from harness.commands.oracle import oracle_command
+from harness.commands.power import power_command
+from harness.commands.report import report_command
+from harness.commands.run import run_command
+from harness.commands.usage import one_line
+from harness.diff import main as diff_command
+from harness.errors import HarnessError
 from harness.verdict.tolerance import DEFAULT_MODE, MODES
 
 INTERRUPTED = 130
@@ -134,6 +134,7 @@ def verify(
 
     Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
     """
+    from harness.commands.verify import verify as run
     from harness.report import verification as report
     from harness.report.terminal import show
     from harness.run.backends import backend
@@ -143,7 +144,6 @@ def verify(
     from harness.spec.models import load_for_run
     from harness.system.process import interruptible
     from harness.verdict.compare import judging_by
-    from harness.verify import verify as run
 
     judging = judging_by(mode, window, None, all_steps)
     if square and eager:
@@ -250,7 +250,7 @@ def emit(
 @main.command()
 def doctor() -> None:
     """Say what this host can run, and why not the rest; what to do about a line stands in it."""
-    from harness.doctor import examine
+    from harness.commands.doctor import examine
     from harness.report.terminal import show
 
     show(examine())

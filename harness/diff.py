@@ -10,14 +10,14 @@ if __name__ == "__main__":
 
 import click
 
-from harness.completion import complete_traces
+from harness.commands.completion import complete_traces
+from harness.commands.options import format_option
+from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
-from harness.options import format_option
 from harness.report import PairRow, exit_code, judge_recordings, text
 from harness.report.terminal import show
 from harness.report.text import Document
 from harness.trace.recording import read_recordings
-from harness.usage import OneLineCommand
 from harness.verdict import UNREADABLE, worst_exit_code
 from harness.verdict.compare import judging_by
 from harness.verdict.tolerance import DEFAULT_MODE, MODES

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.compilation.command import render
+from harness.commands.compile import render
 from harness.errors import EmitError
 from harness.run import compile_targets as steps
 from harness.run.compile_targets import compile_step, compile_steps, part_of

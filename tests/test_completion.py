@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.completion import SHELLS
+from harness.commands.completion import SHELLS
 from harness.nn.cases import CASES
 from harness.run.controls import CONTROLS
 from harness.run.pipelines import PIPELINES

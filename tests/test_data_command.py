@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from harness.commands.data import data_command
 from harness.data import DATASETS
-from harness.data.command import data_command
 from harness.data.dataset import open_dataset, read_folder
 from harness.errors import DataError
 

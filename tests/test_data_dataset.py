@@ -139,7 +139,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 
 def test_the_table_of_facts_does_not_import_numpy() -> None:
-    code = "import sys; import harness.data, harness.data.command; sys.exit('numpy' in sys.modules)"
+    code = "import sys; import harness.data, harness.commands.data; sys.exit('numpy' in sys.modules)"
     root = str(Path(__file__).parent.parent)
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0
 

@@ -3,10 +3,10 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from harness import doctor
 from harness.cli import main
+from harness.commands import doctor
+from harness.commands.doctor import COLUMNS, Check, examine
 from harness.data import DATASETS
-from harness.doctor import COLUMNS, Check, examine
 from harness.report.text import Table
 from harness.run.backends import BACKENDS, Presence
 from harness.run.pipelines import PIPELINES

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
+from harness.commands.envelope import render
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
-from harness.envelope.command import render
 from harness.errors import EnvelopeError
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import verify
+from harness.commands import verify
 from harness.data.dataset import DataChoice
 from harness.data.synthetic import write_synthetic
 from harness.emit.export import export_script

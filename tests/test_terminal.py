@@ -120,7 +120,7 @@ def test_a_table_without_rows_is_its_head():
 
 
 def test_columns_with_outcomes_are_those_of_the_tables():
-    from harness.compilation.command import COLUMNS as COMPILED
+    from harness.commands.compile import COLUMNS as COMPILED
     from harness.report import GATE_COLUMNS, SUMMARY_COLUMNS
     from harness.report.verification import CELL_COLUMNS
     from harness.validation.oracle.table import COLUMNS as CASES

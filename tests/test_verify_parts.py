@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness import cli, verify
+from harness import cli
+from harness.commands import verify
 from harness.data.dataset import DataChoice
 from harness.errors import ContractError
 from harness.report.verification import for_markdown, for_terminal, write_reports

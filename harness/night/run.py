@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from harness.commands.verify import Policy, planned_cells, run_cells
 from harness.data.dataset import resolve_data
 from harness.errors import HarnessError
 from harness.night.check import Check
@@ -22,7 +23,6 @@ from harness.run.verification import Options
 from harness.trace.store import read_shelf
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells
-from harness.verify import Policy, planned_cells, run_cells
 
 _MARGIN_MINUTES = 10.0  # beyond the budget, for what has been started
 Say = Callable[[str], None]

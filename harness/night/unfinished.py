@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from harness.commands.verify import planned_cells, planned_rungs
 from harness.errors import HarnessError
 from harness.night.folder import Night
 from harness.trace.store import ShelvedCell
-from harness.verify import planned_cells, planned_rungs
 
 _WHY = "not run: the night did not come to it"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from harness.completion import complete_backend, complete_pipelines
-from harness.options import (
+from harness.commands.completion import complete_backend, complete_pipelines
+from harness.commands.options import (
     channels_option,
     data_option,
     dtype_option,
@@ -70,6 +70,7 @@ def run_command(
 
     Exit codes: 0 the run is complete, 2 usage, 3 it is not.
     """
+    from harness.commands.verify import run_alone
     from harness.errors import unknown
     from harness.run.backends import backend as find_backend
     from harness.run.controls import CONTROLS
@@ -79,7 +80,6 @@ def run_command(
     from harness.run.verification import Options
     from harness.spec.models import load_for_run
     from harness.system.process import interruptible
-    from harness.verify import run_alone
 
     find_backend(backend)
     parsed = parse_externals(externals)

@@ -7,8 +7,8 @@ from typing import NoReturn
 import click
 from click.core import ParameterSource
 
-from harness.completion import complete_cases, complete_traces
-from harness.options import batch_option, data_option, format_option, image_size_option, seed_option
+from harness.commands.completion import complete_cases, complete_traces
+from harness.commands.options import batch_option, data_option, format_option, image_size_option, seed_option
 
 
 @click.command("explain")

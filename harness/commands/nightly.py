@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.options import read_names, references_option
+from harness.commands.options import read_names, references_option
 
 NIGHTS = Path("reports/nightly")
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.completion import complete_models
-from harness.options import batch_option, data_option, image_size_option, seed_option
+from harness.commands.completion import complete_models
+from harness.commands.options import batch_option, data_option, image_size_option, seed_option
 
 if TYPE_CHECKING:
     from harness.report.text import Document

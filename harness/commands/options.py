@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.completion import complete_models
+from harness.commands.completion import complete_models
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.options import references_option
+from harness.commands.options import references_option
 from harness.verdict.tolerance import DEFAULT_MODE, MODES
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.completion import complete_traces
+from harness.commands.completion import complete_traces
 
 
 @click.command("convert")

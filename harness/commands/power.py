@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.options import format_option, jobs_option
+from harness.commands.options import format_option, jobs_option
 
 DEFAULT_TIMEOUT_S = 1800.0
 

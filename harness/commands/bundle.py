@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.completion import complete_traces
+from harness.commands.completion import complete_traces
 
 IMPORTED = Path("traces/imported")
 

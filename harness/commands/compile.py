@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.completion import complete_backends, complete_models
+from harness.commands.completion import complete_backends, complete_models
 from harness.verdict import EXIT_CODES
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import sys
 
 import click
 
-from harness.completion import complete_cases
-from harness.options import batch_option, data_option, format_option, image_size_option, jobs_option
+from harness.commands.completion import complete_cases
+from harness.commands.options import batch_option, data_option, format_option, image_size_option, jobs_option
 
 DEFAULT_TIMEOUT_S = 600.0
 
