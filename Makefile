@@ -41,7 +41,7 @@ EXAMPLES ?= 40
 DRAW ?= $(shell date +%Y%m%d)
 
 fuzz: $(STAMP) ## Draw networks and compare their gradients in f64 [EXAMPLES=200] [DRAW=20260401, by default today]
-	HARNESS_FUZZ_EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest tests/test_fuzz.py -n 2 --hypothesis-seed='$(DRAW)'
+	HARNESS_FUZZ_EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest tests/validation/test_fuzz.py -n 2 --hypothesis-seed='$(DRAW)'
 
 test: $(STAMP) ## Lint, check types and run the tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -52,7 +52,7 @@ lint: $(STAMP) ## Reformat and lint
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy
 
 golden: $(STAMP) ## Rewrite the golden files of emitted code (read the diff before committing it)
-	$(BIN)/python -m pytest tests/test_golden.py --update-golden
+	$(BIN)/python -m pytest tests/emit/test_golden.py --update-golden
 
 bench: $(STAMP) ## Measure steps, tracing and the differ, as ratios, and the page of 200 cells
 	$(BIN)/python -m bench $(ARGS)

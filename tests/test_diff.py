@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sample_traces import lines, text, write
 
 from harness.diff import main
 from harness.errors import TraceError
 from harness.trace import recording
 from harness.trace.manifest import Manifest, write_manifest
 from harness.trace.recording import Recording, read_recordings
+from tests.support.sample_traces import lines, text, write
 
 ROOT = Path(__file__).parent.parent
 FALLING = [2.0 / (k + 1) for k in range(20)]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sample_traces import write
 
 from harness.diff import main as diff
 from harness.errors import HarnessError, TraceError
 from harness.pytest_plugin import assert_traces_agree
 from harness.trace.manifest import Manifest, write_manifest
+from tests.support.sample_traces import write
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[1]

@@ -1,0 +1,253 @@
+"""The whole way on real MNIST, as a user goes it: the command, its table, its files, its exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.data.fetch import fetch
+from harness.errors import DataError
+from harness.trace.reader import read_trace
+from tests.support.schemas import violation
+
+MLP_F64 = [2.41993885971, 2.01534641946, 1.76574946071, 1.51212747916]
+MLP_F64 += [1.45999264743, 1.19568512148, 1.02338827419, 0.96667922760]
+PUBLISHED = {
+    "phase2": [2.419939, 2.015322, 1.765596, 1.512008, 1.460163, 1.196370, 1.023860, 0.966852],
+    "phase3": [2.419939, 2.015347, 1.765753, 1.512131, 1.459996, 1.195688, 1.023391, 0.966629],
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mnist() -> Path:
+    """The real files; without a source the tests are skipped with its reason, but never in CI."""
+    try:
+        return fetch("mnist", progress=False)
+    except DataError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+def harness(*arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **changes}, check=False)
+
+
+def verify(out: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return harness("verify", *arguments, "--out", out, "--backends", "cpu")
+
+
+def losses(out: Path, name: str) -> list[float]:
+    return read_trace(out / "traces" / f"{name}.jsonl").loss.tolist()
+
+
+def largest_difference(a: list[float], b: list[float]) -> float:
+    return max(abs(x - y) for x, y in zip(a, b, strict=True))
+
+
+def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> None:
+    done = verify(tmp_path, "mnist_mlp", "--steps", 20)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "MNIST-MLP: 1 of 1 pairs agree." in done.stdout
+    a, b = (losses(tmp_path, f"mnist_mlp.{p}-noshuf-cpu") for p in ("phase2", "phase3"))
+    assert round(a[0], 6) == round(b[0], 6) == 2.419939
+    assert abs(a[0] - b[0]) <= 5e-7
+    assert largest_difference(a[1:8], b[1:8]) <= 5e-6
+    report = json.loads((tmp_path / "reports" / "mnist_mlp.json").read_text())
+    assert report["exit_code"] == 0
+    assert report["dataset"] == "mnist"
+    assert [cell["steps_written"] for cell in report["cells"]] == [20, 20]
+    assert [cell["steps_written"] for cell in report["evidence"]] == [3, 3]
+    assert violation(report, "verify") is None
+    assert "| phase2-cpu vs phase3-cpu" in (tmp_path / "reports" / "mnist_mlp.md").read_text()
+
+    first = {path.name: without_times(path) for path in sorted((tmp_path / "traces").glob("*.jsonl"))}
+    again = verify(tmp_path, "mnist_mlp", "--steps", 20, "--no-ladder")
+    assert again.returncode == 0
+    assert {path.name: without_times(path) for path in sorted((tmp_path / "traces").glob("*.jsonl"))} == first
+    manifest = json.loads((tmp_path / "traces" / "mnist_mlp.phase3-noshuf-cpu.manifest.json").read_text())
+    assert manifest["provenance"]["compile_cached"] is True
+
+
+def without_times(path: Path) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "wall_ms"} for line in lines]
+
+
+def test_mlp_in_f64_gives_the_reference_losses(tmp_path: Path) -> None:
+    done = verify(tmp_path, "mnist_mlp", "--steps", 8, "--dtype", "f64")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for pipeline in ("phase2", "phase3"):
+        found = losses(tmp_path, f"mnist_mlp.{pipeline}-noshuf-cpu.f64")
+        assert largest_difference(found, MLP_F64) <= 1e-9
+
+
+def test_published_profile_gives_the_published_losses(tmp_path: Path) -> None:
+    done = verify(tmp_path, "mnist_mlp", "--steps", 8, "--profile", "published")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "phase2-cpu vs phase3-cpu: FAIL (optimizer): ladder: steps 1-3: losses 1.6e-04 apart in f32" in done.stdout
+    assert "with B = phase2-cpu in f64: phase 2 with coupled weight decay on all parameters reproduces B" in done.stdout
+    assert "with B = phase3-cpu in f64: phase 2 with the default conventions reproduces B" in done.stdout
+    for pipeline, published in PUBLISHED.items():
+        found = losses(tmp_path, f"mnist_mlp.{pipeline}-noshuf-cpu.published")
+        assert largest_difference(found, published) <= 2e-6
+    assert "conventions" in (tmp_path / "reports" / "mnist_mlp.published.md").read_text()
+    report = json.loads((tmp_path / "reports" / "mnist_mlp.published.json").read_text())
+    assert report["pairs"][0]["verdict"]["fault"] == "optimizer"
+    assert violation(report, "verify") is None
+
+
+def test_cnn_agrees_in_f32(tmp_path: Path) -> None:
+    done = verify(tmp_path, "mnist_cnn", "--steps", 3)
+    assert done.returncode == 0, done.stdout + done.stderr
+    a, b = (losses(tmp_path, f"mnist_cnn.{p}-noshuf-cpu") for p in ("phase2", "phase3"))
+    assert round(a[0], 6) == round(b[0], 6) == 2.626555
+    assert abs(a[0] - b[0]) <= 5e-6
+    assert abs(a[1] - b[1]) <= 5e-3
+
+
+def test_cnn_agrees_in_f64(tmp_path: Path) -> None:
+    done = verify(tmp_path, "mnist_cnn", "--steps", 4, "--dtype", "f64")
+    assert done.returncode == 0, done.stdout + done.stderr
+    a, b = (losses(tmp_path, f"mnist_cnn.{p}-noshuf-cpu.f64") for p in ("phase2", "phase3"))
+    assert largest_difference(a, b) <= 1e-10
+
+
+EXTERNAL = """
+import json, os, subprocess, sys
+# Somebody else's program: it knows nothing of the step limit, and it copies what a real one did.
+rows = open(sys.argv[1]).read().splitlines()
+with open(os.environ["LEAN_MLIR_TRACE_OUT"], "w", buffering=1) as trace:
+    header = json.loads(rows[0])
+    del header["planned_steps"]
+    print(json.dumps(header), file=trace)
+    for row in rows[1:]:
+        print(row, file=trace)
+    assert os.path.isdir(sys.argv[2])
+    import time
+    time.sleep(60)
+"""
+
+
+def test_an_external_command_is_a_pipeline_and_is_stopped_after_its_steps(tmp_path: Path) -> None:
+    assert verify(tmp_path / "a", "mnist_mlp", "--steps", 10, "--no-ladder").returncode == 0
+    program = tmp_path / "external.py"
+    program.write_text(EXTERNAL)
+    trace = tmp_path / "a" / "traces" / "mnist_mlp.phase2-noshuf-cpu.jsonl"
+    command = f"lean={sys.executable} {program} {trace}"
+    started = time.monotonic()
+    done = verify(tmp_path / "b", "mnist_mlp", "--steps", 6, "--pipeline-cmd", command, "--no-ladder")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < 55
+    assert len(losses(tmp_path / "b", "mnist_mlp.lean-noshuf-cpu")) == 6
+    assert "phase3-cpu vs lean-cpu" in done.stdout
+    assert "3 of 3 pairs agree" in done.stdout
+
+
+def test_a_pipeline_that_dies_leaves_the_others_and_is_no_pass(tmp_path: Path) -> None:
+    command = f"bad={sys.executable} -c 'import os; os.abort()'"
+    done = verify(tmp_path, "mnist_mlp", "--steps", 3, "--pipeline-cmd", command, "--no-ladder")
+    assert done.returncode == 3
+    assert "crashed: killed by SIGABRT" in done.stdout
+    assert "phase2-cpu vs phase3-cpu: PASS" in done.stdout
+
+
+def test_a_different_run_is_a_failure(tmp_path: Path) -> None:
+    """The copy of a trace with another loss at step 2 must be told from the real one."""
+    assert verify(tmp_path / "a", "mnist_mlp", "--steps", 3, "--no-ladder").returncode == 0
+    trace = tmp_path / "a" / "traces" / "mnist_mlp.phase2-noshuf-cpu.jsonl"
+    lines = [json.loads(line) for line in trace.read_text().splitlines()]
+    lines[2]["loss"] *= 1.2
+    changed = tmp_path / "changed.jsonl"
+    changed.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    program = tmp_path / "external.py"
+    program.write_text(EXTERNAL)
+    command = f"lean={sys.executable} {program} {changed}"
+    done = verify(tmp_path / "b", "mnist_mlp", "--steps", 3, "--pipeline-cmd", command, "--no-ladder")
+    assert done.returncode == 1
+    assert "phase2-cpu vs lean-cpu: FAIL" in done.stdout
+
+
+def test_an_absent_backend_is_inconclusive_when_asked_for(tmp_path: Path) -> None:
+    if Path("/dev/nvidia0").exists():
+        pytest.skip("this machine has a CUDA device")
+    done = harness(
+        "verify", "mnist_mlp", "--steps", 3, "--backends", "cpu,cuda", "--compile-all", "--no-ladder", "--out", tmp_path
+    )
+    assert done.returncode == 3
+    assert "compiled, not run: no CUDA device" in done.stdout
+    assert "phase2-cpu vs phase3-cpu: PASS" in done.stdout
+    manifest = json.loads((tmp_path / "traces" / "mnist_mlp.phase3-noshuf-cuda.manifest.json").read_text())
+    assert manifest["status"] == "refused"
+
+
+def test_synthetic_data_are_named_and_only_used_on_request(tmp_path: Path) -> None:
+    done = verify(tmp_path, "mnist_mlp", "--steps", 3, "--data", "synthetic", "--no-ladder")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for pipeline in ("phase2", "phase3"):
+        header = (tmp_path / "traces" / f"mnist_mlp.{pipeline}-noshuf-cpu.jsonl").read_text().splitlines()[0]
+        assert json.loads(header)["dataset"] == "mnist-synthetic"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("verify", "mnist_nope"), "harness: unknown model 'mnist_nope'; did you mean 'mnist_mlp'? Known are "),
+        (("verify", "mnist_mlp", "--backends", "tpu"), "harness: unknown backend 'tpu'; known are cpu, cuda, rocm."),
+        (("verify", "mnist_mlp", "--data", "/nowhere"), "harness: /nowhere: no such folder."),
+        (("verify", "mnist_mlp", "--pipeline-cmd", "x"), "harness: --pipeline-cmd 'x': expected NAME=COMMAND"),
+        (("init", "mnist_mlp", "--out", "/nowhere/init.bin"), "harness: /nowhere/init.bin"),
+    ],
+)
+def test_bad_input_gets_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    extra = ("--out", str(tmp_path)) if arguments[0] == "verify" else ()
+    done = harness(*arguments, *extra)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_leaves_a_prefix_and_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "verify", "mnist_mlp", "--backends", "cpu", "--out", str(tmp_path)]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    partial = tmp_path / "traces" / "mnist_mlp.phase2-noshuf-cpu.partial.jsonl"
+    deadline = time.monotonic() + 120
+    while not (partial.exists() and partial.read_bytes().count(b"\n") > 20):
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in stderr
+    assert "interrupted" in stderr
+    assert not (tmp_path / "traces" / "mnist_mlp.phase2-noshuf-cpu.jsonl").exists()
+    manifest = json.loads((tmp_path / "traces" / "mnist_mlp.phase2-noshuf-cpu.manifest.json").read_text())
+    assert manifest["status"] == "interrupted"
+    assert read_trace(partial).steps == manifest["steps_written"] >= 20
+
+
+def test_init_prints_the_published_digests(tmp_path: Path) -> None:
+    digests = {
+        "mnist_mlp": "478e27f1c3d201eebe295c680f720720ef9590e61f92459f257363d1b805604d",
+        "mnist_cnn": "6b6601532f656427f69e09e5bd659be8aaef6c537e0d69e8cd2cef96fc779ba5",
+    }
+    for model, digest in digests.items():
+        assert harness("init", model, "--out", tmp_path / model).stdout.startswith(digest)
+    other = harness("init", "mnist_mlp", "--seed", 43, "--out", tmp_path / "other")
+    assert other.returncode == 0
+    assert not other.stdout.startswith(digests["mnist_mlp"])
+
+
+def test_models_and_doctor(tmp_path: Path) -> None:
+    listed = harness("models").stdout
+    assert "669,706" in listed
+    assert "1,676,458" in listed
+    assert "phase3" in harness("doctor").stdout

@@ -1,0 +1,281 @@
+"""One planted error in a rule of either side: layer, direction and side are named, and nothing that lies behind it."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from harness.emit.jax_builder import Expr
+from harness.explain.locate import Location, define, locate
+from harness.explain.party import Meant, Party
+from harness.explain.schedule import defined_rate
+from harness.explain.whole import first_off, run_plain, run_tapped
+from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.convolution import Convolution
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.layer_norm import LayerNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.relu import Relu
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
+from harness.run.inprocess import Batch, Phase2, Phase3, Step
+from harness.spec import rules
+from harness.spec.netspec import Conventions
+from harness.spec.rules import Rule, RuleTable
+from harness.spec.shapes import infer_shapes
+from tests.nn.test_networks import config, network
+from tests.support.programs import drawn
+from tests.validation.test_oracle_planted import GRAPHS, home_of
+
+TRAIN = config(weight_decay=0.1)
+SMALL = network((1, 4, 4), Conv2d(1, 2, 3), Relu(), MaxPool(2, 2), Flatten(), Dense(8, 4))
+NETWORKS = GRAPHS | {"small": infer_shapes(SMALL)}
+
+
+def meant(name: str) -> Meant:
+    batches, steps_per_epoch = drawn(NETWORKS[name], TRAIN, "f32")
+    return Meant(NETWORKS[name], TRAIN, batches, steps_per_epoch)
+
+
+def pair(name: str, **phase3: Any) -> tuple[Party, Party]:
+    """Both sides; the second may be fed or told something else."""
+    return Party("phase2", meant(name)), Party("phase3", meant(name), **phase3)
+
+
+@contextmanager
+def planted(table: RuleTable, facts: type, change: Callable[[Rule], Rule]) -> Iterator[None]:
+    original = table.replace(facts, change(table.of(facts)))
+    try:
+        yield
+    finally:
+        table.replace(facts, original)
+
+
+def located(name: str, side: str, table: RuleTable, facts: type, change: Callable[[Rule], Rule]) -> Location:
+    """What is found when a rule is changed while one side is made."""
+    parties = {}
+    for pipeline in ("phase2", "phase3"):
+        if pipeline == side:
+            with planted(table, facts, change):
+                parties[pipeline] = Party(pipeline, meant(name))
+        else:
+            parties[pipeline] = Party(pipeline, meant(name))
+    return locate(parties["phase2"], parties["phase3"])
+
+
+def nodes_of(name: str, layer: type) -> list[str]:
+    return [node.name for node in NETWORKS[name].nodes if type(node.layer) is layer]
+
+
+def jax_scaled(rule: Rule) -> Rule:
+    return lambda layer, j, *x: j.mul(1.0001, rule(layer, j, *x))
+
+
+def hlo_scaled(rule: Rule) -> Rule:
+    def scaled(layer: Any, h: Any, *x: Any) -> Any:
+        y, saved = rule(layer, h, *x)
+        return h.mul(y, 1.0001), saved
+
+    return scaled
+
+
+def gradient_scaled(rule: Rule) -> Rule:
+    return lambda layer, h, saved, dy: tuple(h.mul(dx, 1.0001) for dx in rule(layer, h, saved, dy))
+
+
+def parameter_gradient_scaled(rule: Rule) -> Rule:
+    def scaled(layer: Any, h: Any, saved: Any, dy: Any) -> Any:
+        dxs = rule(layer, h, saved, dy)
+        name = f"{h.node.scope}.{layer.params()[0].name}"
+        h.grads[name] = h.mul(h.grads[name], 1.0001)
+        return dxs
+
+    return scaled
+
+
+def gradient_lost_in_jax(rule: Rule) -> Rule:
+    """The value stays what it was; half of the gradient goes."""
+    halved = "{x} / 2 + jax.lax.stop_gradient({x} / 2)"
+    return lambda layer, j, *x: rule(layer, j, *(Expr(f"({halved.format(x=one)})") for one in x))
+
+
+@pytest.mark.parametrize(
+    ("side", "table", "layer", "change", "direction"),
+    [
+        ("phase2", rules.jax_rule, Convolution, jax_scaled, "forward"),
+        ("phase3", rules.hlo_forward, Convolution, hlo_scaled, "forward"),
+        ("phase3", rules.hlo_forward, LayerNorm, hlo_scaled, "forward"),
+        ("phase2", rules.jax_rule, MaxPool, gradient_lost_in_jax, "backward"),
+        ("phase2", rules.jax_rule, LayerNorm, gradient_lost_in_jax, "backward"),
+        ("phase3", rules.hlo_backward, MaxPool, gradient_scaled, "backward"),
+        ("phase3", rules.hlo_backward, BatchNorm, parameter_gradient_scaled, "backward"),
+        ("phase3", rules.hlo_backward, Dense, parameter_gradient_scaled, "backward"),
+    ],
+    ids=lambda part: getattr(part, "__name__", getattr(part, "name", part)),
+)
+def test_a_layer_is_named_and_nothing_behind_it(
+    side: str, table: RuleTable, layer: type, change: Callable[[Rule], Rule], direction: str
+) -> None:
+    name = home_of(layer)
+    found = located(name, side, table, layer, change)
+    assert (found.fault, found.direction, found.side) == (direction, direction, side)
+    nodes = nodes_of(name, layer)
+    assert found.layer == (nodes[0] if direction == "forward" else nodes[-1])
+    assert {culprit.layer for culprit in found.culprits} == set(nodes)
+    assert f"pieces in f64: {found.layer}, {direction}, {side}: " in found.evidence[-1]
+
+
+def without_epsilon(rule: Rule) -> Rule:
+    return lambda optimizer, *a: rule(dataclasses.replace(optimizer, epsilon=1e-7), *a)
+
+
+def with_slow_momentum(rule: Rule) -> Rule:
+    return lambda optimizer, *a: rule(dataclasses.replace(optimizer, beta1=0.8), *a)
+
+
+def loss_scaled(rule: Rule) -> Rule:
+    return lambda loss, j, *a: j.mul(1.0001, rule(loss, j, *a))
+
+
+def loss_gradient_scaled(rule: Rule) -> Rule:
+    def scaled(loss: Any, h: Any, *a: Any) -> Any:
+        value, dz = rule(loss, h, *a)
+        return value, h.mul(dz, 1.0001)
+
+    return scaled
+
+
+@pytest.mark.parametrize(
+    ("side", "table", "facts", "change", "where"),
+    [
+        ("phase2", rules.jax_loss, SoftmaxCrossEntropy, loss_scaled, ("forward", "loss", "forward")),
+        ("phase3", rules.hlo_loss, SoftmaxCrossEntropy, loss_gradient_scaled, ("backward", "loss", "backward")),
+        ("phase2", rules.jax_optimizer, Adam, with_slow_momentum, ("optimizer", "optimizer", "optimizer")),
+        ("phase3", rules.hlo_optimizer, Adam, without_epsilon, ("optimizer", "optimizer", "optimizer")),
+    ],
+    ids=lambda part: getattr(part, "__name__", getattr(part, "name", "")),
+)
+def test_loss_and_optimizer_are_named(side, table, facts, change, where) -> None:
+    found = located("small", side, table, facts, change)
+    assert (found.fault, found.layer, found.direction, found.side) == (*where, side)
+    assert {culprit.layer for culprit in found.culprits} == {where[1]}
+
+
+def test_two_right_sides_have_no_culprit() -> None:
+    found = locate(*pair("small"))
+    assert found == Location(None, evidence=found.evidence)
+    assert [line.partition(":")[0] for line in found.evidence] == [
+        *("data", "schedule", "pieces in f64", "whole step in f64", "pieces in f32")
+    ]
+
+
+def test_a_convention_is_a_culprit_of_the_side_that_has_it() -> None:
+    found = locate(*pair("small", conventions=Conventions(decay_set="all", weight_decay="coupled")))
+    assert (found.fault, found.layer, found.side) == ("optimizer", "optimizer", "phase3")
+
+
+def test_f32_alone_is_numerics() -> None:
+    def coarse_in_f32(rule: Rule) -> Rule:
+        scaled = hlo_scaled(rule)
+        return lambda layer, h, *x: (scaled if h.dtype == "f32" else rule)(layer, h, *x)
+
+    found = located("small", "phase3", rules.hlo_forward, Relu, coarse_in_f32)
+    assert (found.fault, found.layer, found.direction, found.side) == ("numerics", "relu1", "forward", "phase3")
+
+
+def test_the_side_that_was_fed_something_else_is_named() -> None:
+    right = meant("small").batches
+    turned = [*right[:2], Batch(right[2].x[::-1], right[2].labels)]
+    found = locate(*pair("small", batches=turned))
+    assert (found.fault, found.side) == ("data", "phase3")
+    assert "phase3: images of step 3 are not those of the order" in found.evidence[-1]
+    labels = right[1].labels.copy()
+    labels[0] += 1
+    found = locate(*pair("small", batches=[right[0], Batch(right[1].x, labels), right[2]]))
+    assert "phase3: labels of step 2 are not those of the order" in found.evidence[-1]
+
+
+def test_the_side_with_another_rate_is_named() -> None:
+    rates = Party("phase3", meant("small")).rates
+    found = locate(*pair("small", rates=[rates[0], rates[1] * 1.001, rates[2]]))
+    assert (found.fault, found.side) == ("schedule", "phase3")
+    assert "phase3: the rate of step 2 is " in found.evidence[-1]
+
+
+@pytest.mark.parametrize("schedule", ["epoch", "step"])
+@pytest.mark.parametrize(("warmup", "cosine"), [(0, False), (2, False), (2, True), (0, True)])
+def test_the_defined_rate_is_that_of_both_sides(schedule, warmup, cosine) -> None:
+    train = dataclasses.replace(config(), epochs=4, schedule=schedule, warmup_epochs=warmup, cosine=cosine)
+    graph = NETWORKS["small"]
+    for side in (Phase2(graph, train, "f32"), Phase3(graph, train, "f32")):
+        for t in range(1, 13):
+            assert side.learning_rate(t, 3) == pytest.approx(defined_rate(train, t, 3), rel=2e-7)
+
+
+def test_taps_change_no_loss_and_show_what_the_definition_has() -> None:
+    truth = define(meant("small"), 2)[1]
+    for party in pair("small"):
+        tapped, plain = run_tapped(party, "f64", 2), run_plain(party, party.sides["f64"], "f64", 2)[-1]
+        assert tapped.step.loss == plain.loss
+        assert list(tapped.values) == list(tapped.cotangents) == [node.name for node in NETWORKS["small"].nodes]
+        assert first_off(tapped, truth) is None
+
+
+def test_an_update_that_does_not_follow_from_its_gradient_is_named() -> None:
+    right, wrong = pair("small")
+    side = wrong.sides["f64"]
+    train = side.train
+
+    def stale(*fed: Any) -> list[Step]:
+        steps = train(*fed)
+        before = dict(zip(side.names, side.split(side.initial()), strict=True))
+        return [dataclasses.replace(s, params=s.params | {"dense1.w": before["dense1.w"]}) for s in steps]
+
+    side.train = stale
+    found = locate(right, wrong)
+    assert (found.fault, found.layer, found.side) == ("optimizer", "optimizer", "phase3")
+    assert "phase3: the update of dense1.w is off by" in found.evidence[-1]
+
+
+def test_nothing_is_held_to_a_definition_that_is_not_finite() -> None:
+    definition, truth = define(meant("small"), 1)
+    found = locate(*pair("small"), defined=(definition, dataclasses.replace(truth, loss=float("nan"))))
+    assert (found.fault, found.conclusive) == (None, False)
+    assert "so nothing can be held to it" in found.evidence[-1]
+
+
+def unless_fenced(rule: Rule) -> Rule:
+    """As a compiler errs that computes a layer together with the one before: alone, or behind a fence, it is right."""
+
+    def fused(layer: Any, h: Any, x: Any) -> Any:
+        y, saved = rule(layer, h, x)
+        made = next((line.text for line in h._lines if x in line.results), "an argument")
+        right = "barrier" in made or made == "an argument"
+        return y, (saved, right)
+
+    return fused
+
+
+def fused_pool() -> Party:
+    """A phase 3 whose pool passes on too little where it is computed together with what is before it."""
+    original = rules.hlo_backward.of(MaxPool)
+
+    def backward(layer: Any, h: Any, saved: Any, dy: Any) -> Any:
+        saved, right = saved
+        dxs = original(layer, h, saved, dy)
+        return dxs if right else tuple(h.mul(dx, 0.55) for dx in dxs)
+
+    forward = planted(rules.hlo_forward, MaxPool, unless_fenced)
+    with forward, planted(rules.hlo_backward, MaxPool, lambda rule: backward):
+        return Party("phase3", meant("small"))
+
+
+def test_a_fence_names_the_place_where_every_piece_is_right() -> None:
+    found = locate(Party("phase2", meant("small")), fused_pool())
+    assert (found.fault, found.layer, found.side) == ("backward", "relu1", "phase3")
+    assert "pieces in f64: every layer, the loss and the update alone are right on both sides." in found.evidence
+    assert found.evidence[-1].startswith("fences: phase3: one at relu1 heals the step")

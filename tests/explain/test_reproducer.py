@@ -1,0 +1,116 @@
+"""A culprit's folder shows it without the project, and one that does not show it says so."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import load_file
+
+from harness.cli import main
+from harness.explain.locate import define, locate
+from harness.explain.party import Party
+from harness.explain.reproducer import Reproducer, write_reproducer, write_whole_reproducer
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
+from harness.spec import rules
+from tests.explain.test_locate import (
+    fused_pool,
+    gradient_scaled,
+    loss_scaled,
+    meant,
+    pair,
+    planted,
+    with_slow_momentum,
+)
+
+
+def reproduced(folder: Path, parties: tuple[Party, Party]) -> Reproducer:
+    defined = define(parties[0].meant, 1)
+    location = locate(*parties, defined=defined)
+    return write_reproducer(folder, location.culprits, parties, *defined)
+
+
+@pytest.mark.parametrize(
+    ("side", "table", "facts", "change", "line"),
+    [
+        ("phase3", rules.hlo_backward, MaxPool, gradient_scaled, "phase3  OFF    "),
+        ("phase2", rules.jax_loss, SoftmaxCrossEntropy, loss_scaled, "phase2  OFF    "),
+        ("phase3", rules.hlo_optimizer, Adam, with_slow_momentum, "phase3  OFF    "),
+    ],
+    ids=["layer", "loss", "update"],
+)
+def test_a_folder_shows_the_culprit_and_no_other(tmp_path, side, table, facts, change, line) -> None:
+    other = "phase2" if side == "phase3" else "phase3"
+    with planted(table, facts, change):
+        wrong = Party(side, meant("small"))
+    made = reproduced(tmp_path, (Party(other, meant("small")), wrong))
+    assert made.shows, made.output
+    assert line in made.output
+    assert f"{other}  OFF" not in made.output
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("README.md", "run.py", "facts.json", "phase2.py", "phase3.mlir"),
+        *("inputs.safetensors", "expected.safetensors"),
+    }
+    assert "harness" not in (tmp_path / "run.py").read_text()
+    assert made.output.splitlines()[0] in (tmp_path / "README.md").read_text()
+
+
+def test_a_folder_that_shows_nothing_says_so(tmp_path) -> None:
+    with planted(rules.hlo_backward, MaxPool, gradient_scaled):
+        wrong = Party("phase3", meant("small"))
+    right = pair("small")
+    defined = define(meant("small"), 1)
+    culprits = locate(right[0], wrong, defined=defined).culprits
+    made = write_reproducer(tmp_path, culprits, right, *defined)
+    assert not made.shows
+    assert "does NOT show the error" in (tmp_path / "README.md").read_text()
+
+
+def test_a_step_that_is_off_as_a_whole_is_shrunk(tmp_path) -> None:
+    made = write_whole_reproducer(
+        tmp_path, "relu1, backward", (Party("phase2", meant("small")), fused_pool()), "phase3"
+    )
+    assert made.shows, made.output
+    off = [line for line in made.output.splitlines() if " OFF " in line]
+    assert off
+    assert all(line.startswith("phase3") and "gradient of conv1." in line for line in off)
+    network = json.loads((tmp_path / "facts.json").read_text())["network"]
+    assert len(json.loads(network)["layers"]) < len(meant("small").graph.spec.layers)
+
+
+def test_the_command_names_the_pool_and_leaves_a_folder_and_dumps(tmp_path) -> None:
+    options = ["--profile", "published", "--data", "synthetic", "--dtype", "f64", "--dump", "--out", str(tmp_path)]
+    done = CliRunner().invoke(main, ["explain", "conv-pool", *options, "--format", "json"])
+    assert done.exit_code == 1, done.output
+    said = json.loads(done.output)
+    assert (said["fault"], said["layer"], said["side"]) == ("backward", "pool1", "phase3")
+    assert said["reproducer"]["shows"]
+    assert sum("the loss is bit for bit that of the step without taps" in line for line in said["dumped"]) == 2
+    place = tmp_path / "conv-pool.step1.published"
+    sides = [load_file(place / f"{side}.f64.safetensors") for side in ("phase2", "phase3", "definition")]
+    assert set(sides[0]) == set(sides[1]) == set(sides[2])
+    assert {"loss", "activation/pool1", "cotangent/pool1", "gradient/conv1.w", "update/conv1.w"} < set(sides[0])
+    for side in sides[:2]:
+        np.testing.assert_allclose(side["activation/pool1"], sides[2]["activation/pool1"], atol=1e-12)
+    np.testing.assert_allclose(sides[0]["cotangent/conv1.bias"], sides[2]["cotangent/conv1.bias"], atol=1e-15)
+    assert np.abs(sides[1]["cotangent/conv1.bias"] - sides[2]["cotangent/conv1.bias"]).max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "unknown case 'nothing'"),
+        (["dense", "--image-size", "14"], "dense: the case has one image size only"),
+        (["dense", "--step", "0"], "Invalid value for '--step'"),
+        (["dense", "--against", "x", "--dump"], "--against and --dump exclude each other"),
+        (["dense", "--batch", "100000", "--data", "synthetic"], "do not make one batch of 100000"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments, message) -> None:
+    done = CliRunner().invoke(main, ["explain", *arguments])
+    assert done.exit_code == 2
+    assert message in done.output
+    assert "Traceback" not in done.output

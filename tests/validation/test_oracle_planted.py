@@ -1,0 +1,233 @@
+"""The oracle is red for one planted error in every backward rule, in the optimizers and in weight decay.
+
+Wrong derivations need no compiler to show: phase 3 runs in the interpreter here.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+import pytest
+
+from harness.emit.hlo_builder import HloBuilder
+from harness.nn.cases import PLAIN
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.dropout import Dropout
+from harness.nn.layers.fire_module import FireModule
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.layer_norm import LayerNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.mb_conv_v3 import MbConvV3
+from harness.nn.layers.patch_embed import PatchEmbed
+from harness.nn.layers.relu import Relu
+from harness.nn.layers.residual_block import ResidualBlock
+from harness.nn.layers.separable_conv import SeparableConv
+from harness.nn.layers.sigmoid import Sigmoid
+from harness.nn.layers.swish import Swish
+from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.optimizers import Adam, Sgd
+from harness.run.inprocess import Step
+from harness.spec import rules
+from harness.spec.netspec import DType
+from harness.spec.shapes import Graph, infer_shapes
+from harness.validation.oracle.examination import judge, optimizers_apart
+from harness.validation.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
+from harness.validation.oracle.side_by_side import SideBySide
+from tests.nn.test_networks import config, network
+from tests.support.programs import drawn
+
+# Together they hold every layer that has rules.
+NETWORKS = {
+    "images": network((1, 6, 6), Conv2d(1, 4, 3), MaxPool(3, 2), ResidualBlock(4, 4), GlobalAvgPool(), Dense(4, 4)),
+    "blocks": network(
+        (1, 6, 6),
+        ConvBn(1, 4),
+        MbConvV3(4, 4, 16, squeeze=True, hard_swish=True),
+        FireModule(4, 2, 2, 2),
+        SeparableConv(4, 4, 2),
+        Flatten(),
+        Dense(36, 4),
+    ),
+    "vectors": network(
+        (6,),
+        Dense(6, 8, activation=Swish()),
+        LayerNorm(8),
+        Dense(8, 8, activation=Gelu()),
+        Dropout(0.5),
+        Dense(8, 8, activation=Sigmoid()),
+        Dense(8, 4),
+    ),
+    "instances": network((1, 6, 6), Conv2d(1, 2, 3), InstanceNorm(2), Relu(), Flatten(), Dense(72, 4)),
+    "sequences": network((1, 6, 6), Conv2d(1, 2, 1), PatchEmbed(2, 8, 3, 4), TransformerEncoder(8, 2, 8), Dense(8, 4)),
+}
+GRAPHS = {name: infer_shapes(spec) for name, spec in NETWORKS.items()}
+Spoil = Callable[[HloBuilder, tuple], tuple]
+
+
+def home_of(layer: type) -> str:
+    """The network that holds a layer."""
+    return next(name for name, graph in GRAPHS.items() if any(type(node.layer) is layer for node in graph.nodes))
+
+
+@contextmanager
+def planted(layer: type, spoil: Spoil) -> Iterator[None]:
+    """Backward rules whose results `spoil(h, dxs)` changes."""
+    original = rules.hlo_backward.of(layer)
+    rules.hlo_backward.replace(layer, lambda facts, h, saved, dy: spoil(h, original(facts, h, saved, dy)))
+    try:
+        yield
+    finally:
+        rules.hlo_backward.replace(layer, original)
+
+
+def scale_input_gradient(factor: float) -> Spoil:
+    return lambda h, dxs: tuple(h.mul(dx, factor) for dx in dxs)
+
+
+def scale_gradient(param: str, factor: float) -> Spoil:
+    def spoil(h: HloBuilder, dxs: tuple) -> tuple:
+        h.grad(param, h.mul(h.grads.pop(f"{h.node.scope}.{param}"), factor))
+        return dxs
+
+    return spoil
+
+
+@cache
+def reference(name: str, dtype: DType) -> Step:
+    """Step 1 of phase 2, which no planted error touches."""
+    graph = GRAPHS[name]
+    return SideBySide(graph, config(), dtype).phase2(*drawn(graph, config(), dtype, 1))[0]
+
+
+def difference(name: str, dtype: DType) -> Worst:
+    """Phase 3 as its rules are now, against the reference."""
+    batches, steps_per_epoch = drawn(GRAPHS[name], config(), dtype, 1)
+    found = SideBySide(GRAPHS[name], config(), dtype).interpreted(batches[0], steps_per_epoch)
+    return gradient_difference(found.grads, reference(name, dtype).grads)
+
+
+def params_before(graph: Graph, layer: type) -> set[str]:
+    """The parameters whose gradients pass backwards through a layer of that kind."""
+    behind: dict[str, set[str]] = {"x": set()}
+    found: set[str] = set()
+    for node in graph.nodes:
+        above = set().union(*(behind[name] for name in node.inputs))
+        if type(node.layer) is layer:
+            found |= above
+        behind[node.name] = above | {f"{node.scope}.{p.name}" for p in node.layer.params()}
+    return found
+
+
+LAYERS = sorted(rules.hlo_backward, key=lambda layer: layer.__name__)
+PARAMS = [
+    (layer, param)
+    for layer in LAYERS
+    for param in dict.fromkeys(
+        p.name for node in GRAPHS[home_of(layer)].nodes if type(node.layer) is layer for p in node.layer.params()
+    )
+]
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_green_without_an_error(name: str, dtype: DType) -> None:
+    assert difference(name, dtype).within(GRADIENT[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.__name__)
+def test_a_scaled_input_gradient_is_red_and_named(layer: type, dtype: DType) -> None:
+    name = home_of(layer)
+    with planted(layer, scale_input_gradient(1.02)):
+        found = difference(name, dtype)
+    assert not found.within(GRADIENT[dtype])
+    assert found.tensor in params_before(GRAPHS[name], layer)
+
+
+@pytest.mark.parametrize(("layer", "param"), PARAMS, ids=lambda part: getattr(part, "__name__", part))
+def test_a_scaled_gradient_is_red_and_named(layer: type, param: str) -> None:
+    """By one thousandth more than it is: in f64 only."""
+    name = home_of(layer)
+    with planted(layer, scale_gradient(param, 1.001)):
+        found = difference(name, "f64")
+    assert found.value == pytest.approx(1e-3, rel=1e-3)
+    scopes = [node.scope for node in GRAPHS[name].nodes if type(node.layer) is layer]
+    assert found.tensor in [f"{scope}.{param}" for scope in scopes]
+
+
+def test_the_loss_of_step_2_does_not_see_a_scale_and_the_gradient_does() -> None:
+    graph = infer_shapes(network((6,), Dense(6, 5, activation=Relu()), Dense(5, 4)))
+    train = config(weight_decay=0.0)
+    with planted(Dense, scale_gradient("w", 2.0)):
+        both = SideBySide(graph, train, "f64")
+    found = judge(both, *drawn(graph, train), PLAIN, third=True)
+    assert max(found.losses) < 1e-6
+    assert found.gradient.value == pytest.approx(1.0)
+    assert found.gradient.tensor in ("dense1.w", "dense2.w")
+    assert found.complaints[0].startswith(f"the gradient of {found.gradient.tensor} differs by 1.00e+00")
+    assert found.complaints[-1] == "the interpreter agrees with phase 3: the derivation differs, not the compiler"
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("optimizer", [Adam(), Sgd(), Sgd(momentum=0.9)], ids=repr)
+def test_right_optimizers_agree_apart(optimizer: Adam | Sgd, dtype: DType) -> None:
+    graph = infer_shapes(network((1, 4, 4), ConvBn(1, 3), Flatten(), Dense(48, 4)))
+    assert optimizers_apart(SideBySide(graph, config(optimizer=optimizer), dtype)).within(ULPS)
+
+
+def without_correction(optimizer, h, g, m, v, t):
+    return rules_of_adam(optimizer, h, g, m, v, h.constant(1000.0))
+
+
+rules_of_adam = rules.hlo_optimizer.of(Adam)
+WRONG_ADAM = {
+    "epsilon": lambda o, *a: rules_of_adam(dataclasses.replace(o, epsilon=1e-7), *a),
+    "beta2": lambda o, *a: rules_of_adam(dataclasses.replace(o, beta2=0.99), *a),
+    "bias correction": without_correction,
+    "squares of what": lambda o, h, g, *a: rules_of_adam(o, h, h.mul(g, 1.001), *a),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("error", WRONG_ADAM)
+def test_an_error_in_the_optimizer_is_red(error: str, dtype: DType) -> None:
+    previous = rules.hlo_optimizer.replace(Adam, WRONG_ADAM[error])
+    try:
+        found = optimizers_apart(SideBySide(infer_shapes(network((6,), Dense(6, 4))), config(), dtype))
+    finally:
+        rules.hlo_optimizer.replace(Adam, previous)
+    assert not found.within(10 * ULPS)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("wrong", [0.0, 0.1001, -0.1])
+def test_an_error_in_weight_decay_is_red_and_named(wrong: float, dtype: DType) -> None:
+    both = SideBySide(infer_shapes(network((6,), Dense(6, 4))), config(weight_decay=0.1), dtype)
+    object.__setattr__(both.config, "weight_decay", wrong)  # phase 2 was emitted already
+    found = optimizers_apart(both)
+    assert not found.within(ULPS)
+    assert found.tensor == "dense1.w"
+
+
+def test_a_gradient_that_is_not_a_number_is_red() -> None:
+    right = {"a": np.ones(3), "b": np.ones(2)}
+    assert not gradient_difference(right | {"b": np.array([1, np.nan])}, right).within(1e300)
+    assert gradient_difference(right | {"b": np.array([1, np.nan])}, right).tensor == "b"
+
+
+def test_nothing_but_zeros_is_not_a_comparison() -> None:
+    zeros = {"a": np.zeros(3)}
+    assert not gradient_difference(zeros, zeros).within(1e300)
+
+
+def test_the_floor_is_for_tensors_of_noise_alone() -> None:
+    right = {"w": np.array([1.0, 0.0]), "b": np.array([0.0])}
+    assert gradient_difference(right | {"b": np.array([1e-12])}, right) == Worst(pytest.approx(2**0.5 * 1e-9), "b")
+    assert gradient_difference(right | {"w": np.array([1.0, 1e-12])}, right) == Worst(pytest.approx(1e-12), "w")

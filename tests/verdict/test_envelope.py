@@ -1,0 +1,326 @@
+"""Envelopes: what they are built of, what is inside and outside of one, and which trace has which."""
+
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import main
+from harness.commands.envelope import render
+from harness.data.initial_parameters import initial_parameters
+from harness.emit.header import header_facts
+from harness.errors import EnvelopeError
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.relu import Relu
+from harness.run.inprocess import SHARED
+from harness.spec.models import load_model
+from harness.spec.netspec import TrainConfig
+from harness.spec.shapes import Graph, infer_shapes
+from harness.trace.format import Trace, TraceHeader
+from harness.trace.recording import Recording
+from harness.verdict.compare import compare
+from harness.verdict.envelope.build import build_envelope, pooled
+from harness.verdict.envelope.envelope import EPSILON, Envelope, read_envelope, write_envelope
+from harness.verdict.envelope.fed import Fed
+from harness.verdict.envelope.find import SHIPPED, find_envelope, find_shared_envelope, keep_envelope
+from harness.verdict.envelope.growth import measure_growth
+from harness.verdict.envelope.members import BUILDERS, Members, moved
+from harness.verdict.envelope.plan import BUDGET, Member, make_plan
+from harness.verdict.envelope_gate import check_envelope
+from harness.verdict.evidence import Case
+from tests.nn.test_networks import config, network
+from tests.support.programs import drawn
+
+ROOT = Path(__file__).parents[2]
+STEPS = 8
+GRAPH = infer_shapes(network((6,), Dense(6, 8, activation=Relu()), Dense(8, 4)))
+IMAGES = infer_shapes(network((2, 6, 6), ConvBn(2, 3), Flatten(), Dense(108, 4)))
+
+
+def members(graph: Graph, train: TrainConfig, steps: int) -> Members:
+    batches, steps_per_epoch = drawn(graph, train, "f32", steps)
+    return Members(graph, train, Fed(tuple(batches), steps_per_epoch, "drawn", "0" * 64))
+
+
+def initial(graph: Graph) -> np.ndarray:
+    return np.concatenate([p.ravel() for p in initial_parameters(graph.params)])
+
+
+@pytest.fixture(scope="module")
+def plain() -> Members:
+    return members(GRAPH, config(), make_plan().reference.steps)
+
+
+@pytest.fixture(scope="module")
+def envelope(plain: Members) -> Envelope:
+    return build_envelope(plain, make_plan())
+
+
+@pytest.fixture(scope="module")
+def reference(plain: Members) -> Trace:
+    return plain.run(Member("plain", 0, 0, STEPS), initial(GRAPH))
+
+
+def verdict(a: Trace, b: Trace, envelope: Envelope, *rate: float):
+    found = compare(Recording(a, None), Recording(under(b, a.header), None))
+    return check_envelope(Case(found, None, envelope, *rate))
+
+
+def under(trace: Trace, header: TraceHeader) -> Trace:
+    """The same steps under another header, so that what is compared are numbers."""
+    return replace(trace, header=header)
+
+
+@pytest.mark.parametrize("budget", [120, 200, BUDGET, 1000])
+def test_a_plan_keeps_its_budget(budget: int) -> None:
+    plan = make_plan(budget)
+    runs = (plan.reference, *plan.members, *plan.kicked)
+    assert sum(member.steps for member in runs) == plan.cost <= budget
+    assert sum(member.program == "plain" and member.ulps == 1 for member in plan.members) >= 30
+    assert {member.program for member in plan.members} == set(BUILDERS)
+    assert len({(member.program, member.number) for member in plan.members}) == len(plan.members)
+
+
+def test_a_budget_too_small_for_three_steps_is_refused() -> None:
+    with pytest.raises(EnvelopeError, match="100 training steps are too few for an envelope, expected at least"):
+        make_plan(100)
+
+
+def test_parameters_move_by_one_ulp_at_most() -> None:
+    before = initial(GRAPH)
+    after = moved(before, 1, 7)
+    neighbours = np.nextafter(before, np.float32(-9)), before, np.nextafter(before, np.float32(9))
+    shares = [float(np.mean(after[before != 0] == n[before != 0])) for n in neighbours]
+    assert sum(shares) == pytest.approx(1.0)
+    assert min(shares) > 0.2
+    assert (after[before == 0] == 0).all()
+    assert (after == moved(before, 1, 7)).all()
+    assert (after != moved(before, 1, 8)).any()
+
+
+@pytest.mark.parametrize("graph", [GRAPH, IMAGES], ids=["vectors", "images"])
+def test_every_program_means_the_same_and_rounds_otherwise(graph: Graph) -> None:
+    some = members(graph, config(), 3)
+    losses, norms = {}, {}
+    for program in BUILDERS:
+        trace = some.run(Member(program, 0, 1, 3), initial(graph))
+        losses[program] = trace.loss
+        norms[program] = [list((line.grad_norms or {}).values()) for line in trace.lines.values()]
+    for program in ("noisy", "reversed"):
+        np.testing.assert_allclose(losses[program], losses["plain"], rtol=1e-5)
+        np.testing.assert_allclose(norms[program], norms["plain"], rtol=1e-3)
+        assert norms[program] != norms["plain"]
+
+
+def test_a_run_that_differs_by_rounding_is_inside(plain: Members, envelope: Envelope, reference: Trace) -> None:
+    for number in (101, 102, 103):
+        found = verdict(reference, plain.run(Member("plain", 1, number, STEPS), initial(GRAPH)), envelope)
+        assert found.outcome == "pass"
+    assert f"({envelope.members} members, " in found.line
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [({"lr": 1.001e-2}, "optimizer"), ({"weight_decay": 0.011}, "optimizer")], ids=["rate", "decay"]
+)
+def test_a_fault_of_a_thousandth_is_outside(
+    envelope: Envelope, reference: Trace, fault: dict[str, float], kind: str
+) -> None:
+    off = members(GRAPH, config(**fault), STEPS).run(Member("plain", 0, 0, STEPS), initial(GRAPH))
+    found = verdict(reference, off, envelope)
+    assert (found.outcome, found.fault) == ("fail", kind)
+    assert "rounding alone allows" in found.line
+
+
+def test_a_smaller_false_positive_rate_allows_more(envelope: Envelope) -> None:
+    allowances = [envelope.allowance(rate) for rate in (0.5, 0.05, 0.005, 0.0005)]
+    for strict, lax in itertools.pairwise(allowances):
+        assert (lax >= strict).all()
+    assert (allowances[-1] > allowances[1]).all()
+    assert (allowances[0] >= envelope.spread).all()
+
+
+def test_losses_alone_are_judged_where_there_is_nothing_else(envelope: Envelope, reference: Trace) -> None:
+    bare = replace(reference, lines={})
+    assert verdict(bare, bare, envelope).outcome == "pass"
+    off = replace(bare, loss=reference.loss * (1 + 1e-3 * (np.arange(STEPS) == 4)))
+    assert verdict(bare, off, envelope).place == "step 5, loss"
+
+
+def test_a_loss_that_is_no_number_is_outside(envelope: Envelope, reference: Trace) -> None:
+    off = replace(reference, loss=np.where(np.arange(STEPS) == 2, np.nan, reference.loss))
+    assert verdict(reference, off, envelope).outcome == "fail"
+
+
+def test_steps_beyond_the_horizon_are_not_judged(envelope: Envelope, reference: Trace) -> None:
+    near = msgspec.structs.replace(envelope, horizon=4)
+    off = replace(reference, lines={}, loss=reference.loss * (1 + 1e-3 * (np.arange(STEPS) == 4)))
+    assert verdict(reference, off, near).outcome == "pass"
+    assert "steps 1 to 4" in verdict(reference, off, near).line
+
+
+def test_without_an_envelope_the_gate_says_how_to_get_one(reference: Trace) -> None:
+    found = check_envelope(Case(compare(Recording(reference, None), Recording(reference, None))))
+    assert found.outcome == "unreached"
+    assert "`harness envelope`" in found.line
+
+
+def test_a_spread_never_falls_and_is_never_below_the_median_channel() -> None:
+    spread = pooled(np.array([[1e-3, 1e-6, 0.0], [1e-5, 1e-5, 0.0]]))
+    np.testing.assert_allclose(spread, [[1e-3, 1e-6, 1e-6], [1e-3, 1e-5, 1e-5]])
+    assert (pooled(np.zeros((2, 3))) == EPSILON).all()
+
+
+def test_growth_and_horizon_of_a_known_law() -> None:
+    steps = np.arange(40)
+    reference = 2.0 + np.cos(steps)
+    grown = [np.minimum(start * 1.5**steps, 1e-3) for start in (1e-6, 1e-5)]
+    found = measure_growth(reference, [reference * (1 + run) for run in grown], np.full(8, 1e-7))
+    assert found.rate == pytest.approx(1.5, rel=0.05)
+    assert found.ceiling == pytest.approx(1e-3)
+    assert not found.observed
+    assert found.horizon == pytest.approx(8 + np.log(1e4) / np.log(1.5), abs=2)
+
+
+def test_a_horizon_within_the_ensemble_is_observed() -> None:
+    reference = 2.0 + np.cos(np.arange(40))
+    rounded = 1e-7 * 10.0 ** np.arange(8)
+    found = measure_growth(reference, [reference * 1.001], rounded)
+    assert (found.horizon, found.observed) == (4, True)
+    assert found.rate == pytest.approx(10.0)
+
+
+def test_what_does_not_grow_has_no_horizon() -> None:
+    reference = 2.0 + np.cos(np.arange(40))
+    shrinking = reference * (1 + 1e-4 * 0.9 ** np.arange(40))
+    found = measure_growth(reference, [shrinking], np.full(8, 1e-7))
+    assert found.horizon is None
+    assert found.rate is None
+
+
+def header(envelope: Envelope, **changes: object) -> TraceHeader:
+    facts = header_facts(GRAPH, config(), "f32", SHARED, "phase2")
+    known = {key: getattr(envelope, key) for key in ("dataset", "data_sha256", "init_sha256", "shuffle")}
+    facts = facts | known | changes
+    return msgspec.convert({key: value for key, value in facts.items() if value is not None}, TraceHeader)
+
+
+def test_a_file_gives_back_what_was_written(tmp_path: Path, envelope: Envelope) -> None:
+    write_envelope(tmp_path / "e.json", envelope)
+    assert read_envelope(tmp_path / "e.json") == envelope
+    json.loads((tmp_path / "e.json").read_text())
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}'])
+def test_a_file_of_something_else_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "e.json").write_text(content)
+    with pytest.raises(EnvelopeError, match=r"e\.json: not an envelope: .* Build it again"):
+        read_envelope(tmp_path / "e.json")
+
+
+def test_an_envelope_of_another_format_is_refused(tmp_path: Path, envelope: Envelope) -> None:
+    for other in ({"format": 2}, {"channels": ["loss"]}):
+        write_envelope(tmp_path / "e.json", msgspec.structs.replace(envelope, **other))
+        with pytest.raises(EnvelopeError, match="of another format"):
+            read_envelope(tmp_path / "e.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"init_sha256": None, "data_sha256": None, "shuffle": None}, {"netspec_hash": None, "dtype": None}],
+    ids=["all", "unknown start", "published"],
+)
+def test_an_envelope_is_found_by_what_the_header_says(tmp_path: Path, envelope: Envelope, changes: dict) -> None:
+    keep_envelope(envelope, tmp_path)
+    assert find_envelope(header(envelope, **changes), tmp_path) == envelope
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"netspec_hash": "1" * 64},
+        {"netspec_hash": None, "total_params": 7},
+        {"config": config(lr=0.5).header()},
+        {"config": {**config().header(), "nesterov": True}},
+        {"init_sha256": "1" * 64},
+        {"data_sha256": "1" * 64},
+        {"shuffle": True},
+        {"dtype": "f64"},
+    ],
+    ids=str,
+)
+def test_an_envelope_of_another_run_is_not(tmp_path: Path, envelope: Envelope, changes: dict) -> None:
+    keep_envelope(envelope, tmp_path)
+    assert find_envelope(header(envelope, **changes), tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "damage", [{"horizon": 0}, {"spreads": [[1e300]], "channels": ["loss"]}, {"channels": []}, None]
+)
+def test_a_damaged_file_is_said_and_never_taken_for_none(
+    tmp_path: Path, envelope: Envelope, damage: dict | None
+) -> None:
+    path = keep_envelope(envelope, tmp_path)
+    text = json.dumps(json.loads(path.read_text()) | damage) if damage is not None else "{"
+    path.write_text(text)
+    with pytest.raises(EnvelopeError, match=r"Build it again with `harness envelope`\."):
+        find_envelope(header(envelope), tmp_path)
+
+
+def test_the_envelope_of_a_pair_holds_for_both_whichever_comes_first(tmp_path: Path, envelope: Envelope) -> None:
+    other = msgspec.structs.replace(envelope, init_seed=43, init_sha256="ab")
+    for one in (envelope, other):
+        keep_envelope(one, tmp_path)
+    told = header(other)
+    untold = msgspec.structs.replace(told, init_sha256=None)
+    assert find_shared_envelope(told, untold, tmp_path) == find_shared_envelope(untold, told, tmp_path) == other
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])
+def test_the_shipped_envelopes_are_of_the_networks_as_they_are(name: str, tmp_path: Path) -> None:
+    model = load_model(name)
+    facts = header_facts(model.graph, model.config, "f32", SHARED, "phase3")
+    found = find_envelope(msgspec.convert(facts, TraceHeader), tmp_path)
+    assert found is not None
+    assert found.training_steps <= BUDGET
+    assert found.members >= 30
+    assert set(found.channels) == {"loss"} | {f"{k}:{p.name}" for k in ("grad", "update") for p in model.graph.params}
+    assert f"{found.training_steps} training steps" in str(render(found))
+
+
+def test_shipped_files_are_small() -> None:
+    assert all(path.stat().st_size < 20_000 for path in SHIPPED.iterdir())
+
+
+def test_judging_by_an_envelope_needs_neither_jax_nor_scipy() -> None:
+    code = (
+        "import sys; from harness.verdict.envelope_gate import check_envelope; "
+        "from harness.verdict.envelope.find import *; "
+        "from harness.verdict.envelope.margin import fitted_margin; fitted_margin(); "
+        "print([name for name in ('jax', 'scipy', 'iree') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_cache_that_cannot_be_written_is_said_before_the_work(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file"))
+    done = CliRunner().invoke(main, ["envelope", "mnist_mlp"])
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "the cache cannot be written" in done.stderr
+
+
+def test_a_folder_for_the_file_that_is_not_there_is_said_before_the_work(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["envelope", "mnist_mlp", "--out", str(tmp_path / "no" / "e.json")])
+    assert done.exit_code == 2
+    assert "does not exist. Make it first." in done.stderr

@@ -1,0 +1,395 @@
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import verdict
+from harness.report import PairRow, as_json, exit_code, judge_recordings, markdown, summary_table, text
+from harness.trace.manifest import Manifest
+from harness.trace.recording import Recording
+from harness.verdict import Verdict, judge, worst_exit_code
+from harness.verdict.compare import Judging, compare
+from harness.verdict.evidence import Evidence
+from harness.verdict.tolerance import MODES
+from tests.support.sample_traces import recording, trace
+
+DEFAULT = Judging()
+COMPLETE = Manifest(status="complete", steps_written=4)
+
+
+def judged(a: Recording, b: Recording, judging: Judging = DEFAULT) -> Verdict:
+    return judge(compare(a, b, judging))
+
+
+def of(a, b, judging: Judging = DEFAULT, **keys) -> Verdict:
+    return judged(recording(a, **keys), recording(b, **keys), judging)
+
+
+def outcome(found: Verdict, gate: str) -> str:
+    return next(line.outcome for line in found.evidence if line.gate == gate)
+
+
+# ---- the public scars
+
+
+def test_agreeing_passes_and_disagreeing_fails_and_not_the_other_way_round():
+    assert of([1.0] * 8, [1.0] * 8).status == "PASS"
+    assert of([1.0] * 8, [2.0] * 8).status == "FAIL"
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_a_share_of_matching_steps_is_not_a_pass(share):
+    b = np.ones(100)
+    b[round(share * 100) :] = 2.0
+    assert of(np.ones(100), b, Judging(all_steps=True)).status == "FAIL"
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_one_step_of_the_window_beyond_tolerance_fails(step):
+    b = np.ones(8)
+    b[step - 1] = 1.2
+    found = of(np.ones(8), b)
+    gate = {1: "forward", 2: "backward and optimizer", 3: "backward and optimizer"}.get(step, "window")
+    assert (found.status, found.gate, found.place) == ("FAIL", gate, f"step {step}")
+    assert found.fault == {1: "forward", 2: "backward", 3: "optimizer"}.get(step, "training")
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_nan_and_infinity_fail_on_one_side_and_on_both(odd, mode):
+    for a, b in (([1.0, odd], [1.0, odd]), ([1.0, odd], [1.0, 1.0]), ([1.0, 1.0], [1.0, odd])):
+        found = of(a, b, Judging(mode))
+        assert (found.status, found.gate, found.place) == ("FAIL", "finite", "step 2")
+    found = of([1.0], [1.0], Judging(mode), lr=odd)
+    assert (found.status, found.gate, found.place) == ("FAIL", "finite", "step 1")
+
+
+@pytest.mark.parametrize("kind", ["grad_norms", "param_norms", "update_norms"])
+def test_a_norm_that_is_not_finite_fails_even_on_both_sides(kind):
+    odd = recording([1.0] * 3, norms={kind: {"w": [1.0, math.inf, 1.0]}})
+    found = judged(odd, odd)
+    assert (found.status, found.gate, found.place) == ("FAIL", "finite", "step 2")
+
+
+def test_a_start_that_nothing_tells_is_said():
+    line = of([1.0], [1.0]).evidence[0].line
+    assert line.endswith("neither has init_sha256 and data_sha256: that they start alike is not known.")
+    assert "not known" not in of([1.0], [1.0], init_sha256="aa", data_sha256="bb").evidence[0].line
+
+
+def test_nan_past_the_window_fails_too():
+    a = np.ones(50)
+    a[40] = math.nan
+    assert of(a, a).place == "step 41"
+
+
+def test_an_empty_comparison_is_never_a_pass():
+    found = of([], [])
+    assert (found.status, found.gate, found.exit_code) == ("INCONCLUSIVE", "complete", 3)
+    assert of([], [1.0]).status == "INCONCLUSIVE"
+    assert of([], [], Judging(steps=5)).status == "INCONCLUSIVE"
+
+
+def test_more_steps_do_not_loosen_the_tolerance():
+    for count in (8, 100, 1000):
+        b = np.ones(count)
+        b[4] = 1.2
+        assert of(np.ones(count), b).status == "FAIL"
+
+
+def test_a_shuffle_that_moved_images_and_not_labels_shows_in_the_batch_digest():
+    a, b = recording([1.0] * 4, digests={1: "aa", 2: "bb"}), recording([1.0] * 4, digests={1: "aa", 2: "cc"})
+    found = judged(a, b)
+    assert (found.status, found.gate, found.place) == ("FAIL", "data", "step 2")
+    assert found.reason == "batch_sha256 of step 2 is 'bb' in A and 'cc' in B."
+
+
+def test_a_run_from_other_initial_parameters_is_refused_even_when_its_losses_agree():
+    found = judged(recording([1.0], init_sha256="aa"), recording([1.0], init_sha256="bb"))
+    assert (found.status, found.gate, found.place, found.exit_code) == ("FAIL", "contract", "init_sha256", 1)
+    assert found.reason == "init_sha256 is 'aa' in A and 'bb' in B."
+
+
+def test_a_step_that_only_one_side_has_is_not_paired_with_another():
+    assert of([1.0, 2.0, 3.0], [1.0, 2.0]).status == "INCONCLUSIVE"
+    assert of([1.0, 2.0, 3.0], [2.0, 3.0]).status == "FAIL"
+
+
+# ---- gates
+
+
+def test_a_refusal_names_every_key_and_both_values_and_looks_at_no_number():
+    a, b = recording([math.nan], dataset="x" * 500), recording([1.0], dataset="mnist", config_lr=1.0)
+    found = judged(a, b)
+    assert found.gate == "contract"
+    assert found.reason == f"dataset is '{'x' * 76}... in A and 'mnist' in B; config.lr is 0.001 in A and 1.0 in B."
+    assert outcome(found, "finite") == outcome(found, "window") == "unreached"
+
+
+def test_lists_are_named_by_their_first_difference():
+    a, b = recording([1.0], params=["w", "b"]), recording([1.0], params=["w", "c"])
+    assert judged(a, b).reason == "params[1] is 'b' in A and 'c' in B."
+    assert judged(a, recording([1.0], params=["w"])).reason == "params: 2 in A and 1 in B."
+
+
+def test_unknown_keys_are_said():
+    found = judged(recording([1.0], netspec_hash="ab"), recording([1.0], dtype="f32"))
+    line = found.evidence[0].line
+    assert found.status == "PASS"
+    assert "unknown because only A has it: netspec_hash; unknown because only B has it: dtype;" in line
+
+
+def test_conventions_are_said_and_decide_nothing():
+    a, b = recording([1.0], conventions={"pool_ties": "first"}), recording([1.0], conventions={"pool_ties": "all"})
+    found = judged(a, b)
+    assert found.status == "PASS"
+    assert outcome(found, "conventions") == "note"
+    assert "differ: pool_ties is 'first' in A and 'all' in B." in [line.line for line in found.evidence]
+    assert "only A states its conventions." in [line.line for line in judged(a, recording([1.0])).evidence]
+    assert "only B states its conventions." in [line.line for line in judged(recording([1.0]), a).evidence]
+
+
+@pytest.mark.parametrize("status", ["crashed", "timed-out", "interrupted", "refused"])
+@pytest.mark.parametrize("judging", [DEFAULT, Judging(steps=2)], ids=["all", "prefix"])
+def test_a_run_that_is_not_complete_never_passes(status, judging):
+    bad = recording([1.0] * 4, manifest=Manifest(status=status, reason="out of disk", steps_written=4))
+    good = recording([1.0] * 4, manifest=COMPLETE)
+    for a, b in ((bad, good), (good, bad), (bad, bad)):
+        found = judged(a, b, judging)
+        assert (found.status, found.gate) == ("INCONCLUSIVE", "complete")
+        assert f"is {status} (out of disk)" in found.reason
+    assert judged(good, good).status == "PASS"
+
+
+def test_a_manifest_of_another_trace_is_no_evidence():
+    good = recording([1.0] * 4)
+    other = dataclasses.replace(good, manifest=Manifest(status="complete", steps_written=5))
+    assert judged(good, other).reason == "the manifest of B says 5 steps, its trace has 4."
+    described = Recording(
+        dataclasses.replace(good.trace, sha256="aa"), Manifest(status="complete", steps_written=4, trace_sha256="bb")
+    )
+    assert "describes another trace" in judged(described, good).reason
+    matching = dataclasses.replace(described, trace=dataclasses.replace(good.trace, sha256="bb"))
+    assert judged(matching, good).status == "PASS"
+
+
+@pytest.mark.parametrize("judging", [DEFAULT, Judging(steps=4)], ids=["all", "prefix"])
+def test_a_trace_shorter_than_planned_is_never_a_pass(judging):
+    a = recording([1.0] * 4, planned_steps=8)
+    assert judged(a, a, judging).reason == "A has 4 of 8 planned steps; B has 4 of 8 planned steps."
+    whole = recording([1.0] * 4, planned_steps=4)
+    assert judged(whole, whole, judging).status == "PASS"
+
+
+def test_a_truncated_trace_is_never_a_pass():
+    a = recording([1.0] * 4)
+    cut = dataclasses.replace(a, trace=dataclasses.replace(a.trace, truncated=True))
+    assert judged(a, cut).reason == "the trace of B ends in the middle of a line."
+
+
+def test_unequal_counts_need_steps_and_enough_of_them():
+    a, b = recording([1.0] * 4), recording([1.0] * 6)
+    assert judged(a, b).reason == "A has 4 steps, B has 6; compare prefixes with --steps."
+    assert judged(a, b, Judging(steps=4)).status == "PASS"
+    assert judged(a, b, Judging(steps=5)).reason == "5 steps were asked for, A has 4, B has 6."
+
+
+def test_a_gate_that_fails_decides_even_when_the_run_is_short():
+    a, b = recording([1.0] * 4, planned_steps=8), recording([2.0] * 3)
+    found = judged(a, b)
+    assert (found.status, found.gate, found.fault) == ("FAIL", "forward", "forward")
+
+
+def test_the_place_tells_what_that_step_is_the_first_to_see():
+    assert "only the initial parameters, the data and the forward pass" in of([1.0], [2.0]).reason
+    assert "first to see the backward pass" in of([1.0, 1.0], [1.0, 2.0]).reason
+    assert "optimizer's state" in of([1.0] * 3, [1.0, 1.0, 2.0]).reason
+    assert of([1.0] * 4, [1.0, 1.0, 1.0, 2.0]).reason.endswith("apart, beyond cross-comp.")
+
+
+def test_schedules_that_differ_fail_where_they_begin_to():
+    a = recording([1.0] * 20)
+    found = judged(a, recording([1.0] * 20, lr=[0.001] * 15 + [0.0005] * 5))
+    assert (found.status, found.gate, found.place) == ("FAIL", "schedule", "step 16")
+    assert found.reason == "the learning rates of step 16 are 0.001 and 0.0005, further apart than rounding."
+    found = judged(a, recording([1.0] * 20, per_epoch=10))
+    assert found.reason == "step 11 is in epoch 0 of A and in epoch 1 of B."
+    assert (found.gate, found.place) == ("schedule", "step 11")
+
+
+def test_beyond_the_window_steps_may_differ_and_epoch_means_may_not():
+    rng = np.random.default_rng(1)
+    a, b = np.ones(100), np.ones(100)
+    b[8:] = rng.permutation(np.linspace(0.2, 1.8, 92))
+    assert of(a, b, per_epoch=50).status == "PASS"
+    assert of(a, b, Judging(all_steps=True), per_epoch=50).gate == "window"
+    b[50:] *= 0.7
+    found = of(a, b, per_epoch=50)
+    assert (found.status, found.gate, found.place) == ("FAIL", "epoch means", "epoch 1")
+    assert "allowed are 25 %" in found.reason
+
+
+@pytest.mark.parametrize(("ratio", "status"), [(0.75, "PASS"), (0.74, "FAIL"), (1.33, "PASS"), (1.34, "FAIL")])
+def test_epoch_means_within_a_quarter(ratio, status):
+    a, b = np.ones(40), np.ones(40)
+    b[20:] = ratio
+    assert of(a, b, per_epoch=20).status == status
+
+
+def test_an_incomplete_epoch_is_not_judged_by_its_mean():
+    a, b = np.ones(30), np.ones(30)
+    b[20:] = 5.0
+    found = of(a, b, per_epoch=20)
+    assert found.status == "PASS"
+    assert "the means of 1 complete epochs" in next(e.line for e in found.evidence if e.gate == "epoch means")
+
+
+def accurate(a: float | None, b: float | None, judging: Judging = DEFAULT, **keys) -> Verdict:
+    keys = {"per_epoch": 4, "config_epochs": 2} | keys
+    sides = [
+        recording([1.0] * 8, manifest=Manifest(status="complete", steps_written=8, test_accuracy=x), **keys)
+        for x in (a, b)
+    ]
+    return judged(*sides, judging)
+
+
+def test_final_accuracies_within_half_a_point():
+    assert accurate(0.985, 0.980).status == "PASS"
+    assert accurate(0.980, 0.985).status == "PASS"
+    found = accurate(0.9851, 0.980)
+    assert (found.status, found.gate, found.place) == ("FAIL", "accuracy", "end of the run")
+    assert found.reason == "test accuracies 98.51 % and 98.00 % are 0.51 points apart, allowed are 0.5."
+
+
+def test_accuracy_counts_come_before_the_rounded_fraction():
+    counted = Manifest(status="complete", steps_written=8, test_accuracy=0.5, test_correct=9850, test_total=10000)
+    plain = Manifest(status="complete", steps_written=8, test_accuracy=0.985)
+    keys = {"per_epoch": 4, "config_epochs": 2}
+    assert (
+        judged(recording([1.0] * 8, manifest=counted, **keys), recording([1.0] * 8, manifest=plain, **keys)).status
+        == "PASS"
+    )
+
+
+def test_accuracy_of_a_short_run_or_an_unknown_one_is_not_reached():
+    for found in (
+        accurate(0.9, 0.1, config_epochs=3),
+        accurate(0.9, 0.1, Judging(steps=7)),
+        accurate(0.9, None),
+        accurate(None, None),
+    ):
+        assert found.status != "FAIL"
+        assert "accuracy" in found.unreached
+
+
+def test_a_short_run_passes_and_lists_what_it_did_not_reach():
+    found = of([1.0] * 200, [1.0] * 200, planned_steps=200)
+    assert (found.status, found.exit_code) == ("PASS", 0)
+    assert found.unreached == ("data", "ladder", "envelope", "epoch means", "accuracy")
+    assert found.reason == "every gate reached passed; not reached: data, ladder, envelope, epoch means, accuracy."
+
+
+def test_a_gate_is_a_function_in_a_list(monkeypatch):
+    def check_moon(comparison):
+        return Evidence("moon", "fail", "it is full.", "sky")
+
+    monkeypatch.setattr(verdict, "GATES", (*verdict.GATES, check_moon))
+    found = of([1.0], [1.0])
+    assert (found.status, found.gate, found.reason, found.place) == ("FAIL", "moon", "it is full.", "sky")
+
+
+# ---- laws
+
+
+@given(st.lists(st.floats(0, 5), min_size=1, max_size=25))
+def test_a_finite_trace_passes_against_itself_in_every_mode(losses):
+    for mode in MODES.values():
+        assert of(losses, losses, Judging(mode)).status == "PASS"
+
+
+# ---- exit codes and rows
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [([0], 0), ([0, 3], 3), ([3, 1], 1), ([1, 2], 2), ([0, 1, 2, 3], 2), ([0, 0], 0), ([], 3)],
+)
+def test_the_worst_exit_code(codes, worst):
+    assert worst_exit_code(codes) == worst
+
+
+ABSENT = PairRow("mlp.phase2-cuda", "mlp.phase3-cuda", note="compiled, not run: no CUDA device", kind="cross-compiler")
+ASKED = dataclasses.replace(
+    ABSENT, verdict=Verdict("INCONCLUSIVE", "complete", "no CUDA device.", None), note="compiled, not run"
+)
+
+
+def test_an_absent_pair_is_only_mentioned_unless_it_was_asked_for():
+    passing = judge_recordings(recording([1.0]), recording([1.0]), DEFAULT)
+    assert exit_code([passing, ABSENT]) == 0
+    assert exit_code([ABSENT]) == 3
+    assert exit_code([passing, ASKED]) == 3
+
+
+def test_rows_of_a_summary():
+    passing = judge_recordings(
+        recording([1.0] * 3, path="x/a.jsonl"), recording([1.0, 1.25, 1.5], path="x/b.jsonl.gz"), DEFAULT
+    )
+    assert summary_table([passing, ABSENT, ASKED]) == [
+        ["a vs b", "0", "2.50e-01", "2.50e-01", "5.00e-01", "FAIL (backward and optimizer: step 2)"],
+        ["mlp.phase2-cuda vs mlp.phase3-cuda", "-", "-", "-", "-", "compiled, not run: no CUDA device"],
+        [ASKED.name, "-", "-", "-", "-", "INCONCLUSIVE (complete; compiled, not run)"],
+    ]
+    for render in (text.render_summary, markdown.render_summary):
+        table = str(render([passing, ABSENT]))
+        assert "2.50e-01" in table
+        assert "compiled, not run: no CUDA device" in table
+        assert table.endswith("\n")
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    a, b = trace([1.0], path="x/a.jsonl"), trace([1.0], path="y/a.jsonl")
+    assert judge_recordings(Recording(a), Recording(b), DEFAULT).name == "x/a.jsonl vs y/a.jsonl"
+
+
+def test_an_absent_pair_renders_in_every_format():
+    assert "compiled, not run: no CUDA device" in str(text.render_pair(ABSENT))
+    assert "compiled, not run: no CUDA device" in markdown.render_pair(ABSENT)
+    described = as_json.describe_pair(ABSENT)
+    assert described["note"] == "compiled, not run: no CUDA device"
+    assert "verdict" not in described
+
+
+@pytest.mark.parametrize("columns", [60, 110, 300])
+def test_long_evidence_is_wrapped_for_a_terminal_and_whole_in_markdown(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    a, b = recording([1.0], init_sha256="a" * 64, netspec_hash="b"), recording([1.0], dtype="f32")
+    row = judge_recordings(a, b, DEFAULT)
+    assert row.verdict is not None
+    table = str(text.render_judged(row)).split("\n\n")[0]
+    assert max(map(len, table.splitlines())) <= max(min(columns, 110), 80)
+    assert row.verdict.evidence[0].line in " ".join(table.split())
+    assert markdown.escape(row.verdict.evidence[0].line) in markdown.render_pair(row)
+
+
+def test_markdown_keeps_its_cells_whatever_names_hold():
+    row = PairRow("a|b\nc", "<i>`x`", note="n|m")
+    line = markdown.render_summary([row]).splitlines()[2]
+    assert line.replace("\\|", "").count("|") == 7
+    assert "\\<i\\>\\`x\\`" in line
+
+
+@given(st.lists(st.tuples(st.floats(), st.floats()), max_size=10))
+def test_every_pair_renders_in_every_format(values):
+    a, b = recording([x for x, _ in values]), recording([y for _, y in values])
+    row = judge_recordings(a, b, DEFAULT)
+    assert row.verdict is not None
+    assert row.verdict.status in str(text.render_pair(row))
+    assert row.verdict.status in markdown.render_pair(row)
+    document = json.loads(as_json.render([row]), parse_constant=pytest.fail)
+    assert document["exit_code"] == row.verdict.exit_code
+    assert document["pairs"][0]["verdict"]["status"] == row.verdict.status
