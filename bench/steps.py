@@ -17,6 +17,7 @@ from bench.by_hand import by_hand
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
+from harness.emit.plan import Plan
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, observations, open_trace
@@ -61,7 +62,7 @@ def hand_step(model: Model, x: Any, y: Any) -> Call:
     return run
 
 
-def phase3_trainer(model: Model) -> tuple[Trainer, dict[str, Any]]:
+def phase3_trainer(model: Model) -> tuple[Trainer, Plan]:
     """The trainer of the phase-3 runner."""
     texts, plan = emit_phase3(model.graph, model.config, "f32", Conventions())
     flags = BACKENDS["cpu"].compile_flags()
@@ -128,9 +129,9 @@ def measure_tracing(rounds: int = 5616) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     x = rng.random((model.config.batch_size, *model.spec.input_shape), np.float32)
     y = rng.integers(0, 10, model.config.batch_size).astype(np.int32)
-    names = [p["name"] for p in plan["params"]]
+    names = [p.name for p in plan.params]
     training = tracing = 0.0
-    with tempfile.TemporaryDirectory() as folder, open_trace(Path(folder, "trace.jsonl"), plan["header"]) as trace:
+    with tempfile.TemporaryDirectory() as folder, open_trace(Path(folder, "trace.jsonl"), plan.header) as trace:
         for step in range(1, rounds + 1):
             started = time.perf_counter()
             before = trainer.parameters

@@ -140,8 +140,9 @@ def verify(
     from harness.run.backends import backend
     from harness.run.execute import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
-    from harness.run.verification import Options
+    from harness.run.verification import Verification
     from harness.spec.models import load_for_run
+    from harness.spec.run_config import RunConfig
     from harness.system.process import interruptible
     from harness.verdict.compare import judging_by
 
@@ -151,30 +152,31 @@ def verify(
     for name in backends or ():
         backend(name)
     loaded, asked = load_for_run(model, steps, batch, image_size)
-    options = Options(
+    verification = Verification(
         model=loaded,
         out=out,
         backends=backends,
-        steps=asked,
-        dtype="f64" if dtype == "f64" else "f32",
-        profile=profile,
-        init_seed=seed,
+        run=RunConfig(
+            dtype="f64" if dtype == "f64" else "f32",
+            init_seed=seed,
+            profile=profile,
+            shuffle=shuffle,
+            eager=eager,
+            steps=asked,
+            channels=channels,
+        ),
         data=data,
-        judging=judging,
-        shuffle=shuffle,
-        eager=eager,
-        channels=channels,
-        ladder=ladder,
+        f64_check=ladder,
         compile_all=compile_all,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parse_externals(externals),
-        square=square,
+        factorial=square,
     )
     interruptible()
-    outcome = run(options)
+    outcome = run(verification, judging)
     paths = report.write_reports(outcome)
     show(report.for_terminal(outcome))
-    click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {options.folder}/")
+    click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {verification.folder}/")
     sys.exit(report.outcome_exit_code(outcome))
 
 
@@ -182,8 +184,8 @@ def verify(
 def models() -> None:
     """List the networks with their parameter counts."""
     from harness.report.terminal import show
-    from harness.report.text import Document, Table
     from harness.spec.models import all_models
+    from harness.system.text import Document, Table
 
     rows = [
         [
@@ -236,14 +238,16 @@ def emit(
 ) -> None:
     """Write the programs of MODEL and print their paths."""
     from harness.run.cell import Cell
-    from harness.run.pipelines import PIPELINES
+    from harness.run.pipelines import MAIN
+    from harness.run.programs import emit_files
     from harness.spec.models import load_model
+    from harness.spec.run_config import RunConfig
 
     loaded = load_model(model, batch=batch, image_size=image_size)
     out.mkdir(parents=True, exist_ok=True)
-    for name in [pipeline] if pipeline else list(PIPELINES):
-        cell = Cell(loaded, name, "cpu", "f64" if dtype == "f64" else "f32", seed, profile)
-        for path in PIPELINES[name].emit(cell, out):
+    run = RunConfig(dtype="f64" if dtype == "f64" else "f32", init_seed=seed, profile=profile)
+    for name in [pipeline] if pipeline else MAIN:
+        for path in emit_files(Cell(loaded, name, "cpu", run), out):
             click.echo(str(path))
 
 

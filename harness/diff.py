@@ -14,12 +14,13 @@ from harness.commands.completion import complete_traces
 from harness.commands.options import format_option
 from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
-from harness.report import PairRow, exit_code, judge_recordings, text
+from harness.report import text
 from harness.report.terminal import show
-from harness.report.text import Document
+from harness.system.text import Document, spaced
 from harness.trace.recording import read_recordings
 from harness.verdict import UNREADABLE, worst_exit_code
 from harness.verdict.compare import judging_by
+from harness.verdict.pair import PairRow, exit_code, judge_recordings
 from harness.verdict.tolerance import DEFAULT_MODE, MODES
 
 
@@ -85,7 +86,7 @@ def render(rows: list[PairRow], form: str, code: int) -> Document | str:
         parts = [markdown.render_summary(rows)] if several else []
         return "\n".join(parts + [markdown.render_pair(row) for row in rows])
     documents = [text.render_summary(rows)] if several else []
-    return text.spaced([*documents, *map(text.render_pair, rows)])
+    return spaced([*documents, *map(text.render_pair, rows)])
 
 
 if __name__ == "__main__":

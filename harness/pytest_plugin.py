@@ -44,11 +44,13 @@ def assert_traces_agree(
     HarnessError when a file cannot be read or an option makes no sense.
     """
     __tracebackhide__ = True
-    from harness.report import judge_recordings, show_sentence
-    from harness.report.text import Document, gates, render_summary
+    from harness.report.tables import show_sentence
+    from harness.report.text import gates, render_summary
+    from harness.system.text import Document
     from harness.trace.recording import read_recording
     from harness.verdict import INCONCLUSIVE
     from harness.verdict.compare import judging_by
+    from harness.verdict.pair import judge_recordings
 
     judging = judging_by(mode, window, steps, all_steps)
     row = judge_recordings(read_recording(Path(a)), read_recording(Path(b)), judging)

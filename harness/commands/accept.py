@@ -28,7 +28,7 @@ def accept_command(cells: tuple[Path, ...], reason: str, force: bool, into: Path
     explain, and nothing was written, 2 usage or not a whole cell.
     """
     from harness.night.references.accept import propose, write
-    from harness.report.text import printable
+    from harness.system.text import printable
 
     proposals = propose(cells, reason, into, force=force)
     refused = [proposal for proposal in proposals if proposal.refused]

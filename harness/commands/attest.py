@@ -34,7 +34,7 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     """
     from harness.report.attest.make import write_statements
     from harness.report.attest.signature import read_private_key
-    from harness.report.text import printable
+    from harness.system.text import printable
     from harness.trace.intact import intact_cells
 
     signer = None if key is None else read_private_key(key)
@@ -65,7 +65,7 @@ def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | 
     from harness.errors import AttestationError
     from harness.report.attest.signature import read_public_key
     from harness.report.attest.verify import every_statement, verify_statement
-    from harness.report.text import printable
+    from harness.system.text import printable
     from harness.verdict import worst_exit_code
 
     public = None if key is None else read_public_key(key)

@@ -26,7 +26,7 @@ def export_command(cells: tuple[Path, ...], out: Path) -> None:
     """
     from harness.night.bundle.gather import gather
     from harness.night.bundle.write import write_bundle
-    from harness.report.text import printable
+    from harness.system.text import printable
 
     gathered = gather(cells)
     for trace in gathered.left_out:
@@ -55,7 +55,7 @@ def import_command(bundles: tuple[Path, ...], into: Path) -> None:
     Exit codes: 0, 2 a bundle was refused: nothing of it, and of those after it, was imported.
     """
     from harness.night.bundle.land import import_bundle
-    from harness.report.text import printable
+    from harness.system.text import printable
 
     for bundle in bundles:
         landed = import_bundle(bundle, into)

@@ -12,8 +12,8 @@ from harness.commands.completion import complete_backends, complete_models
 from harness.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
-    from harness.report.text import Document
     from harness.run.compile_targets import Compilation
+    from harness.system.text import Document
 
 COLUMNS = ("network", "backend", "chip", "lines", "StableHLO", "module", "seconds", "result")
 _NUMBERS = ("lines", "StableHLO", "module", "seconds")
@@ -78,7 +78,7 @@ def _say(result: "Compilation") -> None:
 def render(results: Sequence["Compilation"], form: str) -> "Document | str":
     """The results as a table or as JSON."""
     from harness.report.markdown import table as markdown_table
-    from harness.report.text import Document, Table
+    from harness.system.text import Document, Table
 
     if form == "json":
         return json.dumps([_facts(result) for result in results], indent=2) + "\n"

@@ -43,9 +43,9 @@ def complete_backends(ctx: click.Context, parameter: click.Parameter, incomplete
 
 def complete_pipelines(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """One pipeline of ours."""
-    from harness.run.backends import RUNTIMES
+    from harness.run.pipelines import PIPELINES
 
-    return _starting(incomplete, RUNTIMES)
+    return _starting(incomplete, PIPELINES)
 
 
 def complete_traces(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

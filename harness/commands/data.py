@@ -43,7 +43,7 @@ def list_command() -> None:
     """List the data sets of the table."""
     from harness.data.fetch import cached_folder, is_cached
     from harness.report.terminal import show
-    from harness.report.text import Document, Table
+    from harness.system.text import Document, Table
 
     rows = [
         (

@@ -11,10 +11,10 @@ from typing import Literal
 from harness.data import DATASETS
 from harness.data.fetch import cache_root, is_cached
 from harness.errors import HarnessError
-from harness.report.text import Document, Table
-from harness.run.backends import BACKENDS, RUNTIMES, Backend, presence
-from harness.run.pipelines import PIPELINES
+from harness.run.backends import BACKENDS, Backend, presence
+from harness.run.pipelines import MAIN, PIPELINES
 from harness.run.provenance import PACKAGES, cpu_model, package_version
+from harness.system.text import Document, Table
 
 COLUMNS = ("what", "state", "found", "what to do")
 GB = 10**9
@@ -44,7 +44,7 @@ def examine() -> Document:
 
 def _hardware() -> Iterator[Check]:
     for row in BACKENDS.values():
-        for pipeline in PIPELINES:
+        for pipeline in MAIN:
             what = f"{pipeline} on {row.name}"
             try:
                 found = presence(row.name, pipeline)
@@ -63,8 +63,8 @@ def _hardware() -> Iterator[Check]:
 def _install(row: Backend, pipeline: str) -> str:
     if not row.device_files:
         return "`pip install training-trace-harness`"
-    package = f"training-trace-harness[{row.name}]" if RUNTIMES[pipeline] == "jax" else "training-trace-harness"
-    return f"`pip install '{package}'` into a Python of its own; name it in {row.python_variable}"
+    extra = f"[{row.name}]" if PIPELINES[pipeline].runtime == "jax" else ""
+    return f"`pip install 'training-trace-harness{extra}'` into a Python of its own; name it in {row.python_variable}"
 
 
 def _compilers() -> Iterator[Check]:

@@ -10,7 +10,7 @@ from harness.commands.completion import complete_models
 from harness.commands.options import batch_option, data_option, image_size_option, seed_option
 
 if TYPE_CHECKING:
-    from harness.report.text import Document
+    from harness.system.text import Document
     from harness.verdict.envelope.envelope import Envelope
     from harness.verdict.envelope.plan import Plan
 
@@ -102,7 +102,7 @@ def describe(plan: "Plan") -> str:
 
 def render(envelope: "Envelope") -> "Document":
     """The table of an envelope: by step the loss and the channel that came apart most, then growth and cost."""
-    from harness.report.text import Document, Table
+    from harness.system.text import Document, Table
 
     rows = []
     for step, spread in enumerate(envelope.spread, 1):

@@ -49,9 +49,9 @@ def nightly_command(
     from harness.report.summary.build import summarise
     from harness.report.summary.history import read_history
     from harness.report.summary.write import record_history, write_summary
-    from harness.report.text import printable
     from harness.system.lock import alone_in
     from harness.system.process import interruptible
+    from harness.system.text import printable
     from harness.verdict.compare import Judging
 
     text = read_text(config)
@@ -83,7 +83,7 @@ class Says:
 
     def __call__(self, line: str) -> None:
         """Say a line."""
-        from harness.report.text import printable
+        from harness.system.text import printable
 
         minutes = (self._clock() - self._started) / 60
         click.echo(printable(f"[{minutes:5.1f} min] {line}"), err=True)

@@ -34,7 +34,7 @@ def report_command(
     """
     from harness.report.summary.build import UNDATED, summarise
     from harness.report.summary.write import record_history, write_summary
-    from harness.report.text import printable
+    from harness.system.text import printable
     from harness.verdict.compare import Judging
 
     summary = summarise(folders, Judging(MODES[mode]), title=title, history=history, references=references)

@@ -70,40 +70,42 @@ def run_command(
 
     Exit codes: 0 the run is complete, 2 usage, 3 it is not.
     """
-    from harness.commands.verify import run_alone
     from harness.errors import unknown
     from harness.run.backends import backend as find_backend
-    from harness.run.controls import CONTROLS
     from harness.run.execute import DEFAULT_TIMEOUT_S
     from harness.run.external import parse_externals
-    from harness.run.pipelines import PIPELINES
-    from harness.run.verification import Options
+    from harness.run.pipelines import CONTROLS, PIPELINES
+    from harness.run.runner import run_alone
+    from harness.run.verification import Verification
     from harness.spec.models import load_for_run
+    from harness.spec.run_config import RunConfig
     from harness.system.process import interruptible
 
     find_backend(backend)
     parsed = parse_externals(externals)
-    known = [*PIPELINES, *CONTROLS, *(external.name for external in parsed)]
+    known = [*PIPELINES, *(external.name for external in parsed)]
     if pipeline not in known:
         raise click.BadParameter(unknown("pipeline", pipeline, known), param_hint="--pipeline")
     loaded, asked = load_for_run(model, steps, batch, image_size)
-    options = Options(
+    verification = Verification(
         model=loaded,
         out=out,
         backends=(backend,),
-        steps=asked,
-        dtype="f64" if dtype == "f64" else "f32",
-        profile=profile,
-        init_seed=seed,
+        run=RunConfig(
+            dtype="f64" if dtype == "f64" else "f32",
+            init_seed=seed,
+            profile=profile,
+            shuffle=shuffle,
+            eager=eager,
+            steps=asked,
+            channels=channels,
+        ),
         data=data,
-        shuffle=shuffle,
-        eager=eager,
-        channels=channels,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parsed,
-        square=pipeline in CONTROLS,
+        factorial=pipeline in CONTROLS,
     )
     interruptible()
-    cell = run_alone(options, pipeline, backend)
+    cell = run_alone(verification, pipeline, backend)
     click.echo(f"{cell.trace}: {cell.note or f'{cell.manifest.steps_written} steps'}")
     sys.exit(0 if cell.complete else NOT_COMPLETE)

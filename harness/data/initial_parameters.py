@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import ContractError, SpecError
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.system.files import replace_file
 
 Words = npt.NDArray[np.uint64]
@@ -81,7 +82,7 @@ def draw(seed: int, n: int, scale: float) -> Floats:
     return out.reshape(-1)[:n]
 
 
-def initial_parameters(table: Iterable[Parameter], init_seed: int = 42) -> Iterator[Floats]:
+def initial_parameters(table: Iterable[Parameter], init_seed: int = DEFAULT_INIT_SEED) -> Iterator[Floats]:
     """Every tensor of the table in order; the first that draws uses `init_seed`, each next one that draws one more.
 
     Raises: SpecError for an unknown initialiser, naming the parameter.
@@ -103,7 +104,7 @@ def initial_parameters(table: Iterable[Parameter], init_seed: int = 42) -> Itera
                 raise SpecError(f"parameter '{parameter.name}': unknown init '{other}'. Use he_normal, zeros or ones.")
 
 
-def write_init(path: Path, table: Sequence[Parameter], init_seed: int = 42) -> str:
+def write_init(path: Path, table: Sequence[Parameter], init_seed: int = DEFAULT_INIT_SEED) -> str:
     """Write the parameters as raw little-endian float32, without header or padding, and return the file's SHA-256.
 
     Raises: ContractError when the file cannot be written; the old file, if any, is then untouched.

@@ -10,6 +10,7 @@ from harness.emit.jax_model import write_model
 from harness.emit.source import Source
 from harness.errors import EmitError
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
 
 
@@ -20,7 +21,7 @@ def emit_jax_script(
     conventions: Conventions,
     *,
     command: str,
-    init_seed: int = 42,
+    init_seed: int = DEFAULT_INIT_SEED,
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
 ) -> str:

@@ -23,9 +23,10 @@ from harness.explain.schedule import defined_rate
 from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
 from harness.nn.cases import Case, find_case
-from harness.report.text import Document, Table
 from harness.run.inprocess import Batch
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED
+from harness.system.text import Document, Table
 from harness.trace.format import Trace, TraceHeader, one_line
 from harness.trace.reader import read_trace
 from harness.verdict.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare_identity, first_nonfinite
@@ -121,7 +122,7 @@ def explain_against(
     data: str | None = None,
     batch: int | None = None,
     image_size: int | None = None,
-    init_seed: int = 42,
+    init_seed: int = DEFAULT_INIT_SEED,
 ) -> Against:
     """Search the conventions under which phase 2 of a network, or of a case of the oracle, gives a trace.
 

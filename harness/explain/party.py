@@ -12,6 +12,7 @@ from harness.explain.alone_phase3 import AlonePhase3
 from harness.run.inprocess import SHARED, Batch, Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import RulesOfNow
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
 
 DTYPES: tuple[DType, ...] = ("f64", "f32")
@@ -25,7 +26,7 @@ class Meant:
     config: TrainConfig
     batches: Sequence[Batch]
     steps_per_epoch: int
-    init_seed: int = 42
+    init_seed: int = DEFAULT_INIT_SEED
 
 
 class Party:

@@ -7,7 +7,7 @@ from harness.explain.local_test import Finding
 from harness.explain.locate import Location
 from harness.explain.party import Meant
 from harness.explain.reproducer import Reproducer
-from harness.report.text import Document, spaced
+from harness.system.text import Document, spaced
 from harness.verdict import EXIT_CODES, INCONCLUSIVE
 
 EXPLAIN_VERSION = 1

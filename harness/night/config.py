@@ -12,9 +12,10 @@ import msgspec
 from harness.errors import ConfigError
 from harness.run.backends import BACKENDS
 from harness.run.external import External, parse_externals
-from harness.run.pipelines import PIPELINES
-from harness.run.verification import Options
+from harness.run.pipelines import MAIN
+from harness.run.verification import Verification
 from harness.spec.models import load_for_run
+from harness.spec.run_config import DEFAULT_INIT_SEED, RunConfig
 from harness.trace.format import one_line
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -37,7 +38,7 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     image_size: Positive | None = None
     dtypes: list[Literal["f32", "f64"]] = msgspec.field(default_factory=lambda: ["f32"])
     profiles: list[Literal["shared", "published"]] = msgspec.field(default_factory=lambda: ["shared"])
-    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = 42
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = DEFAULT_INIT_SEED
     data: str | None = None
     shuffle: bool = False
     ladder: bool = True
@@ -73,12 +74,12 @@ class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     verify: list[VerifyPart] = msgspec.field(default_factory=list)
     check: list[CheckPart] = msgspec.field(default_factory=list)
 
-    def options(self, night: datetime.date, out: Path) -> list[Options]:
+    def verifications(self, night: datetime.date, out: Path) -> list[Verification]:
         """What `verify` is asked that night, in order. Raises: SpecError for a network or size that is not there."""
         externals = parse_externals([f"{name}={command}" for name, command in self.pipelines.items()])
         backends = None if self.backends == "present" else tuple(self.backends)
         parts = [(part, model) for part in self.verify for model in part.models[turn(night, part) :: part.rotate]]
-        return [options for part, model in parts for options in _verifications(part, model, backends, externals, out)]
+        return [v for part, model in parts for v in _verifications(part, model, backends, externals, out)]
 
     def checks(self, night: datetime.date, folder: str) -> Iterator[tuple[CheckPart, tuple[str, ...]]]:
         """The commands of that night with their words filled in."""
@@ -159,21 +160,17 @@ def _check_backends(config: NightConfig, where: str) -> None:
 
 def _verifications(
     part: VerifyPart, model: str, backends: tuple[str, ...] | None, externals: tuple[External, ...], out: Path
-) -> Iterator[Options]:
+) -> Iterator[Verification]:
     loaded, steps = load_for_run(model, part.steps, part.batch, part.image_size)
     for dtype, profile in itertools.product(part.dtypes, part.profiles):
-        yield Options(
+        yield Verification(
             model=loaded,
             out=out,
+            run=RunConfig(dtype=dtype, init_seed=part.seed, profile=profile, shuffle=part.shuffle, steps=steps),
             backends=backends,
-            steps=steps,
-            dtype=dtype,
-            profile=profile,
-            init_seed=part.seed,
             data=part.data,
-            shuffle=part.shuffle,
-            ladder=part.ladder,
-            square=part.square,
+            f64_check=part.ladder,
+            factorial=part.square,
             compile_all=part.compile_all,
             timeout_s=60 * part.timeout_minutes,
             externals=externals,
@@ -186,10 +183,12 @@ def _refuse_twins(config: NightConfig, where: str) -> None:
         config, verify=[msgspec.structs.replace(part, rotate=1) for part in config.verify]
     )
     seen: set[str] = set()
-    for options in unrotated.options(datetime.date.min, Path()):
-        name = options.cell(next(iter(PIPELINES)), "cpu").name
+    for verification in unrotated.verifications(datetime.date.min, Path()):
+        name = verification.cell(MAIN[0], "cpu").name
         if name in seen:
-            raise ConfigError(f"{where}: {options.stem} is verified twice, and the second would overwrite the first.")
+            raise ConfigError(
+                f"{where}: {verification.stem} is verified twice, and the second would overwrite the first."
+            )
         seen.add(name)
 
 

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +9,14 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError
+from harness.explain.subprocess import explain_pairs, search_layer
 from harness.night.documents import read_document
-from harness.report import PairRow
-from harness.run.backends import BACKENDS
-from harness.run.pipelines import PIPELINES
+from harness.run.pipelines import MAIN
 from harness.run.provenance import scrub
 from harness.system.files import replace_file
-from harness.system.process import capture
-from harness.trace.format import one_line
-from harness.trace.store import ShelvedCell
-from harness.verdict.pairs import explain_pairs
+from harness.trace.store import StoredCell
+from harness.verdict.pair import PairRow
 
-_TIMEOUT_S = 3600.0
 _LOCATED = ("forward", "backward", "optimizer", "numerics")
 
 
@@ -59,7 +52,7 @@ def can_be_located(row: PairRow) -> bool:
     """Whether `explain` can look at it: a difference between the two pipelines on one CPU, of the mathematics."""
     if row.verdict is None or row.verdict.fault not in _LOCATED or row.kind != "cross-compiler":
         return False
-    return all(cell.facts.pipeline in PIPELINES and cell.facts.backend == "cpu" for cell in row.cells)
+    return all(cell.facts.pipeline in MAIN and cell.facts.backend == "cpu" for cell in row.cells)
 
 
 def with_findings(rows: Sequence[PairRow], found: Findings) -> list[PairRow]:
@@ -74,7 +67,7 @@ def with_findings(rows: Sequence[PairRow], found: Findings) -> list[PairRow]:
 def find_causes(
     path: Path,
     rows: Sequence[PairRow],
-    rungs: Sequence[ShelvedCell],
+    rungs: Sequence[StoredCell],
     data: Callable[[PairRow], Path],
     refusal: Callable[[], str | None],
 ) -> None:
@@ -91,44 +84,8 @@ def find_causes(
         earlier = found.get(key_of(row))
         if can_be_located(row) and (earlier is None or earlier.failed) and refusal() is None:
             (told,) = explain_pairs([row], rungs, data(row))
-            located = _locate(row, data(row))
-            sentences = [scrub(sentence) for sentence in (*located.sentences, *told.findings)]
-            found[key_of(row)] = msgspec.structs.replace(located, sentences=sentences)
+            culprit = search_layer(row, data(row))
+            sentences = [scrub(sentence) for sentence in (culprit.sentence, *told.findings)]
+            found[key_of(row)] = Finding(culprit=culprit.place, failed=culprit.failed, sentences=sentences)
             with replace_file(path) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-
-
-def _locate(row: PairRow, data: Path) -> Finding:
-    """The culprit, and a sentence about it."""
-    facts = row.cells[0].facts
-    command = [sys.executable, "-m", "harness", "explain", facts.model, "--format", "json"]
-    command += ["--profile", facts.profile, "--data", str(data), *facts.start_options]
-    environment = {**os.environ, **BACKENDS["cpu"].jax_environment()}
-    with tempfile.TemporaryDirectory() as folder:
-        command += ["--out", folder]
-        done = capture(command, environment, _TIMEOUT_S)
-    if done is None:
-        return _failure(f"the search for the layer did not end within {_TIMEOUT_S:g} s.")
-    try:
-        located = msgspec.json.decode(done.out, type=_Located)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        last = (done.err.strip().splitlines() or [f"exit code {done.code}"])[-1]
-        return _failure(f"the search for the layer failed: {one_line(last)}")
-    if located.fault is None:
-        return Finding(sentences=["no layer, direction or update is off by itself."])
-    place = located.layer if located.layer == located.direction else f"{located.direction} of {located.layer}"
-    return Finding(culprit=f"{place} ({located.side})", sentences=[next(iter(reversed(located.evidence)), place)])
-
-
-def _failure(sentence: str) -> Finding:
-    return Finding(failed=True, sentences=[sentence])
-
-
-class _Located(msgspec.Struct, kw_only=True, frozen=True):
-    """What of the output of `explain` is told."""
-
-    fault: str | None
-    layer: str
-    direction: str
-    side: str
-    evidence: list[str]

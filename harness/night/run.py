@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from harness.commands.verify import Policy, planned_cells, run_cells
 from harness.data.dataset import resolve_data
 from harness.errors import HarnessError
 from harness.night.check import Check
@@ -17,11 +16,12 @@ from harness.night.checks import kept_check, not_run, run_check
 from harness.night.config import CheckPart, NightConfig
 from harness.night.findings import can_be_located, find_causes
 from harness.night.folder import Night, NightFolder
-from harness.report import PairRow
 from harness.run.provenance import scrub
-from harness.run.verification import Options
+from harness.run.runner import Policy, run_cells
+from harness.run.verification import Verification
 from harness.trace.store import read_shelf
 from harness.verdict.compare import Judging
+from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
 
 _MARGIN_MINUTES = 10.0  # beyond the budget, for what has been started
@@ -54,7 +54,9 @@ def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> No
     Raises: HarnessError for unusable input, OSError when results cannot be written.
     """
     config = night.parsed
-    _run_cells(folder, config.options(night.night, folder.path), Policy(True, budget.refusal, budget.longest_s), say)
+    _run_cells(
+        folder, config.verifications(night.night, folder.path), Policy(True, budget.refusal, budget.longest_s), say
+    )
     _explain(folder, config, night, budget, say)
     parts = list(config.checks(night.night, str(folder.path / "build")))
     for number, (part, command) in enumerate(parts, 1):
@@ -64,19 +66,19 @@ def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> No
         say(f"check {number} of {len(parts)}, {check.name}: {check.status}{took}: {check.line}")
 
 
-def _run_cells(folder: NightFolder, verifications: Sequence[Options], policy: Policy, say: Say) -> None:
+def _run_cells(folder: NightFolder, verifications: Sequence[Verification], policy: Policy, say: Say) -> None:
     """Input that one network cannot use, such as data that are not there, costs the night that network only."""
     problems = []
-    for number, options in enumerate(verifications, 1):
+    for number, verification in enumerate(verifications, 1):
         try:
-            cells, rungs = run_cells(options, policy)
+            ran = run_cells(verification, policy)
         except HarnessError as error:
-            problems.append(scrub(f"{options.stem}: {error}"))
+            problems.append(scrub(f"{verification.stem}: {error}"))
             say(f"network {number} of {len(verifications)}, {problems[-1]}")
             continue
-        there = [cell for cell in (*cells, *rungs) if cell.counts]
+        there = [cell for cell in (*ran.cells, *ran.evidence) if cell.counts]
         complete = sum(cell.complete for cell in there)
-        say(f"network {number} of {len(verifications)}, {options.stem}: {complete} of {len(there)} cells complete")
+        say(f"network {number} of {len(verifications)}, {verification.stem}: {complete} of {len(there)} cells complete")
     folder.write_problems(problems)
 
 
@@ -84,14 +86,14 @@ def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Bud
     """Look for the cause of every difference that has a place."""
     cells = read_shelf([folder.traces]).cells if folder.traces.is_dir() else ()
     rows = list(judge_cells(cells, Judging()))
-    verifications = config.options(night.night, folder.path)
-    options = {cell.name: options for options in verifications for cell, _ in planned_cells(options)}
-    differ = [row for row in rows if can_be_located(row) and row.cells[0].name in options]
+    verifications = config.verifications(night.night, folder.path)
+    asked_for = {cell.name: one for one in verifications for cell, _ in one.planned_cells()}
+    differ = [row for row in rows if can_be_located(row) and row.cells[0].name in asked_for]
     if differ:
         say(f"{len(differ)} {'pair differs' if len(differ) == 1 else 'pairs differ'}; looking for the cause")
 
     def fed_from(row: PairRow) -> Path:
-        chosen = options[row.cells[0].name]
+        chosen = asked_for[row.cells[0].name]
         return resolve_data(chosen.data, chosen.model.spec.dataset, chosen.model.spec.input_shape).folder
 
     find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], fed_from, budget.refusal)

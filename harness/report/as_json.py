@@ -5,10 +5,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.report import PairRow, exit_code
 from harness.trace.format import to_number
 from harness.trace.recording import Recording
 from harness.verdict.compare import Comparison, Numbers
+from harness.verdict.pair import PairRow, exit_code
 
 DIFF_VERSION = 2
 _COLUMNS = ("close", "loss_a", "loss_b", "delta", "lr_a", "lr_b")  # whole columns stay in the traces

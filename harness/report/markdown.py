@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from harness import report
-from harness.report import PairRow
-from harness.report.text import printable
+from harness.report import tables
+from harness.system.text import printable
+from harness.verdict.pair import PairRow
 
 
 def render_pair(row: PairRow) -> str:
@@ -12,17 +12,17 @@ def render_pair(row: PairRow) -> str:
     parts = [f"### {escape(row.name)}"]
     if row.comparison is not None:
         numbers = row.comparison.numbers
-        side_a, side_b = report.describe_sides(row.comparison)
-        mode = report.describe_mode(row.comparison)
+        side_a, side_b = tables.describe_sides(row.comparison)
+        mode = tables.describe_mode(row.comparison)
         parts.append("\n".join(f"- {escape(line)}" for line in (f"A: {side_a}", f"B: {side_b}", f"mode {mode}")))
         if numbers is not None and numbers.compared:
-            parts.append(table(report.PAIR_COLUMNS, report.pair_table(numbers)))
-            parts.append("\n".join(f"- {escape(line)}" for line in report.describe_tolerance(row.comparison)))
+            parts.append(table(tables.PAIR_COLUMNS, tables.pair_table(numbers)))
+            parts.append("\n".join(f"- {escape(line)}" for line in tables.describe_tolerance(row.comparison)))
     if row.note:
         parts.append(escape(row.note))
     if row.verdict is not None:
-        parts.append(table(report.GATE_COLUMNS, report.gate_table(row.verdict)))
-        parts.append(f"**{escape(report.show_sentence(row.verdict))}**")
+        parts.append(table(tables.GATE_COLUMNS, tables.gate_table(row.verdict)))
+        parts.append(f"**{escape(tables.show_sentence(row.verdict))}**")
     if row.findings:
         parts.append("\n".join(f"- {escape(finding)}" for finding in row.findings))
     return "\n\n".join(parts) + "\n"
@@ -30,7 +30,7 @@ def render_pair(row: PairRow) -> str:
 
 def render_summary(rows: Sequence[PairRow]) -> str:
     """One table row a pair: differences at steps 1 and 2, median, maximum, verdict."""
-    return table(report.SUMMARY_COLUMNS, report.summary_table(rows)) + "\n"
+    return table(tables.SUMMARY_COLUMNS, tables.summary_table(rows)) + "\n"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from harness.report import as_json, show
+from harness.report import as_json
+from harness.report.tables import show
 from harness.verdict.square import Shares, Square
 
 COLUMNS = ("step", "largest relative difference", "of", "derivation", "compiler", "interaction", "alone")

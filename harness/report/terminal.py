@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.report.text import Document, Table, printable
 from harness.system.terminal import is_for_people
+from harness.system.text import Document, Table, printable
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -1,56 +1,10 @@
-"""Reports as lines and tables; as a string they are plain, and `terminal` colours them where a person looks."""
+"""Pairs as people read them on a terminal."""
 
-import shutil
-import textwrap
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from harness import report
-from harness.report import PairRow
-
-WIDTH = 110  # of a plain table with long lines, at most
-_NARROWEST = 40  # of the column that is wrapped
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells that stay as they are, under columns. `right`: the columns that are aligned there.
-
-    `wrapped`: the last column holds sentences, which go on in the next line where the terminal ends.
-    """
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    right: Collection[str] = ()
-    wrapped: bool = False
-
-    def __str__(self) -> str:
-        from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
-
-        rows = [[printable(cell) for cell in row] for row in self.rows]
-        if self.wrapped:
-            others = [max(map(len, cells)) + 2 for cells in list(zip(self.columns, *rows, strict=True))[:-1]]
-            width = max(_NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns) - sum(others))
-            last = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
-            rows = [[*row[:-1], last.fill(row[-1])] for row in rows]
-        align = ["right" if column in self.right else "left" for column in self.columns] if rows else None
-        return tabulate(rows, headers=self.columns, tablefmt="simple", disable_numparse=True, colalign=align)
-
-
-@dataclass(frozen=True)
-class Document:
-    """Lines and tables, one under the other. As a string it is what a file gets."""
-
-    blocks: Sequence[str | Table]
-
-    def __str__(self) -> str:
-        return "".join(f"{printable(block) if isinstance(block, str) else block}\n" for block in self.blocks)
-
-
-def spaced(documents: Iterable[Document]) -> Document:
-    """Several with an empty line between them."""
-    blocks = [block for document in documents for block in ("", *document.blocks)]
-    return Document(blocks[1:])
+from harness.report import tables
+from harness.system.text import Document, Table
+from harness.verdict.pair import PairRow
 
 
 def render_pair(row: PairRow) -> Document:
@@ -60,11 +14,11 @@ def render_pair(row: PairRow) -> Document:
         blocks += [row.name, row.note] if row.note else [row.name]
     else:
         numbers = row.comparison.numbers
-        side_a, side_b = report.describe_sides(row.comparison)
-        blocks += [f"A     {side_a}", f"B     {side_b}", f"mode  {report.describe_mode(row.comparison)}"]
+        side_a, side_b = tables.describe_sides(row.comparison)
+        blocks += [f"A     {side_a}", f"B     {side_b}", f"mode  {tables.describe_mode(row.comparison)}"]
         if numbers is not None and numbers.compared:
-            blocks += ["", Table(report.PAIR_COLUMNS, report.pair_table(numbers)), ""]
-            blocks += report.describe_tolerance(row.comparison)
+            blocks += ["", Table(tables.PAIR_COLUMNS, tables.pair_table(numbers)), ""]
+            blocks += tables.describe_tolerance(row.comparison)
     if row.verdict is not None:
         blocks += ["", *render_judged(row, named=False).blocks]
     return Document(blocks)
@@ -75,21 +29,16 @@ def render_judged(row: PairRow, *, named: bool = True) -> Document:
     if row.verdict is None:
         return Document([])
     blocks: list[str | Table] = [gates(row), ""] if row.verdict.evidence else []
-    sentence = report.show_sentence(row.verdict)
+    sentence = tables.show_sentence(row.verdict)
     return Document([*blocks, f"{row.name}: {sentence}" if named else sentence, *row.findings])
 
 
 def gates(row: PairRow) -> Table:
     """A line of evidence a gate of a pair that was judged."""
     assert row.verdict is not None
-    return Table(report.GATE_COLUMNS, report.gate_table(row.verdict), wrapped=True)
+    return Table(tables.GATE_COLUMNS, tables.gate_table(row.verdict), wrapped=True)
 
 
 def render_summary(rows: Sequence[PairRow]) -> Document:
     """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
-    return Document([Table(report.SUMMARY_COLUMNS, report.summary_table(rows))])
-
-
-def printable(text: str) -> str:
-    """Text without what would steer a terminal: names come out of files that anybody may have written."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return Document([Table(tables.SUMMARY_COLUMNS, tables.summary_table(rows))])

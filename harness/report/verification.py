@@ -2,21 +2,44 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.report import as_json, exit_code, markdown, square
-from harness.report.text import Document, Table, render_judged, render_summary, spaced
-from harness.run.cell import EDGES
-from harness.run.verification import Outcome
+from harness.data.dataset import DataChoice
+from harness.report import as_json, markdown, square
+from harness.report.text import render_judged, render_summary
+from harness.run.verification import Verification
 from harness.spec.shapes import dims
 from harness.system.files import replace_file
-from harness.trace.store import ShelvedCell
+from harness.system.text import Document, Table, spaced
+from harness.trace.store import StoredCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
+from harness.verdict.compare import Judging
+from harness.verdict.pair import PairRow, exit_code
+from harness.verdict.relation import EDGES
+from harness.verdict.square import Square
 
 VERIFY_VERSION = 2
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
 CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Everything that a verification found. `rows` are the pairs, `squares` what they are together, by backend.
+
+    `evidence`: cells that were run for the sake of others.
+    """
+
+    verification: Verification
+    judging: Judging
+    data: DataChoice
+    init_sha256: str
+    cells: tuple[StoredCell, ...]
+    evidence: tuple[StoredCell, ...]
+    rows: tuple[PairRow, ...]
+    squares: tuple[Square, ...] = ()
 
 
 def outcome_exit_code(outcome: Outcome) -> int:
@@ -35,7 +58,7 @@ def headline(outcome: Outcome) -> str:
         parts.append(f"{counts['FAIL']} differ")
     if len(judged) > counts["PASS"] + counts["FAIL"]:
         parts.append(f"{len(judged) - counts['PASS'] - counts['FAIL']} inconclusive")
-    return f"{outcome.options.model.spec.name}: {', '.join(parts)}."
+    return f"{outcome.verification.model.spec.name}: {', '.join(parts)}."
 
 
 def for_terminal(outcome: Outcome) -> Document:
@@ -53,7 +76,7 @@ def for_terminal(outcome: Outcome) -> Document:
 
 def for_markdown(outcome: Outcome) -> str:
     """The same, with a section for each pair that was compared."""
-    parts = [f"# {outcome.options.model.spec.name}", headline(outcome)]
+    parts = [f"# {outcome.verification.model.spec.name}", headline(outcome)]
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(outcome)))
     parts.append(markdown.table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
     for kind in CROSS:
@@ -70,21 +93,21 @@ def for_markdown(outcome: Outcome) -> str:
 
 def for_json(outcome: Outcome) -> str:
     """Everything, for programs. `schema/verify.schema.json` says what it holds."""
-    options = outcome.options
+    verification = outcome.verification
     document: dict[str, Any] = {
         "verify_version": VERIFY_VERSION,
-        "model": options.model.name,
-        "netspec_name": options.model.spec.name,
-        "netspec_hash": options.model.spec.netspec_hash(),
-        "profile": options.profile,
-        "dtype": options.dtype,
-        "mode": options.judging.mode.name,
-        "batch_size": options.model.config.batch_size,
-        "input_shape": options.model.spec.input_shape,
-        "planned_steps": options.planned_steps(outcome.data.examples),
+        "model": verification.model.name,
+        "netspec_name": verification.model.spec.name,
+        "netspec_hash": verification.model.spec.netspec_hash(),
+        "profile": verification.run.profile,
+        "dtype": verification.run.dtype,
+        "mode": outcome.judging.mode.name,
+        "batch_size": verification.model.config.batch_size,
+        "input_shape": verification.model.spec.input_shape,
+        "planned_steps": verification.planned_steps(outcome.data.examples),
         "dataset": outcome.data.name,
         "data_sha256": outcome.data.data_sha256,
-        "init_seed": options.init_seed,
+        "init_seed": verification.run.init_seed,
         "init_sha256": outcome.init_sha256,
         "cells": [_cell_facts(cell) for cell in outcome.cells],
         "evidence": [_cell_facts(cell) for cell in outcome.evidence],
@@ -97,7 +120,7 @@ def for_json(outcome: Outcome) -> str:
 
 def write_reports(outcome: Outcome) -> list[Path]:
     """Write STEM.md and STEM.json into the reports folder and return their paths."""
-    paths = outcome.options.reports
+    paths = outcome.verification.reports
     for path, content in zip(paths, (for_markdown(outcome), for_json(outcome)), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as file:
@@ -106,26 +129,26 @@ def write_reports(outcome: Outcome) -> list[Path]:
 
 
 def _facts(outcome: Outcome) -> list[tuple[str, str]]:
-    options = outcome.options
-    config = options.model.config
-    steps = options.planned_steps(outcome.data.examples)
-    whole = options.planned_steps(outcome.data.examples) if options.steps is None else None
+    verification = outcome.verification
+    config = verification.model.config
+    steps = verification.planned_steps(outcome.data.examples)
+    whole = verification.planned_steps(outcome.data.examples) if verification.run.steps is None else None
     return [
-        ("network", f"{options.model.spec.name}, {options.model.graph.total_params:,} parameters"),
-        ("netspec", options.model.spec.netspec_hash()),
-        ("init", f"seed {options.init_seed}, {outcome.init_sha256}"),
+        ("network", f"{verification.model.spec.name}, {verification.model.graph.total_params:,} parameters"),
+        ("netspec", verification.model.spec.netspec_hash()),
+        ("init", f"seed {verification.run.init_seed}, {outcome.init_sha256}"),
         ("data", f"{outcome.data.name}, {outcome.data.data_sha256}"),
         (
             "run",
-            f"{steps} steps{' (all)' if whole else ''} of batch {config.batch_size}, {options.dtype}, "
-            f"inputs {dims(options.model.spec.input_shape)}, profile {options.profile}, "
-            f"{'shuffled' if options.shuffle else 'file order'}{', augmented' if config.augment else ''}",
+            f"{steps} steps{' (all)' if whole else ''} of batch {config.batch_size}, {verification.run.dtype}, "
+            f"inputs {dims(verification.model.spec.input_shape)}, profile {verification.run.profile}, "
+            f"{'shuffled' if verification.run.shuffle else 'file order'}{', augmented' if config.augment else ''}",
         ),
-        ("mode", f"{options.judging.mode.name}"),
+        ("mode", f"{outcome.judging.mode.name}"),
     ]
 
 
-def _cell_rows(cells: Sequence[ShelvedCell]) -> list[list[str]]:
+def _cell_rows(cells: Sequence[StoredCell]) -> list[list[str]]:
     rows = []
     for cell in cells:
         manifest = cell.manifest
@@ -136,7 +159,7 @@ def _cell_rows(cells: Sequence[ShelvedCell]) -> list[list[str]]:
     return rows
 
 
-def _cell_facts(cell: ShelvedCell) -> dict[str, Any]:
+def _cell_facts(cell: StoredCell) -> dict[str, Any]:
     manifest = cell.manifest
     return {
         "cell": cell.name,

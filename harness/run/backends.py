@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BackendError, unknown
+from harness.run.pipelines import PIPELINES
 from harness.system.process import Child, signal_name
 
 PROBE_TIMEOUT_S = 60
@@ -184,10 +185,6 @@ class Presence:
         return self.device is not None
 
 
-# What runs the programs of each of our pipelines.
-RUNTIMES = {"phase2": "jax", "phase3": "iree", "phase2-iree": "iree", "phase3-xla": "jax"}
-
-
 @cache
 def presence(name: str, pipeline: str) -> Presence:
     """Ask the backend's own Python, in a process of its own: a broken driver can crash or hang whoever asks.
@@ -198,9 +195,9 @@ def presence(name: str, pipeline: str) -> Presence:
     if row.device_files and not any(Path(file).exists() for file in row.device_files):
         return Presence(None, f"no {row.device_name}")
     driver = _read_driver(row)
-    if pipeline not in RUNTIMES:
+    if pipeline not in PIPELINES:
         return Presence(row.device_name, driver=driver)
-    runtime = RUNTIMES[pipeline]
+    runtime = PIPELINES[pipeline].runtime
     environment = row.jax_environment() if runtime == "jax" else row.iree_environment()
     hal = environment.get("IREE_DEVICE", row.hal_device).partition("://")[0]
     try:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import ContractError
-
-OWN_NAMES = ("phase2", "phase3")
+from harness.run.pipelines import PIPELINES
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def parse_external(text: str) -> External:
     name = name.strip()
     if not equals or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ContractError(f"--pipeline-cmd {text!r}: expected NAME=COMMAND, NAME of letters, digits and underscores.")
-    if name in OWN_NAMES:
+    if name in PIPELINES:
         raise ContractError(f"--pipeline-cmd {text!r}: {name} is a pipeline of this harness. Choose another name.")
     try:
         words = shlex.split(command)

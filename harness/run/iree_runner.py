@@ -5,14 +5,12 @@ statistics stay on the device. With `--xla` in front the modules are StableHLO t
 """
 
 import hashlib
-import json
 import math
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 import iree.runtime as rt
@@ -24,6 +22,7 @@ from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data
 from harness.data.feed import Feed
 from harness.data.initial_parameters import initial_parameters, read_init
+from harness.emit.plan import Plan, PlannedTraining, read_plan
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
 from harness.trace.format import TraceHeader, TraceWriter
@@ -87,18 +86,18 @@ class Device:
 class Trainer:
     """One training run: the state on the device and the calls that change it."""
 
-    def __init__(self, device: Executor, plan: dict[str, Any], parameters: Array) -> None:
+    def __init__(self, device: Executor, plan: Plan, parameters: Array) -> None:
         self._device = device
-        self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[plan["dtype"]])
-        self._params = len(plan["params"])
-        self._states = len(plan["states"])
+        self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[plan.dtype])
+        self._params = len(plan.params)
+        self._states = len(plan.states)
         tensors, offset = [], 0
-        for param in plan["params"]:
-            n = math.prod(param["shape"])
-            tensors.append(parameters[offset : offset + n].reshape(param["shape"]))
+        for param in plan.params:
+            n = math.prod(param.shape)
+            tensors.append(parameters[offset : offset + n].reshape(param.shape))
             offset += n
-        tensors += [np.zeros(p["shape"]) for _ in plan["slots"] for p in plan["params"]]
-        tensors += [np.zeros(s["shape"]) for s in plan["states"]]
+        tensors += [np.zeros(p.shape) for _ in plan.slots for p in plan.params]
+        tensors += [np.zeros(s.shape) for s in plan.states]
         self._state = [device.put(tensor.astype(self._dtype)) for tensor in tensors]
 
     @property
@@ -131,7 +130,7 @@ class Trainer:
         return self._device.get(self._device.call("logits", [*state, self._device.put(x)])[0])
 
 
-def learning_rate(config: SimpleNamespace, step: int, steps_per_epoch: int) -> np.float32:
+def learning_rate(config: PlannedTraining, step: int, steps_per_epoch: int) -> np.float32:
     """The rate of a step (from 1), in f64 rounded to f32. Source: specs/README.md, Learning rate."""
     unit = 1 if config.schedule == "step" else steps_per_epoch
     position = (step - 1) // unit
@@ -164,29 +163,25 @@ def open_trace(path: Path, header: dict[str, Any]) -> TraceWriter:
         raise ContractError(f"LEAN_MLIR_TRACE_OUT is {str(path)!r}: {error.strerror}.") from None
 
 
-def train(plan: dict[str, Any], open_device: Callable[[], Executor], folder: Path, contract: Contract) -> None:
+def train(plan: Plan, open_device: Callable[[], Executor], folder: Path, contract: Contract) -> None:
     """Run the cell on the device, which is opened once the input is sound: write trace, progress and test accuracy.
 
     Raises: HarnessError for unusable input.
     """
-    config = SimpleNamespace(**plan["config"])
-    dataset, shape = plan["header"]["dataset"], tuple(plan["input_shape"])
+    config = plan.config
+    dataset, shape = plan.header["dataset"], plan.input_shape
     data = read_data(folder, dataset, shape)
-    feed = Feed(
-        data, dataset, shape, plan["dtype"], config.batch_size, augmented=config.augment, shuffle=contract.shuffle
-    )
+    feed = Feed(data, dataset, shape, plan.dtype, config.batch_size, augmented=config.augment, shuffle=contract.shuffle)
     total_steps = config.epochs * feed.steps_per_epoch
     planned = min(contract.max_steps or total_steps, total_steps)
 
-    table = [SimpleNamespace(**{**p, "shape": tuple(p["shape"])}) for p in plan["params"]]
-    total_params = plan["header"]["total_params"]
     if contract.init_load is not None:
         try:
-            parameters = read_init(contract.init_load, total_params)
+            parameters = read_init(contract.init_load, plan.header["total_params"])
         except ContractError as error:
             raise ContractError(f"LEAN_MLIR_INIT_LOAD: {error}") from None
     else:
-        parameters = np.concatenate([part.ravel() for part in initial_parameters(table, plan["init_seed"])])
+        parameters = np.concatenate([part.ravel() for part in initial_parameters(plan.params, plan.init_seed)])
     raw = parameters.astype("<f4").tobytes()
     if contract.init_dump is not None:
         try:
@@ -195,7 +190,7 @@ def train(plan: dict[str, Any], open_device: Callable[[], Executor], folder: Pat
             raise ContractError(f"LEAN_MLIR_INIT_DUMP is {str(contract.init_dump)!r}: {error.strerror}.") from None
 
     trainer = Trainer(open_device(), plan, parameters)
-    header = plan["header"] | {
+    header = plan.header | {
         "dataset": data.name,
         "init_sha256": hashlib.sha256(raw).hexdigest(),
         "data_sha256": data.data_sha256,
@@ -204,7 +199,7 @@ def train(plan: dict[str, Any], open_device: Callable[[], Executor], folder: Pat
         "planned_steps": planned,
         "epoch_steps": feed.steps_per_epoch,
     }
-    names = [p["name"] for p in plan["params"]]
+    names = [p.name for p in plan.params]
     with open_trace(contract.trace_out, header) as trace:
         for step in range(1, planned + 1):
             lr = learning_rate(config, step, feed.steps_per_epoch)
@@ -256,7 +251,7 @@ def main() -> None:
             raise ContractError(f"{folder} is a module, expected the data folder. Give DATA as the last argument.")
         contract = read_contract()
         open_device = partial(_xla_device, modules) if on_xla else partial(Device, contract.device, modules)
-        train(json.loads(plan.read_text()), open_device, folder, contract)
+        train(read_plan(plan), open_device, folder, contract)
     except HarnessError as error:
         print(f"phase 3: {error}", file=sys.stderr)
         sys.exit(2)

@@ -12,9 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column
 
 from harness.run.execute import Progress as OnProgress
+from harness.system.progress import LINE_EVERY_S
 from harness.system.terminal import is_for_people
-
-LINE_EVERY_S = 30.0
 
 
 class CellProgress:

@@ -1,46 +1,45 @@
-"""What a verification is asked and what it finds: options, cells and pairs."""
+"""What a verification runs: one network in one configuration, on several pipelines and backends."""
 
 import shlex
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from harness.data.batches import steps_per_epoch
-from harness.data.dataset import DataChoice
-from harness.report import PairRow
-from harness.run.cell import DEFAULT_INIT_SEED, Cell
+from harness.run.backends import BACKENDS
+from harness.run.cell import Cell
 from harness.run.execute import DEFAULT_TIMEOUT_S
 from harness.run.external import External
+from harness.run.pipelines import CONTROLS, MAIN
 from harness.spec.models import Model
-from harness.spec.netspec import DType
+from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, RunConfig
 from harness.trace.manifest import CellFacts
-from harness.trace.store import ShelvedCell
-from harness.verdict.compare import Judging
-from harness.verdict.ladder import RUNG_STEPS
-from harness.verdict.square import Square
+from harness.trace.store import StoredCell
+
+F64_STEPS = 3  # of a pair in f64: the first to see the forward pass, the backward pass, the optimizer's state
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a user asks of verify. `backends` None: all that are present. `steps` None: the whole training."""
+class Verification:
+    """The cells of one network. `backends` None: all that are present.
+
+    `f64_check`: run pairs on the CPU in f64 as well. `factorial`: run each derivation on the other compiler as well.
+    `is_evidence`: its cells are run for the sake of others.
+    """
 
     model: Model
     out: Path
+    run: RunConfig = DEFAULT_RUN
     backends: tuple[str, ...] | None = None
-    steps: int | None = None
-    dtype: DType = "f32"
-    profile: str = "shared"
-    init_seed: int = 42
     data: str | None = None
-    judging: Judging = field(default_factory=Judging)
-    shuffle: bool = False
-    eager: bool = False
-    channels: str = "default"
     compile_all: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
-    ladder: bool = True
+    f64_check: bool = True
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
-    square: bool = False
+    factorial: bool = False
 
     @property
     def folder(self) -> Path:
@@ -48,21 +47,26 @@ class Options:
         return self.out / "traces" / ("evidence" if self.is_evidence else "")
 
     @property
-    def rung(self) -> "Options":
-        """The next rung of the precision ladder: the first steps again, in f64 on the CPU, looked at closely."""
-        steps = RUNG_STEPS if self.steps is None else min(RUNG_STEPS, self.steps)
-        rung = replace(self, dtype="f64", steps=steps, channels="all", eager=False)
-        return replace(rung, ladder=False, is_evidence=True)
+    def in_f64(self) -> "Verification":
+        """The first steps again, in f64 on the CPU, observed at every step."""
+        steps = F64_STEPS if self.run.steps is None else min(F64_STEPS, self.run.steps)
+        run = msgspec.structs.replace(self.run, dtype="f64", steps=steps, channels="all", eager=False)
+        return replace(self, run=run, f64_check=False, is_evidence=True)
+
+    @property
+    def pipelines(self) -> tuple[str, ...]:
+        """Names of the pipelines of ours that it runs."""
+        return MAIN + (CONTROLS if self.factorial else ())
 
     def planned_steps(self, examples: int) -> int:
         """Steps of every cell, given the number of training images."""
         whole = self.model.config.epochs * steps_per_epoch(examples, self.model.config.batch_size)
-        return whole if self.steps is None else min(self.steps, whole)
+        return whole if self.run.steps is None else min(self.run.steps, whole)
 
     @property
     def stem(self) -> str:
         """Name of the report: the model, and what is off its default."""
-        return self.model.name + (".shuf" if self.shuffle else "") + self.cell("phase2", "cpu").suffix
+        return self.model.name + (".shuf" if self.run.shuffle else "") + self.cell("phase2", "cpu").suffix
 
     @property
     def reports(self) -> list[Path]:
@@ -70,25 +74,36 @@ class Options:
         return [self.out / "reports" / f"{self.stem}.{suffix}" for suffix in ("md", "json")]
 
     def cell(self, pipeline: str, backend: str) -> Cell:
-        """The cell of one pipeline on one backend."""
-        eager = self.eager and pipeline == "phase2"
-        return Cell(self.model, pipeline, backend, self.dtype, self.init_seed, self.profile, self.shuffle, eager)
+        """The cell of one pipeline on one backend. Only phase 2 can be eager."""
+        run = msgspec.structs.replace(self.run, eager=self.run.eager and pipeline == "phase2")
+        return Cell(self.model, pipeline, backend, run)
+
+    def planned_cells(self) -> Iterator[tuple[Cell, bool]]:
+        """Every pipeline on every backend, and whether the user named it; those not named are tried all the same."""
+        names = self.backends or tuple(BACKENDS)
+        for backend in names:
+            for pipeline in self.pipelines:
+                yield self.cell(pipeline, backend), self.backends is not None
+        for external in self.externals:
+            yield self.cell(external.name, names[0]), True
+
+    def planned_in_f64(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
+        """The cells of the f64 cross-check: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
+        names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
+        ours = [name for name in self.pipelines if name in names]
+        if self.f64_check and self.run.dtype == "f32" and len(ours) > 1:
+            for name in ours:
+                yield self.in_f64, self.in_f64.cell(name, "cpu")
 
     def facts(self, cell: Cell, *, absent: bool = False, asked: bool = True) -> CellFacts:
         """What the manifest says of one of its cells."""
         return CellFacts(
+            **msgspec.structs.asdict(cell.run),
             model=cell.model.name,
             pipeline=cell.pipeline,
             backend=cell.backend,
-            dtype=cell.dtype,
-            init_seed=cell.init_seed,
-            profile=cell.profile,
-            shuffle=cell.shuffle,
-            eager=cell.eager,
             batch_size=cell.model.batch,
             image_size=cell.model.image_size,
-            steps=self.steps,
-            channels=self.channels,
             command=self.command(cell),
             evidence=self.is_evidence,
             absent=absent,
@@ -97,34 +112,19 @@ class Options:
 
     def command(self, cell: Cell) -> str:
         """The command that runs one of its cells again."""
+        run = cell.run
         words = ["harness", "run", cell.model.name, "--pipeline", cell.pipeline, "--backend", cell.backend]
-        words += ["--steps", "full" if self.steps is None else str(self.steps)]
+        words += ["--steps", "full" if run.steps is None else str(run.steps)]
         words += ["--batch", "full" if cell.model.batch is None else str(cell.model.batch)]
         given = {
             "--image-size": cell.model.image_size,
-            "--dtype": cell.dtype if cell.dtype != "f32" else None,
-            "--seed": cell.init_seed if cell.init_seed != DEFAULT_INIT_SEED else None,
-            "--profile": cell.profile if cell.profile != "shared" else None,
+            "--dtype": run.dtype if run.dtype != "f32" else None,
+            "--seed": run.init_seed if run.init_seed != DEFAULT_INIT_SEED else None,
+            "--profile": run.profile if run.profile != "shared" else None,
             "--data": None if self.data is None else "synthetic" if self.data == "synthetic" else "FOLDER",
-            "--channels": self.channels if self.channels != "default" else None,
+            "--channels": run.channels if run.channels != "default" else None,
         }
         words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-        words += [flag for flag, on in (("--shuffle", cell.shuffle), ("--eager", cell.eager)) if on]
+        words += [flag for flag, on in (("--shuffle", run.shuffle), ("--eager", run.eager)) if on]
         external = next((e for e in self.externals if e.name == cell.pipeline), None)
         return shlex.join(words if external is None else [*words, "--pipeline-cmd", f"{external.name}=COMMAND"])
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Everything that verify found. `rows` are the pairs, `squares` what they are together, by backend.
-
-    `evidence`: cells that were run for the sake of others.
-    """
-
-    options: Options
-    data: DataChoice
-    init_sha256: str
-    cells: tuple[ShelvedCell, ...]
-    rows: tuple[PairRow, ...]
-    squares: tuple[Square, ...] = ()
-    evidence: tuple[ShelvedCell, ...] = ()

@@ -9,8 +9,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from harness.run.progress import LINE_EVERY_S
 from harness.system.terminal import is_for_people
+
+LINE_EVERY_S = 30.0  # where nobody watches a bar
 
 
 class JobProgress:

@@ -7,17 +7,17 @@ from harness.errors import TraceError
 from harness.trace.format import Trace, one_line
 from harness.trace.manifest import manifest_path
 from harness.trace.reader import read_trace
-from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell, shelved
+from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell, shelved
 
 _EVIDENCE = "evidence"
 
 
-def intact_cells(paths: Sequence[Path]) -> list[ShelvedCell]:
+def intact_cells(paths: Sequence[Path]) -> list[StoredCell]:
     """The cells of traces, manifests and folders, each once and checked; the root of one is the folder that was named.
 
     Raises: TraceError when a cell is damaged, or there is none.
     """
-    cells: dict[Path, ShelvedCell] = {}
+    cells: dict[Path, StoredCell] = {}
     for path in paths:
         root = path if path.is_dir() else path.parent.parent if path.parent.name == _EVIDENCE else path.parent
         for manifest in _manifests(path):
@@ -31,7 +31,7 @@ def intact_cells(paths: Sequence[Path]) -> list[ShelvedCell]:
     return list(cells.values())
 
 
-def read_intact(cell: ShelvedCell) -> Trace | None:
+def read_intact(cell: StoredCell) -> Trace | None:
     """A cell's trace, None when it left none. Raises: TraceError when it is not the one that the manifest describes."""
     expected = cell.manifest.trace_sha256
     where = one_line(cell.trace)

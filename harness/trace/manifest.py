@@ -6,19 +6,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from harness.errors import TraceError
+from harness.spec.run_config import Count, RunConfig
 from harness.trace.format import one_line
 
 Status = Literal["complete", "crashed", "timed-out", "interrupted", "refused"]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 _TRACE_SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
-class CellFacts(msgspec.Struct, kw_only=True, frozen=True):
+class CellFacts(RunConfig, kw_only=True, frozen=True):
     """Which run a cell is: what reports group, pair and name cells by.
 
-    `steps` None: the whole training. `batch_size`, `image_size`: None for the network's own. `command`: one that runs
+    `batch_size`, `image_size`: None for the network's own. `command`: one that runs
     the cell again. `evidence`: it was run for the sake of others. `absent`: its backend is not on the host, and `asked`
     says whether it was wanted by name.
 
@@ -28,15 +28,8 @@ class CellFacts(msgspec.Struct, kw_only=True, frozen=True):
     model: str
     pipeline: str
     backend: str
-    dtype: str = "f32"
-    init_seed: Count = 42
-    profile: str = "shared"
-    shuffle: bool = False
-    eager: bool = False
     batch_size: Count | None = None
     image_size: Count | None = None
-    steps: Count | None = None
-    channels: str = "default"
     command: str = ""
     evidence: bool = False
     absent: bool = False

@@ -16,7 +16,7 @@ TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 @dataclass(frozen=True, eq=False)
-class ShelvedCell:
+class StoredCell:
     """A cell by its two files; no two are equal. `root`: the folder that paths in reports are relative to."""
 
     facts: CellFacts
@@ -83,7 +83,7 @@ class ShelvedCell:
 class Shelf:
     """Everything that lies in some folders. `problems`: a line for each file that could not be made sense of."""
 
-    cells: tuple[ShelvedCell, ...]
+    cells: tuple[StoredCell, ...]
     problems: tuple[str, ...] = ()
 
 
@@ -94,7 +94,7 @@ def read_shelf(folders: Sequence[Path], skipped: Collection[Path] = ()) -> Shelf
 
     Raises: TraceError when a folder is none.
     """
-    cells: list[ShelvedCell] = []
+    cells: list[StoredCell] = []
     problems = []
     seen: set[Path] = set()  # of folders that lie in each other, or are given twice
     runs: set[tuple[str, str] | None] = set()  # of copies
@@ -122,7 +122,7 @@ def read_shelf(folders: Sequence[Path], skipped: Collection[Path] = ()) -> Shelf
     return Shelf(tuple(cells), tuple(problems))
 
 
-def shelved(path: Path, root: Path) -> ShelvedCell:
+def shelved(path: Path, root: Path) -> StoredCell:
     """The cell of a manifest. Raises: TraceError."""
     manifest = read_manifest(path)
     if manifest.cell is None:
@@ -130,10 +130,10 @@ def shelved(path: Path, root: Path) -> ShelvedCell:
     stem = path.name.removesuffix(MANIFEST_SUFFIX)
     traces = [path.with_name(stem + suffix) for suffix in (".jsonl", ".jsonl.gz", ".partial.jsonl")]
     trace = next((trace for trace in traces if trace.is_file()), traces[0])
-    return ShelvedCell(manifest.cell, manifest, trace, root)
+    return StoredCell(manifest.cell, manifest, trace, root)
 
 
-def _run_of(cell: ShelvedCell) -> tuple[str, str] | None:
+def _run_of(cell: StoredCell) -> tuple[str, str] | None:
     """What two copies of a cell share: the digest of a trace is also one of how long its steps took."""
     sha256 = cell.manifest.trace_sha256
     return None if sha256 is None else (f"{cell.host} {cell.name} {cell.facts}", sha256)

@@ -1,20 +1,19 @@
-"""What cells mean together: pairs, their ladders, the conventions of those that differ."""
+"""What cells mean together: their pairs, each with its f64 cross-check, and their factorials."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import msgspec
 
 from harness.errors import TraceError
-from harness.explain.beside import search_beside
-from harness.report import PairRow, judge_recordings
-from harness.run.cell import FACTORS, relation
-from harness.trace.store import ShelvedCell
+from harness.run.pipelines import PIPELINES
+from harness.trace.store import StoredCell
 from harness.verdict import Verdict
 from harness.verdict.compare import Comparison, Judging, compare
+from harness.verdict.pair import PairRow, judge_recordings
+from harness.verdict.relation import relation
 from harness.verdict.square import Square, split_square
 
 # What tells cells of one run apart, and what says nothing about what was run.
@@ -22,32 +21,32 @@ _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent"
 _OF_A_RUNG = ("dtype", "steps", "evidence")
 
 
-def runs_of(cells: Iterable[ShelvedCell]) -> list[list[ShelvedCell]]:
+def runs_of(cells: Iterable[StoredCell]) -> list[list[StoredCell]]:
     """The cells of each run: of one network, configuration, size, start and length, wherever they ran."""
-    runs: dict[tuple[object, ...], list[ShelvedCell]] = {}
+    runs: dict[tuple[object, ...], list[StoredCell]] = {}
     for cell in cells:
         runs.setdefault(_key(cell, _WITHIN_A_RUN), []).append(cell)
     return list(runs.values())
 
 
-def judge_cells(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[PairRow]:
+def judge_cells(cells: Sequence[StoredCell], judging: Judging) -> Iterator[PairRow]:
     """The pairs of every run, with the f64 ladders that lie among the cells."""
     rungs = [cell for cell in cells if cell.facts.evidence]
     for run in runs_of(cell for cell in cells if not cell.facts.evidence):
         yield from judge_pairs(run, judging, rungs if run[0].facts.dtype == "f32" else ())
 
 
-def judge_pairs(cells: Sequence[ShelvedCell], judging: Judging, rungs: Sequence[ShelvedCell] = ()) -> Iterator[PairRow]:
+def judge_pairs(cells: Sequence[StoredCell], judging: Judging, rungs: Sequence[StoredCell] = ()) -> Iterator[PairRow]:
     """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for.
 
     `cells`: of one run. `rungs`: cells in f64, among them the same ones.
     """
     there = [cell for cell in cells if cell.counts]
     names = _names(there)
-    recording = cache(ShelvedCell.read)
+    recording = cache(StoredCell.read)
 
     @cache
-    def unreadable(cell: ShelvedCell) -> str:
+    def unreadable(cell: StoredCell) -> str:
         """What is wrong with the trace of a complete cell; empty when it can be read."""
         try:
             recording(cell)
@@ -70,24 +69,10 @@ def judge_pairs(cells: Sequence[ShelvedCell], judging: Judging, rungs: Sequence[
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
 
-def explain_pairs(rows: Sequence[PairRow], rungs: Sequence[ShelvedCell], data: Path) -> Iterator[PairRow]:
-    """The rows; those that f64 tells apart with the conventions that either side was found to have."""
-    found: dict[ShelvedCell, str] = {}
-    for row in rows:
-        evidence = row.verdict.evidence if row.verdict is not None else ()
-        differs = any(line.gate == "ladder" and line.outcome == "fail" for line in evidence)
-        sides = [rung for cell in row.cells for rung in _rungs_of(cell, rungs)] if differs else []
-        for rung in sides:
-            if rung not in found:
-                about = ["--data", str(data), *rung.facts.start_options]
-                found[rung] = search_beside(rung.facts.model, rung.trace, about)
-        yield replace(row, findings=tuple(f"with B = {rung.short_name} in f64: {found[rung]}" for rung in sides))
-
-
-def split_squares(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[Square]:
+def split_squares(cells: Sequence[StoredCell], judging: Judging) -> Iterator[Square]:
     """The square of every backend that has corners; one whose corners are not all complete says why."""
     for backend in dict.fromkeys(cell.facts.backend for cell in cells):
-        places = [(pipeline, backend) for pipeline in FACTORS]
+        places = [(pipeline, backend) for pipeline in PIPELINES]
         corners = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
         if not any(corner.counts for corner in corners):
             continue
@@ -100,11 +85,11 @@ def split_squares(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[Sq
             yield split_square(backend, traces, judged, judging.mode)
 
 
-def _ladder(a: ShelvedCell, b: ShelvedCell, rungs: Sequence[ShelvedCell]) -> Comparison | str | None:
+def _ladder(a: StoredCell, b: StoredCell, rungs: Sequence[StoredCell]) -> Comparison | str | None:
     """The same pair in f64, or what is the matter with it; None when it was not run."""
     if a.facts.pipeline == b.facts.pipeline:
         return None
-    left, right = (_rungs_of(cell, rungs) for cell in (a, b))
+    left, right = (cells_in_f64(cell, rungs) for cell in (a, b))
     if not (left and right):
         return None
     if notes := [f"{rung.name}: {rung.note}" for rung in (left[0], right[0]) if rung.note]:
@@ -115,7 +100,7 @@ def _ladder(a: ShelvedCell, b: ShelvedCell, rungs: Sequence[ShelvedCell]) -> Com
         return str(error)
 
 
-def _rungs_of(cell: ShelvedCell, rungs: Sequence[ShelvedCell]) -> list[ShelvedCell]:
+def cells_in_f64(cell: StoredCell, rungs: Sequence[StoredCell]) -> list[StoredCell]:
     """The cell in f64, of the same host and run. f64 runs on the CPU only."""
     if cell.facts.backend != "cpu":
         return []
@@ -123,7 +108,7 @@ def _rungs_of(cell: ShelvedCell, rungs: Sequence[ShelvedCell]) -> list[ShelvedCe
     return [r for r in rungs if (r.host, r.facts.pipeline, _key(r, (*_WITHIN_A_RUN, *_OF_A_RUNG))) == about]
 
 
-def _names(cells: Sequence[ShelvedCell]) -> Mapping[ShelvedCell, str]:
+def _names(cells: Sequence[StoredCell]) -> Mapping[StoredCell, str]:
     """Short names, with the host where cells of several would be called alike."""
     hosts: dict[str, set[str]] = {}
     for cell in cells:
@@ -133,6 +118,6 @@ def _names(cells: Sequence[ShelvedCell]) -> Mapping[ShelvedCell, str]:
     }
 
 
-def _key(cell: ShelvedCell, without: Sequence[str]) -> tuple[object, ...]:
+def _key(cell: StoredCell, without: Sequence[str]) -> tuple[object, ...]:
     facts = msgspec.structs.asdict(cell.facts)
     return tuple(value for name, value in facts.items() if name not in without)

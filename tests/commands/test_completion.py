@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.commands.completion import SHELLS
 from harness.nn.cases import CASES
-from harness.run.controls import CONTROLS
 from harness.run.pipelines import PIPELINES
 from harness.spec.models import model_names
 
@@ -52,7 +51,7 @@ def test_what_is_offered(line, expected):
 def test_every_network_case_and_pipeline_is_offered():
     assert complete("harness verify ") == [f"plain,{name}" for name in model_names()]
     assert complete("harness oracle ") == [f"plain,{name}" for name in (*CASES, *model_names())]
-    assert complete("harness run mnist_mlp --pipeline ") == [f"plain,{name}" for name in (*PIPELINES, *CONTROLS)]
+    assert complete("harness run mnist_mlp --pipeline ") == [f"plain,{name}" for name in PIPELINES]
 
 
 def test_traces_are_offered_and_nothing_else_of_their_folder(tmp_path):

@@ -7,9 +7,9 @@ from harness.cli import main
 from harness.commands import doctor
 from harness.commands.doctor import COLUMNS, Check, examine
 from harness.data import DATASETS
-from harness.report.text import Table
 from harness.run.backends import BACKENDS, Presence
-from harness.run.pipelines import PIPELINES
+from harness.run.pipelines import MAIN
+from harness.system.text import Table
 
 
 def checks() -> dict[str, Check]:
@@ -33,7 +33,7 @@ def quick(monkeypatch):
 def test_it_looks_at_everything_and_always_ends_well():
     found = CliRunner().invoke(main, ["doctor"], catch_exceptions=False)
     assert found.exit_code == 0
-    names = {f"{pipeline} on {backend}" for pipeline in PIPELINES for backend in BACKENDS}
+    names = {f"{pipeline} on {backend}" for pipeline in MAIN for backend in BACKENDS}
     names |= {f"compile for {backend}" for backend in BACKENDS} | {f"data {name}" for name in DATASETS}
     names |= {"cache", "disk of the cache", "disk here", "memory", "processor", "browser", "extra pandas"}
     assert names <= set(checks())

@@ -9,14 +9,18 @@ from harness import cli
 from harness.commands import verify
 from harness.data.dataset import DataChoice
 from harness.errors import ContractError
-from harness.report.verification import for_markdown, for_terminal, write_reports
-from harness.run.cell import Cell, relation
-from harness.run.verification import Options, Outcome
+from harness.report.verification import Outcome, for_markdown, for_terminal, write_reports
+from harness.run import runner
+from harness.run.cell import Cell
+from harness.run.verification import Verification
 from harness.spec.models import load_model
+from harness.spec.run_config import RunConfig
 from harness.system.lock import alone_in
 from harness.trace.manifest import CellFacts, Manifest
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
+from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_pairs
+from harness.verdict.relation import relation
 from tests.support.sample_traces import write
 
 MODEL = load_model("mnist_mlp")
@@ -26,15 +30,21 @@ def cell(pipeline: str, backend: str = "cpu", **changes: bool) -> CellFacts:
     return CellFacts(model="mnist_mlp", pipeline=pipeline, backend=backend, **changes)
 
 
-def outcome(out: Path, *results: ShelvedCell) -> Outcome:
-    options = Options(model=MODEL, out=out)
-    rows = tuple(judge_pairs(results, options.judging))
-    return Outcome(options, DataChoice(Path("/data"), "mnist", "ab", 60000), "cd", results, rows)
+def outcome(out: Path, *results: StoredCell) -> Outcome:
+    return Outcome(
+        verification=Verification(model=MODEL, out=out),
+        judging=Judging(),
+        data=DataChoice(Path("/data"), "mnist", "ab", 60000),
+        init_sha256="cd",
+        cells=results,
+        evidence=(),
+        rows=tuple(judge_pairs(results, Judging())),
+    )
 
 
-def result(folder: Path, pipeline: str, **manifest: object) -> ShelvedCell:
+def result(folder: Path, pipeline: str, **manifest: object) -> StoredCell:
     trace = folder / f"{Cell(MODEL, pipeline, 'cpu').name}.jsonl"
-    return ShelvedCell(cell(pipeline), Manifest(**{"status": "complete", **manifest}), trace, folder.parent)
+    return StoredCell(cell(pipeline), Manifest(**{"status": "complete", **manifest}), trace, folder.parent)
 
 
 def test_what_a_pair_tells() -> None:
@@ -49,7 +59,8 @@ def test_what_a_pair_tells() -> None:
 
 
 def test_a_shuffled_run_has_a_report_of_its_own(tmp_path: Path) -> None:
-    names = {Options(model=MODEL, out=tmp_path, shuffle=shuffle, eager=eager).stem for shuffle, eager in SWITCHES}
+    runs = [RunConfig(shuffle=shuffle, eager=eager) for shuffle, eager in SWITCHES]
+    names = {Verification(model=MODEL, out=tmp_path, run=run).stem for run in runs}
     assert names == {"mnist_mlp", "mnist_mlp.shuf", "mnist_mlp.eager", "mnist_mlp.shuf.eager"}
 
 
@@ -87,19 +98,19 @@ def test_two_in_one_folder_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_cut_short_leaves_no_older_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = Options(model=MODEL, out=tmp_path, steps=1)
-    for path in options.reports:
+    one_step = Verification(model=MODEL, out=tmp_path, run=RunConfig(steps=1))
+    for path in one_step.reports:
         path.parent.mkdir(exist_ok=True)
         path.write_text("1 of 1 pairs agree")
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verify, "resolve_data", lambda *_: DataChoice(tmp_path, "mnist", "ab", 60000))
-    monkeypatch.setattr(verify, "run_cell", interrupted)
+    monkeypatch.setattr(runner, "resolve_data", lambda *_: DataChoice(tmp_path, "mnist", "ab", 60000))
+    monkeypatch.setattr(runner, "run_cell", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        verify.verify(options)
-    assert [path for path in options.reports if path.exists()] == []
+        verify.verify(one_step, Judging())
+    assert [path for path in one_step.reports if path.exists()] == []
 
 
 @pytest.mark.parametrize("verb", ["verify", "emit"])

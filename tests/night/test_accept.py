@@ -15,7 +15,7 @@ from harness.errors import GoldenError, TraceError
 from harness.night.references.reference import RECORD, TRACE, Reference, read_reference, settle
 from harness.trace.manifest import manifest_path
 from harness.trace.reader import read_trace
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 from tests.support.sample_cells import CLOSE, FAR, KEY, LOSSES, MODEL, NAME, a_cell, bumped
 from tests.support.schemas import violation
 
@@ -23,12 +23,12 @@ OTHER = "other_mlp"
 OTHER_NAME = f"{OTHER}.phase2-noshuf-cpu"
 
 
-def accept(into: Path, *cells: ShelvedCell | Path, reason: str = "the first run", more: tuple[str, ...] = ()) -> Result:
+def accept(into: Path, *cells: StoredCell | Path, reason: str = "the first run", more: tuple[str, ...] = ()) -> Result:
     paths = [str(one if isinstance(one, Path) else one.trace) for one in cells]
     return CliRunner().invoke(main, ["accept", *paths, "--reason", reason, "--into", str(into), *more])
 
 
-def accepted(into: Path, *cells: ShelvedCell | Path, **keys: Any) -> str:
+def accepted(into: Path, *cells: StoredCell | Path, **keys: Any) -> str:
     result = accept(into, *cells, **keys)
     assert result.exit_code == 0, result.output
     return result.output

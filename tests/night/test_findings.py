@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.night import findings
+from harness.explain import subprocess
 from harness.night.findings import find_causes, read_findings, with_findings
-from harness.report import PairRow
 from harness.report.summary import where
 from harness.system.process import Captured
 from harness.trace.store import read_shelf
 from harness.verdict.compare import Judging
+from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
 from tests.support.shelves import shelve
 
@@ -28,7 +28,7 @@ def rows(tmp_path: Path) -> list[PairRow]:
 def search(monkeypatch: pytest.MonkeyPatch, path: Path, rows: list[PairRow], *answers: Captured | None) -> int:
     """Look for causes with these answers of `explain`; how many were asked for."""
     waiting = list(answers)
-    monkeypatch.setattr(findings, "capture", lambda *_: waiting.pop(0))
+    monkeypatch.setattr(subprocess, "capture", lambda *_: waiting.pop(0))
     find_causes(path, rows, (), lambda row: path.parent, lambda: None)
     return len(answers) - len(waiting)
 

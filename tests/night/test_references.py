@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.night.references.reference import list_references, read_reference
-from harness.report import judge_recordings
 from harness.spec.models import load_model
 from harness.verdict.compare import Judging
+from harness.verdict.pair import judge_recordings
 
 FOLDER = Path(__file__).parents[2] / "traces" / "reference"
 STEPS = {"mnist_mlp": 5616, "mnist_cnn": 200}

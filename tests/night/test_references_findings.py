@@ -5,7 +5,7 @@ from harness.night.references.accept import propose, write
 from harness.night.references.comparison import first_unlike_step
 from harness.night.references.findings import GoldenFindings, compare_to_references
 from harness.night.references.reference import TRACE
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 from tests.support.sample_cells import CLOSE, FAR, KEY, LOSSES, MODEL, NAME, a_cell, bumped
 from tests.support.sample_traces import trace
 
@@ -13,11 +13,11 @@ BUMPED = bumped(jax="0.11.0", jaxlib="0.11.0", iree_base_compiler="3.14.0", iree
 OTHER = "other_mlp"
 
 
-def keep(into: Path, *cells: ShelvedCell) -> None:
+def keep(into: Path, *cells: StoredCell) -> None:
     write(propose([cell.trace for cell in cells], "a test", into), into)
 
 
-def compare(into: Path, *cells: ShelvedCell) -> GoldenFindings:
+def compare(into: Path, *cells: StoredCell) -> GoldenFindings:
     return compare_to_references(cells, into)
 
 
@@ -66,7 +66,7 @@ def test_fewer_or_more_steps_than_the_reference_are_a_prefix(tmp_path: Path) -> 
         assert f"the reference has 20, the cell {count}" in one.row.findings[0]
 
 
-def seventy(folder: Path, **keys: Any) -> list[ShelvedCell]:
+def seventy(folder: Path, **keys: Any) -> list[StoredCell]:
     """35 networks, each by both pipelines."""
     each = [(f"network{number}", pipeline) for number in range(35) for pipeline in ("phase2", "phase3")]
     return [a_cell(folder, model=model, pipeline=pipeline, **keys) for model, pipeline in each]

@@ -28,7 +28,7 @@ from harness.report.attest.signature import read_private_key, read_public_key
 from harness.report.attest.verify import verify_statement
 from harness.trace.intact import intact_cells
 from harness.trace.manifest import manifest_path
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 from tests.support.shelves import shelve
 
 DIGESTS = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("emitted", "init", "data")}
@@ -43,7 +43,7 @@ PROVENANCE = {
 }
 
 
-def a_cell(root: Path, pipeline: str = "phase2", **keys: Any) -> ShelvedCell:
+def a_cell(root: Path, pipeline: str = "phase2", **keys: Any) -> StoredCell:
     header = {"init_sha256": DIGESTS["init"], "data_sha256": DIGESTS["data"], "conventions": {"pool_ties": "first"}}
     return shelve(root, pipeline, **({"provenance": PROVENANCE, "header": header, "steps": 3} | keys))
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.report import PairRow
 from harness.report.page import series
 from harness.report.page.series import draw, encode
 from harness.trace.format import EARLY_STEPS
 from harness.verdict.compare import Judging
+from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
 from tests.support.pages import a_night
 from tests.support.shelves import shelve

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from harness.report import PairRow, as_json, judge_recordings
+from harness.report import as_json
 from harness.report.square import describe
 from harness.report.verification import VERIFY_VERSION
 from harness.trace import manifest
@@ -18,6 +18,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Status, Verdict, evidence
 from harness.verdict.compare import Judging, compare
+from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.square import Shares, Square
 from harness.verdict.tolerance import MODES
 from tests.support.sample_traces import recording

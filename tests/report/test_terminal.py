@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.report.terminal import OUTCOMES
-from harness.report.text import Document, Table, spaced
 from harness.system.terminal import is_for_people
+from harness.system.text import Document, Table, spaced
 from harness.trace.manifest import Manifest, write_manifest
 from tests.support.sample_traces import write
 from tests.support.terminals import ROOT, on_terminal
@@ -121,7 +121,7 @@ def test_a_table_without_rows_is_its_head():
 
 def test_columns_with_outcomes_are_those_of_the_tables():
     from harness.commands.compile import COLUMNS as COMPILED
-    from harness.report import GATE_COLUMNS, SUMMARY_COLUMNS
+    from harness.report.tables import GATE_COLUMNS, SUMMARY_COLUMNS
     from harness.report.verification import CELL_COLUMNS
     from harness.validation.oracle.table import COLUMNS as CASES
 

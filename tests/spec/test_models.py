@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import SpecError
 from harness.run.cell import Cell
-from harness.run.pipelines import emit_phase2_files, emit_phase3_files
+from harness.run.programs import emit_files
 from harness.spec.models import load_model, model_names
 from harness.spec.shapes import infer_shapes
 
@@ -72,10 +72,10 @@ def test_a_size_that_does_not_fit_names_the_layer() -> None:
 def test_files_of_other_sizes_have_other_names_and_say_how_to_make_them(tmp_path) -> None:
     cell = Cell(load_model("mnist_mlp", batch=4), "phase2", "cpu")
     assert cell.name == "mnist_mlp.phase2-noshuf-cpu.b4"
-    (script,) = emit_phase2_files(cell, tmp_path)
+    (script,) = emit_files(cell, tmp_path)
     assert script.name == "mnist_mlp.phase2.b4.py"
     assert "emit mnist_mlp --pipeline phase2 --dtype f32 --profile shared --seed 42 --batch 4\n" in script.read_text()
-    assert {path.name for path in emit_phase3_files(replace(cell, pipeline="phase3"), tmp_path)} == {
+    assert {path.name for path in emit_files(replace(cell, pipeline="phase3"), tmp_path)} == {
         "mnist_mlp.phase3.b4.train_step.mlir",
         "mnist_mlp.phase3.b4.logits.mlir",
         "mnist_mlp.phase3.b4.plan.json",

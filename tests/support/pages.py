@@ -7,13 +7,13 @@ import msgspec
 import numpy as np
 
 from harness.night.check import Check
-from harness.report import PairRow
 from harness.report.summary import Event, Summary, model_of
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import read_shelf
 from harness.verdict.compare import Judging
 from harness.verdict.envelope.envelope import read_envelope
 from harness.verdict.envelope.find import SHIPPED
+from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
 from tests.support.shelves import shelve
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 from tests.support.shelves import shelve
 
 MODEL = "mnist_mlp"
@@ -36,7 +36,7 @@ def a_cell(
     pipeline: str = "phase2",
     told: dict[str, Any] | None = None,
     **keys: Any,
-) -> ShelvedCell:
+) -> StoredCell:
     """A complete cell; `told` changes its provenance, other keys are those of `shelve`."""
     of_pipeline = ON_IREE if pipeline == "phase3" else {}
     provenance = PROVENANCE | of_pipeline | (told or {})

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
 from harness.trace.reader import read_trace
-from harness.trace.store import ShelvedCell, shelved
+from harness.trace.store import StoredCell, shelved
 from tests.support.sample_traces import write
 
 
@@ -24,7 +24,7 @@ def shelve(
     provenance: dict[str, Any] | None = None,
     header: dict[str, Any] | None = None,
     **facts: Any,
-) -> ShelvedCell:
+) -> StoredCell:
     """Write a cell's two files and read them back. A cell that is not complete keeps a partial trace."""
     told = CellFacts(
         model=model, pipeline=pipeline, backend=backend, command=f"harness run {model} --pipeline {pipeline}", **facts

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import verdict
-from harness.report import PairRow, as_json, exit_code, judge_recordings, markdown, summary_table, text
+from harness.report import as_json, markdown, text
+from harness.report.tables import summary_table
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
 from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import Evidence
+from harness.verdict.pair import PairRow, exit_code, judge_recordings
 from harness.verdict.tolerance import MODES
 from tests.support.sample_traces import recording, trace
 

@@ -19,19 +19,22 @@ from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
-from harness.report.verification import for_json, for_markdown, for_terminal, outcome_exit_code
-from harness.run.cell import FACTORS, Cell, relation
-from harness.run.controls import CONTROLS
+from harness.report.verification import Outcome, for_json, for_markdown, for_terminal, outcome_exit_code
+from harness.run.cell import Cell
 from harness.run.inprocess import Phase2, Phase3, Side, recorded
-from harness.run.pipelines import PIPELINES
-from harness.run.verification import Options, Outcome
+from harness.run.pipelines import CONTROLS, MAIN, PIPELINES
+from harness.run.programs import prepare
+from harness.run.verification import Verification
 from harness.run.xla_device import XlaDevice
 from harness.spec.models import Model
+from harness.spec.run_config import RunConfig
 from harness.spec.shapes import infer_shapes
 from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import CellFacts, Manifest
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 from harness.verdict import pairs
+from harness.verdict.compare import Judging
+from harness.verdict.relation import relation
 from harness.verdict.square import Square, split, split_square
 from harness.verdict.tolerance import MODES
 from tests.nn.test_networks import config, network
@@ -172,8 +175,8 @@ def test_what_is_not_a_number_is_not_split() -> None:
 
 
 def test_the_table_of_corners_is_the_table_of_pipelines() -> None:
-    assert list(FACTORS) == list(NAMES)
-    assert {*PIPELINES, *CONTROLS} == set(FACTORS)
+    assert list(PIPELINES) == list(NAMES)
+    assert {*MAIN, *CONTROLS} == set(PIPELINES)
 
 
 def facts(pipeline: str, backend: str = "cpu") -> CellFacts:
@@ -270,11 +273,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) -> None:
-    options = Options(
-        model=TINY, out=tmp_path, backends=("cpu",), steps=3, dtype="f64", data=str(data), square=True, channels="all"
-    )
-    found = verify.verify(options)
-    assert [cell.facts.pipeline for cell in found.cells] == [*PIPELINES, *CONTROLS]
+    run = RunConfig(dtype="f64", steps=3, channels="all")
+    corners = Verification(model=TINY, out=tmp_path, run=run, backends=("cpu",), data=str(data), factorial=True)
+    found = verify.verify(corners, Judging())
+    assert [cell.facts.pipeline for cell in found.cells] == [*MAIN, *CONTROLS]
     assert [cell.note for cell in found.cells] == [""] * 4
     assert sorted(row.kind for row in found.rows) == [
         "cross-compiler",
@@ -293,7 +295,7 @@ def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) 
     assert document["squares"][0]["line"] == square.line
     assert violation(document, "verify") is None
     headers = [json.loads(cell.trace.read_text().splitlines()[0]) for cell in found.cells]
-    assert [(h["phase"], h["pipeline"]) for h in headers] == [(n[:6], n) for n in (*PIPELINES, *CONTROLS)]
+    assert [(h["phase"], h["pipeline"]) for h in headers] == [(n[:6], n) for n in (*MAIN, *CONTROLS)]
 
 
 def test_a_corner_that_does_not_compile_says_why(tmp_path: Path) -> None:
@@ -302,28 +304,37 @@ def test_a_corner_that_does_not_compile_says_why(tmp_path: Path) -> None:
     graph = infer_shapes(replace(SPEC, layers=layers))
     cell = Cell(replace(TINY, spec=graph.spec, graph=graph), "phase2-iree", "cpu")
     with pytest.raises(EmitError, match=r"tiny.phase2-iree.train_step.mlir: iree-compile .*select_and_scatter"):
-        CONTROLS["phase2-iree"].prepare(cell, tmp_path)
+        prepare(cell, tmp_path)
 
 
 def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> None:
+    corners = Verification(model=TINY, out=tmp_path, factorial=True)
     results = []
     (tmp_path / "traces").mkdir()
-    for name in (*PIPELINES, *CONTROLS):
+    for name in (*MAIN, *CONTROLS):
         cell = Cell(TINY, name, "cpu")
         trace = tmp_path / "traces" / f"{cell.name}.jsonl"
         refused = {"status": "refused", "reason": "not legal"} if name == "phase2-iree" else {"status": "complete"}
-        results.append(ShelvedCell(Options(model=TINY, out=tmp_path).facts(cell), Manifest(**refused), trace, tmp_path))
+        results.append(StoredCell(corners.facts(cell), Manifest(**refused), trace, tmp_path))
         if name != "phase2-iree":
             write(trace, [2.0, 1.0])
-    options = Options(model=TINY, out=tmp_path, square=True)
-    (square,) = pairs.split_squares(results, options.judging)
+    (square,) = pairs.split_squares(results, Judging())
     assert square.line == "incomplete: phase2-iree-cpu: refused: not legal"
     assert square.shares is None
-    rows = tuple(pairs.judge_pairs(results, options.judging))
+    rows = tuple(pairs.judge_pairs(results, Judging()))
     verdicts = {row.name: row.verdict.status for row in rows if row.verdict}
     assert verdicts.pop("phase2-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert verdicts.pop("phase3-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert set(verdicts.values()) == {"PASS"}
-    found = Outcome(options, DataChoice(tmp_path, "mnist", "ab", 43), "cd", tuple(results), rows, (square,))
+    found = Outcome(
+        verification=corners,
+        judging=Judging(),
+        data=DataChoice(tmp_path, "mnist", "ab", 43),
+        init_sha256="cd",
+        cells=tuple(results),
+        evidence=(),
+        rows=rows,
+        squares=(square,),
+    )
     assert outcome_exit_code(found) == 3
     assert "square on cpu: incomplete: phase2-iree-cpu: refused: not legal" in str(for_terminal(found))

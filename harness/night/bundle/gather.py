@@ -16,7 +16,7 @@ from harness.night.folder import PLAN, NightFolder
 from harness.trace.format import one_line
 from harness.trace.intact import intact_cells, visible
 from harness.trace.manifest import manifest_path
-from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, ShelvedCell
+from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def open_member(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.name.endswith(".gz") else path.open("rb")
 
 
-def _one_host(cells: Iterable[ShelvedCell]) -> str:
+def _one_host(cells: Iterable[StoredCell]) -> str:
     """The host that all manifests name which name any."""
     named = {cell.host: cell for cell in cells if cell.host}
     if len(named) > 1:

@@ -6,11 +6,12 @@ import msgspec
 
 from harness.night.references.environment import differences
 from harness.night.references.reference import Judgement, Reference
-from harness.report import PairRow, judge_recordings, show_sentence
+from harness.report.tables import show_sentence
 from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict.compare import Judging
+from harness.verdict.pair import PairRow, judge_recordings
 
 KIND = "cross-time"
 

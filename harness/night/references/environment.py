@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.run.cell import FACTORS
+from harness.run.pipelines import PIPELINES
 from harness.trace.format import TraceHeader, one_line
 from harness.trace.manifest import Manifest
 
@@ -83,8 +83,8 @@ def _compiler(
     compiler: str, header: TraceHeader, backend: str, versions: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """The versions of what derives the gradient and of what compiles it."""
-    derivation, _ = FACTORS.get(header.pipeline or "", ("", ""))
-    names = {"jax": "jax"} if derivation == "autodiff" else {}
+    ours = PIPELINES.get(header.pipeline or "")
+    names = {"jax": "jax"} if ours is not None and ours.derivation == "autodiff" else {}
     if compiler == "XLA":
         names["jaxlib"] = "jaxlib"
         if backend != "cpu":

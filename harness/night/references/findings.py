@@ -9,9 +9,9 @@ from harness.errors import GoldenError, TraceError
 from harness.night.references.comparison import KIND, Compared, compare_with
 from harness.night.references.environment import Environment, environment_of
 from harness.night.references.reference import find_like, list_references, settle
-from harness.report import PairRow
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 from harness.verdict import Verdict, worst_exit_code
+from harness.verdict.pair import PairRow
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class GoldenFindings:
         return worst_exit_code(codes)
 
 
-def compare_to_references(cells: Sequence[ShelvedCell], folder: Path) -> GoldenFindings:
+def compare_to_references(cells: Sequence[StoredCell], folder: Path) -> GoldenFindings:
     """Compare the complete cells with the references below a folder; cells run as evidence for others are left out.
 
     Raises: EnvelopeError when an envelope of a run is damaged, OSError.

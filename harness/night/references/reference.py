@@ -16,7 +16,7 @@ from harness.night.references.environment import Environment, environment_of
 from harness.trace.format import Count, one_line
 from harness.trace.manifest import Fraction, Manifest
 from harness.trace.recording import Recording
-from harness.trace.store import ShelvedCell, shelved
+from harness.trace.store import StoredCell, shelved
 from harness.verdict import Status
 from harness.verdict.likeness import faults
 
@@ -81,7 +81,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True):
 class Reference:
     """A reference trace, read and found whole."""
 
-    cell: ShelvedCell
+    cell: StoredCell
     recording: Recording
     record: Record
 

@@ -19,11 +19,11 @@ from harness.report.attest.statement import (
     encode_statement,
     verdict_statement,
 )
-from harness.report.text import printable
 from harness.system.files import replace_file
+from harness.system.text import printable
 from harness.trace.intact import read_intact
 from harness.trace.manifest import manifest_path
-from harness.trace.store import MANIFEST_SUFFIX, ShelvedCell
+from harness.trace.store import MANIFEST_SUFFIX, StoredCell
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Written:
 
 def write_statements(
     folder: Path,
-    cells: Sequence[ShelvedCell],
+    cells: Sequence[StoredCell],
     verdict: Path | None = None,
     *,
     parameters: Mapping[str, Any] | None = None,

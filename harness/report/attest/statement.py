@@ -22,7 +22,7 @@ from in_toto_attestation.v1.statement_pb2 import Statement as StatementMessage
 from harness import __version__
 from harness.errors import AttestationError
 from harness.trace.format import TraceHeader, one_line
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 
 SUFFIX = ".intoto.json"
 PROVENANCE = "https://slsa.dev/provenance/v1"
@@ -45,7 +45,7 @@ class Subject:
     sha256: str
 
 
-def cell_statement(cell: ShelvedCell, header: TraceHeader, subjects: Sequence[Subject]) -> Document:
+def cell_statement(cell: StoredCell, header: TraceHeader, subjects: Sequence[Subject]) -> Document:
     """How the files of a cell, `subjects`, were made.
 
     What was asked for is external: the cell's facts, the configuration, the conventions. What the host brought along is

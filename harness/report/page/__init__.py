@@ -7,7 +7,6 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import GATE_COLUMNS, PAIR_COLUMNS
 from harness.report.page.matrix import make_matrix
 from harness.report.page.packed import pack, script_source
 from harness.report.page.panels import Panel, group, make_panels, urgent_first
@@ -15,6 +14,7 @@ from harness.report.page.series import draw, encode
 from harness.report.page.trend import make_trends
 from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_CHECK, OF_EXIT_CODE, seconds
 from harness.report.summary import Summary
+from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS
 
 OPENED = 6  # panels that a reader finds open
 

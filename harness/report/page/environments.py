@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.report import PairRow
 from harness.trace.manifest import Manifest
+from harness.verdict.pair import PairRow
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.report import PairRow, show_verdict
 from harness.report.page.panels import Panel
 from harness.report.page.words import ABSENT, URGENT_FIRST, Mark
 from harness.report.summary import Summary, model_of
+from harness.report.tables import show_verdict
 from harness.report.verification import CROSS
-from harness.run.cell import relation
+from harness.verdict.pair import PairRow
 from harness.verdict.pairs import runs_of
+from harness.verdict.relation import relation
 
 
 @dataclass(frozen=True)

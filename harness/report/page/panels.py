@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness import report
-from harness.report import PairRow
+from harness.report import tables
 from harness.report.page.environments import Fact, side_by_side
 from harness.report.page.series import Chart
 from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of
 from harness.report.summary import model_of, where
+from harness.verdict.pair import PairRow
 
 _SLUG = 60  # characters of a name in an address
 
@@ -50,30 +50,30 @@ class Panel:
         found = (
             [None] * 4 if numbers is None else [numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max]
         )
-        return [Delta(report.show(value), value) for value in found]
+        return [Delta(tables.show(value), value) for value in found]
 
     @property
     def sentence(self) -> str:
         """The verdict with its reason."""
-        return report.show_sentence(self.row.verdict) if self.row.verdict is not None else self.row.note
+        return tables.show_sentence(self.row.verdict) if self.row.verdict is not None else self.row.note
 
     @property
     def about(self) -> list[tuple[str, str]]:
         """The sides and the mode, in a line each."""
         if self.row.comparison is None:
             return []
-        a, b = report.describe_sides(self.row.comparison)
-        return [("A", a), ("B", b), ("Mode", report.describe_mode(self.row.comparison))]
+        a, b = tables.describe_sides(self.row.comparison)
+        return [("A", a), ("B", b), ("Mode", tables.describe_mode(self.row.comparison))]
 
     @property
     def numbers(self) -> list[list[str]]:
-        """Under `report.PAIR_COLUMNS`."""
+        """Under `tables.PAIR_COLUMNS`."""
         numbers = self.row.comparison.numbers if self.row.comparison is not None else None
-        return report.pair_table(numbers) if numbers is not None and numbers.compared else []
+        return tables.pair_table(numbers) if numbers is not None and numbers.compared else []
 
     @property
     def tolerance(self) -> list[str]:
-        return report.describe_tolerance(self.row.comparison) if self.row.comparison is not None else []
+        return tables.describe_tolerance(self.row.comparison) if self.row.comparison is not None else []
 
     @property
     def gates(self) -> list[tuple[str, Mark, str]]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.report import PairRow
 from harness.report.page.decimate import decimate
 from harness.trace.format import EARLY_STEPS, Floats, Ints
 from harness.verdict.channels import LOSS
 from harness.verdict.envelope_gate import allowed_by
+from harness.verdict.pair import PairRow
 from harness.verdict.tolerance import allowance
 
 POINTS_OF_A_PAGE = 240_000  # of about five bytes each

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.report import PairRow
+from harness.verdict.pair import PairRow
 
 
 @dataclass(frozen=True)

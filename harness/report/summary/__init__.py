@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.night.check import Check
-from harness.report import PairRow
 from harness.report.summary.history import HistoryRow
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
+from harness.verdict.pair import PairRow
 
 _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}
 
@@ -33,7 +33,7 @@ class Summary:
     title: str
     night: str
     mode: str
-    cells: tuple[ShelvedCell, ...]
+    cells: tuple[StoredCell, ...]
     rows: tuple[PairRow, ...]
     checks: tuple[Check, ...] = ()
     events: tuple[Event, ...] = ()
@@ -111,7 +111,7 @@ def where(row: PairRow) -> str:
     return ", ".join(filter(None, (verdict.fault, verdict.place)))
 
 
-def _place(cell: ShelvedCell) -> str:
+def _place(cell: StoredCell) -> str:
     return f".{'shuf' if cell.facts.shuffle else 'noshuf'}-{cell.facts.backend}"
 
 
@@ -121,7 +121,7 @@ def _named(rows: Sequence[PairRow], most: int = 3) -> str:
     return "; ".join([*said, *([f"and {len(rows) - most} more"] if len(rows) > most else [])])
 
 
-def _cells_of(rows: Sequence[PairRow]) -> list[ShelvedCell]:
+def _cells_of(rows: Sequence[PairRow]) -> list[StoredCell]:
     return [cell for row in rows for cell in row.cells]
 
 

@@ -4,10 +4,10 @@ import dataclasses
 import json
 from typing import Any
 
-from harness.report import PairRow
 from harness.report.as_json import describe_pair
 from harness.report.summary import Summary, model_of, where
-from harness.trace.store import ShelvedCell
+from harness.trace.store import StoredCell
+from harness.verdict.pair import PairRow
 
 VERDICT_VERSION = 1
 
@@ -47,7 +47,7 @@ def _pair(row: PairRow) -> dict[str, Any]:
     return {"model": model_of(row), "where": where(row), "compared": describe_pair(row)}
 
 
-def _cell(cell: ShelvedCell) -> dict[str, Any]:
+def _cell(cell: StoredCell) -> dict[str, Any]:
     facts, manifest = cell.facts, cell.manifest
     return {
         "cell": cell.name,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.report import PairRow
 from harness.system.files import replace_file
 from harness.trace.format import one_line
+from harness.verdict.pair import PairRow
 
 
 @dataclass(frozen=True)

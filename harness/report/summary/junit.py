@@ -4,10 +4,11 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
 from harness.night.check import Check
-from harness.report import PairRow, gate_table, show_sentence
 from harness.report.summary import Summary, model_of
-from harness.report.text import printable
-from harness.trace.store import ShelvedCell
+from harness.report.tables import gate_table, show_sentence
+from harness.system.text import printable
+from harness.trace.store import StoredCell
+from harness.verdict.pair import PairRow
 
 
 def render(summary: Summary) -> bytes:
@@ -48,7 +49,7 @@ def _check(check: Check) -> TestCase:
     return case
 
 
-def _cell(cell: ShelvedCell) -> TestCase:
+def _cell(cell: StoredCell) -> TestCase:
     case = TestCase(printable(cell.name), printable(f"cells.{cell.facts.model}"), cell.manifest.wall_s)
     if cell.facts.absent or cell.manifest.status == "refused":
         case.result = [_told(Skipped, cell.note, "")]

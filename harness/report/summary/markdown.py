@@ -1,8 +1,8 @@
 """A summary as Markdown, short enough for the summary of a CI job."""
 
-from harness.report import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, show_sentence, summary_table
 from harness.report.markdown import escape, table
 from harness.report.summary import Summary, model_of
+from harness.report.tables import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, show_sentence, summary_table
 
 LONGEST = 900_000  # bytes; GitHub takes 1 MiB of a job
 _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️", "NOT RUN": "⏭️"}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ class Phase3(Side):
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
         """The runner's, by the plan that it was emitted with."""
-        return learning_rate(SimpleNamespace(**self.plan["config"]), t, steps_per_epoch)
+        return learning_rate(self.plan.config, t, steps_per_epoch)
 
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
         """One training step a batch, by the modules' `train_step`."""

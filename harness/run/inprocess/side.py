@@ -11,6 +11,7 @@ import numpy.typing as npt
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.instruments import BARE, Instruments
 from harness.spec.netspec import Conventions, DType, Shape, TrainConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph, size
 
 Array = npt.NDArray[Any]
@@ -66,7 +67,7 @@ class Side(ABC):
         config: TrainConfig,
         dtype: DType,
         conventions: Conventions = SHARED,
-        init_seed: int = 42,
+        init_seed: int = DEFAULT_INIT_SEED,
         instruments: Instruments = BARE,
     ) -> None:
         self.graph, self.config, self.dtype, self.conventions = graph, config, dtype, conventions

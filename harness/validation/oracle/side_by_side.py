@@ -8,6 +8,7 @@ import numpy as np
 from harness.run.inprocess import SHARED, Batch, Moved, Phase2, Phase3, Step, Tensors
 from harness.run.inprocess.reference_interpreter import interpret
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
 
 
@@ -18,7 +19,12 @@ class SideBySide:
     """
 
     def __init__(
-        self, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions = SHARED, init_seed: int = 42
+        self,
+        graph: Graph,
+        config: TrainConfig,
+        dtype: DType,
+        conventions: Conventions = SHARED,
+        init_seed: int = DEFAULT_INIT_SEED,
     ) -> None:
         self.graph, self.config, self.dtype = graph, config, dtype
         self.sides = (

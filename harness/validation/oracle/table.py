@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
-from harness.report.text import Document, Table, spaced
+from harness.system.text import Document, Table, spaced
 from harness.validation.oracle.judgement import Worst
 from harness.validation.oracle.workers import Row
 from harness.verdict import EXIT_CODES, INCONCLUSIVE

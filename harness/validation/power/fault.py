@@ -12,6 +12,7 @@ from harness.explain.part import part_of
 from harness.run.inprocess import SHARED, Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, DType, Layer, TrainConfig
 from harness.spec.rules import Rule, RuleTable, hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph, Node
 from harness.validation.power.networks import NETWORKS, Feed
 
@@ -53,7 +54,7 @@ class Fault:
     plants: Mapping[Pipeline, Plant]
     silent: str = ""
 
-    def make(self, pipeline: Pipeline, network: str, dtype: DType, init_seed: int = 42) -> Side:
+    def make(self, pipeline: Pipeline, network: str, dtype: DType, init_seed: int = DEFAULT_INIT_SEED) -> Side:
         """The wrong side of a network."""
         plant, one = self.plants[pipeline], NETWORKS[network]
         with self.planted(pipeline, network):

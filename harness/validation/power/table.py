@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
-from harness.report.text import Document, Table, spaced
+from harness.system.text import Document, Table, spaced
 from harness.validation.power import tally
 from harness.validation.power.journal import Row
 from harness.validation.power.pairs import DETECTORS

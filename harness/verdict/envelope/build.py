@@ -9,6 +9,7 @@ import numpy as np
 from harness.data.initial_parameters import initial_parameters
 from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_model
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.trace.format import Floats, Trace
 from harness.verdict.channels import LOSS, shared_channels
 from harness.verdict.envelope.envelope import EPSILON, FORMAT, Envelope
@@ -19,7 +20,9 @@ from harness.verdict.envelope.plan import Plan
 Report = Callable[[str], None]
 
 
-def build_envelope(members: Members, plan: Plan, init_seed: int = 42, report: Report = lambda line: None) -> Envelope:
+def build_envelope(
+    members: Members, plan: Plan, init_seed: int = DEFAULT_INIT_SEED, report: Report = lambda line: None
+) -> Envelope:
     """Run the plan's members from the parameters of `init_seed`. They are fed as many batches as the longest takes.
 
     Raises: RuleError for a missing rule.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import EnvelopeError
-from harness.run.cell import DEFAULT_INIT_SEED
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.trace.format import TraceHeader
 from harness.verdict.envelope.envelope import Envelope, read_envelope, write_envelope
 

@@ -1,0 +1,84 @@
+"""The plan of a run: the facts that the runner of modules is told about them. It holds nothing to calculate with."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from harness.errors import EmitError
+from harness.spec.netspec import DType, Initialiser, Shape, TrainConfig
+from harness.spec.shapes import Graph
+
+
+class PlannedParam(msgspec.Struct, frozen=True):
+    """One trainable tensor, in the order of the init file; what drawing it takes."""
+
+    name: str
+    shape: Shape
+    init: Initialiser
+    fan_in: int
+
+
+class PlannedState(msgspec.Struct, frozen=True):
+    """One running statistic, which starts at zero."""
+
+    name: str
+    shape: Shape
+
+
+class PlannedTraining(msgspec.Struct, frozen=True):
+    """What of a TrainConfig the runner needs: how many steps there are, of which rate, on which batches."""
+
+    lr: float
+    batch_size: int
+    epochs: int
+    cosine: bool
+    warmup_epochs: int
+    augment: bool
+    schedule: Literal["epoch", "step"]
+
+
+class Plan(msgspec.Struct, kw_only=True, frozen=True):
+    """How to call modules with the interface of `harness.emit.train_step`.
+
+    `header`: the facts of the trace's header that are known beforehand. `slots`: names of what the optimizer keeps for
+    each parameter, zero at the start.
+
+    Shapes: input_shape without the batch.
+    """
+
+    header: dict[str, Any]
+    dtype: DType
+    input_shape: Shape
+    params: tuple[PlannedParam, ...]
+    states: tuple[PlannedState, ...]
+    slots: tuple[str, ...]
+    config: PlannedTraining
+    init_seed: int
+
+
+def make_plan(
+    header: dict[str, Any], train_step: str, graph: Graph, config: TrainConfig, dtype: DType, init_seed: int
+) -> Plan:
+    """The plan of modules, of which `train_step` is one by its text."""
+    return Plan(
+        header=header | {"emitted_sha256": hashlib.sha256(train_step.encode()).hexdigest()},
+        dtype=dtype,
+        input_shape=graph.spec.input_shape,
+        params=tuple(PlannedParam(p.name, p.shape, p.init, p.fan_in) for p in graph.params),
+        states=tuple(PlannedState(s.name, s.shape) for s in graph.states),
+        slots=config.optimizer.slots,
+        config=msgspec.convert(config, PlannedTraining, from_attributes=True),
+        init_seed=init_seed,
+    )
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of a file. Raises: EmitError for a file that holds none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except OSError as error:
+        raise EmitError(f"{path}: the plan cannot be read: {error.strerror}.") from None
+    except msgspec.MsgspecError as error:
+        raise EmitError(f"{path}: no plan: {error}. Emit the programs again.") from None

@@ -1,0 +1,105 @@
+"""`harness explain` in a process of its own, for whoever must not end with it; what it finds, as sentences."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from harness.run.backends import BACKENDS
+from harness.system.process import capture
+from harness.trace.format import one_line
+from harness.trace.store import StoredCell
+from harness.verdict.pair import PairRow
+from harness.verdict.pairs import cells_in_f64
+
+_CONVENTIONS_TIMEOUT_S = 1800.0
+_LAYER_TIMEOUT_S = 3600.0
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """What of a training step was found to be off: `backward of pool1 (phase3)`, empty when nothing was.
+
+    `failed`: the search did not finish.
+    """
+
+    place: str
+    sentence: str
+    failed: bool = False
+
+
+def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: Path) -> Iterator[PairRow]:
+    """The rows; those that f64 tells apart with the conventions that either side was found to have.
+
+    `in_f64`: cells in f64. `data`: the folder that they were fed from.
+    """
+    found: dict[StoredCell, str] = {}
+    for row in rows:
+        evidence = row.verdict.evidence if row.verdict is not None else ()
+        differs = any(line.gate == "ladder" and line.outcome == "fail" for line in evidence)
+        sides = [other for cell in row.cells for other in cells_in_f64(cell, in_f64)] if differs else []
+        for cell in sides:
+            if cell not in found:
+                about = ["--data", str(data), *cell.facts.start_options]
+                found[cell] = search_conventions(cell.facts.model, cell.trace, about)
+        yield replace(row, findings=tuple(f"with B = {cell.short_name} in f64: {found[cell]}" for cell in sides))
+
+
+def search_conventions(model: str, trace: Path, options: Sequence[str]) -> str:
+    """The result of `harness explain MODEL --against TRACE` as a sentence, or why there is none.
+
+    `options`: what tells the run from the usual one, such as `--seed 43`.
+    """
+    search = "the search for conventions"
+    answer = _explain([model, "--against", str(trace), *options], _Conventions, _CONVENTIONS_TIMEOUT_S, search)
+    return answer if isinstance(answer, str) else answer.sentence
+
+
+def search_layer(row: PairRow, data: Path) -> Culprit:
+    """The layer, direction and side that `harness explain MODEL` names for the network of a pair."""
+    facts = row.cells[0].facts
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--profile", facts.profile, "--data", str(data), *facts.start_options, "--out", folder]
+        search = "the search for the layer"
+        answer = _explain([facts.model, *options], _Layer, _LAYER_TIMEOUT_S, search)
+    if isinstance(answer, str):
+        return Culprit("", answer, failed=True)
+    if answer.fault is None:
+        return Culprit("", "no layer, direction or update fails in isolation.")
+    place = answer.layer if answer.layer == answer.direction else f"{answer.direction} of {answer.layer}"
+    return Culprit(f"{place} ({answer.side})", next(iter(reversed(answer.evidence)), place))
+
+
+class _Conventions(msgspec.Struct, kw_only=True, frozen=True):
+    """What of the output of `explain --against` is told."""
+
+    sentence: str
+
+
+class _Layer(msgspec.Struct, kw_only=True, frozen=True):
+    """What of the output of `explain` is told."""
+
+    fault: str | None
+    layer: str
+    direction: str
+    side: str
+    evidence: list[str]
+
+
+def _explain(arguments: Sequence[str], kind: type[Answer], timeout_s: float, search: str) -> Answer | str:
+    """The answer of `harness explain`, or in a sentence about the search why there is none."""
+    command = [sys.executable, "-m", "harness", "explain", *arguments, "--format", "json"]
+    done = capture(command, {**os.environ, **BACKENDS["cpu"].jax_environment()}, timeout_s)
+    if done is None:
+        return f"{search} did not end within {timeout_s:g} s."
+    try:
+        return msgspec.json.decode(done.out, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        last = (done.err.strip().splitlines() or [f"exit code {done.code}"])[-1]
+        return f"{search} failed: {one_line(last)}"

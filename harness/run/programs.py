@@ -1,0 +1,212 @@
+"""From a cell to a command that obeys the environment contract: the derivation is emitted, the compiler runs it."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.emit.check import verify_module
+from harness.emit.header import header_facts
+from harness.emit.jax_script import emit_jax_script
+from harness.emit.phase3 import emit_phase3
+from harness.emit.plan import Plan, make_plan, read_plan
+from harness.emit.train_step import emit_norms
+from harness.errors import EmitError
+from harness.run.backends import BACKENDS
+from harness.run.cell import Cell
+from harness.run.compile import compile_module, compiler_version
+from harness.run.external import External
+from harness.run.pipelines import PIPELINES
+from harness.spec.netspec import PROFILES
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command ready to run, with `{data}` where the data folder goes. `provenance`: what the manifest says of it.
+
+    `obeys_step_limit`: whether it reads LEAN_MLIR_MAX_STEPS.
+    """
+
+    command: tuple[str, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    obeys_step_limit: bool = True
+
+
+def emit_files(cell: Cell, folder: Path) -> list[Path]:
+    """Write the programs of a cell: phase 2's script, or modules and the plan that the runner is given with them.
+
+    Raises: EmitError when a module does not verify, or JAX does not export a script.
+    """
+    row = PIPELINES[cell.pipeline]
+    if row.derivation == "by hand":
+        return _emit_modules(cell, folder)
+    script = _emit_script(cell, folder)
+    return [script] if row.compiler == "XLA" else [script, *_export_modules(cell, script, folder)]
+
+
+def prepare(cell: Cell, folder: Path) -> Program:
+    """Write the programs of a cell and compile what is compiled beforehand.
+
+    Both controls run in phase 3's host program, so that three of the four corners of a factorial differ in nothing but
+    modules and compiler.
+
+    Raises: EmitError, also when the compiler refuses a module.
+    """
+    files = emit_files(cell, folder)
+    if PIPELINES[cell.pipeline].compiler == "IREE":
+        return _on_iree(cell, files)
+    return _script(cell, *files) if files[0].suffix == ".py" else _modules_on_xla(cell, files)
+
+
+def _emit_script(cell: Cell, folder: Path) -> Path:
+    model, run = cell.model, cell.run
+    command = f"python -m harness emit {model.name} --pipeline phase2 --dtype {run.dtype}"
+    command += f" --profile {run.profile} --seed {run.init_seed}{model.size_options}"
+    conventions = PROFILES[run.profile]["phase2"]
+    text = emit_jax_script(model.graph, model.config, run.dtype, conventions, command=command, init_seed=run.init_seed)
+    path = folder / f"{_stem(cell)}.py"
+    path.write_text(text)
+    return path
+
+
+def _emit_modules(cell: Cell, folder: Path) -> list[Path]:
+    model, run = cell.model, cell.run
+    conventions = PROFILES[run.profile]["phase3"]
+    texts, plan = emit_phase3(
+        model.graph, model.config, run.dtype, conventions, init_seed=run.init_seed, pipeline=cell.pipeline
+    )
+    return _write_modules(cell, folder, texts, plan)
+
+
+def _export_modules(cell: Cell, script: Path, folder: Path) -> list[Path]:
+    """The modules that JAX exports from the script of a cell.
+
+    The norms are not exported but emitted: they are the instrument, and the script's own would add up in sequence on
+    IREE, which loses four digits in f32.
+    """
+    model, run = cell.model, cell.run
+    conventions = PROFILES[run.profile]["phase2"]
+    texts = _export(script) | {"norms": emit_norms(model.graph, run.dtype, conventions)}
+    for name, text in texts.items():
+        verify_module(text, f"{model.spec.name}, {name} of {cell.pipeline}")
+    header = header_facts(model.graph, model.config, run.dtype, conventions, "phase2") | {"pipeline": cell.pipeline}
+    plan = make_plan(header, texts["train_step"], model.graph, model.config, run.dtype, run.init_seed)
+    return _write_modules(cell, folder, texts, plan)
+
+
+def _export(script: Path) -> dict[str, str]:
+    """The texts of modules by function, exported by a process of its own. Raises: EmitError with its last words."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.emit.export", str(script)],
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise EmitError(f"{script.name}: JAX does not export it: {said[-1]}")
+    texts: dict[str, str] = json.loads(done.stdout)
+    return texts
+
+
+def _write_modules(cell: Cell, folder: Path, texts: dict[str, str], plan: Plan) -> list[Path]:
+    """Write modules by the name of their function, and as the last the plan."""
+    paths = []
+    for function, text in texts.items():
+        paths.append(folder / f"{_stem(cell)}.{function}.mlir")
+        paths[-1].write_text(text)
+    paths.append(folder / f"{_stem(cell)}.plan.json")
+    paths[-1].write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=1))
+    return paths
+
+
+def _script(cell: Cell, script: Path) -> Program:
+    """The script, run by the backend's Python; XLA compiles it when it runs."""
+    backend = BACKENDS[cell.backend]
+    return Program(
+        command=(backend.python(), str(script), "{data}"),
+        environment=backend.jax_environment() | ({"JAX_DISABLE_JIT": "1"} if cell.run.eager else {}),
+        provenance=_from_xla(hashlib.sha256(script.read_bytes()).hexdigest()),
+    )
+
+
+def _modules_on_xla(cell: Cell, files: Sequence[Path]) -> Program:
+    """The runner with modules, which XLA compiles when they are first called."""
+    *modules, plan = files
+    backend = BACKENDS[cell.backend]
+    return Program(
+        command=(*_runner(cell), "--xla", str(plan), *map(str, modules), "{data}"),
+        environment=backend.iree_environment() | backend.jax_environment(),
+        provenance=_from_xla(_emitted_sha256(plan)),
+    )
+
+
+def _on_iree(cell: Cell, files: Sequence[Path]) -> Program:
+    """The runner with modules that IREE has compiled. Raises: EmitError when it refuses one."""
+    *modules, plan = (path for path in files if path.suffix != ".py")
+    backend = BACKENDS[cell.backend]
+    flags = backend.compile_flags()
+    with ThreadPoolExecutor() as pool:
+        compiled = list(pool.map(lambda path: compile_module(path.read_text(), flags, path.name), modules))
+    return Program(
+        command=(*_runner(cell), str(plan), *(str(module.path) for module in compiled), "{data}"),
+        environment=backend.iree_environment(),
+        provenance={
+            "emitted_sha256": _emitted_sha256(plan),
+            "compiler": f"iree-compile {compiler_version()}",
+            "compiler_flags": list(flags),
+            "compile_s": sum(module.seconds for module in compiled),
+            "compile_cached": all(module.cached for module in compiled),
+        },
+    )
+
+
+def _runner(cell: Cell) -> tuple[str, ...]:
+    return (BACKENDS[cell.backend].python(), "-m", "harness.run.iree_runner")
+
+
+def _from_xla(emitted_sha256: str) -> dict[str, Any]:
+    return {"emitted_sha256": emitted_sha256, "compiler": "XLA", "matmul_precision": "highest"}
+
+
+def _emitted_sha256(plan: Path) -> str:
+    return str(read_plan(plan).header["emitted_sha256"])
+
+
+def external_program(external: External, cell: Cell) -> Program:
+    """Somebody else's command; what the backend needs of the environment is given to it as well."""
+    backend = BACKENDS[cell.backend]
+    return Program(
+        command=external.command(),
+        environment=backend.jax_environment() | backend.iree_environment(),
+        provenance={"command_sha256": _command_digest(external.command())},
+        obeys_step_limit=False,
+    )
+
+
+def _command_digest(words: Sequence[str]) -> str:
+    """SHA-256 of a command's words and of those of its files that it names."""
+    digest = hashlib.sha256(json.dumps(words).encode())
+    for word in words:
+        found = shutil.which(word) or word
+        if Path(found).is_file():
+            digest.update(Path(found).read_bytes())
+    return digest.hexdigest()
+
+
+def _stem(cell: Cell) -> str:
+    """The programs of a cell do not depend on backend, order or mode: only names that tell programs apart."""
+    return (
+        f"{cell.model.name}.{cell.pipeline}{replace(cell, run=msgspec.structs.replace(cell.run, eager=False)).suffix}"
+    )

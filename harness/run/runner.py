@@ -1,0 +1,168 @@
+"""Runs the cells of a verification, one after another; a cell that fails is a result and not an error."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.data.dataset import DataChoice, resolve_data
+from harness.data.initial_parameters import write_init
+from harness.errors import EmitError
+from harness.run.backends import Presence, presence
+from harness.run.cell import Cell
+from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
+from harness.run.execute import CellPlan, refuse, run_cell
+from harness.run.kept import find_ended, find_kept
+from harness.run.programs import Program, external_program, prepare
+from harness.run.progress import CellProgress
+from harness.run.provenance import provenance
+from harness.run.verification import Verification
+from harness.system.lock import alone_in
+from harness.trace.manifest import Manifest
+from harness.trace.store import StoredCell
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which cells run. `resume`: not those that have run exactly so. `refusal`: why no other may start now, if so.
+
+    `longest_s`: how long a cell that starts now may take.
+    """
+
+    resume: bool = False
+    refusal: Callable[[], str | None] = lambda: None
+    longest_s: Callable[[], float] = lambda: math.inf
+
+
+@dataclass(frozen=True)
+class CellsOfRun:
+    """What a verification left. `evidence`: cells that were run for the sake of others, in f64."""
+
+    cells: tuple[StoredCell, ...]
+    evidence: tuple[StoredCell, ...]
+
+
+def run_alone(verification: Verification, pipeline: str, backend: str) -> StoredCell:
+    """Run one cell. Raises: HarnessError for unusable input."""
+    with prepared(verification) as runner, CellProgress() as progress:
+        return runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)
+
+
+def run_cells(verification: Verification, policy: Policy) -> CellsOfRun:
+    """Run all cells, and leave the judging to others. Raises: HarnessError for unusable input."""
+    with prepared(verification) as runner, CellProgress() as progress:
+        return runner.run_all(policy, progress)
+
+
+@contextmanager
+def prepared(verification: Verification) -> Iterator["Runner"]:
+    """The runner of a verification, with what its cells share; no other writes to its output directory meanwhile.
+
+    Raises: HarnessError for unusable input.
+    """
+    model, seed = verification.model, verification.run.init_seed
+    data = resolve_data(verification.data, model.spec.dataset, model.spec.input_shape)
+    verification.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
+    build = verification.out / "build"
+    busy = f"{verification.out}: another verify is writing there. Wait for it, or choose another --out."
+    with alone_in(build, busy):
+        init = build / f"{model.name}{model.resized}.s{seed}.init.bin"
+        yield Runner(verification, data, build, init, write_init(init, model.graph.params, seed))
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs the cells of a verification. `build`: where programs go; `init`: the initial parameters."""
+
+    verification: Verification
+    data: DataChoice
+    build: Path
+    init: Path
+    init_sha256: str
+
+    def run_all(self, policy: Policy, progress: CellProgress) -> CellsOfRun:
+        """Run every cell, and then those of the f64 cross-check."""
+        asked_for = self.verification
+        cells = [self.run(asked_for, cell, policy, progress, asked=asked) for cell, asked in asked_for.planned_cells()]
+        in_f64 = [self.run(wider, cell, policy, progress) for wider, cell in asked_for.planned_in_f64(cells)]
+        return CellsOfRun(tuple(cells), tuple(in_f64))
+
+    def run(
+        self,
+        verification: Verification,
+        cell: Cell,
+        policy: Policy,
+        progress: CellProgress,
+        *,
+        asked: bool = True,
+    ) -> StoredCell:
+        """Run one cell, or record what is the matter with it. `verification`: this one, or its f64 cross-check."""
+        facts = verification.facts(cell, asked=asked)
+        plan = CellPlan(cell.name, (), verification.folder, cell.backend, cell.pipeline, facts=facts)
+        name = f"{facts.model} {facts.short_name}{f' in {cell.run.dtype}' if verification.is_evidence else ''}"
+        present = presence(cell.backend, cell.pipeline)
+        if not present:
+            why = present.reason
+            if cell.pipeline == "phase3" and verification.compile_all:
+                why = f"{_compile_only(cell, self.build)}: {why}"
+            if policy.resume and (ended := find_ended(plan)):
+                return self._stored(plan, ended)  # the device went away after it had run
+            plan = replace(plan, facts=verification.facts(cell, absent=True, asked=asked))
+            return self._stored(plan, refuse(plan, why))
+        reason = policy.refusal()
+        if reason and not (policy.resume and find_ended(plan)):
+            return self._stored(plan, refuse(plan, reason))
+        try:
+            with progress.preparing(name):
+                program = self._prepare(cell)
+        except EmitError as error:
+            return self._stored(plan, refuse(plan, str(error)))
+        plan = self._plan(verification, plan, program, present)
+        if policy.resume and (kept := find_kept(plan)):
+            return self._stored(plan, kept)
+        if reason:
+            return self._stored(plan, refuse(plan, reason))
+        plan = replace(plan, timeout_s=min(plan.timeout_s, policy.longest_s()))
+        with progress.running(name, plan.planned_steps) as on_progress:
+            return self._stored(plan, run_cell(plan, on_progress))
+
+    def _stored(self, plan: CellPlan, manifest: Manifest) -> StoredCell:
+        facts = plan.facts
+        assert facts is not None
+        return StoredCell(facts, manifest, plan.trace, self.verification.out)
+
+    @property
+    def _inputs(self) -> dict[str, str]:
+        return {"init_sha256": self.init_sha256, "data_sha256": self.data.data_sha256}
+
+    def _prepare(self, cell: Cell) -> Program:
+        external = next((e for e in self.verification.externals if e.name == cell.pipeline), None)
+        return prepare(cell, self.build) if external is None else external_program(external, cell)
+
+    def _plan(self, verification: Verification, plan: CellPlan, program: Program, present: Presence) -> CellPlan:
+        run = verification.run
+        environment = {**program.environment, INIT_LOAD: str(self.init), TRACE_CHANNELS: run.channels}
+        if not run.shuffle:
+            environment[NO_SHUFFLE] = "1"
+        planned = verification.planned_steps(self.data.examples)
+        if run.steps is not None:
+            environment[MAX_STEPS] = str(planned)
+        return replace(
+            plan,
+            command=tuple(word.replace("{data}", str(self.data.folder)) for word in program.command),
+            environment=environment,
+            planned_steps=planned,
+            timeout_s=verification.timeout_s,
+            obeys_step_limit=program.obeys_step_limit,
+            provenance=provenance(environment, present.device, present) | program.provenance | self._inputs,
+            inputs=self._inputs,
+        )
+
+
+def _compile_only(cell: Cell, build: Path) -> str:
+    try:
+        prepare(cell, build)
+    except EmitError as error:
+        return f"does not compile ({error})"
+    return "compiled, not run"

@@ -1,0 +1,40 @@
+"""The record of how a network is run: precision, start, conventions, order, length, and what is observed."""
+
+from typing import Annotated
+
+import msgspec
+
+from harness.spec.netspec import DType
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+DEFAULT_INIT_SEED = 42
+
+
+class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
+    """One record of how a network is run, which everything that names, runs or reports a run embeds.
+
+    `profile`: of conventions. `eager`: without just-in-time compilation. `steps` None: the whole training.
+    `channels`: the steps that carry norms and batch digests.
+    """
+
+    dtype: DType = "f32"
+    init_seed: Count = DEFAULT_INIT_SEED
+    profile: str = "shared"
+    shuffle: bool = False
+    eager: bool = False
+    steps: Count | None = None
+    channels: str = "default"
+
+    @property
+    def suffix(self) -> str:
+        """What file names end with where the run is off its defaults: `.f64.s43.published.eager`, or nothing."""
+        parts = [
+            self.dtype if self.dtype != "f32" else "",
+            f"s{self.init_seed}" if self.init_seed != DEFAULT_INIT_SEED else "",
+            self.profile if self.profile != "shared" else "",
+            "eager" if self.eager else "",
+        ]
+        return "".join(f".{part}" for part in parts if part)
+
+
+DEFAULT_RUN = RunConfig()

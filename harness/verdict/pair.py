@@ -1,0 +1,68 @@
+"""One pair of a report: compared and judged, or the reason why not."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from harness.trace.recording import Recording
+from harness.trace.store import StoredCell
+from harness.verdict import Verdict, judge, worst_exit_code
+from harness.verdict.compare import Comparison, Judging, compare
+from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.envelope.find import find_shared_envelope
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One pair of a report: compared and judged, or not compared because a side is absent.
+
+    `note`: why a side is absent ("compiled, not run: no CUDA device"). `kind`: cross-compiler, cross-platform, …
+    A row without verdict is only mentioned and does not count for the exit code. `findings`: sentences about why the
+    sides differ; `culprit`: what of a training step is off, where that is known. `envelope`: by which it was judged.
+    `cells`: the two, where they lie on a shelf.
+    """
+
+    a: str
+    b: str
+    comparison: Comparison | None = None
+    verdict: Verdict | None = None
+    note: str = ""
+    kind: str = ""
+    findings: tuple[str, ...] = ()
+    culprit: str = ""
+    envelope: Envelope | None = None
+    cells: tuple[StoredCell, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the pair is called in a table."""
+        return f"{self.a} vs {self.b}"
+
+
+def judge_recordings(
+    a: Recording, b: Recording, judging: Judging, kind: str = "", ladder: Comparison | str | None = None
+) -> PairRow:
+    """The row of two recordings. Where an envelope of their run is known, it says how far and how long they may part.
+
+    `ladder`: as for `judge`.
+    """
+    envelope = find_shared_envelope(a.trace.header, b.trace.header)
+    if envelope is not None:
+        judging = replace(judging, horizon=envelope.horizon)
+    return judge_pair(compare(a, b, judging), kind, ladder, envelope)
+
+
+def judge_pair(
+    comparison: Comparison,
+    kind: str = "",
+    ladder: Comparison | str | None = None,
+    envelope: Envelope | None = None,
+) -> PairRow:
+    """The row of a comparison, judged, its sides named after their files. `ladder`, `envelope`: as for `judge`."""
+    a, b = comparison.a, comparison.b
+    names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
+    return PairRow(*names, comparison, judge(comparison, ladder, envelope), kind=kind, envelope=envelope)
+
+
+def exit_code(rows: Iterable[PairRow]) -> int:
+    """The worst exit code of the rows that have a verdict; 3 when none has."""
+    return worst_exit_code(row.verdict.exit_code for row in rows if row.verdict is not None)

@@ -1,0 +1,33 @@
+"""What two cells tell together: the one factor in which they differ."""
+
+from harness.run.pipelines import PIPELINES
+from harness.trace.manifest import CellFacts
+
+EDGES = ("same-derivation", "same-compiler")
+
+
+def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
+    """Name of the single factor in which a pair of cells differs, None when several do.
+
+    Two hosts are two platforms, whatever their backends. Only phase 2 can be eager, so that between pipelines this is
+    no factor of its own. A control is there for its factorial alone, and pairs with the two corners beside it.
+    """
+    same_place = same_host and a.backend == b.backend
+    if any(name in PIPELINES and PIPELINES[name].control for name in (a.pipeline, b.pipeline)):
+        return _edge(a.pipeline, b.pipeline) if same_place else None
+    if same_place and a.pipeline == b.pipeline:
+        return "cross-mode" if a.eager != b.eager else None
+    if same_place:
+        return "cross-compiler"
+    if a.pipeline == b.pipeline and a.eager == b.eager:
+        return "cross-vendor" if "phase3" in a.pipeline else "cross-platform"
+    return None
+
+
+def _edge(a: str, b: str) -> str | None:
+    """The factor that two corners share; None for the same corner, a diagonal or a pipeline of somebody else."""
+    if a == b or a not in PIPELINES or b not in PIPELINES:
+        return None
+    if PIPELINES[a].derivation == PIPELINES[b].derivation:
+        return "same-derivation"
+    return "same-compiler" if PIPELINES[a].compiler == PIPELINES[b].compiler else None
