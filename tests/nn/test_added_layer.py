@@ -1,4 +1,4 @@
-"""The README's example of a new layer, put into a folder as a file, trains through both real pipelines."""
+"""The example of a new layer in docs/extending.md, put into a folder as a file, trains through both real pipelines."""
 
 import json
 import os
@@ -46,7 +46,7 @@ CONFIG = TrainConfig(lr=0.01, batch_size=4, epochs=1, optimizer=Sgd())
 
 
 def test_a_layer_is_added_by_adding_a_file(tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text().partition("## Adding a layer")[2]
+    section = (ROOT / "docs" / "extending.md").read_text().partition("## A layer")[2]
     layer = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
     shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "specs", tmp_path / "harness" / "specs", ignore=shutil.ignore_patterns("__pycache__"))
