@@ -50,7 +50,7 @@ def test_a_layer_is_added_by_adding_a_file(tmp_path: Path) -> None:
     layer = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
     shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "specs", tmp_path / "harness" / "specs", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "harness" / "layers" / "double.py").write_text(IMPORTS + layer)
+    (tmp_path / "harness" / "nn" / "layers" / "double.py").write_text(IMPORTS + layer)
     (tmp_path / "harness" / "specs" / "doubled.py").write_text(SPEC)
     write_synthetic(tmp_path / "data", [file.name for file in MNIST.files], train=40, test=8)
     command = [sys.executable, "-m", "harness", "verify", "doubled", "--backends", "cpu", "--dtype", "f64"]
