@@ -164,7 +164,7 @@ def verify(
         shuffle=shuffle,
         eager=eager,
         channels=channels,
-        ladder=ladder,
+        f64_check=ladder,
         compile_all=compile_all,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parse_externals(externals),

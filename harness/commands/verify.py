@@ -46,12 +46,12 @@ def verify(options: Options, policy: Policy = Policy()) -> Outcome:
         for report in options.reports:
             report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
         with CellProgress() as progress:
-            cells, rungs = runner.run_all(policy, progress)
-            rows = list(judge_pairs(cells, options.judging, rungs))
+            cells, f64_cells = runner.run_all(policy, progress)
+            rows = list(judge_pairs(cells, options.judging, f64_cells))
             with progress.preparing("why pairs differ"):
-                rows = list(explain_pairs(rows, rungs, runner.data.folder))
+                rows = list(explain_pairs(rows, f64_cells, runner.data.folder))
         squares = tuple(split_squares(cells, options.judging)) if options.square else ()
-        return Outcome(options, runner.data, runner.init_sha256, tuple(cells), tuple(rows), squares, tuple(rungs))
+        return Outcome(options, runner.data, runner.init_sha256, tuple(cells), tuple(rows), squares, tuple(f64_cells))
 
 
 def run_alone(options: Options, pipeline: str, backend: str) -> ShelvedCell:
@@ -61,7 +61,7 @@ def run_alone(options: Options, pipeline: str, backend: str) -> ShelvedCell:
 
 
 def run_cells(options: Options, policy: Policy) -> tuple[list[ShelvedCell], list[ShelvedCell]]:
-    """Run the cells of a verification and those of its ladder, and leave the judging to others. Raises: as `verify`."""
+    """Run the cells of a verification and of its f64 cross-check, without judging them. Raises: as `verify`."""
     with _prepared(options) as runner, CellProgress() as progress:
         return runner.run_all(policy, progress)
 
@@ -88,16 +88,16 @@ class _Runner:
     init_sha256: str
 
     def run_all(self, policy: Policy, progress: CellProgress) -> tuple[list[ShelvedCell], list[ShelvedCell]]:
-        """Every cell, and every cell of the ladder."""
+        """Every cell, and every cell of the f64 cross-check."""
         options = self.options
         cells = [self.run(options, cell, policy, progress, asked=asked) for cell, asked in planned_cells(options)]
-        rungs = [self.run(rung, cell, policy, progress) for rung, cell in planned_rungs(options, cells)]
-        return cells, rungs
+        f64_cells = [self.run(of_f64, cell, policy, progress) for of_f64, cell in planned_f64_cells(options, cells)]
+        return cells, f64_cells
 
     def run(
         self, options: Options, cell: Cell, policy: Policy, progress: CellProgress, *, asked: bool = True
     ) -> ShelvedCell:
-        """One cell, or what is the matter with it. `options`: of the verification or of its ladder."""
+        """One cell, or what is the matter with it. `options`: of the verification or of its f64 cross-check."""
         facts = options.facts(cell, asked=asked)
         plan = CellPlan(cell.name, (), options.folder, cell.backend, cell.pipeline, facts=facts)
         name = f"{facts.model} {facts.short_name}{f' in {cell.dtype}' if options.is_evidence else ''}"
@@ -175,13 +175,13 @@ def planned_cells(options: Options) -> Iterable[tuple[Cell, bool]]:
         yield options.cell(external.name, names[0]), True
 
 
-def planned_rungs(options: Options, cells: Sequence[ShelvedCell]) -> Iterator[tuple[Options, Cell]]:
-    """The cells of the precision ladder: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
+def planned_f64_cells(options: Options, cells: Sequence[ShelvedCell]) -> Iterator[tuple[Options, Cell]]:
+    """The cells of the f64 cross-check: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
     names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
     ours = [name for name in _pipelines(options) if name in names]
-    if options.ladder and options.dtype == "f32" and len(ours) > 1:
+    if options.f64_check and options.dtype == "f32" and len(ours) > 1:
         for name in ours:
-            yield options.rung, options.rung.cell(name, "cpu")
+            yield options.of_f64_check, options.of_f64_check.cell(name, "cpu")
 
 
 def _compile_only(cell: Cell, build: Path) -> str:

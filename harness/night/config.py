@@ -172,7 +172,7 @@ def _verifications(
             init_seed=part.seed,
             data=part.data,
             shuffle=part.shuffle,
-            ladder=part.ladder,
+            f64_check=part.ladder,
             square=part.square,
             compile_all=part.compile_all,
             timeout_s=60 * part.timeout_minutes,

@@ -74,13 +74,13 @@ def with_findings(rows: Sequence[PairRow], found: Findings) -> list[PairRow]:
 def find_causes(
     path: Path,
     rows: Sequence[PairRow],
-    rungs: Sequence[ShelvedCell],
+    f64_cells: Sequence[ShelvedCell],
     data: Callable[[PairRow], Path],
     refusal: Callable[[], str | None],
 ) -> None:
     """Explain what no earlier run of the night has, and keep each finding as soon as it is there.
 
-    `rungs`: the cells of the ladders. `data`: the folder that a pair was fed from. Raises: OSError.
+    `f64_cells`: the cells of the f64 cross-checks. `data`: the folder that a pair was fed from. Raises: OSError.
     """
     try:
         found = dict(read_findings(path))
@@ -90,7 +90,7 @@ def find_causes(
     for row in rows:
         earlier = found.get(key_of(row))
         if can_be_located(row) and (earlier is None or earlier.failed) and refusal() is None:
-            (told,) = explain_pairs([row], rungs, data(row))
+            (told,) = explain_pairs([row], f64_cells, data(row))
             located = _locate(row, data(row))
             sentences = [scrub(sentence) for sentence in (*located.sentences, *told.findings)]
             found[key_of(row)] = msgspec.structs.replace(located, sentences=sentences)

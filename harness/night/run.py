@@ -69,12 +69,12 @@ def _run_cells(folder: NightFolder, verifications: Sequence[Options], policy: Po
     problems = []
     for number, options in enumerate(verifications, 1):
         try:
-            cells, rungs = run_cells(options, policy)
+            cells, f64_cells = run_cells(options, policy)
         except HarnessError as error:
             problems.append(scrub(f"{options.stem}: {error}"))
             say(f"network {number} of {len(verifications)}, {problems[-1]}")
             continue
-        there = [cell for cell in (*cells, *rungs) if cell.counts]
+        there = [cell for cell in (*cells, *f64_cells) if cell.counts]
         complete = sum(cell.complete for cell in there)
         say(f"network {number} of {len(verifications)}, {options.stem}: {complete} of {len(there)} cells complete")
     folder.write_problems(problems)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from harness.commands.verify import planned_cells, planned_rungs
+from harness.commands.verify import planned_cells, planned_f64_cells
 from harness.errors import HarnessError
 from harness.night.folder import Night
 from harness.trace.store import ShelvedCell
@@ -31,6 +31,6 @@ def find_unfinished(
         planned = [cell.name for cell, _ in planned_cells(options)]
         ours = [cell for cell in cells if cell.name in planned and not cell.facts.evidence]
         missing = [(name, False) for name in planned]
-        missing += [(cell.name, True) for _, cell in planned_rungs(options, ours)]
+        missing += [(cell.name, True) for _, cell in planned_f64_cells(options, ours)]
         yield from (f"{name}: {_WHY}" for name, evidence in missing if (name, evidence) not in there)
     yield from (f"check {part.name}: {_WHY}" for part in config.check if part.name not in checks)

@@ -15,7 +15,7 @@ from harness.spec.netspec import DType
 from harness.trace.manifest import CellFacts
 from harness.trace.store import ShelvedCell
 from harness.verdict.compare import Judging
-from harness.verdict.ladder import RUNG_STEPS
+from harness.verdict.f64_check import F64_STEPS
 from harness.verdict.square import Square
 
 
@@ -37,7 +37,7 @@ class Options:
     channels: str = "default"
     compile_all: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
-    ladder: bool = True
+    f64_check: bool = True
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     square: bool = False
@@ -48,11 +48,11 @@ class Options:
         return self.out / "traces" / ("evidence" if self.is_evidence else "")
 
     @property
-    def rung(self) -> "Options":
-        """The next rung of the precision ladder: the first steps again, in f64 on the CPU, looked at closely."""
-        steps = RUNG_STEPS if self.steps is None else min(RUNG_STEPS, self.steps)
-        rung = replace(self, dtype="f64", steps=steps, channels="all", eager=False)
-        return replace(rung, ladder=False, is_evidence=True)
+    def of_f64_check(self) -> "Options":
+        """The options of the f64 cross-check: the first steps again, in f64 on the CPU, looked at closely."""
+        steps = F64_STEPS if self.steps is None else min(F64_STEPS, self.steps)
+        f64 = replace(self, dtype="f64", steps=steps, channels="all", eager=False)
+        return replace(f64, f64_check=False, is_evidence=True)
 
     def planned_steps(self, examples: int) -> int:
         """Steps of every cell, given the number of training images."""

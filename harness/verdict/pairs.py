@@ -1,4 +1,4 @@
-"""What cells mean together: pairs, their ladders, the conventions of those that differ."""
+"""The meaning of cells together: pairs, their f64 cross-checks, the conventions of those that differ."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,11 +15,12 @@ from harness.run.cell import FACTORS, relation
 from harness.trace.store import ShelvedCell
 from harness.verdict import Verdict
 from harness.verdict.compare import Comparison, Judging, compare
+from harness.verdict.gates import F64_CHECK
 from harness.verdict.square import Square, split_square
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
-_OF_A_RUNG = ("dtype", "steps", "evidence")
+_OF_AN_F64_CELL = ("dtype", "steps", "evidence")
 
 
 def runs_of(cells: Iterable[ShelvedCell]) -> list[list[ShelvedCell]]:
@@ -31,16 +32,18 @@ def runs_of(cells: Iterable[ShelvedCell]) -> list[list[ShelvedCell]]:
 
 
 def judge_cells(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[PairRow]:
-    """The pairs of every run, with the f64 ladders that lie among the cells."""
-    rungs = [cell for cell in cells if cell.facts.evidence]
+    """The pairs of every run, with the f64 cross-checks that lie among the cells."""
+    f64_cells = [cell for cell in cells if cell.facts.evidence]
     for run in runs_of(cell for cell in cells if not cell.facts.evidence):
-        yield from judge_pairs(run, judging, rungs if run[0].facts.dtype == "f32" else ())
+        yield from judge_pairs(run, judging, f64_cells if run[0].facts.dtype == "f32" else ())
 
 
-def judge_pairs(cells: Sequence[ShelvedCell], judging: Judging, rungs: Sequence[ShelvedCell] = ()) -> Iterator[PairRow]:
+def judge_pairs(
+    cells: Sequence[ShelvedCell], judging: Judging, f64_cells: Sequence[ShelvedCell] = ()
+) -> Iterator[PairRow]:
     """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for.
 
-    `cells`: of one run. `rungs`: cells in f64, among them the same ones.
+    `cells`: of one run. `f64_cells`: cells in f64, among them the same ones.
     """
     there = [cell for cell in cells if cell.counts]
     names = _names(there)
@@ -65,23 +68,23 @@ def judge_pairs(cells: Sequence[ShelvedCell], judging: Judging, rungs: Sequence[
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
         else:
-            ladder = _ladder(left, right, rungs)
-            row = judge_recordings(recording(left), recording(right), judging, kind, ladder)
+            in_f64 = _pair_in_f64(left, right, f64_cells)
+            row = judge_recordings(recording(left), recording(right), judging, kind, in_f64)
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
 
-def explain_pairs(rows: Sequence[PairRow], rungs: Sequence[ShelvedCell], data: Path) -> Iterator[PairRow]:
+def explain_pairs(rows: Sequence[PairRow], f64_cells: Sequence[ShelvedCell], data: Path) -> Iterator[PairRow]:
     """The rows; those that f64 tells apart with the conventions that either side was found to have."""
     found: dict[ShelvedCell, str] = {}
     for row in rows:
         evidence = row.verdict.evidence if row.verdict is not None else ()
-        differs = any(line.gate == "ladder" and line.outcome == "fail" for line in evidence)
-        sides = [rung for cell in row.cells for rung in _rungs_of(cell, rungs)] if differs else []
-        for rung in sides:
-            if rung not in found:
-                about = ["--data", str(data), *rung.facts.start_options]
-                found[rung] = search_beside(rung.facts.model, rung.trace, about)
-        yield replace(row, findings=tuple(f"with B = {rung.short_name} in f64: {found[rung]}" for rung in sides))
+        differs = any(line.gate == F64_CHECK.name and line.outcome == "fail" for line in evidence)
+        sides = [side for cell in row.cells for side in _f64_cells_of(cell, f64_cells)] if differs else []
+        for side in sides:
+            if side not in found:
+                about = ["--data", str(data), *side.facts.start_options]
+                found[side] = search_beside(side.facts.model, side.trace, about)
+        yield replace(row, findings=tuple(f"with B = {side.short_name} in f64: {found[side]}" for side in sides))
 
 
 def split_squares(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[Square]:
@@ -100,14 +103,14 @@ def split_squares(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[Sq
             yield split_square(backend, traces, judged, judging.mode)
 
 
-def _ladder(a: ShelvedCell, b: ShelvedCell, rungs: Sequence[ShelvedCell]) -> Comparison | str | None:
+def _pair_in_f64(a: ShelvedCell, b: ShelvedCell, f64_cells: Sequence[ShelvedCell]) -> Comparison | str | None:
     """The same pair in f64, or what is the matter with it; None when it was not run."""
     if a.facts.pipeline == b.facts.pipeline:
         return None
-    left, right = (_rungs_of(cell, rungs) for cell in (a, b))
+    left, right = (_f64_cells_of(cell, f64_cells) for cell in (a, b))
     if not (left and right):
         return None
-    if notes := [f"{rung.name}: {rung.note}" for rung in (left[0], right[0]) if rung.note]:
+    if notes := [f"{side.name}: {side.note}" for side in (left[0], right[0]) if side.note]:
         return "; ".join(notes)
     try:
         return compare(left[0].read(), right[0].read())
@@ -115,12 +118,12 @@ def _ladder(a: ShelvedCell, b: ShelvedCell, rungs: Sequence[ShelvedCell]) -> Com
         return str(error)
 
 
-def _rungs_of(cell: ShelvedCell, rungs: Sequence[ShelvedCell]) -> list[ShelvedCell]:
+def _f64_cells_of(cell: ShelvedCell, f64_cells: Sequence[ShelvedCell]) -> list[ShelvedCell]:
     """The cell in f64, of the same host and run. f64 runs on the CPU only."""
     if cell.facts.backend != "cpu":
         return []
-    about = cell.host, cell.facts.pipeline, _key(cell, (*_WITHIN_A_RUN, *_OF_A_RUNG))
-    return [r for r in rungs if (r.host, r.facts.pipeline, _key(r, (*_WITHIN_A_RUN, *_OF_A_RUNG))) == about]
+    about = cell.host, cell.facts.pipeline, _key(cell, (*_WITHIN_A_RUN, *_OF_AN_F64_CELL))
+    return [r for r in f64_cells if (r.host, r.facts.pipeline, _key(r, (*_WITHIN_A_RUN, *_OF_AN_F64_CELL))) == about]
 
 
 def _names(cells: Sequence[ShelvedCell]) -> Mapping[ShelvedCell, str]:

@@ -209,7 +209,7 @@ def test_a_night_given_twice_and_its_copy_are_one_night_that_lacks_nothing(tmp_p
     assert (copied.problems, copied.headline) == ((), "1 pair agrees")
 
 
-def test_a_rung_that_cannot_be_read_makes_its_pair_inconclusive(tmp_path: Path) -> None:
+def test_an_f64_cell_that_cannot_be_read_makes_its_pair_inconclusive(tmp_path: Path) -> None:
     agreeing(tmp_path, "a")
     agreeing(tmp_path, "a", dtype="f64", steps=3, evidence=True)
     (tmp_path / "evidence" / "a.phase3-noshuf-cpu.f64.jsonl").write_text("junk\n")

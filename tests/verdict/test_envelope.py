@@ -36,7 +36,7 @@ from harness.verdict.envelope.growth import measure_growth
 from harness.verdict.envelope.members import BUILDERS, Members, moved
 from harness.verdict.envelope.plan import BUDGET, Member, make_plan
 from harness.verdict.envelope_gate import check_envelope
-from harness.verdict.evidence import Case
+from harness.verdict.evidence import PairFacts
 from tests.nn.test_networks import config, network
 from tests.support.programs import drawn
 
@@ -72,7 +72,7 @@ def reference(plain: Members) -> Trace:
 
 def verdict(a: Trace, b: Trace, envelope: Envelope, *rate: float):
     found = compare(Recording(a, None), Recording(under(b, a.header), None))
-    return check_envelope(Case(found, None, envelope, *rate))
+    return check_envelope(PairFacts(found, None, envelope, *rate))
 
 
 def under(trace: Trace, header: TraceHeader) -> Trace:
@@ -168,7 +168,7 @@ def test_steps_beyond_the_horizon_are_not_judged(envelope: Envelope, reference: 
 
 
 def test_without_an_envelope_the_gate_says_how_to_get_one(reference: Trace) -> None:
-    found = check_envelope(Case(compare(Recording(reference, None), Recording(reference, None))))
+    found = check_envelope(PairFacts(compare(Recording(reference, None), Recording(reference, None))))
     assert found.outcome == "unreached"
     assert "`harness envelope`" in found.line
 
