@@ -18,7 +18,7 @@ from harness.run.kept import find_ended, find_kept
 from harness.run.pipelines import PIPELINES, Pipeline, Program, external_program
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
-from harness.run.verification import Options, Outcome
+from harness.run.verification import Options, Verification
 from harness.system.lock import alone_in
 from harness.trace.manifest import Manifest
 from harness.trace.store import ShelvedCell
@@ -37,7 +37,7 @@ class Policy:
     longest_s: Callable[[], float] = lambda: math.inf
 
 
-def verify(options: Options, policy: Policy = Policy()) -> Outcome:
+def verify(options: Options, policy: Policy = Policy()) -> Verification:
     """Run all cells one after another and judge every pair that differs in one factor.
 
     Raises: HarnessError for unusable input; a cell that fails is a result and not an error.
@@ -51,7 +51,9 @@ def verify(options: Options, policy: Policy = Policy()) -> Outcome:
             with progress.preparing("why pairs differ"):
                 rows = list(explain_pairs(rows, f64_cells, runner.data.folder))
         squares = tuple(split_squares(cells, options.judging)) if options.square else ()
-        return Outcome(options, runner.data, runner.init_sha256, tuple(cells), tuple(rows), squares, tuple(f64_cells))
+        return Verification(
+            options, runner.data, runner.init_sha256, tuple(cells), tuple(rows), squares, tuple(f64_cells)
+        )
 
 
 def run_alone(options: Options, pipeline: str, backend: str) -> ShelvedCell:

@@ -27,7 +27,7 @@ _TIMEOUT_S = 3600.0
 _LOCATED = ("forward", "backward", "optimizer", "numerics")
 
 
-class Finding(msgspec.Struct, kw_only=True, frozen=True):
+class NightFinding(msgspec.Struct, kw_only=True, frozen=True):
     """What was found about a pair. `culprit`: `backward of pool1 (phase3)`, empty when none was named.
 
     `failed`: the search did not come to its end, and is tried again when the night goes on.
@@ -38,7 +38,7 @@ class Finding(msgspec.Struct, kw_only=True, frozen=True):
     sentences: list[str] = msgspec.field(default_factory=list)
 
 
-Findings = Mapping[str, Finding]
+Findings = Mapping[str, NightFinding]
 
 
 def key_of(row: PairRow) -> str:
@@ -50,7 +50,7 @@ def key_of(row: PairRow) -> str:
 def read_findings(path: Path) -> Findings:
     """Those of a night, none where there is no file. Raises: HarnessError for a damaged one."""
     try:
-        return read_document(path, dict[str, Finding], "findings")
+        return read_document(path, dict[str, NightFinding], "findings")
     except FileNotFoundError:
         return {}
 
@@ -98,7 +98,7 @@ def find_causes(
                 file.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
 
-def _locate(row: PairRow, data: Path) -> Finding:
+def _locate(row: PairRow, data: Path) -> NightFinding:
     """The culprit, and a sentence about it."""
     facts = row.cells[0].facts
     command = [sys.executable, "-m", "harness", "explain", facts.model, "--format", "json"]
@@ -115,13 +115,13 @@ def _locate(row: PairRow, data: Path) -> Finding:
         last = (done.err.strip().splitlines() or [f"exit code {done.code}"])[-1]
         return _failure(f"the search for the layer failed: {one_line(last)}")
     if located.fault is None:
-        return Finding(sentences=["no layer, direction or update is off by itself."])
+        return NightFinding(sentences=["no layer, direction or update is off by itself."])
     place = located.layer if located.layer == located.direction else f"{located.direction} of {located.layer}"
-    return Finding(culprit=f"{place} ({located.side})", sentences=[next(iter(reversed(located.evidence)), place)])
+    return NightFinding(culprit=f"{place} ({located.side})", sentences=[next(iter(reversed(located.evidence)), place)])
 
 
-def _failure(sentence: str) -> Finding:
-    return Finding(failed=True, sentences=[sentence])
+def _failure(sentence: str) -> NightFinding:
+    return NightFinding(failed=True, sentences=[sentence])
 
 
 class _Located(msgspec.Struct, kw_only=True, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 from harness.report import as_json, exit_code, markdown, square
 from harness.report.text import Document, Table, render_judged, render_summary, spaced
 from harness.run.cell import EDGES
-from harness.run.verification import Outcome
+from harness.run.verification import Verification
 from harness.spec.shapes import dims
 from harness.system.files import replace_file
 from harness.trace.store import ShelvedCell
@@ -19,14 +19,14 @@ CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
 CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode")
 
 
-def outcome_exit_code(outcome: Outcome) -> int:
+def outcome_exit_code(outcome: Verification) -> int:
     """The worst of the pairs and of the cells that were asked for: one that did not run to its end is inconclusive."""
     incomplete = any(not cell.complete and cell.counts for cell in outcome.cells)
     judged = [exit_code([row]) for row in outcome.rows if row.verdict is not None]
     return worst_exit_code([*judged, *([INCONCLUSIVE] if incomplete or not judged else [])])
 
 
-def headline(outcome: Outcome) -> str:
+def headline(outcome: Verification) -> str:
     """The result in one sentence."""
     judged = [row for row in outcome.rows if row.verdict is not None]
     counts = {status: sum(r.verdict.status == status for r in judged if r.verdict) for status in ("PASS", "FAIL")}
@@ -38,7 +38,7 @@ def headline(outcome: Outcome) -> str:
     return f"{outcome.options.model.spec.name}: {', '.join(parts)}."
 
 
-def for_terminal(outcome: Outcome) -> Document:
+def for_terminal(outcome: Verification) -> Document:
     """Cells, the table of pairs, then the evidence and the verdict of each judged pair."""
     return spaced(
         [
@@ -51,7 +51,7 @@ def for_terminal(outcome: Outcome) -> Document:
     )
 
 
-def for_markdown(outcome: Outcome) -> str:
+def for_markdown(outcome: Verification) -> str:
     """The same, with a section for each pair that was compared."""
     parts = [f"# {outcome.options.model.spec.name}", headline(outcome)]
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(outcome)))
@@ -68,7 +68,7 @@ def for_markdown(outcome: Outcome) -> str:
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def for_json(outcome: Outcome) -> str:
+def for_json(outcome: Verification) -> str:
     """Everything, for programs. `schema/verify.schema.json` says what it holds."""
     options = outcome.options
     document: dict[str, Any] = {
@@ -95,7 +95,7 @@ def for_json(outcome: Outcome) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def write_reports(outcome: Outcome) -> list[Path]:
+def write_reports(outcome: Verification) -> list[Path]:
     """Write STEM.md and STEM.json into the reports folder and return their paths."""
     paths = outcome.options.reports
     for path, content in zip(paths, (for_markdown(outcome), for_json(outcome)), strict=True):
@@ -105,7 +105,7 @@ def write_reports(outcome: Outcome) -> list[Path]:
     return paths
 
 
-def _facts(outcome: Outcome) -> list[tuple[str, str]]:
+def _facts(outcome: Verification) -> list[tuple[str, str]]:
     options = outcome.options
     config = options.model.config
     steps = options.planned_steps(outcome.data.examples)

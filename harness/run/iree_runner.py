@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data
-from harness.data.feed import Feed
+from harness.data.feed import BatchFeed
 from harness.data.initial_parameters import initial_parameters, read_init
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
@@ -172,7 +172,7 @@ def train(plan: dict[str, Any], open_device: Callable[[], Executor], folder: Pat
     config = SimpleNamespace(**plan["config"])
     dataset, shape = plan["header"]["dataset"], tuple(plan["input_shape"])
     data = read_data(folder, dataset, shape)
-    feed = Feed(
+    feed = BatchFeed(
         data, dataset, shape, plan["dtype"], config.batch_size, augmented=config.augment, shuffle=contract.shuffle
     )
     total_steps = config.epochs * feed.steps_per_epoch
@@ -228,7 +228,7 @@ def train(plan: dict[str, Any], open_device: Callable[[], Executor], folder: Pat
     print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
 
 
-def count_correct(trainer: Trainer, feed: Feed, batch_size: int, total: int) -> int:
+def count_correct(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> int:
     """How many of the first test images are classified rightly; the last batch is filled up with repeats."""
     correct = 0
     for start in range(0, total, batch_size):

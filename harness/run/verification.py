@@ -115,7 +115,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Verification:
     """Everything that verify found. `rows` are the pairs, `squares` what they are together, by backend.
 
     `evidence`: cells that were run for the sake of others.

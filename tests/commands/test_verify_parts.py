@@ -11,7 +11,7 @@ from harness.data.dataset import DataChoice
 from harness.errors import ContractError
 from harness.report.verification import for_markdown, for_terminal, write_reports
 from harness.run.cell import Cell, relation
-from harness.run.verification import Options, Outcome
+from harness.run.verification import Options, Verification
 from harness.spec.models import load_model
 from harness.system.lock import alone_in
 from harness.trace.manifest import CellFacts, Manifest
@@ -26,10 +26,10 @@ def cell(pipeline: str, backend: str = "cpu", **changes: bool) -> CellFacts:
     return CellFacts(model="mnist_mlp", pipeline=pipeline, backend=backend, **changes)
 
 
-def outcome(out: Path, *results: ShelvedCell) -> Outcome:
+def outcome(out: Path, *results: ShelvedCell) -> Verification:
     options = Options(model=MODEL, out=out)
     rows = tuple(judge_pairs(results, options.judging))
-    return Outcome(options, DataChoice(Path("/data"), "mnist", "ab", 60000), "cd", results, rows)
+    return Verification(options, DataChoice(Path("/data"), "mnist", "ab", 60000), "cd", results, rows)
 
 
 def result(folder: Path, pipeline: str, **manifest: object) -> ShelvedCell:

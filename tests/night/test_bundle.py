@@ -21,14 +21,14 @@ from harness.night.bundle.format import host_folder
 from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
-from harness.night.check import Check, write_check
+from harness.night.check import NightCheck, write_check
 from harness.trace.manifest import manifest_path
 from harness.trace.store import read_shelf
 from tests.support.bundles import bundle_text, sha256
 from tests.support.shelves import shelve
 
 PLAN = '{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
-ORACLE = Check(name="oracle", command="harness oracle", status="PASS", line="all agree")
+ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", line="all agree")
 
 
 def a_night(folder: Path, host: str = "host a") -> Path:

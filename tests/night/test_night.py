@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness import cli
 from harness.errors import ConfigError, HarnessError
 from harness.night import checks, config, folder
-from harness.night.check import Check, read_check
+from harness.night.check import NightCheck, read_check
 from harness.night.config import parse_config, read_config
 from harness.night.folder import NightFolder, begin, find_folder
 from harness.night.run import Budget
@@ -176,7 +176,7 @@ def test_two_at_once_is_refused(tmp_path: Path) -> None:
     assert found.output == f"harness: {tmp_path}/n: this night is running. Wait for it, or choose another --out.\n"
 
 
-def run(tmp_path: Path, code: str, **keys: object) -> Check:
+def run(tmp_path: Path, code: str, **keys: object) -> NightCheck:
     part = config.CheckPart(name="a", command=["python", "-c", code], **keys)  # type: ignore[arg-type]
     return checks.run_check(tmp_path / "a.json", part, tuple(part.command))
 

@@ -14,7 +14,7 @@ from harness.validation.power import journal
 from harness.validation.power.campaign import TARGETS, Campaign, Target
 from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS, examine_pair
-from harness.validation.power.examination import Finding, Said, examine
+from harness.validation.power.examination import PowerFinding, Said, examine
 from harness.validation.power.faults import FAULTS
 from harness.validation.power.journal import Journal, Row
 from harness.validation.power.localization import CHOSEN, Placed, place
@@ -138,7 +138,9 @@ def rows(*statuses: str, update_error: float = 0.0) -> list[Row]:
     for case, status in zip(CASES, statuses, strict=False):
         gates, fault = (("ladder",), FAULTS[case.fault].called) if status == "FAIL" else ((), None)
         ladder, blind = Said(status, gates, fault, "for a reason."), Said("PASS", (), None, "every gate passed.")
-        finding = Finding({"ladder": ladder, "f32": blind, "f32 loss": blind}, update_error, silent=status == "SILENT")
+        finding = PowerFinding(
+            {"ladder": ladder, "f32": blind, "f32 loss": blind}, update_error, silent=status == "SILENT"
+        )
         made.append(Row("mutants", case.name, msgspec.to_builtins(finding), "", 1.0))
     passed = msgspec.to_builtins(dict.fromkeys(DETECTORS, Said("PASS", (), None, "every gate passed.")))
     return [*made, Row("clean", PAIRS[0].name, passed, "", 1.0)]

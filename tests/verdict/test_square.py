@@ -24,7 +24,7 @@ from harness.run.cell import FACTORS, Cell, relation
 from harness.run.controls import CONTROLS
 from harness.run.inprocess import Phase2, Phase3, Side, recorded
 from harness.run.pipelines import PIPELINES
-from harness.run.verification import Options, Outcome
+from harness.run.verification import Options, Verification
 from harness.run.xla_device import XlaDevice
 from harness.spec.models import Model
 from harness.spec.shapes import infer_shapes
@@ -324,6 +324,6 @@ def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> 
     assert verdicts.pop("phase2-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert verdicts.pop("phase3-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert set(verdicts.values()) == {"PASS"}
-    found = Outcome(options, DataChoice(tmp_path, "mnist", "ab", 43), "cd", tuple(results), rows, (square,))
+    found = Verification(options, DataChoice(tmp_path, "mnist", "ab", 43), "cd", tuple(results), rows, (square,))
     assert outcome_exit_code(found) == 3
     assert "square on cpu: incomplete: phase2-iree-cpu: refused: not legal" in str(for_terminal(found))

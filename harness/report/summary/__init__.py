@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.night.check import Check
+from harness.night.check import NightCheck
 from harness.report import PairRow
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import ShelvedCell
@@ -35,7 +35,7 @@ class Summary:
     mode: str
     cells: tuple[ShelvedCell, ...]
     rows: tuple[PairRow, ...]
-    checks: tuple[Check, ...] = ()
+    checks: tuple[NightCheck, ...] = ()
     events: tuple[Event, ...] = ()
     history: tuple[HistoryRow, ...] = ()
     problems: tuple[str, ...] = ()

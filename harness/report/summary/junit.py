@@ -3,7 +3,7 @@
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
-from harness.night.check import Check
+from harness.night.check import NightCheck
 from harness.report import PairRow, gate_table, show_sentence
 from harness.report.summary import Summary, model_of
 from harness.report.text import printable
@@ -40,7 +40,7 @@ def _pair(row: PairRow) -> TestCase:
     return case
 
 
-def _check(check: Check) -> TestCase:
+def _check(check: NightCheck) -> TestCase:
     case = TestCase(printable(check.name), "checks", check.seconds)
     kinds = {"FAIL": Failure, "INCONCLUSIVE": Error, "NOT RUN": Skipped}
     if check.status in kinds:

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.validation.power.cases import CASES, Case
 from harness.validation.power.clean import PAIRS, Pair
-from harness.validation.power.examination import Finding, Said
+from harness.validation.power.examination import PowerFinding, Said
 from harness.validation.power.fault import Fault
 from harness.validation.power.faults import FAULTS
 from harness.validation.power.journal import Row
@@ -48,7 +48,7 @@ class Mutant:
 
     case: Case
     fault: Fault
-    finding: Finding | None
+    finding: PowerFinding | None
     trouble: str
 
     @property
@@ -98,12 +98,12 @@ class Localized:
 
 def is_readable(row: Row) -> bool:
     """Whether the finding of a row, if any, is one of its kind."""
-    kinds: dict[str, Any] = {"mutants": Finding, "clean": dict[str, Said], "localization": Placed}
+    kinds: dict[str, Any] = {"mutants": PowerFinding, "clean": dict[str, Said], "localization": Placed}
     try:
         finding = _as(row.finding, kinds[row.kind])
     except (KeyError, TypeError, msgspec.ValidationError):
         return False
-    said = finding.said if isinstance(finding, Finding) else finding
+    said = finding.said if isinstance(finding, PowerFinding) else finding
     return not isinstance(said, dict) or said.keys() >= set(DETECTORS)
 
 
@@ -111,7 +111,7 @@ def mutants(rows: Iterable[Row]) -> list[Mutant]:
     """Those of the rows."""
     cases = {case.name: case for case in CASES}
     return [
-        Mutant(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Finding), row.trouble)
+        Mutant(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, PowerFinding), row.trouble)
         for row in rows
         if row.kind == "mutants"
     ]

@@ -16,7 +16,7 @@ KICKS = (2**6, 2**9, 2**12)
 
 
 @dataclass(frozen=True)
-class Member:
+class EnsembleMember:
     """One run. `ulps`: how far its initial parameters are moved. `number`: the seed of whatever is random in it."""
 
     program: Program
@@ -32,9 +32,9 @@ class Plan:
     `steps`: training steps that all of `members` have.
     """
 
-    reference: Member
-    members: tuple[Member, ...]
-    kicked: tuple[Member, ...]
+    reference: EnsembleMember
+    members: tuple[EnsembleMember, ...]
+    kicked: tuple[EnsembleMember, ...]
     steps: int
 
     @property
@@ -56,10 +56,10 @@ def make_plan(budget: int = BUDGET) -> Plan:
             f"{budget} training steps are too few for an envelope, expected at least {least}. Raise --steps-budget."
         )
     longest = (budget - short * steps) // long
-    perturbed = [Member("plain", 1, number, steps) for number in range(1, PERTURBED + 1)]
-    noisy = [Member("noisy", 1, number, steps) for number in range(1, NOISY + 1)]
-    turned = [Member("reversed", ulps, number, steps) for number, ulps in enumerate(range(REVERSED), 1)]
-    kicked = [Member("plain", ulps, number, longest) for number, ulps in enumerate(KICKS, 1)]
-    plan = Plan(Member("plain", 0, 0, longest), tuple(perturbed + noisy + turned), tuple(kicked), steps)
+    perturbed = [EnsembleMember("plain", 1, number, steps) for number in range(1, PERTURBED + 1)]
+    noisy = [EnsembleMember("noisy", 1, number, steps) for number in range(1, NOISY + 1)]
+    turned = [EnsembleMember("reversed", ulps, number, steps) for number, ulps in enumerate(range(REVERSED), 1)]
+    kicked = [EnsembleMember("plain", ulps, number, longest) for number, ulps in enumerate(KICKS, 1)]
+    plan = Plan(EnsembleMember("plain", 0, 0, longest), tuple(perturbed + noisy + turned), tuple(kicked), steps)
     assert plan.cost <= budget
     return plan
