@@ -147,7 +147,7 @@ def verify(
 
     judging = judging_by(mode, window, None, all_steps)
     if square and eager:
-        raise click.UsageError("--square and --eager exclude each other: the corners of a square are compiled.")
+        raise click.UsageError("--square and --eager exclude each other: the runs of the 2x2 factorial are compiled.")
     for name in backends or ():
         backend(name)
     loaded, asked = load_for_run(model, steps, batch, image_size)
@@ -168,7 +168,7 @@ def verify(
         compile_all=compile_all,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parse_externals(externals),
-        square=square,
+        factorial=square,
     )
     interruptible()
     outcome = run(options)

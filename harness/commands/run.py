@@ -101,7 +101,7 @@ def run_command(
         channels=channels,
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
         externals=parsed,
-        square=pipeline in CONTROLS,
+        factorial=pipeline in CONTROLS,
     )
     interruptible()
     cell = run_alone(options, pipeline, backend)

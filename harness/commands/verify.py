@@ -19,15 +19,15 @@ from harness.run.pipelines import PIPELINES, Pipeline, Program, external_program
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
 from harness.run.verification import Options, Verification
-from harness.system.lock import alone_in
+from harness.system.lock import exclusive
 from harness.trace.manifest import Manifest
 from harness.trace.store import ShelvedCell
-from harness.verdict.pairs import explain_pairs, judge_pairs, split_squares
+from harness.verdict.pairs import explain_pairs, judge_pairs, split_factorials
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which cells run. `resume`: not those that have run exactly so. `refusal`: why no other may start now, if so.
+    """The cells that run. `resume`: not those that have run exactly so. `refusal`: why no other may start now, if so.
 
     `longest_s`: how long a cell that starts now may take.
     """
@@ -50,9 +50,9 @@ def verify(options: Options, policy: Policy = Policy()) -> Verification:
             rows = list(judge_pairs(cells, options.judging, f64_cells))
             with progress.preparing("why pairs differ"):
                 rows = list(explain_pairs(rows, f64_cells, runner.data.folder))
-        squares = tuple(split_squares(cells, options.judging)) if options.square else ()
+        factorials = tuple(split_factorials(cells, options.judging)) if options.factorial else ()
         return Verification(
-            options, runner.data, runner.init_sha256, tuple(cells), tuple(rows), squares, tuple(f64_cells)
+            options, runner.data, runner.init_sha256, tuple(cells), tuple(rows), factorials, tuple(f64_cells)
         )
 
 
@@ -70,11 +70,11 @@ def run_cells(options: Options, policy: Policy) -> tuple[list[ShelvedCell], list
 
 @contextmanager
 def _prepared(options: Options) -> Iterator["_Runner"]:
-    """What all cells of a verification share."""
+    """The files that all cells of a verification share."""
     data = resolve_data(options.data, options.model.spec.dataset, options.model.spec.input_shape)
     options.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
     build = options.out / "build"
-    with alone_in(build, f"{options.out}: another verify is writing there. Wait for it, or choose another --out."):
+    with exclusive(build, f"{options.out}: another verify is writing there. Wait for it, or choose another --out."):
         init = build / f"{options.model.name}{options.model.resized}.s{options.init_seed}.init.bin"
         yield _Runner(options, data, build, init, write_init(init, options.model.graph.params, options.init_seed))
 
@@ -164,7 +164,7 @@ class _Runner:
 
 
 def _pipelines(options: Options) -> dict[str, Pipeline]:
-    return PIPELINES | (CONTROLS if options.square else {})
+    return PIPELINES | (CONTROLS if options.factorial else {})
 
 
 def planned_cells(options: Options) -> Iterable[tuple[Cell, bool]]:

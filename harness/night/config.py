@@ -173,7 +173,7 @@ def _verifications(
             data=part.data,
             shuffle=part.shuffle,
             f64_check=part.ladder,
-            square=part.square,
+            factorial=part.square,
             compile_all=part.compile_all,
             timeout_s=60 * part.timeout_minutes,
             externals=externals,

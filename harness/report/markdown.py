@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness import report
 from harness.report import PairRow
-from harness.report.text import printable
+from harness.report.text import escape_control
 
 
 def render_pair(row: PairRow) -> str:
@@ -29,7 +29,7 @@ def render_pair(row: PairRow) -> str:
 
 
 def render_summary(rows: Sequence[PairRow]) -> str:
-    """One table row a pair: differences at steps 1 and 2, median, maximum, verdict."""
+    """One table row per pair: differences at steps 1 and 2, median, maximum, verdict."""
     return table(report.SUMMARY_COLUMNS, report.summary_table(rows)) + "\n"
 
 
@@ -43,4 +43,4 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def escape(text: str) -> str:
     """Text whose characters mean themselves in a Markdown line or table cell."""
-    return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in printable(text).replace("\n", " "))
+    return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in escape_control(text).replace("\n", " "))

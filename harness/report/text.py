@@ -27,7 +27,7 @@ class Table:
     def __str__(self) -> str:
         from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
 
-        rows = [[printable(cell) for cell in row] for row in self.rows]
+        rows = [[escape_control(cell) for cell in row] for row in self.rows]
         if self.wrapped:
             others = [max(map(len, cells)) + 2 for cells in list(zip(self.columns, *rows, strict=True))[:-1]]
             width = max(_NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns) - sum(others))
@@ -44,7 +44,7 @@ class Document:
     blocks: Sequence[str | Table]
 
     def __str__(self) -> str:
-        return "".join(f"{printable(block) if isinstance(block, str) else block}\n" for block in self.blocks)
+        return "".join(f"{escape_control(block) if isinstance(block, str) else block}\n" for block in self.blocks)
 
 
 def spaced(documents: Iterable[Document]) -> Document:
@@ -71,7 +71,7 @@ def render_pair(row: PairRow) -> Document:
 
 
 def render_judged(row: PairRow, *, named: bool = True) -> Document:
-    """A line of evidence a gate, the verdict as a sentence, and what was found about the cause."""
+    """A line of evidence per gate, the verdict as a sentence, and what was found about the cause."""
     if row.verdict is None:
         return Document([])
     blocks: list[str | Table] = [gates(row), ""] if row.verdict.evidence else []
@@ -80,16 +80,16 @@ def render_judged(row: PairRow, *, named: bool = True) -> Document:
 
 
 def gates(row: PairRow) -> Table:
-    """A line of evidence a gate of a pair that was judged."""
+    """A line of evidence per gate of a pair that was judged."""
     assert row.verdict is not None
     return Table(report.GATE_COLUMNS, report.gate_table(row.verdict), wrapped=True)
 
 
 def render_summary(rows: Sequence[PairRow]) -> Document:
-    """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
+    """One line per pair: differences at steps 1 and 2, median, maximum, verdict."""
     return Document([Table(report.SUMMARY_COLUMNS, report.summary_table(rows))])
 
 
-def printable(text: str) -> str:
-    """Text without what would steer a terminal: names come out of files that anybody may have written."""
+def escape_control(text: str) -> str:
+    """The text with what would steer a terminal escaped: names come out of files that anybody may have written."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

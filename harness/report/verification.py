@@ -1,11 +1,11 @@
-"""What verify found, for a terminal, as Markdown and as JSON."""
+"""The result of verify, for a terminal, as Markdown and as JSON."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.report import as_json, exit_code, markdown, square
+from harness.report import as_json, exit_code, factorial, markdown
 from harness.report.text import Document, Table, render_judged, render_summary, spaced
 from harness.run.cell import EDGES
 from harness.run.verification import Verification
@@ -46,7 +46,7 @@ def for_terminal(outcome: Verification) -> Document:
             Document([Table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence]), wrapped=True)]),
             render_summary(outcome.rows),
             *(render_judged(row) for row in outcome.rows if row.verdict is not None),
-            Document([*square.sentences(outcome.squares), headline(outcome)]),
+            Document([*factorial.sentences(outcome.factorials), headline(outcome)]),
         ]
     )
 
@@ -61,10 +61,10 @@ def for_markdown(outcome: Verification) -> str:
         if of_kind:
             parts.append(f"## {kind}\n\n{markdown.render_summary(of_kind)}")
             parts += [markdown.render_pair(row) for row in of_kind if row.comparison is not None]
-    for one, sentence in zip(outcome.squares, square.sentences(outcome.squares), strict=True):
+    for one, sentence in zip(outcome.factorials, factorial.sentences(outcome.factorials), strict=True):
         parts.append(f"## {sentence.partition(':')[0]}\n\n**{markdown.escape(one.line)}**")
-        if rows := square.table(one):
-            parts.append(markdown.table(square.COLUMNS, rows))
+        if rows := factorial.table(one):
+            parts.append(markdown.table(factorial.COLUMNS, rows))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -89,7 +89,7 @@ def for_json(outcome: Verification) -> str:
         "cells": [_cell_facts(cell) for cell in outcome.cells],
         "evidence": [_cell_facts(cell) for cell in outcome.evidence],
         "pairs": [as_json.describe_pair(row) for row in outcome.rows],
-        "squares": [square.describe(one) for one in outcome.squares],
+        "squares": [factorial.describe(one) for one in outcome.factorials],
         "exit_code": outcome_exit_code(outcome),
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -9,7 +9,7 @@ from harness.trace.manifest import CellFacts
 DEFAULT_INIT_SEED = 42
 
 # What a pipeline of this project consists of: how the gradient is derived, and what compiles it. The two diagonals of
-# this square are the pipelines and the controls.
+# this 2x2 factorial are the pipelines and the controls.
 FACTORS = {
     "phase2": ("autodiff", "XLA"),
     "phase2-iree": ("autodiff", "IREE"),
@@ -55,7 +55,7 @@ def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
     """What a pair of cells tells: which single factor differs, or None when several do.
 
     Two hosts are two platforms, whatever their backends. Only phase 2 can be eager, so that between pipelines this is
-    no factor of its own. A control is there for its square alone, and pairs with the two corners beside it.
+    no factor of its own. A control is there for its factorial alone, and pairs with the two runs beside it.
     """
     same_place = same_host and a.backend == b.backend
     if not {a.pipeline, b.pipeline}.isdisjoint(_CONTROLS):
@@ -70,7 +70,7 @@ def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
 
 
 def _edge(a: str, b: str) -> str | None:
-    """The factor that two corners of the square share; None for the same corner, a diagonal or somebody else's."""
+    """The factor that two pipelines of the factorial share; None for the same one, a diagonal or somebody else's."""
     if a == b or a not in FACTORS or b not in FACTORS:
         return None
     return next((edge for edge, x, y in zip(EDGES, FACTORS[a], FACTORS[b], strict=True) if x == y), None)

@@ -1,6 +1,6 @@
-"""The controls: each derivation on the other one's compiler. They complete the square of a backend.
+"""The controls: each derivation on the other one's compiler. They complete the 2x2 factorial of a backend.
 
-Their host program is phase 3's runner, so that three of the four corners differ in nothing but modules and compiler.
+Their host program is phase 3's runner, so that three of the four runs differ in nothing but modules and compiler.
 """
 
 import json

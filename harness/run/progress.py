@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column
 
 from harness.run.execute import Progress as OnProgress
-from harness.system.terminal import is_for_people
+from harness.system.terminal import is_interactive
 
 LINE_EVERY_S = 30.0
 
@@ -22,7 +22,7 @@ class CellProgress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._live = is_for_people(sys.stderr)
+        self._live = is_interactive(sys.stderr)
         self._bars = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""What a verification is asked and what it finds: options, cells and pairs."""
+"""A verification as it is asked for and as it comes out: options, cells and pairs."""
 
 import shlex
 from dataclasses import dataclass, field, replace
@@ -16,12 +16,12 @@ from harness.trace.manifest import CellFacts
 from harness.trace.store import ShelvedCell
 from harness.verdict.compare import Judging
 from harness.verdict.f64_check import F64_STEPS
-from harness.verdict.square import Square
+from harness.verdict.factorial import Factorial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a user asks of verify. `backends` None: all that are present. `steps` None: the whole training."""
+    """The options of a verification. `backends` None: all that are present. `steps` None: the whole training."""
 
     model: Model
     out: Path
@@ -40,11 +40,11 @@ class Options:
     f64_check: bool = True
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
-    square: bool = False
+    factorial: bool = False
 
     @property
     def folder(self) -> Path:
-        """Where traces go; those of cells that are evidence for others, into a folder in it."""
+        """The folder of the traces; those of cells that are evidence for others, into a folder in it."""
         return self.out / "traces" / ("evidence" if self.is_evidence else "")
 
     @property
@@ -75,7 +75,7 @@ class Options:
         return Cell(self.model, pipeline, backend, self.dtype, self.init_seed, self.profile, self.shuffle, eager)
 
     def facts(self, cell: Cell, *, absent: bool = False, asked: bool = True) -> CellFacts:
-        """What the manifest says of one of its cells."""
+        """The facts of one of its cells, for the manifest."""
         return CellFacts(
             model=cell.model.name,
             pipeline=cell.pipeline,
@@ -116,7 +116,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Verification:
-    """Everything that verify found. `rows` are the pairs, `squares` what they are together, by backend.
+    """Everything that verify found. `rows` are the pairs, `factorials` the split of their differences, by backend.
 
     `evidence`: cells that were run for the sake of others.
     """
@@ -126,5 +126,5 @@ class Verification:
     init_sha256: str
     cells: tuple[ShelvedCell, ...]
     rows: tuple[PairRow, ...]
-    squares: tuple[Square, ...] = ()
+    factorials: tuple[Factorial, ...] = ()
     evidence: tuple[ShelvedCell, ...] = ()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.run.progress import LINE_EVERY_S
-from harness.system.terminal import is_for_people
+from harness.system.terminal import is_interactive
 
 
 class JobProgress:
@@ -19,7 +19,7 @@ class JobProgress:
     def __init__(self, title: str, total: int) -> None:
         console = Console(stderr=True)
         self._title, self._total = title, total
-        self._live = is_for_people(sys.stderr)
+        self._live = is_interactive(sys.stderr)
         self._bars = Progress(
             TextColumn(title),
             BarColumn(),

@@ -40,11 +40,10 @@ def check_envelope(pair: PairFacts, margin: Margin | None = None) -> Answer | No
         if elsewhere := [b for b in _backends(comparison) if b in _ELSEWHERE]:
             return note(f"{line} It is of CPUs and does not decide about {elsewhere[0]}.")
         return failed(line, cause.place, cause.fault)
-    worst = (
-        f"{channels.names[column]} at step {channels.steps[row]}, {relative[row, column] / allowed[row, column]:.1%}"
-    )
+    at_most = f"{relative[row, column] / allowed[row, column]:.1%} of what is allowed"
+    closest = f"{channels.names[column]} at step {channels.steps[row]}, at {at_most}"
     what = f"{len(columns)} channels" if len(columns) > 1 else "the loss"
-    line = f"{span}: {what} inside the {whose}; the furthest takes {worst} of what is allowed{seen}"
+    line = f"{span}: {what} inside the {whose}; closest to the bound: {closest}{seen}"
     if channels.unmatched:
         return inconclusive(f"{line}; only one side has {listed(channels.unmatched)}.")
     return passed(f"{line}.")

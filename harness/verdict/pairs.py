@@ -15,8 +15,8 @@ from harness.run.cell import FACTORS, relation
 from harness.trace.store import ShelvedCell
 from harness.verdict import Verdict
 from harness.verdict.compare import Comparison, Judging, compare
+from harness.verdict.factorial import Factorial, split_factorial
 from harness.verdict.gates import F64_CHECK
-from harness.verdict.square import Square, split_square
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
@@ -51,7 +51,7 @@ def judge_pairs(
 
     @cache
     def unreadable(cell: ShelvedCell) -> str:
-        """What is wrong with the trace of a complete cell; empty when it can be read."""
+        """The trouble with the trace of a complete cell; empty when it can be read."""
         try:
             recording(cell)
         except TraceError as error:
@@ -87,20 +87,20 @@ def explain_pairs(rows: Sequence[PairRow], f64_cells: Sequence[ShelvedCell], dat
         yield replace(row, findings=tuple(f"with B = {side.short_name} in f64: {found[side]}" for side in sides))
 
 
-def split_squares(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[Square]:
-    """The square of every backend that has corners; one whose corners are not all complete says why."""
+def split_factorials(cells: Sequence[ShelvedCell], judging: Judging) -> Iterator[Factorial]:
+    """The 2x2 factorial of every backend that has its runs; one whose runs are not all complete says why."""
     for backend in dict.fromkeys(cell.facts.backend for cell in cells):
         places = [(pipeline, backend) for pipeline in FACTORS]
-        corners = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
-        if not any(corner.counts for corner in corners):
+        runs = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
+        if not any(run.counts for run in runs):
             continue
-        notes = [f"{corner.short_name}: {corner.note}" for corner in corners if corner.note]
+        notes = [f"{run.short_name}: {run.note}" for run in runs if run.note]
         if notes:
-            yield Square(backend, missing="; ".join(notes))
+            yield Factorial(backend, missing="; ".join(notes))
         else:
-            traces = {corner.short_name: corner.read().trace for corner in corners}
+            traces = {run.short_name: run.read().trace for run in runs}
             judged = judging.judged(min(trace.steps for trace in traces.values()))
-            yield split_square(backend, traces, judged, judging.mode)
+            yield split_factorial(backend, traces, judged, judging.mode)
 
 
 def _pair_in_f64(a: ShelvedCell, b: ShelvedCell, f64_cells: Sequence[ShelvedCell]) -> Comparison | str | None:

@@ -13,7 +13,7 @@ from harness.report.verification import for_markdown, for_terminal, write_report
 from harness.run.cell import Cell, relation
 from harness.run.verification import Options, Verification
 from harness.spec.models import load_model
-from harness.system.lock import alone_in
+from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.store import ShelvedCell
 from harness.verdict.pairs import judge_pairs
@@ -80,9 +80,13 @@ def test_what_a_program_says_stays_in_its_cell(tmp_path: Path) -> None:
 
 
 def test_two_in_one_folder_do_not_mix(tmp_path: Path) -> None:
-    with alone_in(tmp_path, "x"), pytest.raises(ContractError, match="it is taken"), alone_in(tmp_path, "it is taken"):
+    with (
+        exclusive(tmp_path, "x"),
+        pytest.raises(ContractError, match="it is taken"),
+        exclusive(tmp_path, "it is taken"),
+    ):
         pass
-    with alone_in(tmp_path, "x"):
+    with exclusive(tmp_path, "x"):
         pass
 
 

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from test_f64_check import LOSSES, NORMS, Changes, f64_side
 
 from harness.report import PairRow, as_json, judge_recordings
-from harness.report.square import describe
+from harness.report.factorial import describe
 from harness.report.verification import VERIFY_VERSION
 from harness.trace import manifest
 from harness.trace.format import NonFinite
@@ -19,7 +19,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Status, Verdict, evidence
 from harness.verdict.compare import Judging, compare
-from harness.verdict.square import Shares, Square
+from harness.verdict.factorial import Factorial, Shares
 from harness.verdict.tolerance import MODES
 from tests.support.sample_traces import recording
 from tests.support.schemas import SCHEMAS, violation
@@ -99,16 +99,16 @@ VERIFIED |= {"pairs": [as_json.describe_pair(row) for row in ROWS.values()]}
 VERIFIED |= {"squares": [], "exit_code": 1}
 
 SHARES = Shares(0.25, 0.5, 0.25, 1e-7, "grad:w", 2, alone="phase2-iree-cpu")
-SQUARES = (
-    Square("cpu", missing="there is no step to compare."),
-    Square("cpu", 3, ("loss",)),
-    Square("cpu", 3, ("loss", "grad:w"), SHARES, (replace(SHARES, alone=None), SHARES), SHARES),
+FACTORIALS = (
+    Factorial("cpu", missing="there is no step to compare."),
+    Factorial("cpu", 3, ("loss",)),
+    Factorial("cpu", 3, ("loss", "grad:w"), SHARES, (replace(SHARES, alone=None), SHARES), SHARES),
 )
 
 
-@pytest.mark.parametrize("square", SQUARES, ids=["missing", "equal", "split"])
-def test_a_square_is_as_its_schema_says(square: Square) -> None:
-    assert violation(VERIFIED | {"squares": [describe(square)]}, "verify") is None
+@pytest.mark.parametrize("factorial", FACTORIALS, ids=["missing", "equal", "split"])
+def test_a_factorial_is_as_its_schema_says(factorial: Factorial) -> None:
+    assert violation(VERIFIED | {"squares": [describe(factorial)]}, "verify") is None
 
 
 OPTIONAL = {"a", "b", "mode", "judging", "identity", "numbers", "gates", "verdict"}  # of a pair

@@ -83,7 +83,7 @@ def under(trace: Trace, header: TraceHeader) -> Trace:
 @pytest.mark.parametrize("budget", [120, 200, BUDGET, 1000])
 def test_a_plan_keeps_its_budget(budget: int) -> None:
     plan = make_plan(budget)
-    runs = (plan.reference, *plan.members, *plan.kicked)
+    runs = (plan.reference, *plan.members, *plan.perturbed_far)
     assert sum(member.steps for member in runs) == plan.cost <= budget
     assert sum(member.program == "plain" and member.ulps == 1 for member in plan.members) >= 30
     assert {member.program for member in plan.members} == set(BUILDERS)
@@ -126,6 +126,7 @@ def test_a_run_that_differs_by_rounding_is_inside(plain: Members, envelope: Enve
         found = verdict(reference, plain.run(EnsembleMember("plain", 1, number, STEPS), initial(GRAPH)), envelope)
         assert found.outcome == "pass"
     assert f"({envelope.members} members, " in found.line
+    assert "; closest to the bound: " in found.line
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,21 @@ def test_a_gate_is_a_name_and_a_function_in_a_list(monkeypatch):
     assert (found.status, found.gate, found.reason, found.place) == ("FAIL", "moon", "it is full.", "sky")
 
 
+def test_every_gate_has_a_name_of_its_own():
+    assert len({gate.name for gate in verdict.GATES}) == len(verdict.GATES)
+
+
+def test_a_check_that_answers_none_is_not_reached(monkeypatch):
+    monkeypatch.setattr(verdict, "GATES", (*verdict.GATES, Gate("moon", lambda pair: None)))
+    unlike = judged(recording([1.0]), recording([1.0], netspec_name="other"))
+    for found, reason in (
+        (of([], []), "there is no step to compare."),
+        (unlike, "not looked at, because the runs are unlike."),
+    ):
+        assert found.unreached[-1] == "moon"
+        assert found.evidence[-1].line == reason
+
+
 # ---- laws
 
 

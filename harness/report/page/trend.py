@@ -68,7 +68,7 @@ class Trend:
 
     @property
     def in_words(self) -> str:
-        """What the picture shows."""
+        """The picture in a sentence."""
         counts = {mark: [night.date for night in self.nights if night.mark == mark] for mark in OF_STATUS.values()}
         told = [f"{mark.word} {len(dates)}" for mark, dates in counts.items() if dates]
         last = next((night.date for night in reversed(self.nights) if night.mark.key == "differ"), None)

@@ -42,7 +42,7 @@ class Summary:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Where its cells ran, each host once."""
+        """The hosts that its cells ran on, each once."""
         return tuple(dict.fromkeys(cell.host for cell in self.cells if cell.host and not cell.facts.absent))
 
     @property
@@ -100,7 +100,7 @@ def model_of(row: PairRow) -> str:
 
 
 def where(row: PairRow) -> str:
-    """What failed and where, in words: `backward of pool1 (phase3)`, or `backward, step 1, gradient of conv2.w`."""
+    """The failure and its place, in words: `backward of pool1 (phase3)`, or `backward, step 1, gradient of conv2.w`."""
     verdict = row.verdict
     if row.culprit:
         return row.culprit

@@ -73,7 +73,7 @@ def _with_nights(folder: Path) -> list[Path]:
 
 @dataclass
 class _Gathered:
-    """What nights left beside their cells. A damaged file is a problem, and the rest is read."""
+    """The documents that nights left beside their cells. A damaged file is a problem, and the rest is read."""
 
     problems: list[str]
     plans: list[Night] = field(default_factory=list)

@@ -29,7 +29,7 @@ def _members(network: str) -> Members:
 
 
 def _fed(network: str, seed: int) -> FirstBatches:
-    steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.kicked))
+    steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.perturbed_far))
     feed = draw_feed(network, seed, steps)
     pairs = zip(feed.image_rows, feed.label_rows, strict=True)
     batches = tuple(Batch(feed.images[rows], feed.labels[named]) for rows, named in pairs)

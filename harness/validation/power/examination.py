@@ -16,7 +16,7 @@ from harness.verdict.evidence import Evidence
 
 
 @dataclass(frozen=True)
-class Said:
+class Detection:
     """What a detector says. `gates`: those that failed, in order. `fault`: the class it names."""
 
     status: str
@@ -29,7 +29,7 @@ class Said:
 class PowerFinding:
     """What came of a case. `update_error`: of the first update, relative, in f64. `silent`: nothing changed at all."""
 
-    said: dict[str, Said]
+    said: dict[str, Detection]
     update_error: float
     silent: bool
 
@@ -57,9 +57,9 @@ def examine(case: Case) -> PowerFinding:
     return PowerFinding(said(found), update_error(spoiled["f64"], right["f64"]), same)
 
 
-def said(found: dict[str, Verdict]) -> dict[str, Said]:
+def said(found: dict[str, Verdict]) -> dict[str, Detection]:
     """The verdicts as they are kept."""
-    return {name: Said(v.status, _failed(v.evidence), v.fault, v.reason) for name, v in found.items()}
+    return {name: Detection(v.status, _failed(v.evidence), v.fault, v.reason) for name, v in found.items()}
 
 
 def _failed(evidence: Sequence[Evidence]) -> tuple[str, ...]:

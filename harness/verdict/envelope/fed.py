@@ -1,4 +1,4 @@
-"""What the first steps of a run are fed."""
+"""The batches of the first steps of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
