@@ -17,7 +17,7 @@ from bench.by_hand import by_hand
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
-from harness.emit.plan import Plan
+from harness.emit.plan import RunnerPlan
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, observations, open_trace
@@ -62,7 +62,7 @@ def hand_step(model: Model, x: Any, y: Any) -> Call:
     return run
 
 
-def phase3_trainer(model: Model) -> tuple[Trainer, Plan]:
+def phase3_trainer(model: Model) -> tuple[Trainer, RunnerPlan]:
     """The trainer of the phase-3 runner."""
     texts, plan = emit_phase3(model.graph, model.config, "f32", Conventions())
     flags = BACKENDS["cpu"].compile_flags()

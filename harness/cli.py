@@ -148,7 +148,7 @@ def verify(
 
     judging = judging_by(mode, window, None, all_steps)
     if square and eager:
-        raise click.UsageError("--square and --eager exclude each other: the corners of a square are compiled.")
+        raise click.UsageError("--square and --eager exclude each other: the runs of the 2x2 factorial are compiled.")
     for name in backends or ():
         backend(name)
     loaded, asked = load_for_run(model, steps, batch, image_size)

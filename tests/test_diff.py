@@ -252,7 +252,7 @@ def test_a_large_pair_is_read_in_processes_and_gives_the_same(tmp_path, pair, mo
 def test_a_reading_process_that_dies_is_an_error_of_its_file(tmp_path):
     pipe = tmp_path / "endless.jsonl"
     os.mkfifo(pipe)
-    reader = recording._Reader([str(pipe), "other.jsonl"])
+    reader = recording._ReaderProcess([str(pipe), "other.jsonl"])
     reader.process.kill()
     found = reader.receive()
     assert {path: str(error) for path, error in found.items()} == {

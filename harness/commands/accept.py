@@ -28,7 +28,7 @@ def accept_command(cells: tuple[Path, ...], reason: str, force: bool, into: Path
     explain, and nothing was written, 2 usage or not a whole cell.
     """
     from harness.night.references.accept import propose, write
-    from harness.system.text import printable
+    from harness.system.text import escape_control
 
     proposals = propose(cells, reason, into, force=force)
     refused = [proposal for proposal in proposals if proposal.refused]
@@ -36,9 +36,9 @@ def accept_command(cells: tuple[Path, ...], reason: str, force: bool, into: Path
         verdict = proposal.acceptance.verdict
         assert verdict is not None
         line = f"{proposal.trace}: refused, {verdict.sentence} Nothing was written; --force accepts it all the same."
-        click.echo(printable(f"harness: {line}".replace("\n", " ")), err=True)
+        click.echo(escape_control(f"harness: {line}".replace("\n", " ")), err=True)
     if refused:
         sys.exit(1)
     write(proposals, into)
     for proposal in proposals:
-        click.echo(printable(f"{into / proposal.path}: {proposal.sentence}"))
+        click.echo(escape_control(f"{into / proposal.path}: {proposal.sentence}"))

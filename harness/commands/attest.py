@@ -34,15 +34,15 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     """
     from harness.report.attest.make import write_statements
     from harness.report.attest.signature import read_private_key
-    from harness.system.text import printable
+    from harness.system.text import escape_control
     from harness.trace.intact import intact_cells
 
     signer = None if key is None else read_private_key(key)
     written = write_statements(out, intact_cells(cells), signer=signer)
     for path in written.paths:
-        click.echo(printable(str(path)))
+        click.echo(escape_control(str(path)))
     for line in written.left_out:
-        click.echo(printable(f"harness: {line}"), err=True)
+        click.echo(escape_control(f"harness: {line}"), err=True)
     sys.exit(_UNREADABLE if written.left_out else 0)
 
 
@@ -65,7 +65,7 @@ def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | 
     from harness.errors import AttestationError
     from harness.report.attest.signature import read_public_key
     from harness.report.attest.verify import every_statement, verify_statement
-    from harness.system.text import printable
+    from harness.system.text import escape_control
     from harness.verdict import worst_exit_code
 
     public = None if key is None else read_public_key(key)
@@ -77,9 +77,9 @@ def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | 
             click.echo(f"harness: {error}", err=True)
             codes.append(_UNREADABLE)
             continue
-        click.echo(printable(f"{path}: {verified.signature}"))
+        click.echo(escape_control(f"{path}: {verified.signature}"))
         for held in verified.subjects:
             other = f": SHA-256 {held.found}" if held.outcome == "mismatch" else ""
-            click.echo(printable(f"  {held.outcome:8}  {held.subject.name}{other}"))
+            click.echo(escape_control(f"  {held.outcome:8}  {held.subject.name}{other}"))
         codes.append(verified.exit_code)
     sys.exit(worst_exit_code(codes))

@@ -26,14 +26,14 @@ def export_command(cells: tuple[Path, ...], out: Path) -> None:
     """
     from harness.night.bundle.gather import gather
     from harness.night.bundle.write import write_bundle
-    from harness.system.text import printable
+    from harness.system.text import escape_control
 
     gathered = gather(cells)
     for trace in gathered.left_out:
-        click.echo(printable(f"left out: {trace} has no manifest: its run is not over, or was killed."), err=True)
+        click.echo(escape_control(f"left out: {trace} has no manifest: its run is not over, or was killed."), err=True)
     size = write_bundle(out, gathered)
     click.echo(
-        printable(f"{out}: {gathered.cells} cells of {gathered.host}, {len(gathered.files)} files, {size:,} bytes")
+        escape_control(f"{out}: {gathered.cells} cells of {gathered.host}, {len(gathered.files)} files, {size:,} bytes")
     )
 
 
@@ -55,10 +55,10 @@ def import_command(bundles: tuple[Path, ...], into: Path) -> None:
     Exit codes: 0, 2 a bundle was refused: nothing of it, and of those after it, was imported.
     """
     from harness.night.bundle.land import import_bundle
-    from harness.system.text import printable
+    from harness.system.text import escape_control
 
     for bundle in bundles:
         landed = import_bundle(bundle, into)
         where = f" in {landed.folder}" if landed.folder is not None else ""
         there = f", {landed.there} already there" if landed.there else ""
-        click.echo(printable(f"{bundle}: {landed.new} new cells of {landed.host}{where}{there}"))
+        click.echo(escape_control(f"{bundle}: {landed.new} new cells of {landed.host}{where}{there}"))

@@ -25,7 +25,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
-class Check:
+class HealthCheck:
     """A line. `absent` is nothing wrong: hardware that is not here, or what only some verbs need."""
 
     what: str
@@ -42,22 +42,22 @@ def examine() -> Document:
     return Document([table, "", f"Python {platform.python_version()}; {versions}"])
 
 
-def _hardware() -> Iterator[Check]:
+def _hardware() -> Iterator[HealthCheck]:
     for row in BACKENDS.values():
         for pipeline in MAIN:
             what = f"{pipeline} on {row.name}"
             try:
                 found = presence(row.name, pipeline)
             except HarnessError as error:
-                yield Check(what, "broken", str(error), "correct the variable, or unset it")
+                yield HealthCheck(what, "broken", str(error), "correct the variable, or unset it")
                 continue
             if found:
-                yield Check(what, "ready", found.device or "")
+                yield HealthCheck(what, "ready", found.device or "")
             elif found.reason == f"no {row.device_name}":
                 mend = f"needs the hardware and its driver; `harness compile --backends {row.name}` does without"
-                yield Check(what, "absent", found.reason, mend)
+                yield HealthCheck(what, "absent", found.reason, mend)
             else:
-                yield Check(what, "broken", found.reason, _install(row, pipeline))
+                yield HealthCheck(what, "broken", found.reason, _install(row, pipeline))
 
 
 def _install(row: Backend, pipeline: str) -> str:
@@ -67,49 +67,51 @@ def _install(row: Backend, pipeline: str) -> str:
     return f"`pip install 'training-trace-harness{extra}'` into a Python of its own; name it in {row.python_variable}"
 
 
-def _compilers() -> Iterator[Check]:
+def _compilers() -> Iterator[HealthCheck]:
     """Phase 3 is compiled for hardware that is not here, too."""
     try:
         from iree.compiler.tools import query_available_targets
 
         targets = query_available_targets()
     except (ImportError, OSError, ValueError) as error:
-        yield Check("iree-compile", "broken", str(error), "`pip install training-trace-harness`")
+        yield HealthCheck("iree-compile", "broken", str(error), "`pip install training-trace-harness`")
         return
     for row in BACKENDS.values():
         what = f"compile for {row.name}"
         try:
             chip = row.compile_flags()[-1].partition("=")[2]
         except HarnessError as error:
-            yield Check(what, "broken", str(error), f"correct {row.chip_variable}, or unset it")
+            yield HealthCheck(what, "broken", str(error), f"correct {row.chip_variable}, or unset it")
             continue
         if row.iree_backend in targets:
-            yield Check(what, "ready", chip)
+            yield HealthCheck(what, "ready", chip)
         else:
-            yield Check(what, "broken", f"no target {row.iree_backend}", "`pip install training-trace-harness`")
+            yield HealthCheck(what, "broken", f"no target {row.iree_backend}", "`pip install training-trace-harness`")
 
 
-def _data() -> Iterator[Check]:
+def _data() -> Iterator[HealthCheck]:
     for name in DATASETS:
         fetch = f"`harness data fetch {name}`"
         try:
             cached = is_cached(name)
         except HarnessError as error:
-            yield Check(f"data {name}", "broken", str(error), fetch)
+            yield HealthCheck(f"data {name}", "broken", str(error), fetch)
             continue
         yield (
-            Check(f"data {name}", "ready", "cached") if cached else Check(f"data {name}", "absent", "not cached", fetch)
+            HealthCheck(f"data {name}", "ready", "cached")
+            if cached
+            else HealthCheck(f"data {name}", "absent", "not cached", fetch)
         )
 
 
-def _room() -> Iterator[Check]:
+def _room() -> Iterator[HealthCheck]:
     root = cache_root()
     lies_in = next(folder for folder in (root, *root.parents) if folder.exists())
     elsewhere = "set HARNESS_CACHE to a folder that can be written"
     if lies_in.is_dir() and os.access(lies_in, os.W_OK | os.X_OK):
-        yield Check("cache", "ready", f"{root}, {_size(root) / GB:.2f} GB")
+        yield HealthCheck("cache", "ready", f"{root}, {_size(root) / GB:.2f} GB")
     else:
-        yield Check("cache", "broken", f"{lies_in} cannot be written", elsewhere)
+        yield HealthCheck("cache", "broken", f"{lies_in} cannot be written", elsewhere)
     for what, folder in (("disk of the cache", lies_in), ("disk here", Path.cwd())):
         free = shutil.disk_usage(folder).free
         mend = "make room, or work on a larger disk (HARNESS_CACHE, --out)"
@@ -117,27 +119,27 @@ def _room() -> Iterator[Check]:
     memory = _available_memory()
     if memory is not None:
         yield _enough("memory", memory, LITTLE_MEMORY, "smaller steps: --batch, --image-size")
-    yield Check("processor", "ready", f"{len(os.sched_getaffinity(0))} cores, {cpu_model()}")
+    yield HealthCheck("processor", "ready", f"{len(os.sched_getaffinity(0))} cores, {cpu_model()}")
 
 
-def _enough(what: str, free: int, little: int, mend: str) -> Check:
+def _enough(what: str, free: int, little: int, mend: str) -> HealthCheck:
     found = f"{free / GB:.1f} GB free"
-    return Check(what, "ready", found) if free >= little else Check(what, "low", found, mend)
+    return HealthCheck(what, "ready", found) if free >= little else HealthCheck(what, "low", found, mend)
 
 
-def _optional() -> Iterator[Check]:
+def _optional() -> Iterator[HealthCheck]:
     for name, package in EXTRAS.items():
         version = package_version(package)
         what = f"extra {name}"
         if version is not None:
-            yield Check(what, "ready", f"{package} {version}")
+            yield HealthCheck(what, "ready", f"{package} {version}")
         else:
-            yield Check(what, "absent", "optional", f"`pip install 'training-trace-harness[{name}]'`")
+            yield HealthCheck(what, "absent", "optional", f"`pip install 'training-trace-harness[{name}]'`")
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is not None:
-        yield Check("browser", "ready", browser)
+        yield HealthCheck("browser", "ready", browser)
     else:
-        yield Check("browser", "absent", "optional", "only tests of pages need it: `apt-get install chromium`")
+        yield HealthCheck("browser", "absent", "optional", "only tests of pages need it: `apt-get install chromium`")
 
 
 def _size(folder: Path) -> int:

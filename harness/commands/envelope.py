@@ -93,10 +93,10 @@ def envelope_command(
 
 
 def describe(plan: "Plan") -> str:
-    """What a plan costs, before it is run."""
+    """The cost of a plan, before it is run."""
     return (
         f"{plan.cost} training steps: {len(plan.members)} members of {plan.steps}, "
-        f"{1 + len(plan.kicked)} runs of {plan.reference.steps} for the growth"
+        f"{1 + len(plan.perturbed_far)} runs of {plan.reference.steps} for the growth"
     )
 
 

@@ -49,9 +49,9 @@ def nightly_command(
     from harness.report.summary.build import summarise
     from harness.report.summary.history import read_history
     from harness.report.summary.write import record_history, write_summary
-    from harness.system.lock import alone_in
+    from harness.system.lock import exclusive
     from harness.system.process import interruptible
-    from harness.system.text import printable
+    from harness.system.text import escape_control
     from harness.verdict.compare import Judging
 
     text = read_text(config)
@@ -60,19 +60,19 @@ def nightly_command(
     folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now, backends)
     read_history(history)  # one that cannot be read ends the night before it begins
     interruptible()
-    with alone_in(folder.path, f"{folder.path}: this night is running. Wait for it, or choose another --out."):
+    with exclusive(folder.path, f"{folder.path}: this night is running. Wait for it, or choose another --out."):
         night = begin(folder, text, now, backends)
-        say = Says(f"night of {night.night.isoformat()} in {folder.path}")
+        say = TimedLog(f"night of {night.night.isoformat()} in {folder.path}")
         run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say)
         summary = summarise([folder.path], Judging(), history=history, references=references)
         paths = write_summary(folder.path, summary)
         record_history(history, summary)
-    click.echo(f"{printable(summary.headline)}\nReports: {', '.join(map(str, paths))}")
+    click.echo(f"{escape_control(summary.headline)}\nReports: {', '.join(map(str, paths))}")
     sys.exit(summary.exit_code)
 
 
-class Says:
-    """Tells a line at a time, with the minutes since the beginning, on standard error."""
+class TimedLog:
+    """A log that tells a line at a time, with the minutes since the beginning, on standard error."""
 
     def __init__(self, title: str) -> None:
         import time
@@ -83,7 +83,7 @@ class Says:
 
     def __call__(self, line: str) -> None:
         """Say a line."""
-        from harness.system.text import printable
+        from harness.system.text import escape_control
 
         minutes = (self._clock() - self._started) / 60
-        click.echo(printable(f"[{minutes:5.1f} min] {line}"), err=True)
+        click.echo(escape_control(f"[{minutes:5.1f} min] {line}"), err=True)

@@ -56,14 +56,14 @@ def oracle_command(
     from harness.report.terminal import show
     from harness.system.progress import JobProgress
     from harness.validation.oracle.table import exit_code, render
-    from harness.validation.oracle.worker import Task
+    from harness.validation.oracle.worker import OracleTask
     from harness.validation.oracle.workers import run_tasks
 
     chosen = find_cases(cases, batch, image_size)
     fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]
     folders = {wanted: str(resolve_data(data, *wanted).folder) for wanted in dict.fromkeys(fed)}
     tasks = [
-        Task(case.name, kind, folders[wanted], batch, image_size, third_opinion)
+        OracleTask(case.name, kind, folders[wanted], batch, image_size, third_opinion)
         for case, wanted in zip(chosen, fed, strict=True)
         for kind in ("f32", "f64")
         if dtype in (None, kind)

@@ -34,12 +34,12 @@ def report_command(
     """
     from harness.report.summary.build import UNDATED, summarise
     from harness.report.summary.write import record_history, write_summary
-    from harness.system.text import printable
+    from harness.system.text import escape_control
     from harness.verdict.compare import Judging
 
     summary = summarise(folders, Judging(MODES[mode]), title=title, history=history, references=references)
     paths = write_summary(out, summary)
     if history is not None and summary.night != UNDATED:
         record_history(history, summary)
-    click.echo(f"{printable(summary.headline)}\nReports: {', '.join(map(str, paths))}")
+    click.echo(f"{escape_control(summary.headline)}\nReports: {', '.join(map(str, paths))}")
     sys.exit(summary.exit_code)

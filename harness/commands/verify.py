@@ -6,7 +6,7 @@ from harness.run.progress import CellProgress
 from harness.run.runner import Policy, prepared
 from harness.run.verification import Verification
 from harness.verdict.compare import Judging
-from harness.verdict.pairs import judge_pairs, split_squares
+from harness.verdict.pairs import judge_pairs, split_factorials
 
 
 def verify(verification: Verification, judging: Judging) -> Outcome:
@@ -21,7 +21,7 @@ def verify(verification: Verification, judging: Judging) -> Outcome:
         rows = list(judge_pairs(ran.cells, judging, ran.evidence))
         with progress.preparing("why pairs differ"):
             rows = list(explain_pairs(rows, ran.evidence, runner.data.folder))
-    squares = tuple(split_squares(ran.cells, judging)) if verification.factorial else ()
+    factorials = tuple(split_factorials(ran.cells, judging)) if verification.factorial else ()
     return Outcome(
         verification=verification,
         judging=judging,
@@ -30,5 +30,5 @@ def verify(verification: Verification, judging: Judging) -> Outcome:
         cells=ran.cells,
         evidence=ran.evidence,
         rows=tuple(rows),
-        squares=squares,
+        factorials=factorials,
     )

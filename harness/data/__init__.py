@@ -152,7 +152,7 @@ class Normalisation:
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What a network may be trained on: `facts` when it is given nothing else.
 
     `any_side`: images are fed at the network's own size, those of `facts` upsampled.
@@ -169,9 +169,9 @@ class Task:
 
 
 TASKS = {
-    "mnist": Task(MNIST),
-    "cifar10": Task(CIFAR10),
-    "imagenette": Task(CIFAR10, Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), any_side=True),
+    "mnist": TrainingTask(MNIST),
+    "cifar10": TrainingTask(CIFAR10),
+    "imagenette": TrainingTask(CIFAR10, Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), any_side=True),
 }
 
 # Imagenette as `harness.data.imagenette` prepares it: IDX files with four axes. Nobody publishes them, so that no
@@ -200,7 +200,7 @@ def dataset_facts(name: str) -> DataSetFacts:
     return DATASETS[name]
 
 
-def task(dataset: str, input_shape: tuple[int, ...]) -> Task:
+def task(dataset: str, input_shape: tuple[int, ...]) -> TrainingTask:
     """What a network that declares `dataset` is trained on.
 
     Raises: DataError for another data set, or an input shape that its images cannot be given.

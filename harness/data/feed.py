@@ -8,7 +8,7 @@ from harness.data.idx import Bytes
 from harness.data.upsample import upsample
 
 
-class Feed:
+class BatchFeed:
     """What a network that is trained on `dataset` is fed from `data`. Source: specs/README.md, Data.
 
     Shapes: images (B, *input_shape) in `dtype`, labels (B,) int32.

@@ -11,7 +11,7 @@ import platformdirs
 
 from harness.data import DataSetFacts, RawFile, dataset_facts
 from harness.data.progress import Reporter, reporting
-from harness.data.sources import Source, SourceError, sources_of
+from harness.data.sources import DataSource, SourceError, sources_of
 from harness.errors import DataError
 from harness.system.files import PART_SUFFIX, replace_file
 
@@ -35,7 +35,9 @@ def is_cached(name: str, cache: Path | None = None) -> bool:
     return all(_intact(folder / file.name, file) for file in dataset_facts(name).files)
 
 
-def fetch(name: str, cache: Path | None = None, progress: bool = True, sources: Sequence[Source] | None = None) -> Path:
+def fetch(
+    name: str, cache: Path | None = None, progress: bool = True, sources: Sequence[DataSource] | None = None
+) -> Path:
     """The folder with the files of a data set, after fetching those that are not there. Running it again goes on.
 
     `cache` defaults to `cache_root()`, `sources` to those of the table. Several of these may run at the same time.
@@ -46,7 +48,7 @@ def fetch(name: str, cache: Path | None = None, progress: bool = True, sources: 
     return fetch_files(facts, cached_folder(name, cache), sources_of(facts) if sources is None else sources, progress)
 
 
-def fetch_files(facts: DataSetFacts, folder: Path, sources: Sequence[Source], progress: bool) -> Path:
+def fetch_files(facts: DataSetFacts, folder: Path, sources: Sequence[DataSource], progress: bool) -> Path:
     """`fetch` into a folder of the caller's, from sources of the caller's."""
     with reporting(progress) as report:
         missing = list(_missing(facts, folder, report))
@@ -110,7 +112,7 @@ def make_folder(folder: Path) -> None:
         raise not_writable(folder, error) from None
 
 
-def _store_all(source: Source, files: Sequence[RawFile], folder: Path, report: Reporter) -> Iterator[RawFile]:
+def _store_all(source: DataSource, files: Sequence[RawFile], folder: Path, report: Reporter) -> Iterator[RawFile]:
     """Each file that the source delivered and that is now in the folder."""
     with closing(source.read(tuple(files))) as delivery:
         for file, chunks in delivery:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from harness.system.terminal import is_for_people
+from harness.system.terminal import is_interactive
 
 
 class Reporter(Protocol):
@@ -34,7 +34,7 @@ class _Lines:
 @contextmanager
 def reporting(enabled: bool) -> Iterator[Reporter]:
     """The reporter that suits standard error."""
-    if not (enabled and is_for_people(sys.stderr)):
+    if not (enabled and is_interactive(sys.stderr)):
         yield _Lines(enabled)
         return
     from rich.console import Console

@@ -30,7 +30,7 @@ class SourceError(Exception):
     """A source cannot deliver; the message is the reason, one line, no full stop."""
 
 
-class Source(Protocol):
+class DataSource(Protocol):
     """Something that delivers files in whatever order suits it."""
 
     @property
@@ -148,7 +148,7 @@ class SyntheticSource:
             yield file, file_chunks(file.name)
 
 
-def sources_of(facts: DataSetFacts) -> tuple[Source, ...]:
+def sources_of(facts: DataSetFacts) -> tuple[DataSource, ...]:
     """The sources of a data set in the order in which they are tried."""
     npm = (NpmSource(facts.npm),) if facts.npm is not None else ()
     synthetic = (SyntheticSource(),) if facts.synthetic else ()

@@ -2,7 +2,7 @@
 
 from harness.emit.check import verify_module
 from harness.emit.header import header_facts
-from harness.emit.plan import Plan, make_plan
+from harness.emit.plan import RunnerPlan, make_plan
 from harness.emit.train_step import emit_logits, emit_train_step
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
@@ -17,7 +17,7 @@ def emit_phase3(
     *,
     init_seed: int = DEFAULT_INIT_SEED,
     pipeline: str = "phase3",
-) -> tuple[dict[str, str], Plan]:
+) -> tuple[dict[str, str], RunnerPlan]:
     """The verified module texts by function name, and the plan.
 
     Raises: RuleError for a missing rule; EmitError when a module does not verify.

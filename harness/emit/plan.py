@@ -39,7 +39,7 @@ class PlannedTraining(msgspec.Struct, frozen=True):
     schedule: Literal["epoch", "step"]
 
 
-class Plan(msgspec.Struct, kw_only=True, frozen=True):
+class RunnerPlan(msgspec.Struct, kw_only=True, frozen=True):
     """How to call modules with the interface of `harness.emit.train_step`.
 
     `header`: the facts of the trace's header that are known beforehand. `slots`: names of what the optimizer keeps for
@@ -60,9 +60,9 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True):
 
 def make_plan(
     header: dict[str, Any], train_step: str, graph: Graph, config: TrainConfig, dtype: DType, init_seed: int
-) -> Plan:
+) -> RunnerPlan:
     """The plan of modules, of which `train_step` is one by its text."""
-    return Plan(
+    return RunnerPlan(
         header=header | {"emitted_sha256": hashlib.sha256(train_step.encode()).hexdigest()},
         dtype=dtype,
         input_shape=graph.spec.input_shape,
@@ -74,10 +74,10 @@ def make_plan(
     )
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> RunnerPlan:
     """The plan of a file. Raises: EmitError for a file that holds none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
+        return msgspec.json.decode(path.read_bytes(), type=RunnerPlan)
     except OSError as error:
         raise EmitError(f"{path}: the plan cannot be read: {error.strerror}.") from None
     except msgspec.MsgspecError as error:

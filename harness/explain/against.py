@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data, resolve_data
-from harness.data.feed import Feed
+from harness.data.feed import BatchFeed
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
 from harness.errors import TraceError
@@ -22,7 +22,7 @@ from harness.explain.found import Candidate, Found
 from harness.explain.schedule import defined_rate
 from harness.explain.switches import applied, phrase
 from harness.explain.trials import Fed
-from harness.nn.cases import Case, find_case
+from harness.nn.cases import OracleCase, find_case
 from harness.run.inprocess import Batch
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
@@ -41,7 +41,7 @@ _WIDEST = 60  # of the column of conventions
 class Against:
     """A network beside a trace of it, and what the search found."""
 
-    case: Case
+    case: OracleCase
     trace: Trace
     dtype: DType
     found: Found
@@ -137,7 +137,7 @@ def explain_against(
     choice = resolve_data(data, spec.dataset, spec.input_shape)
     dtype: DType = "f64" if trace.header.dtype == "f64" else "f32"
     shuffle = trace.header.shuffle or False
-    feed = Feed(
+    feed = BatchFeed(
         read_data(choice.folder, spec.dataset, spec.input_shape),
         *(spec.dataset, spec.input_shape, dtype, config.batch_size),
         augmented=config.augment,
@@ -175,7 +175,7 @@ def _flaws(trace: Trace, found: Found, config: TrainConfig, steps_per_epoch: int
         yield f"Step {off} is in its epoch {trace.epoch[off - 1]} and not in {(off - 1) // steps_per_epoch}."
 
 
-def _batch(feed: Feed, t: int) -> Batch:
+def _batch(feed: BatchFeed, t: int) -> Batch:
     return Batch(*feed.training(t))
 
 

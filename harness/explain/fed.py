@@ -6,23 +6,25 @@ from typing import Any
 import numpy as np
 
 from harness.data.dataset import read_data
-from harness.data.feed import Feed
+from harness.data.feed import BatchFeed
 from harness.explain.party import Meant, Party
-from harness.nn.cases import Case
+from harness.nn.cases import OracleCase
 from harness.run.inprocess import Batch, Phase2
 from harness.spec.netspec import PROFILES
 
 STEPS = 3
 
 
-def meant_for(case: Case, folder: Path, step: int, init_seed: int) -> Meant:
+def meant_for(case: OracleCase, folder: Path, step: int, init_seed: int) -> Meant:
     """The batches up to a step, in file order, three at least.
 
     Raises: DataError when the data cannot be read or make no batch.
     """
     graph, spec, config = case.graph(), case.spec, case.config
     data = read_data(folder, spec.dataset, spec.input_shape)
-    feed = Feed(data, spec.dataset, spec.input_shape, "f32", config.batch_size, augmented=config.augment, shuffle=False)
+    feed = BatchFeed(
+        data, spec.dataset, spec.input_shape, "f32", config.batch_size, augmented=config.augment, shuffle=False
+    )
     batches = [Batch(*feed.training(t)) for t in range(1, max(STEPS, step) + 1)]
     return Meant(graph, config, batches, feed.steps_per_epoch, init_seed)
 

@@ -14,6 +14,7 @@ from harness.run.backends import BACKENDS
 from harness.system.process import capture
 from harness.trace.format import one_line
 from harness.trace.store import StoredCell
+from harness.verdict.gates import F64_CHECK
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import cells_in_f64
 
@@ -42,7 +43,7 @@ def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: P
     found: dict[StoredCell, str] = {}
     for row in rows:
         evidence = row.verdict.evidence if row.verdict is not None else ()
-        differs = any(line.gate == "ladder" and line.outcome == "fail" for line in evidence)
+        differs = any(line.gate == F64_CHECK.name and line.outcome == "fail" for line in evidence)
         sides = [other for cell in row.cells for other in cells_in_f64(cell, in_f64)] if differs else []
         for cell in sides:
             if cell not in found:

@@ -11,7 +11,7 @@ from harness.system.files import replace_file
 CheckStatus = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"]
 
 
-class Check(msgspec.Struct, kw_only=True, frozen=True):
+class NightCheck(msgspec.Struct, kw_only=True, frozen=True):
     """A command of a night. `line`: its result in a sentence; `output`: the end of what it printed; `host`: where.
 
     `fingerprint`: of the command and of the code that it ran. Units: seconds of wall time.
@@ -28,12 +28,12 @@ class Check(msgspec.Struct, kw_only=True, frozen=True):
     fingerprint: str = ""
 
 
-def read_check(path: Path) -> Check:
+def read_check(path: Path) -> NightCheck:
     """Raises: HarnessError for a file that holds none, FileNotFoundError."""
-    return read_document(path, Check, "a check")
+    return read_document(path, NightCheck, "a check")
 
 
-def write_check(path: Path, check: Check) -> None:
+def write_check(path: Path, check: NightCheck) -> None:
     """Write the file, whole or not at all. Raises: OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as file:

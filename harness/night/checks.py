@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.night.check import Check, CheckStatus, read_check, write_check
+from harness.night.check import CheckStatus, NightCheck, read_check, write_check
 from harness.night.config import CheckPart
 from harness.run.backends import BACKENDS
 from harness.run.code_version import code_version
@@ -29,7 +29,7 @@ def fingerprint(part: CheckPart, command: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps([command, part.environment, code_version()]).encode()).hexdigest()
 
 
-def kept_check(path: Path, part: CheckPart, command: Sequence[str]) -> Check | None:
+def kept_check(path: Path, part: CheckPart, command: Sequence[str]) -> NightCheck | None:
     """The result of an earlier run of exactly this, None when it has to run."""
     try:
         found = read_check(path)
@@ -39,7 +39,7 @@ def kept_check(path: Path, part: CheckPart, command: Sequence[str]) -> Check | N
     return found if ended and found.fingerprint == fingerprint(part, command) else None
 
 
-def run_check(path: Path, part: CheckPart, command: tuple[str, ...]) -> Check:
+def run_check(path: Path, part: CheckPart, command: tuple[str, ...]) -> NightCheck:
     """Run the command to its end and write the result. An interruption stops it and writes nothing.
 
     Raises: OSError when the result cannot be written.
@@ -62,14 +62,14 @@ def run_check(path: Path, part: CheckPart, command: tuple[str, ...]) -> Check:
     return check
 
 
-def not_run(path: Path, part: CheckPart, command: Sequence[str], why: str) -> Check:
+def not_run(path: Path, part: CheckPart, command: Sequence[str], why: str) -> NightCheck:
     """Write that it was not run. Raises: OSError."""
     check = _result(part, command, "NOT RUN", why, None, "", None)
     write_check(path, check)
     return check
 
 
-def _judged(part: CheckPart, command: Sequence[str], child: Child, overdue: bool, seconds: float) -> Check:
+def _judged(part: CheckPart, command: Sequence[str], child: Child, overdue: bool, seconds: float) -> NightCheck:
     out, code = child.out.tail, child.returncode
     if overdue:
         line = f"no end after {part.timeout_minutes:g} minutes"
@@ -93,8 +93,8 @@ def _result(
     code: int | None,
     output: str,
     seconds: float | None,
-) -> Check:
-    return Check(
+) -> NightCheck:
+    return NightCheck(
         name=part.name,
         command=shlex.join(scrub(word) for word in command),
         status=status,

@@ -20,7 +20,7 @@ from harness.verdict.pair import PairRow
 _LOCATED = ("forward", "backward", "optimizer", "numerics")
 
 
-class Finding(msgspec.Struct, kw_only=True, frozen=True):
+class NightFinding(msgspec.Struct, kw_only=True, frozen=True):
     """What was found about a pair. `culprit`: `backward of pool1 (phase3)`, empty when none was named.
 
     `failed`: the search did not come to its end, and is tried again when the night goes on.
@@ -31,7 +31,7 @@ class Finding(msgspec.Struct, kw_only=True, frozen=True):
     sentences: list[str] = msgspec.field(default_factory=list)
 
 
-Findings = Mapping[str, Finding]
+Findings = Mapping[str, NightFinding]
 
 
 def key_of(row: PairRow) -> str:
@@ -43,7 +43,7 @@ def key_of(row: PairRow) -> str:
 def read_findings(path: Path) -> Findings:
     """Those of a night, none where there is no file. Raises: HarnessError for a damaged one."""
     try:
-        return read_document(path, dict[str, Finding], "findings")
+        return read_document(path, dict[str, NightFinding], "findings")
     except FileNotFoundError:
         return {}
 
@@ -73,7 +73,7 @@ def find_causes(
 ) -> None:
     """Explain what no earlier run of the night has, and keep each finding as soon as it is there.
 
-    `rungs`: the cells of the ladders. `data`: the folder that a pair was fed from. Raises: OSError.
+    `f64_cells`: the cells of the f64 cross-checks. `data`: the folder that a pair was fed from. Raises: OSError.
     """
     try:
         found = dict(read_findings(path))
@@ -86,6 +86,6 @@ def find_causes(
             (told,) = explain_pairs([row], rungs, data(row))
             culprit = search_layer(row, data(row))
             sentences = [scrub(sentence) for sentence in (culprit.sentence, *told.findings)]
-            found[key_of(row)] = Finding(culprit=culprit.place, failed=culprit.failed, sentences=sentences)
+            found[key_of(row)] = NightFinding(culprit=culprit.place, failed=culprit.failed, sentences=sentences)
             with replace_file(path) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.data.dataset import resolve_data
 from harness.errors import HarnessError
-from harness.night.check import Check
+from harness.night.check import NightCheck
 from harness.night.checks import kept_check, not_run, run_check
 from harness.night.config import CheckPart, NightConfig
 from harness.night.findings import can_be_located, find_causes
@@ -99,7 +99,7 @@ def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Bud
     find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], fed_from, budget.refusal)
 
 
-def _run_check(path: Path, part: CheckPart, command: tuple[str, ...], budget: Budget) -> Check:
+def _run_check(path: Path, part: CheckPart, command: tuple[str, ...], budget: Budget) -> NightCheck:
     if found := kept_check(path, part, command):
         return found
     if why := budget.refusal():

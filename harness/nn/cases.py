@@ -45,7 +45,7 @@ PLAIN, NORMED, POOLED = 1e-5, 1e-4, 1e-3
 
 
 @dataclass(frozen=True)
-class Case:
+class OracleCase:
     """A network and how it is trained. `tolerance`: of the f32 losses, None where there is no such figure.
 
     `params`: the published number of parameters, None where there is none.
@@ -74,15 +74,15 @@ def _spec(name: str, *layers: Layer) -> NetSpec:
     return NetSpec(name=name, dataset="mnist", input_shape=shape, classes=10, layers=layers, loss=SoftmaxCrossEntropy())
 
 
-def _published(name: str, params: int, tolerance: float, *layers: Layer) -> Case:
-    return Case(name, _spec(name, *layers), CONFIG, tolerance, params)
+def _published(name: str, params: int, tolerance: float, *layers: Layer) -> OracleCase:
+    return OracleCase(name, _spec(name, *layers), CONFIG, tolerance, params)
 
 
-def _case(name: str, tolerance: float, *layers: Layer, config: TrainConfig = CONFIG) -> Case:
-    return Case(name, _spec(name, *layers), config, tolerance)
+def _case(name: str, tolerance: float, *layers: Layer, config: TrainConfig = CONFIG) -> OracleCase:
+    return OracleCase(name, _spec(name, *layers), config, tolerance)
 
 
-def _behind_stem(name: str, tolerance: float, features: int, *blocks: Layer, channels: int = 4) -> Case:
+def _behind_stem(name: str, tolerance: float, features: int, *blocks: Layer, channels: int = 4) -> OracleCase:
     """Blocks behind a convolution that leaves 14x14 pixels of so many channels; `features` come out of the last."""
     return _case(name, tolerance, ConvBn(1, channels, 3, 2), *blocks, Flatten(), Dense(features, 10))
 
@@ -204,7 +204,7 @@ BLIND_SPOTS = (
 CASES = {case.name: case for case in (*PUBLISHED, *BLIND_SPOTS)}
 
 
-def find_case(name: str, batch: int | None = None, image_size: int | None = None) -> Case:
+def find_case(name: str, batch: int | None = None, image_size: int | None = None) -> OracleCase:
     """The case of that name, or the network of `specs` by that name as verify runs it.
 
     `batch`: another number of examples a step. `image_size`: another number of pixels a side.
@@ -214,7 +214,7 @@ def find_case(name: str, batch: int | None = None, image_size: int | None = None
     if name in model_names():
         own = load_model(name)
         model = load_model(name, batch=own.verify_batch if batch is None else batch, image_size=image_size)
-        return Case(name, model.spec, model.config, tolerance=None)
+        return OracleCase(name, model.spec, model.config, tolerance=None)
     if name not in CASES:
         raise SpecError(unknown("case", name, [*CASES, *model_names()]) + " `harness models` lists the networks.")
     if image_size is not None:
@@ -222,7 +222,7 @@ def find_case(name: str, batch: int | None = None, image_size: int | None = None
     return CASES[name] if batch is None else replace(CASES[name], config=replace(CASES[name].config, batch_size=batch))
 
 
-def find_cases(names: Iterable[str], batch: int | None = None, image_size: int | None = None) -> list[Case]:
+def find_cases(names: Iterable[str], batch: int | None = None, image_size: int | None = None) -> list[OracleCase]:
     """The cases of those names, all of the table when there are none.
 
     Raises: SpecError as `find_case`.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.report import tables
-from harness.system.text import printable
+from harness.system.text import escape_control
 from harness.verdict.pair import PairRow
 
 
@@ -43,4 +43,4 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def escape(text: str) -> str:
     """Text whose characters mean themselves in a Markdown line or table cell."""
-    return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in printable(text).replace("\n", " "))
+    return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in escape_control(text).replace("\n", " "))

@@ -89,7 +89,7 @@ def gate_table(verdict: Verdict) -> list[list[str]]:
 
 
 def summary_table(rows: Sequence[PairRow]) -> list[list[str]]:
-    """One row a pair under SUMMARY_COLUMNS; an absent pair shows why in place of a verdict."""
+    """One row per pair under SUMMARY_COLUMNS; an absent pair shows why in place of a verdict."""
     table = []
     for row in rows:
         numbers = row.comparison.numbers if row.comparison is not None else None

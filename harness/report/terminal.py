@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.system.terminal import is_for_people
-from harness.system.text import Document, Table, printable
+from harness.system.terminal import is_interactive
+from harness.system.text import Document, Table, escape_control
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -26,7 +26,7 @@ _VERDICTS = {r"\bPASS\b": GOOD, r"\bFAIL\b": BAD, r"\bINCONCLUSIVE\b": OPEN}
 
 def show(content: Document | str) -> None:
     """Print a document, or text of another form as it is."""
-    if isinstance(content, str) or not is_for_people(sys.stdout):
+    if isinstance(content, str) or not is_interactive(sys.stdout):
         click.echo(str(content), nl=False)
         return
     from rich.console import Console
@@ -37,7 +37,7 @@ def show(content: Document | str) -> None:
         if isinstance(block, Table):
             console.print(_table(block))
         else:
-            line = Text(printable(block))
+            line = Text(escape_control(block))
             for pattern, style in _VERDICTS.items():
                 line.highlight_regex(pattern, style)
             console.print(line)
@@ -56,7 +56,7 @@ def _table(table: Table) -> "RichTable":
             Text(column), justify="right" if column in table.right else "left", overflow="fold", no_wrap=whole
         )
     for row in table.rows:
-        cells = [Text(printable(cell)) for cell in row]
+        cells = [Text(escape_control(cell)) for cell in row]
         for column, cell in zip(table.columns, cells, strict=True):
             if column in OUTCOMES:
                 _colour(cell)

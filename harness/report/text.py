@@ -25,7 +25,7 @@ def render_pair(row: PairRow) -> Document:
 
 
 def render_judged(row: PairRow, *, named: bool = True) -> Document:
-    """A line of evidence a gate, the verdict as a sentence, and what was found about the cause."""
+    """A line of evidence per gate, the verdict as a sentence, and what was found about the cause."""
     if row.verdict is None:
         return Document([])
     blocks: list[str | Table] = [gates(row), ""] if row.verdict.evidence else []
@@ -34,11 +34,11 @@ def render_judged(row: PairRow, *, named: bool = True) -> Document:
 
 
 def gates(row: PairRow) -> Table:
-    """A line of evidence a gate of a pair that was judged."""
+    """A line of evidence per gate of a pair that was judged."""
     assert row.verdict is not None
     return Table(tables.GATE_COLUMNS, tables.gate_table(row.verdict), wrapped=True)
 
 
 def render_summary(rows: Sequence[PairRow]) -> Document:
-    """One line a pair: differences at steps 1 and 2, median, maximum, verdict."""
+    """One line per pair: differences at steps 1 and 2, median, maximum, verdict."""
     return Document([Table(tables.SUMMARY_COLUMNS, tables.summary_table(rows))])

@@ -1,4 +1,4 @@
-"""What verify found, for a terminal, as Markdown and as JSON."""
+"""The result of verify, for a terminal, as Markdown and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.dataset import DataChoice
-from harness.report import as_json, markdown, square
+from harness.report import as_json, factorial, markdown
 from harness.report.text import render_judged, render_summary
 from harness.run.verification import Verification
 from harness.spec.shapes import dims
@@ -16,9 +16,9 @@ from harness.system.text import Document, Table, spaced
 from harness.trace.store import StoredCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
 from harness.verdict.compare import Judging
+from harness.verdict.factorial import Factorial
 from harness.verdict.pair import PairRow, exit_code
 from harness.verdict.relation import EDGES
-from harness.verdict.square import Square
 
 VERIFY_VERSION = 2
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
@@ -27,7 +27,7 @@ CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Everything that a verification found. `rows` are the pairs, `squares` what they are together, by backend.
+    """Everything that a verification found. `rows` are the pairs, `factorials` what they are together, by backend.
 
     `evidence`: cells that were run for the sake of others.
     """
@@ -39,7 +39,7 @@ class Outcome:
     cells: tuple[StoredCell, ...]
     evidence: tuple[StoredCell, ...]
     rows: tuple[PairRow, ...]
-    squares: tuple[Square, ...] = ()
+    factorials: tuple[Factorial, ...] = ()
 
 
 def outcome_exit_code(outcome: Outcome) -> int:
@@ -69,7 +69,7 @@ def for_terminal(outcome: Outcome) -> Document:
             Document([Table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence]), wrapped=True)]),
             render_summary(outcome.rows),
             *(render_judged(row) for row in outcome.rows if row.verdict is not None),
-            Document([*square.sentences(outcome.squares), headline(outcome)]),
+            Document([*factorial.sentences(outcome.factorials), headline(outcome)]),
         ]
     )
 
@@ -84,10 +84,10 @@ def for_markdown(outcome: Outcome) -> str:
         if of_kind:
             parts.append(f"## {kind}\n\n{markdown.render_summary(of_kind)}")
             parts += [markdown.render_pair(row) for row in of_kind if row.comparison is not None]
-    for one, sentence in zip(outcome.squares, square.sentences(outcome.squares), strict=True):
+    for one, sentence in zip(outcome.factorials, factorial.sentences(outcome.factorials), strict=True):
         parts.append(f"## {sentence.partition(':')[0]}\n\n**{markdown.escape(one.line)}**")
-        if rows := square.table(one):
-            parts.append(markdown.table(square.COLUMNS, rows))
+        if rows := factorial.table(one):
+            parts.append(markdown.table(factorial.COLUMNS, rows))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -112,7 +112,7 @@ def for_json(outcome: Outcome) -> str:
         "cells": [_cell_facts(cell) for cell in outcome.cells],
         "evidence": [_cell_facts(cell) for cell in outcome.evidence],
         "pairs": [as_json.describe_pair(row) for row in outcome.rows],
-        "squares": [square.describe(one) for one in outcome.squares],
+        "squares": [factorial.describe(one) for one in outcome.factorials],
         "exit_code": outcome_exit_code(outcome),
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data
-from harness.data.feed import Feed
+from harness.data.feed import BatchFeed
 from harness.data.initial_parameters import initial_parameters, read_init
-from harness.emit.plan import Plan, PlannedTraining, read_plan
+from harness.emit.plan import PlannedTraining, RunnerPlan, read_plan
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
 from harness.trace.format import TraceHeader, TraceWriter
@@ -86,7 +86,7 @@ class Device:
 class Trainer:
     """One training run: the state on the device and the calls that change it."""
 
-    def __init__(self, device: Executor, plan: Plan, parameters: Array) -> None:
+    def __init__(self, device: Executor, plan: RunnerPlan, parameters: Array) -> None:
         self._device = device
         self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[plan.dtype])
         self._params = len(plan.params)
@@ -163,7 +163,7 @@ def open_trace(path: Path, header: dict[str, Any]) -> TraceWriter:
         raise ContractError(f"LEAN_MLIR_TRACE_OUT is {str(path)!r}: {error.strerror}.") from None
 
 
-def train(plan: Plan, open_device: Callable[[], Executor], folder: Path, contract: Contract) -> None:
+def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, contract: Contract) -> None:
     """Run the cell on the device, which is opened once the input is sound: write trace, progress and test accuracy.
 
     Raises: HarnessError for unusable input.
@@ -171,7 +171,9 @@ def train(plan: Plan, open_device: Callable[[], Executor], folder: Path, contrac
     config = plan.config
     dataset, shape = plan.header["dataset"], plan.input_shape
     data = read_data(folder, dataset, shape)
-    feed = Feed(data, dataset, shape, plan.dtype, config.batch_size, augmented=config.augment, shuffle=contract.shuffle)
+    feed = BatchFeed(
+        data, dataset, shape, plan.dtype, config.batch_size, augmented=config.augment, shuffle=contract.shuffle
+    )
     total_steps = config.epochs * feed.steps_per_epoch
     planned = min(contract.max_steps or total_steps, total_steps)
 
@@ -223,7 +225,7 @@ def train(plan: Plan, open_device: Callable[[], Executor], folder: Path, contrac
     print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
 
 
-def count_correct(trainer: Trainer, feed: Feed, batch_size: int, total: int) -> int:
+def count_correct(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> int:
     """How many of the first test images are classified rightly; the last batch is filled up with repeats."""
     correct = 0
     for start in range(0, total, batch_size):

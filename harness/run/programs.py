@@ -18,7 +18,7 @@ from harness.emit.check import verify_module
 from harness.emit.header import header_facts
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
-from harness.emit.plan import Plan, make_plan, read_plan
+from harness.emit.plan import RunnerPlan, make_plan, read_plan
 from harness.emit.train_step import emit_norms
 from harness.errors import EmitError
 from harness.run.backends import BACKENDS
@@ -120,7 +120,7 @@ def _export(script: Path) -> dict[str, str]:
     return texts
 
 
-def _write_modules(cell: Cell, folder: Path, texts: dict[str, str], plan: Plan) -> list[Path]:
+def _write_modules(cell: Cell, folder: Path, texts: dict[str, str], plan: RunnerPlan) -> list[Path]:
     """Write modules by the name of their function, and as the last the plan."""
     paths = []
     for function, text in texts.items():

@@ -13,7 +13,7 @@ from rich.table import Column
 
 from harness.run.execute import Progress as OnProgress
 from harness.system.progress import LINE_EVERY_S
-from harness.system.terminal import is_for_people
+from harness.system.terminal import is_interactive
 
 
 class CellProgress:
@@ -21,7 +21,7 @@ class CellProgress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._live = is_for_people(sys.stderr)
+        self._live = is_interactive(sys.stderr)
         self._bars = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}"),

@@ -18,7 +18,7 @@ from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
 from harness.run.verification import Verification
-from harness.system.lock import alone_in
+from harness.system.lock import exclusive
 from harness.trace.manifest import Manifest
 from harness.trace.store import StoredCell
 
@@ -66,7 +66,7 @@ def prepared(verification: Verification) -> Iterator["Runner"]:
     verification.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
     build = verification.out / "build"
     busy = f"{verification.out}: another verify is writing there. Wait for it, or choose another --out."
-    with alone_in(build, busy):
+    with exclusive(build, busy):
         init = build / f"{model.name}{model.resized}.s{seed}.init.bin"
         yield Runner(verification, data, build, init, write_init(init, model.graph.params, seed))
 

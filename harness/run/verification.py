@@ -14,11 +14,9 @@ from harness.run.execute import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
 from harness.spec.models import Model
-from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, RunConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, F64_STEPS, RunConfig
 from harness.trace.manifest import CellFacts
 from harness.trace.store import StoredCell
-
-F64_STEPS = 3  # of a pair in f64: the first to see the forward pass, the backward pass, the optimizer's state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +41,7 @@ class Verification:
 
     @property
     def folder(self) -> Path:
-        """Where traces go; those of cells that are evidence for others, into a folder in it."""
+        """The folder of the traces; those of cells that are evidence for others, into a folder in it."""
         return self.out / "traces" / ("evidence" if self.is_evidence else "")
 
     @property
@@ -96,7 +94,7 @@ class Verification:
                 yield self.in_f64, self.in_f64.cell(name, "cpu")
 
     def facts(self, cell: Cell, *, absent: bool = False, asked: bool = True) -> CellFacts:
-        """What the manifest says of one of its cells."""
+        """The facts of one of its cells, for the manifest."""
         return CellFacts(
             **msgspec.structs.asdict(cell.run),
             model=cell.model.name,

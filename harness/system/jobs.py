@@ -24,7 +24,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What became of a job: its answer, or in `trouble` why there is none."""
 
     job: Job
@@ -45,8 +45,8 @@ def run_jobs(
     processes: int,
     timeout_s: float,
     on_change: Callable[[int, Sequence[str]], None],
-    on_outcome: Callable[[Outcome], Sequence[Job]] = lambda outcome: (),
-) -> list[Outcome]:
+    on_outcome: Callable[[JobOutcome], Sequence[Job]] = lambda outcome: (),
+) -> list[JobOutcome]:
     """One outcome a job, as they come. `on_change` is told how many are done, and the names of those running.
 
     `on_outcome` is told of each and may give more jobs, which come before those that wait. An interruption stops what
@@ -54,7 +54,7 @@ def run_jobs(
     """
     waiting = deque(jobs)
     running: list[_Running] = []
-    outcomes: list[Outcome] = []
+    outcomes: list[JobOutcome] = []
     with Interruptions() as interruptions:
         while (waiting or running) and not interruptions.received:
             while waiting and len(running) < processes:
@@ -74,7 +74,7 @@ def run_jobs(
     return outcomes
 
 
-def _outcome_of(one: _Running, timeout_s: float) -> Outcome | None:
+def _outcome_of(one: _Running, timeout_s: float) -> JobOutcome | None:
     """The outcome of a process that has ended or has to; None while it runs."""
     ended = one.child.wait(_POLL_S)
     seconds = time.monotonic() - one.started
@@ -82,13 +82,13 @@ def _outcome_of(one: _Running, timeout_s: float) -> Outcome | None:
         if seconds <= timeout_s:
             return None
         one.child.stop()
-        return Outcome(one.job, None, f"no end after {timeout_s:g} s", seconds)
+        return JobOutcome(one.job, None, f"no end after {timeout_s:g} s", seconds)
     code, marked = one.child.returncode, one.child.out.marked
     if code == 0 and marked is not None:
         try:
-            return Outcome(one.job, json.loads(marked[len(MARKER) :]), "", seconds)
+            return JobOutcome(one.job, json.loads(marked[len(MARKER) :]), "", seconds)
         except ValueError:
-            return Outcome(one.job, None, "its answer cannot be read", seconds)
+            return JobOutcome(one.job, None, "its answer cannot be read", seconds)
     last = (one.child.err.tail.strip().splitlines() or ["it said nothing"])[-1]
     how = f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
-    return Outcome(one.job, None, f"{how}: {last}", seconds)
+    return JobOutcome(one.job, None, f"{how}: {last}", seconds)

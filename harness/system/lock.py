@@ -9,7 +9,7 @@ from harness.errors import ContractError
 
 
 @contextmanager
-def alone_in(folder: Path, complaint: str) -> Iterator[None]:
+def exclusive(folder: Path, complaint: str) -> Iterator[None]:
     """Hold the folder, which is made where there is none. The system gives it back, however this process ends.
 
     Raises: ContractError with the complaint when another process holds it; OSError.

@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from harness.system.terminal import is_for_people
+from harness.system.terminal import is_interactive
 
 LINE_EVERY_S = 30.0  # where nobody watches a bar
 
@@ -20,7 +20,7 @@ class JobProgress:
     def __init__(self, title: str, total: int) -> None:
         console = Console(stderr=True)
         self._title, self._total = title, total
-        self._live = is_for_people(sys.stderr)
+        self._live = is_interactive(sys.stderr)
         self._bars = Progress(
             TextColumn(title),
             BarColumn(),

@@ -24,7 +24,7 @@ class Table:
     def __str__(self) -> str:
         from tabulate import tabulate  # here, because it takes longer to import than a pair to compare
 
-        rows = [[printable(cell) for cell in row] for row in self.rows]
+        rows = [[escape_control(cell) for cell in row] for row in self.rows]
         if self.wrapped:
             others = [max(map(len, cells)) + 2 for cells in list(zip(self.columns, *rows, strict=True))[:-1]]
             width = max(_NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns) - sum(others))
@@ -41,7 +41,7 @@ class Document:
     blocks: Sequence[str | Table]
 
     def __str__(self) -> str:
-        return "".join(f"{printable(block) if isinstance(block, str) else block}\n" for block in self.blocks)
+        return "".join(f"{escape_control(block) if isinstance(block, str) else block}\n" for block in self.blocks)
 
 
 def spaced(documents: Iterable[Document]) -> Document:
@@ -50,6 +50,6 @@ def spaced(documents: Iterable[Document]) -> Document:
     return Document(blocks[1:])
 
 
-def printable(text: str) -> str:
-    """Text without what would steer a terminal: names come out of files that anybody may have written."""
+def escape_control(text: str) -> str:
+    """The text with what would steer a terminal escaped: names come out of files that anybody may have written."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -201,6 +201,6 @@ def out_of_order(step: int, last: int) -> str:
 
 
 def one_line(text: object) -> str:
-    """Any text as at most 200 printable characters on one line."""
+    """Any text as at most 200 escape_control characters on one line."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
     return shown if len(shown) <= 200 else shown[:197] + "..."

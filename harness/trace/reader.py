@@ -37,7 +37,7 @@ def read_trace(
 
     Raises: TraceError `file:line: what`.
     """
-    reader = _Reader(str(path), allow_truncated, with_lines)
+    reader = _ColumnReader(str(path), allow_truncated, with_lines)
     digest = hashlib.sha256() if with_digest else None
     try:
         with _open(path) as stream:
@@ -61,7 +61,7 @@ def _open(path: str | Path) -> BinaryIO:
     return Path(path).open("rb", buffering=0)
 
 
-class _Reader:
+class _ColumnReader:
     """Turns blocks of bytes into checked columns.
 
     The lines of a block are decoded and checked together, and one by one only when something may be wrong.

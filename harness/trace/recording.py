@@ -53,14 +53,14 @@ def read_recordings(paths: Sequence[str]) -> list[Recording | TraceError]:
     """Read several recordings, large ones in several processes; a file that cannot be read gives its error."""
     sizes = [os.path.getsize(path) if os.path.isfile(path) else 0 for path in paths]  # noqa: PTH113, PTH202
     workers = min(len(paths), os.cpu_count() or 1) if sum(sizes) >= _WORTH_PROCESSES else 1
-    readers = [_Reader(paths[first::workers]) for first in range(1, workers)]
+    readers = [_ReaderProcess(paths[first::workers]) for first in range(1, workers)]
     found: dict[str, Recording | TraceError] = {path: _read_or_error(path) for path in paths[::workers]}
     for reader in readers:
         found |= reader.receive()
     return [found[path] for path in paths]
 
 
-class _Reader:
+class _ReaderProcess:
     """A process that reads recordings and sends them through a pipe, the columns as they lie in memory."""
 
     def __init__(self, paths: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a comparison means: every gate says one line, and the lines together are the verdict."""
+"""The verdict on a comparison: every gate says one line, and the lines together are the verdict."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Literal
 from harness.verdict.compare import Comparison
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.margin import DEFAULT_RATE
-from harness.verdict.evidence import Case, Evidence, Fault
-from harness.verdict.gates import GATES
+from harness.verdict.evidence import Evidence, Fault, PairFacts
+from harness.verdict.gates import F64_CHECK, GATES, WINDOW
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
@@ -16,8 +16,7 @@ EXIT_CODES: dict[Status, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNREADABLE = 2
 INCONCLUSIVE = 3
 _WORST_FIRST = (2, 1, 3, 0)
-# Gates whose tolerance has room for rounding.
-_IN_ROUNDING = ("finite", "forward", "backward and optimizer", "envelope", "window")
+_IN_ROUNDING = {gate.name for gate in GATES if gate.rounds}
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,19 @@ class Verdict:
 
 def judge(
     comparison: Comparison,
-    ladder: Comparison | str | None = None,
+    in_f64: Comparison | str | None = None,
     envelope: Envelope | None = None,
     false_positive_rate: float = DEFAULT_RATE,
 ) -> Verdict:
     """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS.
 
-    `ladder`: the same pair in f64, or why there is none though it was tried. A pair in f64 is its own.
-    `envelope`, `false_positive_rate`: see `Case`.
+    `in_f64`: the same pair in f64, or why there is none though it was tried. A pair in f64 is its own.
+    `envelope`, `false_positive_rate`: see `PairFacts`.
     """
-    if ladder is None and {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None} == {"f64"}:
-        ladder = comparison
-    case = Case(comparison, ladder, envelope, false_positive_rate)
-    evidence = tuple(gate(case) for gate in GATES)
+    if in_f64 is None and {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None} == {"f64"}:
+        in_f64 = comparison
+    pair = PairFacts(comparison, in_f64, envelope, false_positive_rate)
+    evidence = tuple(gate.evidence(pair) for gate in GATES)
     for line in evidence:
         if line.outcome == "fail":
             return Verdict("FAIL", line.gate, line.line, line.place, evidence, _fault(line, evidence))
@@ -76,11 +75,11 @@ def _fault(first: Evidence, evidence: Sequence[Evidence]) -> Fault | None:
 
     Of a failure that f64 was not there to see it says nothing.
     """
-    ladder = next(line for line in evidence if line.gate == "ladder")
-    if first.gate in _IN_ROUNDING and "delta_f32" in ladder.numbers:
-        if ladder.outcome == "fail":
-            return ladder.fault
-        if first.gate != "window":
+    in_f64 = next(line for line in evidence if line.gate == F64_CHECK.name)
+    if first.gate in _IN_ROUNDING and "delta_f32" in in_f64.numbers:
+        if in_f64.outcome == "fail":
+            return in_f64.fault
+        if first.gate != WINDOW.name:
             return "numerics"
     return first.fault
 

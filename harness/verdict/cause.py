@@ -1,4 +1,4 @@
-"""Which of the channels that differ came first: in a step the loss, then gradients, then rate and updates."""
+"""The first of the channels that differ: in a step the loss, then gradients, then rate and updates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

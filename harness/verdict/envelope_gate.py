@@ -8,24 +8,23 @@ from harness.verdict.channels import LOSS, Channels, shared_channels
 from harness.verdict.compare import Comparison
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.margin import DEFAULT_RATE, Margin
-from harness.verdict.evidence import Case, Evidence
-from harness.verdict.steps import unreached
+from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
 
 _ELSEWHERE = ("cuda", "rocm")  # where it was not measured
 
 
-def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
+def check_envelope(pair: PairFacts, margin: Margin | None = None) -> Answer | None:
     """Every channel that both traces have, at every step that the envelope judges.
 
     It decides about CPUs only, on pairs of which its margin was fitted; of other hardware it is told. `margin`: other
     than the fitted one.
     """
-    comparison, envelope, numbers = case.comparison, case.envelope, case.comparison.numbers
+    comparison, envelope, numbers = pair.comparison, pair.envelope, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
-        return unreached("envelope", numbers)
+        return None
     if envelope is None:
-        return Evidence("envelope", "unreached", "no envelope is known of this run; `harness envelope` builds one.")
-    channels, columns, allowed = allowed_by(envelope, comparison, numbers.compared, case.false_positive_rate, margin)
+        return unreached("no envelope is known of this run; `harness envelope` builds one.")
+    channels, columns, allowed = allowed_by(envelope, comparison, numbers.compared, pair.false_positive_rate, margin)
     steps = len(channels.steps)
     relative = channels.relative
     beyond = ~(relative <= allowed)
@@ -39,16 +38,15 @@ def check_envelope(case: Case, margin: Margin | None = None) -> Evidence:
         far = f"{cause.place} is {cause.relative:.1e} apart, rounding alone allows {allowed[at]:.1e}"
         line = f"{far}; {int(beyond.sum())} of {beyond.size} values of {span} are outside the {whose}{seen}."
         if elsewhere := [b for b in _backends(comparison) if b in _ELSEWHERE]:
-            return Evidence("envelope", "note", f"{line} It is of CPUs and does not decide about {elsewhere[0]}.")
-        return Evidence("envelope", "fail", line, cause.place, cause.fault)
-    worst = (
-        f"{channels.names[column]} at step {channels.steps[row]}, {relative[row, column] / allowed[row, column]:.1%}"
-    )
+            return note(f"{line} It is of CPUs and does not decide about {elsewhere[0]}.")
+        return failed(line, cause.place, cause.fault)
+    at_most = f"{relative[row, column] / allowed[row, column]:.1%} of what is allowed"
+    closest = f"{channels.names[column]} at step {channels.steps[row]}, at {at_most}"
     what = f"{len(columns)} channels" if len(columns) > 1 else "the loss"
-    line = f"{span}: {what} inside the {whose}; the furthest takes {worst} of what is allowed{seen}"
+    line = f"{span}: {what} inside the {whose}; closest to the bound: {closest}{seen}"
     if channels.unmatched:
-        return Evidence("envelope", "inconclusive", f"{line}; only one side has {listed(channels.unmatched)}.")
-    return Evidence("envelope", "pass", f"{line}.")
+        return inconclusive(f"{line}; only one side has {listed(channels.unmatched)}.")
+    return passed(f"{line}.")
 
 
 def allowed_by(

@@ -1,4 +1,4 @@
-"""What one gate found, and what it was given."""
+"""The evidence of one gate, and the facts that it judges by."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,13 +30,53 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is known of a pair. `ladder`: the same pair in f64, or why there is none though it was tried.
+class Answer:
+    """The evidence of a gate that does not know its own name."""
+
+    outcome: Outcome
+    line: str
+    place: str | None = None
+    fault: Fault | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, gate: str) -> Evidence:
+        """The answer as that gate's evidence."""
+        return Evidence(gate, self.outcome, self.line, self.place, self.fault, self.numbers)
+
+
+def passed(line: str, numbers: Mapping[str, float] | None = None) -> Answer:
+    """The answer that what was looked at is right."""
+    return Answer("pass", line, numbers=numbers or {})
+
+
+def failed(line: str, place: str | None, fault: Fault | None, numbers: Mapping[str, float] | None = None) -> Answer:
+    """The answer that it is wrong, at that place."""
+    return Answer("fail", line, place, fault, numbers or {})
+
+
+def inconclusive(line: str, numbers: Mapping[str, float] | None = None) -> Answer:
+    """The answer that it cannot be told, and why."""
+    return Answer("inconclusive", line, numbers=numbers or {})
+
+
+def unreached(line: str) -> Answer:
+    """The answer that there is nothing for this gate to judge, and why."""
+    return Answer("unreached", line)
+
+
+def note(line: str) -> Answer:
+    """An observation that decides nothing."""
+    return Answer("note", line)
+
+
+@dataclass(frozen=True)
+class PairFacts:
+    """All that is known of a pair. `in_f64`: the same pair in f64, or why there is none though it was tried.
 
     `envelope`: of the run that both are of. `false_positive_rate`: the part of right pairs that may fall out of it.
     """
 
     comparison: Comparison
-    ladder: Comparison | str | None = None
+    in_f64: Comparison | str | None = None
     envelope: Envelope | None = None
     false_positive_rate: float = DEFAULT_RATE

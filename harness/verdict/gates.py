@@ -1,26 +1,50 @@
-"""The gates, in the order in which a failure explains the next one. Each looks at a case and says one line."""
+"""The gates, in the order in which a failure explains the next one. Each looks at a pair and says one line."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from harness.verdict.envelope_gate import check_envelope
-from harness.verdict.evidence import Case, Evidence
-from harness.verdict.ladder import check_ladder
+from harness.verdict.evidence import Answer, Evidence, PairFacts, unreached
+from harness.verdict.f64_check import check_f64
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions
 from harness.verdict.steps import check_finite, check_forward, check_schedule, check_update, check_window
 from harness.verdict.training import check_accuracy, check_epoch_means
 
-GATES: tuple[Callable[[Case], Evidence], ...] = (
-    check_contract,
-    check_data,
-    note_conventions,
-    check_complete,
-    check_finite,
-    check_schedule,
-    check_forward,
-    check_update,
-    check_ladder,
-    check_envelope,
-    check_window,
-    check_epoch_means,
-    check_accuracy,
+
+@dataclass(frozen=True)
+class Gate:
+    """A check and its name in every report. A check that answers None has found no step to compare.
+
+    `rounds`: its tolerance has room for rounding, so that f64 may tell more of a failure.
+    """
+
+    name: str
+    check: Callable[[PairFacts], Answer | None]
+    rounds: bool = False
+
+    def evidence(self, pair: PairFacts) -> Evidence:
+        """The check's answer under the gate's name."""
+        answer = self.check(pair)
+        if answer is None and pair.comparison.numbers is None:
+            answer = unreached("not looked at, because the runs are unlike.")
+        return (answer or unreached("there is no step to compare.")).of(self.name)
+
+
+F64_CHECK = Gate("ladder", check_f64)
+WINDOW = Gate("window", check_window, rounds=True)
+
+GATES = (
+    Gate("contract", check_contract),
+    Gate("data", check_data),
+    Gate("conventions", note_conventions),
+    Gate("complete", check_complete),
+    Gate("finite", check_finite, rounds=True),
+    Gate("schedule", check_schedule),
+    Gate("forward", check_forward, rounds=True),
+    Gate("backward and optimizer", check_update, rounds=True),
+    F64_CHECK,
+    Gate("envelope", check_envelope, rounds=True),
+    WINDOW,
+    Gate("epoch means", check_epoch_means),
+    Gate("accuracy", check_accuracy),
 )

@@ -1,43 +1,43 @@
-"""Whether two runs may be compared at all: the same run described, the same batches fed, both ended well."""
+"""The likeness of two runs, a condition of comparing them: one run described, the same batches, both ended well."""
 
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
 from harness.verdict.compare import KeyDifference, same
-from harness.verdict.evidence import Case, Evidence
+from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
 
 _START = ("init_sha256", "data_sha256")
 
 
-def check_contract(case: Case) -> Evidence:
+def check_contract(pair: PairFacts) -> Answer:
     """Both headers must describe the same run."""
-    identity = case.comparison.identity
+    identity = pair.comparison.identity
     if identity.differences:
         line = "; ".join(map(show_difference, identity.differences)) + "."
-        return Evidence("contract", "fail", line, identity.differences[0].key, "contract")
+        return failed(line, identity.differences[0].key, "contract")
     parts = ["the headers agree on every key that both have"]
     for name, keys in (("A", identity.unknown_a), ("B", identity.unknown_b)):
         if keys:
             parts.append(f"unknown because only {name} has it: {', '.join(keys)}")
-    header_a, header_b = case.comparison.a.trace.header, case.comparison.b.trace.header
+    header_a, header_b = pair.comparison.a.trace.header, pair.comparison.b.trace.header
     if untold := [key for key in _START if getattr(header_a, key) is None and getattr(header_b, key) is None]:
         parts.append(f"neither has {' and '.join(untold)}: that they start alike is not known")
-    return Evidence("contract", "pass", "; ".join(parts) + ".")
+    return passed("; ".join(parts) + ".")
 
 
-def check_data(case: Case) -> Evidence:
+def check_data(pair: PairFacts) -> Answer:
     """Both runs must have been fed the same batches."""
-    identity = case.comparison.identity
+    identity = pair.comparison.identity
     if identity.batch_difference is not None:
         line = show_difference(identity.batch_difference) + "."
-        return Evidence("data", "fail", line, f"step {identity.batch_step}", "data")
+        return failed(line, f"step {identity.batch_step}", "data")
     if identity.batches == 0:
-        return Evidence("data", "unreached", "no compared step has a batch digest on both sides.")
-    return Evidence("data", "pass", f"the batches of {identity.batches} steps are the same on both sides.")
+        return unreached("no compared step has a batch digest on both sides.")
+    return passed(f"the batches of {identity.batches} steps are the same on both sides.")
 
 
-def note_conventions(case: Case) -> Evidence:
+def note_conventions(pair: PairFacts) -> Answer:
     """Differing conventions are evidence; they neither refuse a pair nor excuse it."""
-    comparison = case.comparison
+    comparison = pair.comparison
     left, right = comparison.a.trace.header.conventions, comparison.b.trace.header.conventions
     if comparison.identity.conventions:
         line = "differ: " + "; ".join(map(show_difference, comparison.identity.conventions)) + "."
@@ -47,12 +47,12 @@ def note_conventions(case: Case) -> Evidence:
         line = f"only {'B' if left is None else 'A'} states its conventions."
     else:
         line = "both sides state the same conventions."
-    return Evidence("conventions", "note", line)
+    return note(line)
 
 
-def check_complete(case: Case) -> Evidence:
+def check_complete(pair: PairFacts) -> Answer:
     """A run that ended early, or whose end is not known to belong to its trace, is never a pass."""
-    comparison = case.comparison
+    comparison = pair.comparison
     a, b, steps = comparison.a, comparison.b, comparison.judging.steps
     found = faults("A", a) + faults("B", b)
     if min(a.trace.steps, b.trace.steps) == 0:
@@ -62,13 +62,13 @@ def check_complete(case: Case) -> Evidence:
     elif steps is not None and min(a.trace.steps, b.trace.steps) < steps:
         found.append(f"{steps} steps were asked for, A has {a.trace.steps}, B has {b.trace.steps}")
     if found:
-        return Evidence("complete", "inconclusive", "; ".join(found) + ".")
+        return inconclusive("; ".join(found) + ".")
     compared = a.trace.steps if steps is None else steps
-    return Evidence("complete", "pass", f"{compared} steps of both sides are compared.")
+    return passed(f"{compared} steps of both sides are compared.")
 
 
 def faults(name: str, side: Recording) -> list[str]:
-    """Why a recording is not known to be a whole run."""
+    """The reasons for which a recording is not known to be a whole run."""
     trace, manifest = side.trace, side.manifest
     found = []
     if manifest is not None:

@@ -34,33 +34,33 @@ class PairRow:
 
     @property
     def name(self) -> str:
-        """What the pair is called in a table."""
+        """The pair as a table names it."""
         return f"{self.a} vs {self.b}"
 
 
 def judge_recordings(
-    a: Recording, b: Recording, judging: Judging, kind: str = "", ladder: Comparison | str | None = None
+    a: Recording, b: Recording, judging: Judging, kind: str = "", in_f64: Comparison | str | None = None
 ) -> PairRow:
     """The row of two recordings. Where an envelope of their run is known, it says how far and how long they may part.
 
-    `ladder`: as for `judge`.
+    `in_f64`: as for `judge`.
     """
     envelope = find_shared_envelope(a.trace.header, b.trace.header)
     if envelope is not None:
         judging = replace(judging, horizon=envelope.horizon)
-    return judge_pair(compare(a, b, judging), kind, ladder, envelope)
+    return judge_pair(compare(a, b, judging), kind, in_f64, envelope)
 
 
 def judge_pair(
     comparison: Comparison,
     kind: str = "",
-    ladder: Comparison | str | None = None,
+    in_f64: Comparison | str | None = None,
     envelope: Envelope | None = None,
 ) -> PairRow:
-    """The row of a comparison, judged, its sides named after their files. `ladder`, `envelope`: as for `judge`."""
+    """The row of a comparison, judged, its sides named after their files. `in_f64`, `envelope`: as for `judge`."""
     a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
-    return PairRow(*names, comparison, judge(comparison, ladder, envelope), kind=kind, envelope=envelope)
+    return PairRow(*names, comparison, judge(comparison, in_f64, envelope), kind=kind, envelope=envelope)
 
 
 def exit_code(rows: Iterable[PairRow]) -> int:

@@ -1,4 +1,4 @@
-"""What cells mean together: their pairs, each with its f64 cross-check, and their factorials."""
+"""The pairs and factorials of cells, each pair with its f64 cross-check."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,13 +12,13 @@ from harness.run.pipelines import PIPELINES
 from harness.trace.store import StoredCell
 from harness.verdict import Verdict
 from harness.verdict.compare import Comparison, Judging, compare
+from harness.verdict.factorial import Factorial, split_factorial
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.relation import relation
-from harness.verdict.square import Square, split_square
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
-_OF_A_RUNG = ("dtype", "steps", "evidence")
+_OF_AN_F64_CELL = ("dtype", "steps", "evidence")
 
 
 def runs_of(cells: Iterable[StoredCell]) -> list[list[StoredCell]]:
@@ -30,16 +30,18 @@ def runs_of(cells: Iterable[StoredCell]) -> list[list[StoredCell]]:
 
 
 def judge_cells(cells: Sequence[StoredCell], judging: Judging) -> Iterator[PairRow]:
-    """The pairs of every run, with the f64 ladders that lie among the cells."""
-    rungs = [cell for cell in cells if cell.facts.evidence]
+    """The pairs of every run, with the f64 cross-checks that lie among the cells."""
+    f64_cells = [cell for cell in cells if cell.facts.evidence]
     for run in runs_of(cell for cell in cells if not cell.facts.evidence):
-        yield from judge_pairs(run, judging, rungs if run[0].facts.dtype == "f32" else ())
+        yield from judge_pairs(run, judging, f64_cells if run[0].facts.dtype == "f32" else ())
 
 
-def judge_pairs(cells: Sequence[StoredCell], judging: Judging, rungs: Sequence[StoredCell] = ()) -> Iterator[PairRow]:
+def judge_pairs(
+    cells: Sequence[StoredCell], judging: Judging, f64_cells: Sequence[StoredCell] = ()
+) -> Iterator[PairRow]:
     """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for.
 
-    `cells`: of one run. `rungs`: cells in f64, among them the same ones.
+    `cells`: of one run. `f64_cells`: cells in f64, among them the same ones.
     """
     there = [cell for cell in cells if cell.counts]
     names = _names(there)
@@ -47,7 +49,7 @@ def judge_pairs(cells: Sequence[StoredCell], judging: Judging, rungs: Sequence[S
 
     @cache
     def unreadable(cell: StoredCell) -> str:
-        """What is wrong with the trace of a complete cell; empty when it can be read."""
+        """The trouble with the trace of a complete cell; empty when it can be read."""
         try:
             recording(cell)
         except TraceError as error:
@@ -64,35 +66,35 @@ def judge_pairs(cells: Sequence[StoredCell], judging: Judging, rungs: Sequence[S
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
         else:
-            ladder = _ladder(left, right, rungs)
-            row = judge_recordings(recording(left), recording(right), judging, kind, ladder)
+            in_f64 = _pair_in_f64(left, right, f64_cells)
+            row = judge_recordings(recording(left), recording(right), judging, kind, in_f64)
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
 
-def split_squares(cells: Sequence[StoredCell], judging: Judging) -> Iterator[Square]:
-    """The square of every backend that has corners; one whose corners are not all complete says why."""
+def split_factorials(cells: Sequence[StoredCell], judging: Judging) -> Iterator[Factorial]:
+    """The 2x2 factorial of every backend that has its runs; one whose runs are not all complete says why."""
     for backend in dict.fromkeys(cell.facts.backend for cell in cells):
         places = [(pipeline, backend) for pipeline in PIPELINES]
-        corners = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
-        if not any(corner.counts for corner in corners):
+        runs = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
+        if not any(run.counts for run in runs):
             continue
-        notes = [f"{corner.short_name}: {corner.note}" for corner in corners if corner.note]
+        notes = [f"{run.short_name}: {run.note}" for run in runs if run.note]
         if notes:
-            yield Square(backend, missing="; ".join(notes))
+            yield Factorial(backend, missing="; ".join(notes))
         else:
-            traces = {corner.short_name: corner.read().trace for corner in corners}
+            traces = {run.short_name: run.read().trace for run in runs}
             judged = judging.judged(min(trace.steps for trace in traces.values()))
-            yield split_square(backend, traces, judged, judging.mode)
+            yield split_factorial(backend, traces, judged, judging.mode)
 
 
-def _ladder(a: StoredCell, b: StoredCell, rungs: Sequence[StoredCell]) -> Comparison | str | None:
+def _pair_in_f64(a: StoredCell, b: StoredCell, f64_cells: Sequence[StoredCell]) -> Comparison | str | None:
     """The same pair in f64, or what is the matter with it; None when it was not run."""
     if a.facts.pipeline == b.facts.pipeline:
         return None
-    left, right = (cells_in_f64(cell, rungs) for cell in (a, b))
+    left, right = (cells_in_f64(cell, f64_cells) for cell in (a, b))
     if not (left and right):
         return None
-    if notes := [f"{rung.name}: {rung.note}" for rung in (left[0], right[0]) if rung.note]:
+    if notes := [f"{side.name}: {side.note}" for side in (left[0], right[0]) if side.note]:
         return "; ".join(notes)
     try:
         return compare(left[0].read(), right[0].read())
@@ -100,12 +102,12 @@ def _ladder(a: StoredCell, b: StoredCell, rungs: Sequence[StoredCell]) -> Compar
         return str(error)
 
 
-def cells_in_f64(cell: StoredCell, rungs: Sequence[StoredCell]) -> list[StoredCell]:
+def cells_in_f64(cell: StoredCell, f64_cells: Sequence[StoredCell]) -> list[StoredCell]:
     """The cell in f64, of the same host and run. f64 runs on the CPU only."""
     if cell.facts.backend != "cpu":
         return []
-    about = cell.host, cell.facts.pipeline, _key(cell, (*_WITHIN_A_RUN, *_OF_A_RUNG))
-    return [r for r in rungs if (r.host, r.facts.pipeline, _key(r, (*_WITHIN_A_RUN, *_OF_A_RUNG))) == about]
+    about = cell.host, cell.facts.pipeline, _key(cell, (*_WITHIN_A_RUN, *_OF_AN_F64_CELL))
+    return [r for r in f64_cells if (r.host, r.facts.pipeline, _key(r, (*_WITHIN_A_RUN, *_OF_AN_F64_CELL))) == about]
 
 
 def _names(cells: Sequence[StoredCell]) -> Mapping[StoredCell, str]:

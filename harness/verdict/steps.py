@@ -4,12 +4,11 @@ import numpy as np
 
 from harness.verdict.cause import first_cause
 from harness.verdict.channels import shared_channels
-from harness.verdict.compare import RATE_RTOL, Comparison, Numbers
-from harness.verdict.evidence import Case, Evidence, Fault
+from harness.verdict.compare import RATE_RTOL, Comparison
+from harness.verdict.evidence import Answer, Fault, PairFacts, failed, passed, unreached
 
-_REFUSED = "not looked at, because the runs are unlike."
 UPDATE_STEPS = 3  # step 2 is the first to see backward pass and optimizer, step 3 the optimizer's state
-# What a step is the first to see, so that a first difference points at its cause.
+# The part of a training step that a step is the first to see, so that a first difference points at its cause.
 _FIRST_SEEN = {
     1: "step 1 sees only the initial parameters, the data and the forward pass",
     2: "step 2 is the first to see the backward pass and the optimizer",
@@ -19,11 +18,11 @@ _FIRST_SEEN = {
 _ALIKE = 1e-3
 
 
-def check_finite(case: Case) -> Evidence:
+def check_finite(pair: PairFacts) -> Answer | None:
     """No loss, learning rate or norm may be NaN or infinite, not even on both sides."""
-    comparison, numbers = case.comparison, case.comparison.numbers
+    comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
-        return unreached("finite", numbers)
+        return None
     found = [
         f"{name} at step {step} (loss {side.loss[step - 1]:g}, lr {side.lr[step - 1]:g})"
         for name, side, step in (
@@ -33,73 +32,73 @@ def check_finite(case: Case) -> Evidence:
         if step is not None
     ]
     if not found:
-        return Evidence("finite", "pass", "every loss, learning rate and norm is finite.")
+        return passed("every loss, learning rate and norm is finite.")
     first = min(step for step in (numbers.nonfinite_a, numbers.nonfinite_b) if step is not None)
     fault: Fault = "forward" if first == 1 else "numerics"
-    return Evidence("finite", "fail", f"not finite: {', '.join(found)}.", f"step {first}", fault)
+    return failed(f"not finite: {', '.join(found)}.", f"step {first}", fault)
 
 
-def check_schedule(case: Case) -> Evidence:
+def check_schedule(pair: PairFacts) -> Answer | None:
     """Epochs must begin at the same steps and learning rates agree at every step: nothing there is chaotic."""
-    comparison, numbers = case.comparison, case.comparison.numbers
+    comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
-        return unreached("schedule", numbers)
+        return None
     step = numbers.epoch_beyond
     if step is not None:
         a, b = (int(side.trace.epoch[step - 1]) for side in (comparison.a, comparison.b))
         line = f"step {step} is in epoch {a} of A and in epoch {b} of B."
-        return Evidence("schedule", "fail", line, f"step {step}", "schedule")
+        return failed(line, f"step {step}", "schedule")
     step = numbers.lr_beyond
     if step is not None:
         a_lr, b_lr = numbers.lr_a[step - 1], numbers.lr_b[step - 1]
         line = f"the learning rates of step {step} are {a_lr:.9g} and {b_lr:.9g}, further apart than rounding."
-        return Evidence("schedule", "fail", line, f"step {step}", "schedule")
+        return failed(line, f"step {step}", "schedule")
     agree = "are equal" if comparison.judging.mode.name == "bitwise" else f"agree to {RATE_RTOL:g} of each other"
-    return Evidence("schedule", "pass", f"epochs begin at the same steps; learning rates {agree}.")
+    return passed(f"epochs begin at the same steps; learning rates {agree}.")
 
 
-def check_forward(case: Case) -> Evidence:
+def check_forward(pair: PairFacts) -> Answer | None:
     """The loss of step 1, which sees only the initial parameters, the data and the forward pass."""
-    return _check(case, "forward", 1, 1)
+    return _check_losses(pair, 1, 1)
 
 
-def check_update(case: Case) -> Evidence:
+def check_update(pair: PairFacts) -> Answer | None:
     """The losses of steps 2 and 3, the first to see the backward pass and the optimizer, and then its state."""
-    return _check(case, "backward and optimizer", 2, UPDATE_STEPS)
+    return _check_losses(pair, 2, UPDATE_STEPS)
 
 
-def check_window(case: Case) -> Evidence:
+def check_window(pair: PairFacts) -> Answer | None:
     """The losses of the other judged steps."""
-    return _check(case, "window", UPDATE_STEPS + 1, None)
+    return _check_losses(pair, UPDATE_STEPS + 1, None)
 
 
-def _check(case: Case, gate: str, first: int, last: int | None) -> Evidence:
+def _check_losses(pair: PairFacts, first: int, last: int | None) -> Answer | None:
     """The losses of the judged steps from `first` to `last` must be close."""
-    comparison, numbers = case.comparison, case.comparison.numbers
+    comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.smallest is None:
-        return unreached(gate, numbers)
+        return None
     last = numbers.judged if last is None else min(last, numbers.judged)
     if last < first:
-        return unreached(gate, numbers, f"step {first} is not among the judged ones.")
+        return unreached(f"step {first} is not among the judged ones.")
     steps = f"steps {first} to {last}" if last > first else f"step {first}"
     close = numbers.close[first - 1 : last]
     if close.all():
         delta = numbers.delta[first - 1 : last]
         if delta.max() == 0:
-            return Evidence(gate, "pass", f"{steps}: every loss is equal." if last > first else f"{steps}: equal.")
+            return passed(f"{steps}: every loss is equal." if last > first else f"{steps}: equal.")
         worst = int(np.argmax(delta))
-        return Evidence(gate, "pass", f"{steps}: at most {delta[worst]:.2e} apart (step {first + worst}).")
+        return passed(f"{steps}: at most {delta[worst]:.2e} apart (step {first + worst}).")
     beyond = first + int(np.argmin(close))
     a, b, apart = (column[beyond - 1] for column in (numbers.loss_a, numbers.loss_b, numbers.delta))
     mode = comparison.judging.mode.name
     line = f"the losses of step {beyond} are {a:.9g} and {b:.9g}, {apart:.2e} apart, beyond {mode}"
     if beyond <= UPDATE_STEPS:
         line += f"; {_FIRST_SEEN[beyond]}"
-    return Evidence(gate, "fail", f"{line}.", f"step {beyond}", _fault(comparison, beyond))
+    return failed(f"{line}.", f"step {beyond}", _fault(comparison, beyond))
 
 
 def _fault(comparison: Comparison, beyond: int) -> Fault:
-    """What a loss that is too far off is put down to: by the norms of the steps before, where both sides have them."""
+    """The cause of a loss that is too far off: by the norms of the steps before, where both sides have them."""
     if beyond == 1:
         return "forward"
     channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, beyond))
@@ -107,8 +106,3 @@ def _fault(comparison: Comparison, beyond: int) -> Fault:
     if cause is not None:
         return cause.fault
     return "backward" if beyond == 2 else "optimizer" if beyond == 3 else "training"
-
-
-def unreached(gate: str, numbers: Numbers | None, why: str = "there is no step to compare.") -> Evidence:
-    """A gate that has nothing to judge."""
-    return Evidence(gate, "unreached", _REFUSED if numbers is None else why)

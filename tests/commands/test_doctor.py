@@ -5,19 +5,19 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.commands import doctor
-from harness.commands.doctor import COLUMNS, Check, examine
+from harness.commands.doctor import COLUMNS, HealthCheck, examine
 from harness.data import DATASETS
 from harness.run.backends import BACKENDS, Presence
 from harness.run.pipelines import MAIN
 from harness.system.text import Table
 
 
-def checks() -> dict[str, Check]:
+def checks() -> dict[str, HealthCheck]:
     """What it finds, by line."""
     table = examine().blocks[0]
     assert isinstance(table, Table)
     assert table.columns == COLUMNS
-    return {row[0]: Check(*row) for row in table.rows}
+    return {row[0]: HealthCheck(*row) for row in table.rows}
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from harness.run.cell import Cell
 from harness.run.verification import Verification
 from harness.spec.models import load_model
 from harness.spec.run_config import RunConfig
-from harness.system.lock import alone_in
+from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.store import StoredCell
 from harness.verdict.compare import Judging
@@ -91,9 +91,13 @@ def test_what_a_program_says_stays_in_its_cell(tmp_path: Path) -> None:
 
 
 def test_two_in_one_folder_do_not_mix(tmp_path: Path) -> None:
-    with alone_in(tmp_path, "x"), pytest.raises(ContractError, match="it is taken"), alone_in(tmp_path, "it is taken"):
+    with (
+        exclusive(tmp_path, "x"),
+        pytest.raises(ContractError, match="it is taken"),
+        exclusive(tmp_path, "it is taken"),
+    ):
         pass
-    with alone_in(tmp_path, "x"):
+    with exclusive(tmp_path, "x"):
         pass
 
 

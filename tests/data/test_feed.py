@@ -10,7 +10,7 @@ from harness.data import CIFAR10, TASKS
 from harness.data.augment import augment
 from harness.data.batches import BatchOrder, pixels
 from harness.data.dataset import DataSet, read_data, read_folder
-from harness.data.feed import Feed
+from harness.data.feed import BatchFeed
 from harness.data.synthetic import write_synthetic
 from harness.data.upsample import upsample
 from harness.errors import DataError
@@ -33,7 +33,7 @@ def data(folder: Path) -> DataSet:
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("augmented", [False, True])
 def test_training_batches(data: DataSet, dtype: str, augmented: bool) -> None:
-    feed = Feed(data, "imagenette", SHAPE, dtype, 5, augmented=augmented, shuffle=True)
+    feed = BatchFeed(data, "imagenette", SHAPE, dtype, 5, augmented=augmented, shuffle=True)
     assert feed.steps_per_epoch == 4
     for step in (1, 4, 5, 11):
         rows = BatchOrder(23, 5, shuffle=True).batch_indices(step)
@@ -47,7 +47,7 @@ def test_training_batches(data: DataSet, dtype: str, augmented: bool) -> None:
 
 
 def test_test_images_are_never_moved(data: DataSet) -> None:
-    plain, moving = (Feed(data, "imagenette", SHAPE, "f32", 5, augmented=a, shuffle=False) for a in (False, True))
+    plain, moving = (BatchFeed(data, "imagenette", SHAPE, "f32", 5, augmented=a, shuffle=False) for a in (False, True))
     rows = np.array([8, 0, 8])
     (x, y), (again, _) = plain.test(rows), moving.test(rows)
     assert np.array_equal(x, again) and np.array_equal(x[0], x[2])
@@ -67,11 +67,11 @@ def test_normalised_pixels() -> None:
 
 def test_flat_inputs_and_impossible_ones(folder: Path, data: DataSet) -> None:
     plain = read_folder(folder, CIFAR10)
-    x, _ = Feed(plain, "cifar10", (3072,), "f32", 4, augmented=False, shuffle=False).training(1)
+    x, _ = BatchFeed(plain, "cifar10", (3072,), "f32", 4, augmented=False, shuffle=False).training(1)
     assert x.shape == (4, 3072)
     assert np.array_equal(x[1], plain.train_images[1].ravel().astype(np.float32) / np.float32(255))
     with pytest.raises(DataError, match="23 training images do not make one batch of 24"):
-        Feed(data, "imagenette", SHAPE, "f32", 24, augmented=False, shuffle=False)
+        BatchFeed(data, "imagenette", SHAPE, "f32", 24, augmented=False, shuffle=False)
 
 
 def test_a_large_set_is_not_converted_as_a_whole(data: DataSet) -> None:
@@ -82,5 +82,5 @@ def test_a_large_set_is_not_converted_as_a_whole(data: DataSet) -> None:
         train_labels=np.broadcast_to(data.train_labels[:1], (50_000,)),
         upsampled=224,
     )
-    feed = Feed(many, "imagenette", (3, 224, 224), "f32", 2, augmented=True, shuffle=False)
+    feed = BatchFeed(many, "imagenette", (3, 224, 224), "f32", 2, augmented=True, shuffle=False)
     assert feed.training(25_000)[0].shape == (2, 3, 224, 224)

@@ -18,7 +18,15 @@ import pytest
 
 from harness.data import DATASETS, MNIST, NpmPackage, RawFile
 from harness.data.fetch import fetch
-from harness.data.sources import MirrorSource, NpmSource, Source, SourceError, SyntheticSource, read_tarball, sources_of
+from harness.data.sources import (
+    DataSource,
+    MirrorSource,
+    NpmSource,
+    SourceError,
+    SyntheticSource,
+    read_tarball,
+    sources_of,
+)
 
 CONTENT = {"train": b"t" * 200_000, "test": bytes(range(200))}
 FILES = [RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()]
@@ -43,7 +51,7 @@ def good_members() -> list[Member]:
     return [member(f"package/data/{name}", data) for name, data in CONTENT.items()]
 
 
-def delivered(source: Source) -> dict[str, bytes]:
+def delivered(source: DataSource) -> dict[str, bytes]:
     return {file.name: b"".join(chunks) for file, chunks in source.read(FILES)}
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.data.dataset import read_data, resolve_data
-from harness.data.feed import Feed
+from harness.data.feed import BatchFeed
 from harness.emit.header import header_facts
 from harness.explain import conventions
 from harness.explain.against import explain_against
@@ -276,7 +276,9 @@ def uncorrected(tmp_path_factory) -> Path:
     graph, spec = case.graph(), case.spec
     choice = resolve_data("synthetic", spec.dataset, spec.input_shape)
     data = read_data(choice.folder, spec.dataset, spec.input_shape)
-    feed = Feed(data, spec.dataset, spec.input_shape, "f32", case.config.batch_size, augmented=False, shuffle=False)
+    feed = BatchFeed(
+        data, spec.dataset, spec.input_shape, "f32", case.config.batch_size, augmented=False, shuffle=False
+    )
     batches = [Batch(*feed.training(t)) for t in range(1, 13)]
     side = Phase3(graph, case.config, "f32", Conventions(adam_bias_correction="off"))
     rates = side.rates(12, feed.steps_per_epoch)

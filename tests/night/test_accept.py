@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from harness.cli import main
 from harness.errors import GoldenError, TraceError
-from harness.night.references.reference import RECORD, TRACE, Reference, read_reference, settle
+from harness.night.references.reference import RECORD, TRACE, ReferenceTrace, read_reference, settle
 from harness.trace.manifest import manifest_path
 from harness.trace.reader import read_trace
 from harness.trace.store import StoredCell
@@ -34,7 +34,7 @@ def accepted(into: Path, *cells: StoredCell | Path, **keys: Any) -> str:
     return result.output
 
 
-def reference(into: Path, key: str = KEY, name: str = NAME) -> Reference:
+def reference(into: Path, key: str = KEY, name: str = NAME) -> ReferenceTrace:
     return read_reference(into / key / f"{name}{RECORD}")
 
 

@@ -21,14 +21,14 @@ from harness.night.bundle.format import host_folder
 from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
-from harness.night.check import Check, write_check
+from harness.night.check import NightCheck, write_check
 from harness.trace.manifest import manifest_path
 from harness.trace.store import read_shelf
 from tests.support.bundles import bundle_text, sha256
 from tests.support.shelves import shelve
 
 PLAN = '{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
-ORACLE = Check(name="oracle", command="harness oracle", status="PASS", line="all agree")
+ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", line="all agree")
 
 
 def a_night(folder: Path, host: str = "host a") -> Path:
@@ -156,7 +156,7 @@ def test_what_is_exported_arrives_and_can_be_exported_again(
 
 def test_cells_are_named_by_any_of_their_files(tmp_path: Path) -> None:
     cell = shelve(tmp_path, "phase2")
-    rung = shelve(tmp_path, "phase2", dtype="f64", evidence=True)
+    f64_cell = shelve(tmp_path, "phase2", dtype="f64", evidence=True)
     expected = gather([tmp_path]).files
     assert list(expected) == [
         "evidence/some_mlp.phase2-noshuf-cpu.f64.jsonl",
@@ -165,7 +165,7 @@ def test_cells_are_named_by_any_of_their_files(tmp_path: Path) -> None:
         "some_mlp.phase2-noshuf-cpu.manifest.json",
     ]
     for first in (cell.trace, manifest_path(cell.trace)):
-        for second in (rung.trace, manifest_path(rung.trace)):
+        for second in (f64_cell.trace, manifest_path(f64_cell.trace)):
             assert gather([first, second, first]).files == expected
     assert gather([tmp_path, tmp_path / "evidence", cell.trace]).files == expected
     manifest_path(cell.trace).rename(tmp_path / "a.partial.manifest.json")

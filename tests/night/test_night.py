@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from harness import cli
 from harness.errors import ConfigError, HarnessError
 from harness.night import checks, config, folder
-from harness.night.check import Check, read_check
+from harness.night.check import NightCheck, read_check
 from harness.night.config import parse_config, read_config
 from harness.night.folder import NightFolder, begin, find_folder
 from harness.night.run import Budget
 from harness.night.unfinished import find_unfinished
 from harness.spec.models import model_names
-from harness.system.lock import alone_in
+from harness.system.lock import exclusive
 from tests.support.shelves import shelve
 
 ROOT = Path(__file__).parents[2]
@@ -170,13 +170,13 @@ def test_a_folder_keeps_its_night_and_refuses_another(tmp_path: Path) -> None:
 def test_two_at_once_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text(CHECK)
-    with alone_in(tmp_path / "n", "never"):
+    with exclusive(tmp_path / "n", "never"):
         found = CliRunner().invoke(cli.main, ["nightly", str(path), "--out", str(tmp_path / "n")])
     assert found.exit_code == 2
     assert found.output == f"harness: {tmp_path}/n: this night is running. Wait for it, or choose another --out.\n"
 
 
-def run(tmp_path: Path, code: str, **keys: object) -> Check:
+def run(tmp_path: Path, code: str, **keys: object) -> NightCheck:
     part = config.CheckPart(name="a", command=["python", "-c", code], **keys)  # type: ignore[arg-type]
     return checks.run_check(tmp_path / "a.json", part, tuple(part.command))
 

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harness.report import as_json
-from harness.report.square import describe
+from harness.report.factorial import describe
 from harness.report.verification import VERIFY_VERSION
 from harness.trace import manifest
 from harness.trace.format import NonFinite
@@ -18,12 +18,12 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Status, Verdict, evidence
 from harness.verdict.compare import Judging, compare
+from harness.verdict.factorial import Factorial, Shares
 from harness.verdict.pair import PairRow, judge_recordings
-from harness.verdict.square import Shares, Square
 from harness.verdict.tolerance import MODES
 from tests.support.sample_traces import recording
 from tests.support.schemas import SCHEMAS, violation
-from tests.verdict.test_ladder import LOSSES, NORMS, Changes, rung
+from tests.verdict.test_f64_check import LOSSES, NORMS, Changes, f64_side
 
 LONG = [2.0 / (k + 1) for k in range(20)]
 COMPLETE = Manifest(status="complete", steps_written=20, test_accuracy=0.98, test_correct=9800, test_total=10000)
@@ -38,7 +38,7 @@ def pair(a: Any, b: Any, judging: Judging = DEFAULT, **keys: Any) -> PairRow:
 
 
 def climb(a: Recording, b: Recording, changes: Changes | None = None) -> PairRow:
-    return judge_recordings(a, b, DEFAULT, ladder=compare(rung(), rung(changes=changes)))
+    return judge_recordings(a, b, DEFAULT, in_f64=compare(f64_side(), f64_side(changes=changes)))
 
 
 def differing(name: str, a: Any, b: Any) -> PairRow:
@@ -47,10 +47,10 @@ def differing(name: str, a: Any, b: Any) -> PairRow:
 
 ROWS = {
     "pass": judge_recordings(WHOLE, WHOLE, DEFAULT, "cross-compiler"),
-    "pass with a ladder": climb(*F32),
-    "fail in the ladder": climb(*F32, {("update_norms", "b", 1): 1.001}),
+    "pass with a f64 cross-check": climb(*F32),
+    "fail in the f64 cross-check": climb(*F32, {("update_norms", "b", 1): 1.001}),
     "fail in f64": pair(LOSSES, LONG[:3], dtype="f64", norms=NORMS),
-    "no ladder": judge_recordings(*F32, DEFAULT, ladder="phase3-cpu.f64: crashed: out of memory"),
+    "no f64 cross-check": judge_recordings(*F32, DEFAULT, in_f64="phase3-cpu.f64: crashed: out of memory"),
     "numerics": climb(F32[0], recording(LONG[:3], dtype="f32")),
     "forward": pair([1.0], [2.0]),
     "training": pair([1.0] * 40, [1.0] * 20 + [2.0] * 20, per_epoch=20),
@@ -100,20 +100,20 @@ VERIFIED |= {"pairs": [as_json.describe_pair(row) for row in ROWS.values()]}
 VERIFIED |= {"squares": [], "exit_code": 1}
 
 SHARES = Shares(0.25, 0.5, 0.25, 1e-7, "grad:w", 2, alone="phase2-iree-cpu")
-SQUARES = (
-    Square("cpu", missing="there is no step to compare."),
-    Square("cpu", 3, ("loss",)),
-    Square("cpu", 3, ("loss", "grad:w"), SHARES, (replace(SHARES, alone=None), SHARES), SHARES),
+FACTORIALS = (
+    Factorial("cpu", missing="there is no step to compare."),
+    Factorial("cpu", 3, ("loss",)),
+    Factorial("cpu", 3, ("loss", "grad:w"), SHARES, (replace(SHARES, alone=None), SHARES), SHARES),
 )
 
 
-@pytest.mark.parametrize("square", SQUARES, ids=["missing", "equal", "split"])
-def test_a_square_is_as_its_schema_says(square: Square) -> None:
-    assert violation(VERIFIED | {"squares": [describe(square)]}, "verify") is None
+@pytest.mark.parametrize("factorial", FACTORIALS, ids=["missing", "equal", "split"])
+def test_a_factorial_is_as_its_schema_says(factorial: Factorial) -> None:
+    assert violation(VERIFIED | {"squares": [describe(factorial)]}, "verify") is None
 
 
 OPTIONAL = {"a", "b", "mode", "judging", "identity", "numbers", "gates", "verdict"}  # of a pair
-OF_THE_LADDER = {"delta_f32", "delta_f64", "log2_ratio"}
+OF_THE_F64_CHECK = {"delta_f32", "delta_f64", "log2_ratio"}
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
@@ -131,7 +131,7 @@ def test_no_object_may_have_a_key_more_or_less(name: str) -> None:
     assert len(found) > 3
     for schema in found:
         assert schema["additionalProperties"] is False
-        optional = OPTIONAL if "pair" in schema["properties"] else OF_THE_LADDER & schema["properties"].keys()
+        optional = OPTIONAL if "pair" in schema["properties"] else OF_THE_F64_CHECK & schema["properties"].keys()
         assert set(schema["properties"]) - set(schema["required"]) == optional
 
 

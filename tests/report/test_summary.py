@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.errors import HarnessError
-from harness.night.check import Check, write_check
+from harness.night.check import NightCheck, write_check
 from harness.night.folder import NightFolder, begin
 from harness.report.summary import Event, Summary, as_json, junit, markdown
 from harness.report.summary.build import summarise
@@ -52,7 +52,7 @@ def test_the_headline_says_it_in_words(tmp_path: Path) -> None:
 
 def test_the_headline_tells_of_checks_problems_and_events(tmp_path: Path) -> None:
     agreeing(tmp_path, "a")
-    of = {status: Check(name=status.lower(), command="c", status=status, line="l") for status in STATUSES}
+    of = {status: NightCheck(name=status.lower(), command="c", status=status, line="l") for status in STATUSES}
     assert summary(tmp_path, checks=(of["PASS"],)).headline == "1 pair agrees"
     assert summary(tmp_path, checks=(of["FAIL"],)).headline == "1 pair agrees, 1 check failed: fail"
     late = summary(tmp_path, checks=(of["NOT RUN"], of["NOT RUN"]))
@@ -87,7 +87,7 @@ def test_every_form_takes_hostile_names_as_data(tmp_path: Path) -> None:
         shelve(tmp_path, pipeline, host=HOSTILE, header=told, manifest={"stderr_tail": HOSTILE})
     shelve(tmp_path, "phase2", model="x", status="crashed", reason=HOSTILE)
     shelve(tmp_path, "phase3", model="x")
-    check = Check(name="c", command=HOSTILE, status="FAIL", line=HOSTILE, output=HOSTILE)
+    check = NightCheck(name="c", command=HOSTILE, status="FAIL", line=HOSTILE, output=HOSTILE)
     found = summary(tmp_path, checks=(check,), title=HOSTILE, problems=(HOSTILE,))
     document = json.loads(as_json.render(found))
     assert violation(document, "verdict") is None
@@ -105,7 +105,7 @@ def test_junit_has_failures_errors_and_skips(tmp_path: Path) -> None:
     shelve(tmp_path, "phase3", [3.0, 1.5, 1.25], model="c")
     shelve(tmp_path, "phase2", model="d")
     shelve(tmp_path, "phase3", model="d", status="crashed", reason="exit code 1")
-    late = Check(name="late", command="c", status="NOT RUN", line="no time")
+    late = NightCheck(name="late", command="c", status="NOT RUN", line="no time")
     root = ElementTree.fromstring(junit.render(summary(tmp_path, checks=(late,))))
     outcomes = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
     assert outcomes["late"] == ["skipped"]
@@ -132,7 +132,7 @@ def test_all_reports_of_a_night_are_written_and_conform(tmp_path: Path) -> None:
     begin(night, CHECK, NOON)
     agreeing(night.traces, "a")
     assert summary(night.path).problems == ("check a: not run: the night did not come to it",)
-    write_check(night.check("a"), Check(name="a", command="c", status="PASS", line="fine"))
+    write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", line="fine"))
     night.write_problems(["b: no data"])
     paths = write_summary(tmp_path / "out", summary(night.path))
     assert [path.name for path in paths] == ["report.html", "report.md", "junit.xml", "verdict.json"]
@@ -162,7 +162,7 @@ def test_damaged_files_of_a_night_are_problems(tmp_path: Path) -> None:
 
 def test_cells_without_a_pair_are_no_agreement_even_beside_a_check_that_passed(tmp_path: Path) -> None:
     shelve(tmp_path, "phase2")
-    passed = Check(name="c", command="c", status="PASS", line="fine")
+    passed = NightCheck(name="c", command="c", status="PASS", line="fine")
     found = summary(tmp_path, checks=(passed,))
     assert (found.headline, found.exit_code) == ("no pair could be compared", 3)
     nothing = summary(tmp_path, cells=(), checks=(passed,))
@@ -184,7 +184,7 @@ def test_a_folder_of_nights_tells_all_that_the_nights_tell(tmp_path: Path) -> No
     agreeing(tmp_path / "host" / "loose", "b")
     (night.path / "build").mkdir()
     (night.path / "build" / "journal.jsonl").write_text("{}\n")
-    write_check(night.check("a"), Check(name="a", command="c", status="FAIL", line="differs"))
+    write_check(night.check("a"), NightCheck(name="a", command="c", status="FAIL", line="differs"))
     found = summary(tmp_path)
     assert found.problems == ()
     assert (found.headline, found.exit_code) == ("2 pairs agree, 1 check failed: a", 1)
@@ -201,7 +201,7 @@ def test_a_night_given_twice_and_its_copy_are_one_night_that_lacks_nothing(tmp_p
     night.path.mkdir()
     begin(night, "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nladder = false\nsteps = 3\n" + CHECK, NOON)
     agreeing(night.traces, "mnist_mlp", steps=3)
-    write_check(night.check("a"), Check(name="a", command="c", status="PASS", line="fine"))
+    write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", line="fine"))
     twice = summarise([night.path, night.path], Judging())
     assert (len(twice.checks), twice.headline) == (1, "1 pair agrees")
     shutil.copytree(night.path, tmp_path / "copy")
@@ -209,7 +209,7 @@ def test_a_night_given_twice_and_its_copy_are_one_night_that_lacks_nothing(tmp_p
     assert (copied.problems, copied.headline) == ((), "1 pair agrees")
 
 
-def test_a_rung_that_cannot_be_read_makes_its_pair_inconclusive(tmp_path: Path) -> None:
+def test_an_f64_cell_that_cannot_be_read_makes_its_pair_inconclusive(tmp_path: Path) -> None:
     agreeing(tmp_path, "a")
     agreeing(tmp_path, "a", dtype="f64", steps=3, evidence=True)
     (tmp_path / "evidence" / "a.phase3-noshuf-cpu.f64.jsonl").write_text("junk\n")
@@ -234,7 +234,7 @@ def test_a_damaged_plan_is_a_problem_of_its_night_alone(tmp_path: Path) -> None:
         night.path.mkdir()
         begin(night, "[[verify]]\nmodels = ['mnist_mlp']\nsteps = 1\nrotate = 999999\n" + CHECK, NOON)
         agreeing(night.traces, name)
-        write_check(night.check("a"), Check(name="a", command="c", status="PASS", line="fine"))
+        write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", line="fine"))
     (tmp_path / "two" / "night.json").write_text("{")
     found = summary(tmp_path)
     assert [problem.rpartition(": ")[0].partition("night.json: ")[2] for problem in found.problems] == [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.report.terminal import OUTCOMES
-from harness.system.terminal import is_for_people
+from harness.system.terminal import is_interactive
 from harness.system.text import Document, Table, spaced
 from harness.trace.manifest import Manifest, write_manifest
 from tests.support.sample_traces import write
@@ -151,5 +151,5 @@ def test_who_reads_a_stream(variables, expected, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert is_for_people(Terminal()) is expected
-    assert not is_for_people(io.StringIO())
+    assert is_interactive(Terminal()) is expected
+    assert not is_interactive(io.StringIO())

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.night.check import Check
+from harness.night.check import NightCheck
 from harness.report.summary import Event, Summary, model_of
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import read_shelf
@@ -62,8 +62,8 @@ def a_night(root: Path, *, wrong: bool = False, steps: int = 700) -> Summary:
     )
     rows = tuple(judge_cells(cells, Judging()))
     checks = (
-        Check(name="oracle", command="harness oracle", status="PASS", line="58 of 58 cases agree.", seconds=311.0),
-        Check(
+        NightCheck(name="oracle", command="harness oracle", status="PASS", line="58 of 58 cases agree.", seconds=311.0),
+        NightCheck(
             name="fuzz",
             command="make fuzz EXAMPLES=40",
             status="FAIL" if wrong else "PASS",
@@ -71,7 +71,7 @@ def a_night(root: Path, *, wrong: bool = False, steps: int = 700) -> Summary:
             output="drawn network 7: update of dense1.w\n" * 40,
             seconds=1204.0,
         ),
-        Check(
+        NightCheck(
             name="power", command="harness power", status="NOT RUN" if wrong else "PASS", line="the budget was used up"
         ),
     )
@@ -100,7 +100,7 @@ def a_hostile_night(root: Path) -> Summary:
         replace(row, a=EVIL, b=evil, kind=EVIL, note=EVIL if row.note else "", findings=(EVIL,), cells=cells[k : k + 2])
         for k, row in enumerate(night.rows)
     )
-    checks = tuple(Check(name=EVIL, command=EVIL, status="FAIL", line=EVIL, output=EVIL * 3) for _ in range(2))
+    checks = tuple(NightCheck(name=EVIL, command=EVIL, status="FAIL", line=EVIL, output=EVIL * 3) for _ in range(2))
     history = tuple(replace(row, model=EVIL, pair=EVIL) for row in night.history)
     events = (Event(EVIL, "note", EVIL), Event(evil, "fail", EVIL))
     return Summary(EVIL, EVIL, EVIL, cells, rows, checks, events, history, (EVIL, evil))

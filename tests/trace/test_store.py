@@ -77,17 +77,17 @@ def test_pairs_form_within_a_run_and_across_hosts(tmp_path: Path) -> None:
     }
 
 
-def test_a_pair_is_judged_with_the_ladder_of_its_own_host(tmp_path: Path) -> None:
+def test_a_pair_is_judged_with_the_f64_check_of_its_own_host(tmp_path: Path) -> None:
     for host in ("host a", "host b"):
         for pipeline in ("phase2", "phase3"):
             shelve(tmp_path / host, pipeline, host=host)
             losses = [2.0, 1.5, 1.25 + 1e-3 * (host == "host b" and pipeline == "phase3")]
             shelve(tmp_path / host, pipeline, losses, host=host, dtype="f64", steps=3, evidence=True)
     rows = {row.name: row for row in judge_cells(read_shelf([tmp_path]).cells, Judging())}
-    ladders = {name: [e.outcome for e in row.verdict.evidence if e.gate == "ladder"] for name, row in rows.items()}
-    assert ladders["phase2-cpu@host a vs phase3-cpu@host a"] == ["pass"]
-    assert ladders["phase2-cpu@host b vs phase3-cpu@host b"] == ["fail"]
-    assert ladders["phase2-cpu@host a vs phase2-cpu@host b"] == ["unreached"]
+    f64_checks = {name: [e.outcome for e in row.verdict.evidence if e.gate == "ladder"] for name, row in rows.items()}
+    assert f64_checks["phase2-cpu@host a vs phase3-cpu@host a"] == ["pass"]
+    assert f64_checks["phase2-cpu@host b vs phase3-cpu@host b"] == ["fail"]
+    assert f64_checks["phase2-cpu@host a vs phase2-cpu@host b"] == ["unreached"]
 
 
 def test_a_cell_that_crashed_makes_its_pairs_inconclusive(tmp_path: Path) -> None:

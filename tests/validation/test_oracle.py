@@ -20,12 +20,12 @@ from harness.nn.layers.hard_swish import HardSwish
 from harness.nn.layers.relu6 import Relu6
 from harness.run.inprocess.reference_interpreter import interpret, operations
 from harness.spec import rules
-from harness.validation.oracle.examination import Finding, ThirdOpinion, first_batches
-from harness.validation.oracle.judgement import Worst, complaints, gradient_difference
+from harness.validation.oracle.examination import OracleFinding, ThirdOpinion, first_batches
+from harness.validation.oracle.judgement import Largest, complaints, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
 from harness.validation.oracle.table import exit_code, render
-from harness.validation.oracle.worker import Task
-from harness.validation.oracle.workers import Row, run_tasks
+from harness.validation.oracle.worker import OracleTask
+from harness.validation.oracle.workers import OracleRow, run_tasks
 from tests.support.processes import dies
 
 # Source: the published table.
@@ -45,7 +45,7 @@ COUNTS = {
     "fused-mbconv": 31_758,
     "uib": 31_762,
 }
-BAD = Finding(10, Worst(float("nan"), "w"), (0.0, float("nan"), 0.0), Worst(1.0, "w"), None, ("it differs",))
+BAD = OracleFinding(10, Largest(float("nan"), "w"), (0.0, float("nan"), 0.0), Largest(1.0, "w"), None, ("it differs",))
 
 
 @pytest.fixture(scope="session")
@@ -132,15 +132,15 @@ def test_the_case_of_bent_activations_reaches_their_bends(mnist: Path) -> None:
 
 
 def test_every_criterion_complains_for_itself() -> None:
-    fine, bad = Worst(0.0, "w"), Worst(float("nan"), "b")
+    fine, bad = Largest(0.0, "w"), Largest(float("nan"), "b")
     assert complaints("f64", 1e-5, fine, (0.0, 1e-9, 0.0), fine) == []
-    assert complaints("f32", None, Worst(0.2, "w"), (1.0, 1.0, 1.0), fine) == []
+    assert complaints("f32", None, Largest(0.2, "w"), (1.0, 1.0, 1.0), fine) == []
     assert len(complaints("f32", None, bad, (float("nan"), float("inf"), 0.0), bad)) == 4
     assert complaints("f32", 1e-5, fine, (0.0, 1e-5, 2e-5), fine) == [
         "the loss of step 3 differs by 2.00e-05, 1e-05 allowed"
     ]
     assert len(complaints("f64", 1e-5, bad, (float("nan"), 2e-9, 0.0), bad)) == 4
-    assert complaints("f32", 1e-5, Worst(6e-3, "conv1.w"), (), fine) == [
+    assert complaints("f32", 1e-5, Largest(6e-3, "conv1.w"), (), fine) == [
         "the gradient of conv1.w differs by 6.00e-03, 5e-03 allowed"
     ]
 
@@ -179,13 +179,18 @@ def test_what_the_interpreter_refuses_is_one_line(capfd: pytest.CaptureFixture[s
 
 
 def test_a_table_tells_rows_that_agree_differ_and_broke() -> None:
-    thirds = ThirdOpinion(9, Worst(1e-15, "w"), Worst(2e-15, "w"), 0.0), ThirdOpinion(10**12)
-    asked, left_out = (Finding(10, Worst(1e-12, "w"), (0.0,) * 3, Worst(1.0, "w"), third, ()) for third in thirds)
-    rows = [Row("a", "f64", asked, "", 1.0), Row("b", "f64", left_out, "", 1.0)]
+    thirds = ThirdOpinion(9, Largest(1e-15, "w"), Largest(2e-15, "w"), 0.0), ThirdOpinion(10**12)
+    asked, left_out = (
+        OracleFinding(10, Largest(1e-12, "w"), (0.0,) * 3, Largest(1.0, "w"), third, ()) for third in thirds
+    )
+    rows = [OracleRow("a", "f64", asked, "", 1.0), OracleRow("b", "f64", left_out, "", 1.0)]
     assert exit_code(rows) == 0
     assert "f64: 2 of 2 cases agree; worst gradient 1.0e-12, w of a." in str(render(rows, "text"))
     assert "Third opinion: 1 of 1 agree with both pipelines; 1 would take too long." in str(render(rows, "text"))
-    rows += [Row("c", "f64", BAD, "", 1.0), Row("d", "f32", None, "killed by SIGSEGV: it said nothing", 1.0)]
+    rows += [
+        OracleRow("c", "f64", BAD, "", 1.0),
+        OracleRow("d", "f32", None, "killed by SIGSEGV: it said nothing", 1.0),
+    ]
     assert exit_code(rows) == 1
     assert exit_code([]) == 3
     for form, bullet in (("text", ""), ("markdown", "- ")):
@@ -200,12 +205,15 @@ def test_a_table_tells_rows_that_agree_differ_and_broke() -> None:
 
 
 def test_a_deep_network_in_f32_is_shown_and_f64_judges() -> None:
-    finding = Finding(10, Worst(0.2, "w"), (0.0, 0.1, 0.1), Worst(1.0, "w"), None, (), shown_only=True)
-    shown, judged = Row("net", "f32", finding, "", 1.0), Row("net", "f64", replace(finding, shown_only=False), "", 1.0)
+    finding = OracleFinding(10, Largest(0.2, "w"), (0.0, 0.1, 0.1), Largest(1.0, "w"), None, (), shown_only=True)
+    shown, judged = (
+        OracleRow("net", "f32", finding, "", 1.0),
+        OracleRow("net", "f64", replace(finding, shown_only=False), "", 1.0),
+    )
     assert (shown.verdict, judged.verdict) == ("SHOWN", "AGREE")
     assert exit_code([shown]) == 3
     assert exit_code([shown, judged]) == 0
-    assert exit_code([shown, judged, Row("c", "f64", BAD, "", 1.0)]) == 1
+    assert exit_code([shown, judged, OracleRow("c", "f64", BAD, "", 1.0)]) == 1
     assert "f32: 0 of 0 cases agree; 1 shown and not judged" in str(render([shown, judged], "text"))
 
 
@@ -221,8 +229,8 @@ print("answer: " + json.dumps({finding}))
 """
 
 
-def tasks(*names: str) -> list[Task]:
-    return [Task(name, "f64", "data", None, None, True) for name in names]
+def tasks(*names: str) -> list[OracleTask]:
+    return [OracleTask(name, "f64", "data", None, None, True) for name in names]
 
 
 def test_whatever_becomes_of_a_process_is_a_row() -> None:

@@ -38,7 +38,7 @@ from harness.spec import rules
 from harness.spec.netspec import DType
 from harness.spec.shapes import Graph, infer_shapes
 from harness.validation.oracle.examination import judge, optimizers_apart
-from harness.validation.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
+from harness.validation.oracle.judgement import GRADIENT, ULPS, Largest, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
 from tests.nn.test_networks import config, network
 from tests.support.programs import drawn
@@ -106,7 +106,7 @@ def reference(name: str, dtype: DType) -> Step:
     return SideBySide(graph, config(), dtype).phase2(*drawn(graph, config(), dtype, 1))[0]
 
 
-def difference(name: str, dtype: DType) -> Worst:
+def difference(name: str, dtype: DType) -> Largest:
     """Phase 3 as its rules are now, against the reference."""
     batches, steps_per_epoch = drawn(GRAPHS[name], config(), dtype, 1)
     found = SideBySide(GRAPHS[name], config(), dtype).interpreted(batches[0], steps_per_epoch)
@@ -229,5 +229,5 @@ def test_nothing_but_zeros_is_not_a_comparison() -> None:
 
 def test_the_floor_is_for_tensors_of_noise_alone() -> None:
     right = {"w": np.array([1.0, 0.0]), "b": np.array([0.0])}
-    assert gradient_difference(right | {"b": np.array([1e-12])}, right) == Worst(pytest.approx(2**0.5 * 1e-9), "b")
-    assert gradient_difference(right | {"w": np.array([1.0, 1e-12])}, right) == Worst(pytest.approx(1e-12), "w")
+    assert gradient_difference(right | {"b": np.array([1e-12])}, right) == Largest(pytest.approx(2**0.5 * 1e-9), "b")
+    assert gradient_difference(right | {"w": np.array([1.0, 1e-12])}, right) == Largest(pytest.approx(1e-12), "w")

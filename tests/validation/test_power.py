@@ -14,10 +14,10 @@ from harness.validation.power import journal
 from harness.validation.power.campaign import TARGETS, Campaign, Target
 from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS, examine_pair
-from harness.validation.power.examination import Finding, Said, examine
+from harness.validation.power.examination import Detection, PowerFinding, examine
 from harness.validation.power.faults import FAULTS
 from harness.validation.power.journal import Journal, Row
-from harness.validation.power.localization import CHOSEN, Placed, place
+from harness.validation.power.localization import CHOSEN, Localization, place
 from harness.validation.power.pairs import DETECTORS
 from harness.validation.power.table import exit_code, render
 from harness.validation.power.tally import Rate
@@ -64,7 +64,7 @@ WORKER = """
 import json, os, sys
 from pathlib import Path
 from harness.validation.power.journal import Journal, Row
-from harness.validation.power.localization import CHOSEN, Placed, place
+from harness.validation.power.localization import CHOSEN, Localization, place
 order = json.loads(sys.argv[1])
 for name in order["names"]:
     if name == "dies": os.kill(os.getpid(), 11)
@@ -137,10 +137,15 @@ def rows(*statuses: str, update_error: float = 0.0) -> list[Row]:
     made = []
     for case, status in zip(CASES, statuses, strict=False):
         gates, fault = (("ladder",), FAULTS[case.fault].called) if status == "FAIL" else ((), None)
-        ladder, blind = Said(status, gates, fault, "for a reason."), Said("PASS", (), None, "every gate passed.")
-        finding = Finding({"ladder": ladder, "f32": blind, "f32 loss": blind}, update_error, silent=status == "SILENT")
+        ladder, blind = (
+            Detection(status, gates, fault, "for a reason."),
+            Detection("PASS", (), None, "every gate passed."),
+        )
+        finding = PowerFinding(
+            {"ladder": ladder, "f32": blind, "f32 loss": blind}, update_error, silent=status == "SILENT"
+        )
         made.append(Row("mutants", case.name, msgspec.to_builtins(finding), "", 1.0))
-    passed = msgspec.to_builtins(dict.fromkeys(DETECTORS, Said("PASS", (), None, "every gate passed.")))
+    passed = msgspec.to_builtins(dict.fromkeys(DETECTORS, Detection("PASS", (), None, "every gate passed.")))
     return [*made, Row("clean", PAIRS[0].name, passed, "", 1.0)]
 
 
@@ -157,8 +162,8 @@ def test_the_table_tells_what_was_found_and_what_got_away() -> None:
 
 def test_the_table_tells_what_was_misplaced() -> None:
     one, other = CHOSEN[:2]
-    right = Placed("forward", "loss", "forward", one.side, "", True, True, True)
-    wrong = Placed("forward", "dense1", "forward", other.side, "", True, False, True)
+    right = Localization("forward", "loss", "forward", one.side, "", True, True, True)
+    wrong = Localization("forward", "dense1", "forward", other.side, "", True, False, True)
     found = [Row("localization", c.name, msgspec.to_builtins(p), "", 1.0) for c, p in ((one, right), (other, wrong))]
     assert (
         f"{other.name}: placed with the wrong layer: forward dense1 {other.side}."

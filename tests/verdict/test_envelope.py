@@ -30,13 +30,13 @@ from harness.trace.recording import Recording
 from harness.verdict.compare import compare
 from harness.verdict.envelope.build import build_envelope, pooled
 from harness.verdict.envelope.envelope import EPSILON, Envelope, read_envelope, write_envelope
-from harness.verdict.envelope.fed import Fed
+from harness.verdict.envelope.fed import FirstBatches
 from harness.verdict.envelope.find import SHIPPED, find_envelope, find_shared_envelope, keep_envelope
 from harness.verdict.envelope.growth import measure_growth
 from harness.verdict.envelope.members import BUILDERS, Members, moved
-from harness.verdict.envelope.plan import BUDGET, Member, make_plan
+from harness.verdict.envelope.plan import BUDGET, EnsembleMember, make_plan
 from harness.verdict.envelope_gate import check_envelope
-from harness.verdict.evidence import Case
+from harness.verdict.evidence import PairFacts
 from tests.nn.test_networks import config, network
 from tests.support.programs import drawn
 
@@ -48,7 +48,7 @@ IMAGES = infer_shapes(network((2, 6, 6), ConvBn(2, 3), Flatten(), Dense(108, 4))
 
 def members(graph: Graph, train: TrainConfig, steps: int) -> Members:
     batches, steps_per_epoch = drawn(graph, train, "f32", steps)
-    return Members(graph, train, Fed(tuple(batches), steps_per_epoch, "drawn", "0" * 64))
+    return Members(graph, train, FirstBatches(tuple(batches), steps_per_epoch, "drawn", "0" * 64))
 
 
 def initial(graph: Graph) -> np.ndarray:
@@ -67,12 +67,12 @@ def envelope(plain: Members) -> Envelope:
 
 @pytest.fixture(scope="module")
 def reference(plain: Members) -> Trace:
-    return plain.run(Member("plain", 0, 0, STEPS), initial(GRAPH))
+    return plain.run(EnsembleMember("plain", 0, 0, STEPS), initial(GRAPH))
 
 
 def verdict(a: Trace, b: Trace, envelope: Envelope, *rate: float):
     found = compare(Recording(a, None), Recording(under(b, a.header), None))
-    return check_envelope(Case(found, None, envelope, *rate))
+    return check_envelope(PairFacts(found, None, envelope, *rate))
 
 
 def under(trace: Trace, header: TraceHeader) -> Trace:
@@ -83,7 +83,7 @@ def under(trace: Trace, header: TraceHeader) -> Trace:
 @pytest.mark.parametrize("budget", [120, 200, BUDGET, 1000])
 def test_a_plan_keeps_its_budget(budget: int) -> None:
     plan = make_plan(budget)
-    runs = (plan.reference, *plan.members, *plan.kicked)
+    runs = (plan.reference, *plan.members, *plan.perturbed_far)
     assert sum(member.steps for member in runs) == plan.cost <= budget
     assert sum(member.program == "plain" and member.ulps == 1 for member in plan.members) >= 30
     assert {member.program for member in plan.members} == set(BUILDERS)
@@ -112,7 +112,7 @@ def test_every_program_means_the_same_and_rounds_otherwise(graph: Graph) -> None
     some = members(graph, config(), 3)
     losses, norms = {}, {}
     for program in BUILDERS:
-        trace = some.run(Member(program, 0, 1, 3), initial(graph))
+        trace = some.run(EnsembleMember(program, 0, 1, 3), initial(graph))
         losses[program] = trace.loss
         norms[program] = [list((line.grad_norms or {}).values()) for line in trace.lines.values()]
     for program in ("noisy", "reversed"):
@@ -123,9 +123,10 @@ def test_every_program_means_the_same_and_rounds_otherwise(graph: Graph) -> None
 
 def test_a_run_that_differs_by_rounding_is_inside(plain: Members, envelope: Envelope, reference: Trace) -> None:
     for number in (101, 102, 103):
-        found = verdict(reference, plain.run(Member("plain", 1, number, STEPS), initial(GRAPH)), envelope)
+        found = verdict(reference, plain.run(EnsembleMember("plain", 1, number, STEPS), initial(GRAPH)), envelope)
         assert found.outcome == "pass"
     assert f"({envelope.members} members, " in found.line
+    assert "; closest to the bound: " in found.line
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_run_that_differs_by_rounding_is_inside(plain: Members, envelope: Enve
 def test_a_fault_of_a_thousandth_is_outside(
     envelope: Envelope, reference: Trace, fault: dict[str, float], kind: str
 ) -> None:
-    off = members(GRAPH, config(**fault), STEPS).run(Member("plain", 0, 0, STEPS), initial(GRAPH))
+    off = members(GRAPH, config(**fault), STEPS).run(EnsembleMember("plain", 0, 0, STEPS), initial(GRAPH))
     found = verdict(reference, off, envelope)
     assert (found.outcome, found.fault) == ("fail", kind)
     assert "rounding alone allows" in found.line
@@ -168,7 +169,7 @@ def test_steps_beyond_the_horizon_are_not_judged(envelope: Envelope, reference: 
 
 
 def test_without_an_envelope_the_gate_says_how_to_get_one(reference: Trace) -> None:
-    found = check_envelope(Case(compare(Recording(reference, None), Recording(reference, None))))
+    found = check_envelope(PairFacts(compare(Recording(reference, None), Recording(reference, None))))
     assert found.outcome == "unreached"
     assert "`harness envelope`" in found.line
 

@@ -14,7 +14,8 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge, worst_exit_code
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Evidence
+from harness.verdict.evidence import failed
+from harness.verdict.gates import Gate
 from harness.verdict.pair import PairRow, exit_code, judge_recordings
 from harness.verdict.tolerance import MODES
 from tests.support.sample_traces import recording, trace
@@ -295,13 +296,26 @@ def test_a_short_run_passes_and_lists_what_it_did_not_reach():
     assert found.reason == "every gate reached passed; not reached: data, ladder, envelope, epoch means, accuracy."
 
 
-def test_a_gate_is_a_function_in_a_list(monkeypatch):
-    def check_moon(comparison):
-        return Evidence("moon", "fail", "it is full.", "sky")
-
-    monkeypatch.setattr(verdict, "GATES", (*verdict.GATES, check_moon))
+def test_a_gate_is_a_name_and_a_function_in_a_list(monkeypatch):
+    moon = Gate("moon", lambda pair: failed("it is full.", "sky", None))
+    monkeypatch.setattr(verdict, "GATES", (*verdict.GATES, moon))
     found = of([1.0], [1.0])
     assert (found.status, found.gate, found.reason, found.place) == ("FAIL", "moon", "it is full.", "sky")
+
+
+def test_every_gate_has_a_name_of_its_own():
+    assert len({gate.name for gate in verdict.GATES}) == len(verdict.GATES)
+
+
+def test_a_check_that_answers_none_is_not_reached(monkeypatch):
+    monkeypatch.setattr(verdict, "GATES", (*verdict.GATES, Gate("moon", lambda pair: None)))
+    unlike = judged(recording([1.0]), recording([1.0], netspec_name="other"))
+    for found, reason in (
+        (of([], []), "there is no step to compare."),
+        (unlike, "not looked at, because the runs are unlike."),
+    ):
+        assert found.unreached[-1] == "moon"
+        assert found.evidence[-1].line == reason
 
 
 # ---- laws

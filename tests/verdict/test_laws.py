@@ -58,7 +58,7 @@ def sides(draw: st.DrawFn, dtype: str | None, most: int) -> tuple[Recording, Rec
 
 
 Pair = tuple[Recording, Recording]
-LADDER = st.one_of(st.none(), st.none(), st.just("out of memory"), sides("f64", 4))
+IN_F64 = st.one_of(st.none(), st.none(), st.just("out of memory"), sides("f64", 4))
 PAIR = st.one_of(*(sides(dtype, 12) for dtype in (None, "f32", "f64")))
 
 
@@ -89,21 +89,21 @@ ENVELOPE = Envelope(
 KNOWN = st.sampled_from([None, ENVELOPE])
 
 
-def climbed(ladder: Pair | str | None, swapped: bool = False) -> Comparison | str | None:
-    return compare(*(ladder[::-1] if swapped else ladder)) if isinstance(ladder, tuple) else ladder
+def cross_checked(in_f64: Pair | str | None, swapped: bool = False) -> Comparison | str | None:
+    return compare(*(in_f64[::-1] if swapped else in_f64)) if isinstance(in_f64, tuple) else in_f64
 
 
-def row_of(pair: Pair, judging: Judging, ladder: Comparison | str | None, envelope: Envelope | None) -> PairRow:
+def row_of(pair: Pair, judging: Judging, in_f64: Comparison | str | None, envelope: Envelope | None) -> PairRow:
     horizon = None if envelope is None else envelope.horizon
     comparison = compare(*pair, replace(judging, horizon=horizon))
-    return PairRow("a", "b", comparison, judge(comparison, ladder, envelope))
+    return PairRow("a", "b", comparison, judge(comparison, in_f64, envelope))
 
 
-@given(PAIR, JUDGING, LADDER, KNOWN)
+@given(PAIR, JUDGING, IN_F64, KNOWN)
 def test_bitwise_implies_strict_implies_cross_gpu_implies_cross_comp(
-    pair: Pair, judging: dict[str, Any], ladder: Pair | str | None, envelope: Envelope | None
+    pair: Pair, judging: dict[str, Any], in_f64: Pair | str | None, envelope: Envelope | None
 ) -> None:
-    found = [row_of(pair, Judging(mode, **judging), climbed(ladder), envelope).verdict for mode in MODES.values()]
+    found = [row_of(pair, Judging(mode, **judging), cross_checked(in_f64), envelope).verdict for mode in MODES.values()]
     passed = [verdict is not None and verdict.status == "PASS" for verdict in found]
     assert passed == sorted(passed), found
 
@@ -119,13 +119,13 @@ def swapped(value: Any) -> Any:
     return {other.get(key, key): swapped(item) for key, item in value.items() if key not in ("line", "reason", "pair")}
 
 
-@given(PAIR, MODE, JUDGING, LADDER, KNOWN)
+@given(PAIR, MODE, JUDGING, IN_F64, KNOWN)
 def test_the_other_way_round_everything_is_the_same(
-    pair: Pair, mode: Mode, judging: dict[str, Any], ladder: Pair | str | None, envelope: Envelope | None
+    pair: Pair, mode: Mode, judging: dict[str, Any], in_f64: Pair | str | None, envelope: Envelope | None
 ) -> None:
     asked = Judging(mode, **judging)
-    one = as_json.describe_pair(row_of(pair, asked, climbed(ladder), envelope))
-    other = as_json.describe_pair(row_of(pair[::-1], asked, climbed(ladder, swapped=True), envelope))
+    one = as_json.describe_pair(row_of(pair, asked, cross_checked(in_f64), envelope))
+    other = as_json.describe_pair(row_of(pair[::-1], asked, cross_checked(in_f64, swapped=True), envelope))
     assert swapped(swapped(one)) == swapped(other)
 
 

@@ -28,7 +28,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
-class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of a bundle, by its path in the exported folder. Units: size in bytes."""
 
     name: str
@@ -42,7 +42,7 @@ class Contents(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     bundle_version: Literal[1] = BUNDLE_VERSION
     harness_version: str
     host: str
-    members: list[Member]
+    members: list[BundleFile]
 
 
 class _Version(msgspec.Struct):

@@ -16,8 +16,8 @@ from harness.errors import BundleError
 from harness.night.bundle.format import (
     BLOCK,
     CONTENTS,
+    BundleFile,
     Contents,
-    Member,
     check_name,
     check_size,
     most_unpacked,
@@ -122,7 +122,7 @@ def _next_header(stream: _Counted, folder: Path) -> tarfile.TarInfo | None:
     return header
 
 
-def _write(stream: _Counted, claimed: int, member: Member, folder: Path) -> None:
+def _write(stream: _Counted, claimed: int, member: BundleFile, folder: Path) -> None:
     """One member's content into its file."""
     if claimed != member.size:
         raise BundleError(f"{member.name}: its header says {claimed:,} bytes, {CONTENTS} {member.size:,}.")

@@ -11,7 +11,7 @@ import msgspec
 
 from harness import __version__
 from harness.errors import BundleError
-from harness.night.bundle.format import BLOCK, CONTENTS, Contents, Member, check_size, most_unpacked
+from harness.night.bundle.format import BLOCK, CONTENTS, BundleFile, Contents, check_size, most_unpacked
 from harness.night.bundle.gather import Gathered, open_member
 from harness.system.files import replace_file
 from harness.trace.format import one_line
@@ -48,14 +48,14 @@ def write_bundle(path: Path, gathered: Gathered) -> int:
     return packed_size
 
 
-def _member(name: str, path: Path) -> Member:
+def _member(name: str, path: Path) -> BundleFile:
     size, digest = 0, hashlib.sha256()
     with open_member(path) as content:
         while block := content.read(BLOCK):
             digest.update(block)
             size += len(block)
             check_size(name, size)
-    return Member(name, size, digest.hexdigest())
+    return BundleFile(name, size, digest.hexdigest())
 
 
 class _Hashed:

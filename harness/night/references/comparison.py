@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from harness.night.references.environment import differences
-from harness.night.references.reference import Judgement, Reference
+from harness.night.references.reference import Judgement, ReferenceTrace
 from harness.report.tables import show_sentence
 from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import Manifest
@@ -48,7 +48,7 @@ class Compared:
         )
 
 
-def compare_with(reference: Reference, cell: Recording, manifest: Manifest) -> Compared:
+def compare_with(reference: ReferenceTrace, cell: Recording, manifest: Manifest) -> Compared:
     """Judge the steps that both have; the reference is A. The findings of the row tell how many, and of the bits.
 
     Raises: EnvelopeError when an envelope of the run is damaged.

@@ -78,7 +78,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True):
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceTrace:
     """A reference trace, read and found whole."""
 
     cell: StoredCell
@@ -128,7 +128,7 @@ def list_references(folder: Path) -> dict[str, dict[str, Path]]:
     return found
 
 
-def read_reference(path: Path) -> Reference:
+def read_reference(path: Path) -> ReferenceTrace:
     """The reference of a record. Raises: GoldenError when its three files are not what they were when accepted."""
     name, key = path.name.removesuffix(RECORD), path.parent.name
     trace = path.with_name(name + TRACE)
@@ -149,7 +149,7 @@ def read_reference(path: Path) -> Reference:
         found.append("the record is of another trace: its trace_sha256 is not this file's")
     if found:
         raise _damaged(trace, "; ".join(found))
-    return Reference(cell, recording, record)
+    return ReferenceTrace(cell, recording, record)
 
 
 _RESTORE = "Restore the three files of this reference from version control."
@@ -159,7 +159,7 @@ def _damaged(path: Path, what: str) -> GoldenError:
     return GoldenError(f"{one_line(path)}: {what}. {_RESTORE}")
 
 
-def find_like(records: Mapping[str, Path], environment: Environment) -> Reference:
+def find_like(records: Mapping[str, Path], environment: Environment) -> ReferenceTrace:
     """The reference of an environment or, where there is none, the one of the environment most like it.
 
     Of two alike the newer one. `records`: by key, at least one.

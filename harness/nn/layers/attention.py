@@ -74,7 +74,7 @@ def jax_attention(layer: Attention, j: JaxBuilder, q: Expr, k: Expr, v: Expr) ->
 
 
 @dataclass(frozen=True)
-class _Saved:
+class _SavedAttention:
     q: Value
     k: Value
     v: Value
@@ -98,7 +98,7 @@ def _join(layer: Attention, h: HloBuilder, x: Value, name: str) -> Value:
 
 
 @hlo_forward(Attention)
-def hlo_attention(layer: Attention, h: HloBuilder, q: Value, k: Value, v: Value) -> tuple[Value, _Saved]:
+def hlo_attention(layer: Attention, h: HloBuilder, q: Value, k: Value, v: Value) -> tuple[Value, _SavedAttention]:
     """Scores less the greatest of their row, so that no exponential overflows; backward needs the weights p too."""
     q, k, v = (_split(layer, h, x, name) for x, name in ((q, "q"), (k, "k"), (v, "v")))
     scores = h.div(h.dot(q, k, ((2,), (2,)), ((0,), (0,)), "qk"), math.sqrt(q.shape[2]), "scores")
@@ -107,11 +107,13 @@ def hlo_attention(layer: Attention, h: HloBuilder, q: Value, k: Value, v: Value)
     total = h.broadcast(h.sum(powers, (2,), "total"), powers.shape, (0, 1), "total_row")
     p = h.div(powers, total, "p")
     mixed = h.dot(p, v, ((2,), (1,)), ((0,), (0,)), "mixed")
-    return _join(layer, h, mixed, "y"), _Saved(q, k, v, p)
+    return _join(layer, h, mixed, "y"), _SavedAttention(q, k, v, p)
 
 
 @hlo_backward(Attention)
-def hlo_attention_backward(layer: Attention, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value, Value, Value]:
+def hlo_attention_backward(
+    layer: Attention, h: HloBuilder, saved: _SavedAttention, dy: Value
+) -> tuple[Value, Value, Value]:
     """y = p v, p = softmax(s) a row, s = q kᵀ/r with r = sqrt(D/heads).
 
     dv = pᵀ dy, dp = dy vᵀ. dp_j/ds_i = p_j (δ_ij - p_i), so ds = p (dp - Σ_j dp_j p_j). dq = ds k/r, dk = dsᵀ q/r.

@@ -125,7 +125,7 @@ def jax_batch_norm_eval(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 
 @dataclass(frozen=True)
-class _Saved:
+class _SavedBatchNorm:
     x: Value
     mean: Value
     istd: Value
@@ -153,7 +153,7 @@ def _pixels(h: HloBuilder, x: Value) -> Value:
 
 
 @hlo_forward(BatchNorm)
-def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value, _Saved]:
+def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value, _SavedBatchNorm]:
     """Two passes: the mean, then the mean square of what is left. Backward needs x, which exists anyway, not xhat."""
     _check_conventions(h)
     x = _pixels(h, image)
@@ -170,11 +170,11 @@ def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value
         kept = h.mul(h.state(name), MOMENTUM, f"{name}_kept")
         later = h.add(kept, h.mul(batch, 1 - MOMENTUM, f"{name}_batch"), f"{name}_later")
         h.set_state(name, h.select(first, batch, later, f"{name}_new"))
-    return h.reshape(y, image.shape, "y"), _Saved(x, mean, istd)
+    return h.reshape(y, image.shape, "y"), _SavedBatchNorm(x, mean, istd)
 
 
 @hlo_backward(BatchNorm)
-def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _Saved, dy_image: Value) -> tuple[Value]:
+def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _SavedBatchNorm, dy_image: Value) -> tuple[Value]:
     """With N = B H W and dn = gamma dy: the mean takes Σ dn away, the variance xhat Σ dn xhat.
 
     dbeta = Σ dy, dgamma = Σ dy xhat, dx = istd/N (N dn - Σ dn - xhat Σ dn xhat)

@@ -64,7 +64,7 @@ def jax_instance_norm(layer: InstanceNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 
 @dataclass(frozen=True)
-class _Saved:
+class _SavedInstanceNorm:
     x: Value
     mean: Value
     istd: Value
@@ -82,7 +82,7 @@ def _normalise(h: HloBuilder, x: Value, mean: Value, istd: Value) -> Value:
 
 
 @hlo_forward(InstanceNorm)
-def hlo_instance_norm(layer: InstanceNorm, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+def hlo_instance_norm(layer: InstanceNorm, h: HloBuilder, x: Value) -> tuple[Value, _SavedInstanceNorm]:
     """Two passes: the mean, then the mean square of what is left."""
     count = float(x.shape[1] * x.shape[2])
     mean = h.div(_image_sum(h, x, "total"), count, "mean")
@@ -91,11 +91,15 @@ def hlo_instance_norm(layer: InstanceNorm, h: HloBuilder, x: Value) -> tuple[Val
     istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
     xhat = _normalise(h, x, mean, istd)
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")
-    return h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y"), _Saved(x, mean, istd)
+    return h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y"), _SavedInstanceNorm(
+        x, mean, istd
+    )
 
 
 @hlo_backward(InstanceNorm)
-def hlo_instance_norm_backward(layer: InstanceNorm, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+def hlo_instance_norm_backward(
+    layer: InstanceNorm, h: HloBuilder, saved: _SavedInstanceNorm, dy: Value
+) -> tuple[Value]:
     """As batch norm with N = H W, one image at a time; gamma is constant inside a channel and leaves the sums.
 
     With s = Σ_hw dy and r = Σ_hw dy xhat of each image: dbeta = Σ_b s, dgamma = Σ_b r,

@@ -65,7 +65,7 @@ def jax_layer_norm(layer: LayerNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 
 @dataclass(frozen=True)
-class _Saved:
+class _SavedLayerNorm:
     x: Value
     mean: Value
     istd: Value
@@ -94,7 +94,7 @@ def _centre(h: HloBuilder, x: Value, mean: Value) -> Value:
 
 
 @hlo_forward(LayerNorm)
-def hlo_layer_norm(layer: LayerNorm, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+def hlo_layer_norm(layer: LayerNorm, h: HloBuilder, x: Value) -> tuple[Value, _SavedLayerNorm]:
     """Two passes: the mean, then the mean square of what is left."""
     n = float(layer.features)
     mean = h.div(_row_sum(h, x, "total"), n, "mean")
@@ -103,7 +103,7 @@ def hlo_layer_norm(layer: LayerNorm, h: HloBuilder, x: Value) -> tuple[Value, _S
     istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
     xhat = h.mul(centred, _along(h, istd, x, "istd_row"), "xhat")
     scaled = h.mul(xhat, _across(h, h.param("gamma"), x, "gamma_rows"), "scaled")
-    return h.add(scaled, _across(h, h.param("beta"), x, "beta_rows"), "y"), _Saved(x, mean, istd)
+    return h.add(scaled, _across(h, h.param("beta"), x, "beta_rows"), "y"), _SavedLayerNorm(x, mean, istd)
 
 
 def _feature_sum(h: HloBuilder, x: Value, name: str) -> Value:
@@ -112,7 +112,7 @@ def _feature_sum(h: HloBuilder, x: Value, name: str) -> Value:
 
 
 @hlo_backward(LayerNorm)
-def hlo_layer_norm_backward(layer: LayerNorm, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+def hlo_layer_norm_backward(layer: LayerNorm, h: HloBuilder, saved: _SavedLayerNorm, dy: Value) -> tuple[Value]:
     """xhat = (x - mean) istd, y = gamma xhat + beta, so dbeta = Σ dy, dgamma = Σ dy xhat over all rows.
 
     With dn = gamma dy and N features, in each row: x moves xhat itself by istd, by -istd/N through the mean, and by

@@ -70,13 +70,13 @@ def _jax_max_of_all(j: JaxBuilder, taps: Expr) -> tuple[Expr, ...]:
 
 
 @dataclass(frozen=True)
-class _Saved:
+class _SavedMaxPool:
     takes: tuple[Value, ...]
     x_shape: Shape
 
 
 @hlo_forward(MaxPool)
-def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved]:
+def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _SavedMaxPool]:
     """The maximum over the taps; backward needs, for each tap, where it takes the gradient.
 
     Taps are compared with each other and never with the maximum: the compiler may compute x twice, rounded differently,
@@ -102,7 +102,9 @@ def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved
     y = taps[0]
     for i, tap in enumerate(taps[1:], 1):
         y = h.maximum(y, tap, f"max{i}")
-    return y, _Saved(_takes_first(h, taps) if h.conventions.pool_ties == "first" else _takes_all(h, taps), x_shape)
+    return y, _SavedMaxPool(
+        _takes_first(h, taps) if h.conventions.pool_ties == "first" else _takes_all(h, taps), x_shape
+    )
 
 
 def _takes_first(h: HloBuilder, taps: list[Value]) -> tuple[Value, ...]:
@@ -129,7 +131,7 @@ def _takes_all(h: HloBuilder, taps: list[Value]) -> tuple[Value, ...]:
 
 
 @hlo_backward(MaxPool)
-def hlo_max_pool_backward(layer: MaxPool, h: HloBuilder, saved: _Saved, dy: Value) -> tuple[Value]:
+def hlo_max_pool_backward(layer: MaxPool, h: HloBuilder, saved: _SavedMaxPool, dy: Value) -> tuple[Value]:
     """The tap that gave the maximum gets dy. Windows that overlap add up.
 
     Tap (k, l) of place h is pixel s h + k - low: what it takes is spread out by the stride and moved by k - low.

@@ -20,7 +20,7 @@ from harness.report.attest.statement import (
     verdict_statement,
 )
 from harness.system.files import replace_file
-from harness.system.text import printable
+from harness.system.text import escape_control
 from harness.trace.intact import read_intact
 from harness.trace.manifest import manifest_path
 from harness.trace.store import MANIFEST_SUFFIX, StoredCell
@@ -57,7 +57,7 @@ def write_statements(
         if cell.trace.is_file():
             manifest = manifest_path(cell.trace)
             trace, beside = (_subject(path, folder, cell.root) for path in (cell.trace, manifest))
-            traces.append(Subject(printable(trace.name), trace.sha256))
+            traces.append(Subject(escape_control(trace.name), trace.sha256))
             try:
                 if (read := read_intact(cell)) is not None:
                     name = _free(beside.name.removesuffix(MANIFEST_SUFFIX), told)

@@ -6,7 +6,7 @@ from harness.trace.format import EARLY_STEPS, Floats, Ints
 
 
 def decimate(values: Floats, points: int, exact: int = EARLY_STEPS) -> Ints:
-    """Which elements to draw, ascending: about `points` of them, or all when there are no more.
+    """The elements to draw, ascending: about `points` of them, or all when there are no more.
 
     Kept are the first `exact` ones, the last, everything that is not finite and, of each bucket of the others, the
     smallest and the largest, so that no peak is lost. Buckets grow with the step: curves are looked at from their

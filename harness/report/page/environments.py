@@ -18,12 +18,12 @@ class Fact:
 
     @property
     def differs(self) -> bool:
-        """Whether the sides do not say the same."""
+        """True where the sides do not say the same."""
         return self.a != self.b
 
 
 def side_by_side(row: PairRow) -> list[Fact]:
-    """What the manifests of a pair say about versions, device, flags and environment; what differs comes first."""
+    """The versions, device, flags and environment of both sides, from their manifests; what differs comes first."""
     a, b = (dict(_flat(manifest.provenance)) for manifest in _manifests(row))
     facts = [Fact(name, a.get(name), b.get(name)) for name in dict.fromkeys([*a, *b])]
     return sorted(facts, key=lambda fact: not fact.differs)

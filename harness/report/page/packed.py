@@ -1,4 +1,4 @@
-"""What a page carries with it: compressed, as text that no browser takes for markup, and named by digest."""
+"""The parts that a page carries with it: compressed, as text that no browser takes for markup, and named by digest."""
 
 import base64
 import gzip
@@ -11,5 +11,5 @@ def pack(data: bytes) -> str:
 
 
 def script_source(text: str) -> str:
-    """How a Content-Security-Policy allows exactly this script."""
+    """The source by which a Content-Security-Policy allows exactly this script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -24,7 +24,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class Panel:
-    """What the templates know of a pair. `number`: of its chart. `chart`: None when there is nothing to draw."""
+    """A pair as the templates know it. `number`: of its chart. `chart`: None when there is nothing to draw."""
 
     id: str
     row: PairRow
@@ -82,7 +82,7 @@ class Panel:
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """What runs each side again."""
+        """The commands that run each side again."""
         return [(cell.name, cell.facts.command) for cell in self.row.cells if cell.facts.command]
 
     @property

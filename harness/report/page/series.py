@@ -42,7 +42,7 @@ class Curves:
 
 
 def draw(rows: Sequence[PairRow]) -> tuple[list[Chart | None], Curves]:
-    """What the chart of each pair shows, None where nothing was compared, and its curves.
+    """The chart of each pair, None where nothing was compared, and its curves.
 
     `a`, `b`, `delta`, `tolerance`, `envelope` are numbers of curves, `steps`, `horizon` and `judged` steps.
     """

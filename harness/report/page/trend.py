@@ -16,7 +16,7 @@ _TALL = {"differ": 20, "inconclusive": 12, "agree": 6}  # told by height as well
 
 
 @dataclass(frozen=True)
-class Night:
+class PairNight:
     """One pair in one night. Units: nats."""
 
     date: str
@@ -32,7 +32,7 @@ class Trend:
     network: str
     name: str
     pair: str | None
-    nights: tuple[Night, ...]
+    nights: tuple[PairNight, ...]
     dates: tuple[str, ...]
 
     @property
@@ -68,7 +68,7 @@ class Trend:
 
     @property
     def in_words(self) -> str:
-        """What the picture shows."""
+        """The picture in a sentence."""
         counts = {mark: [night.date for night in self.nights if night.mark == mark] for mark in OF_STATUS.values()}
         told = [f"{mark.word} {len(dates)}" for mark, dates in counts.items() if dates]
         last = next((night.date for night in reversed(self.nights) if night.mark.key == "differ"), None)
@@ -83,7 +83,7 @@ def make_trends(summary: Summary, panels: Sequence[Panel]) -> list[Trend]:
     tonight = {(panel.network, panel.name): panel for panel in panels if panel.row.verdict is not None}
     dates = list(dict.fromkeys([row.night for row in summary.history if row.night != summary.night]))
     dates = [*dates, summary.night][-NIGHTS:]
-    nights: dict[tuple[str, str], list[Night]] = {key: [] for key in tonight}
+    nights: dict[tuple[str, str], list[PairNight]] = {key: [] for key in tonight}
     for earlier in summary.history:
         if earlier.night in dates and earlier.night != summary.night and earlier.status in OF_STATUS:
             nights.setdefault((earlier.model, earlier.pair), []).append(_earlier(earlier))
@@ -95,13 +95,13 @@ def make_trends(summary: Summary, panels: Sequence[Panel]) -> list[Trend]:
     ]
 
 
-def _earlier(row: HistoryRow) -> Night:
-    return Night(row.night, OF_STATUS[row.status], row.step_1, row.median)
+def _earlier(row: HistoryRow) -> PairNight:
+    return PairNight(row.night, OF_STATUS[row.status], row.step_1, row.median)
 
 
-def _tonight(panel: Panel, date: str) -> Night:
+def _tonight(panel: Panel, date: str) -> PairNight:
     step_1, _, median, _ = panel.deltas
-    return Night(date, panel.mark, step_1.value, median.value)
+    return PairNight(date, panel.mark, step_1.value, median.value)
 
 
 def _on_log(values: Sequence[tuple[str, float | None]]) -> list[tuple[str, float]]:

@@ -7,7 +7,7 @@ from harness.verdict.pair import PairRow
 
 @dataclass(frozen=True)
 class Mark:
-    """How a status is shown. `key`: its class, its filter and its place in an order of urgency."""
+    """A status as it is shown. `key`: its class, its filter and its place in an order of urgency."""
 
     key: str
     word: str

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.night.check import Check
+from harness.night.check import NightCheck
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import StoredCell
 from harness.verdict import INCONCLUSIVE, worst_exit_code
@@ -35,14 +35,14 @@ class Summary:
     mode: str
     cells: tuple[StoredCell, ...]
     rows: tuple[PairRow, ...]
-    checks: tuple[Check, ...] = ()
+    checks: tuple[NightCheck, ...] = ()
     events: tuple[Event, ...] = ()
     history: tuple[HistoryRow, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Where its cells ran, each host once."""
+        """The hosts that its cells ran on, each once."""
         return tuple(dict.fromkeys(cell.host for cell in self.cells if cell.host and not cell.facts.absent))
 
     @property
@@ -100,7 +100,7 @@ def model_of(row: PairRow) -> str:
 
 
 def where(row: PairRow) -> str:
-    """What failed and where, in words: `backward of pool1 (phase3)`, or `backward, step 1, gradient of conv2.w`."""
+    """The failure and its place, in words: `backward of pool1 (phase3)`, or `backward, step 1, gradient of conv2.w`."""
     verdict = row.verdict
     if row.culprit:
         return row.culprit

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import HarnessError, TraceError
-from harness.night.check import Check, read_check
-from harness.night.findings import Finding, read_findings, with_findings
+from harness.night.check import NightCheck, read_check
+from harness.night.findings import NightFinding, read_findings, with_findings
 from harness.night.folder import PLAN, Night, NightFolder
 from harness.night.references.findings import GoldenFindings, compare_to_references
 from harness.night.unfinished import find_unfinished
@@ -73,12 +73,12 @@ def _with_nights(folder: Path) -> list[Path]:
 
 @dataclass
 class _Gathered:
-    """What nights left beside their cells. A damaged file is a problem, and the rest is read."""
+    """The documents that nights left beside their cells. A damaged file is a problem, and the rest is read."""
 
     problems: list[str]
     plans: list[Night] = field(default_factory=list)
-    findings: dict[str, Finding] = field(default_factory=dict)
-    checks: list[Check] = field(default_factory=list)
+    findings: dict[str, NightFinding] = field(default_factory=dict)
+    checks: list[NightCheck] = field(default_factory=list)
 
     def add(self, night: NightFolder) -> None:
         """Take in what a folder has; of a night also what is missing."""

@@ -1,4 +1,4 @@
-"""Night after night: one row a pair, kept in a Parquet file."""
+"""Night after night: one row per pair, kept in a Parquet file."""
 
 import dataclasses
 import fcntl

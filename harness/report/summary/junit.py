@@ -3,10 +3,10 @@
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
-from harness.night.check import Check
+from harness.night.check import NightCheck
 from harness.report.summary import Summary, model_of
 from harness.report.tables import gate_table, show_sentence
-from harness.system.text import printable
+from harness.system.text import escape_control
 from harness.trace.store import StoredCell
 from harness.verdict.pair import PairRow
 
@@ -15,7 +15,7 @@ def render(summary: Summary) -> bytes:
     """The document. FAIL is a failure, INCONCLUSIVE an error, and what was not run is skipped, with the reason."""
     suites = {"pairs": [_pair(row) for row in summary.rows], "checks": [_check(check) for check in summary.checks]}
     suites["cells"] = [_cell(cell) for cell in summary.cells]
-    document = JUnitXml(printable(f"{summary.title} {summary.night}"))
+    document = JUnitXml(escape_control(f"{summary.title} {summary.night}"))
     for name, cases in suites.items():
         suite = TestSuite(name)
         for case in cases:
@@ -27,12 +27,12 @@ def render(summary: Summary) -> bytes:
 
 
 def _pair(row: PairRow) -> TestCase:
-    case = TestCase(printable(row.name), printable(f"pairs.{model_of(row)}"))
+    case = TestCase(escape_control(row.name), escape_control(f"pairs.{model_of(row)}"))
     if row.verdict is None:
-        case.result = [Skipped(printable(row.note))]
+        case.result = [Skipped(escape_control(row.note))]
         return case
     lines = [f"{gate}: {outcome}: {line}" for gate, outcome, line in gate_table(row.verdict)]
-    text = printable("\n".join([*row.findings, *lines]))
+    text = escape_control("\n".join([*row.findings, *lines]))
     kinds = {"FAIL": Failure, "INCONCLUSIVE": Error}
     if row.verdict.status in kinds:
         case.result = [_told(kinds[row.verdict.status], show_sentence(row.verdict), text)]
@@ -41,8 +41,8 @@ def _pair(row: PairRow) -> TestCase:
     return case
 
 
-def _check(check: Check) -> TestCase:
-    case = TestCase(printable(check.name), "checks", check.seconds)
+def _check(check: NightCheck) -> TestCase:
+    case = TestCase(escape_control(check.name), "checks", check.seconds)
     kinds = {"FAIL": Failure, "INCONCLUSIVE": Error, "NOT RUN": Skipped}
     if check.status in kinds:
         case.result = [_told(kinds[check.status], check.line, check.output)]
@@ -50,7 +50,7 @@ def _check(check: Check) -> TestCase:
 
 
 def _cell(cell: StoredCell) -> TestCase:
-    case = TestCase(printable(cell.name), printable(f"cells.{cell.facts.model}"), cell.manifest.wall_s)
+    case = TestCase(escape_control(cell.name), escape_control(f"cells.{cell.facts.model}"), cell.manifest.wall_s)
     if cell.facts.absent or cell.manifest.status == "refused":
         case.result = [_told(Skipped, cell.note, "")]
     elif not cell.complete:
@@ -59,6 +59,6 @@ def _cell(cell: StoredCell) -> TestCase:
 
 
 def _told(kind: type[FinalResult], message: str, text: str) -> FinalResult:
-    result: FinalResult = kind(printable(message))
-    result.text = printable(text)
+    result: FinalResult = kind(escape_control(message))
+    result.text = escape_control(text)
     return result

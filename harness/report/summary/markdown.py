@@ -41,7 +41,7 @@ def render(summary: Summary) -> str:
 
 
 def _cut(text: str) -> str:
-    """What a job's summary takes; the report that travels with it has the rest."""
+    """As much as a job's summary takes; the report that travels with it has the rest."""
     whole = text.encode()
     if len(whole) <= LONGEST:
         return text

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.dataset import read_data
-from harness.data.feed import Feed
-from harness.nn.cases import Case
+from harness.data.feed import BatchFeed
+from harness.nn.cases import OracleCase
 from harness.run.inprocess import Batch, Step, Tensors
 from harness.run.inprocess import reference_interpreter as third_opinion
 from harness.spec.netspec import DType, Param, TrainConfig
@@ -16,7 +16,7 @@ from harness.spec.shapes import Graph, size
 from harness.validation.oracle.judgement import (
     GRADIENT,
     LOSS_F64,
-    Worst,
+    Largest,
     complaints,
     gradient_difference,
     loss_differences,
@@ -38,8 +38,8 @@ class ThirdOpinion:
     """
 
     operations: int
-    against_phase2: Worst | None = None
-    against_phase3: Worst | None = None
+    against_phase2: Largest | None = None
+    against_phase3: Largest | None = None
     loss_difference: float = 0.0
 
     @property
@@ -50,22 +50,22 @@ class ThirdOpinion:
 
 
 @dataclass(frozen=True)
-class Finding:
+class OracleFinding:
     """What the examination of a case in one dtype gave. `complaints`: the criteria not met; none: it agrees.
 
     `shown_only`: its gradients and losses were not judged, since rounding alone decides how far they are apart.
     """
 
     params: int
-    gradient: Worst
+    gradient: Largest
     losses: tuple[float, ...]
-    optimizer: Worst
+    optimizer: Largest
     third: ThirdOpinion | None
     complaints: tuple[str, ...]
     shown_only: bool = False
 
 
-def examine(case: Case, dtype: DType, folder: Path, third: bool) -> Finding:
+def examine(case: OracleCase, dtype: DType, folder: Path, third: bool) -> OracleFinding:
     """Run both programs of the case on its first batches and judge them.
 
     `folder`: the data. `third`: also ask the interpreter; it speaks in f64 only.
@@ -79,7 +79,7 @@ def examine(case: Case, dtype: DType, folder: Path, third: bool) -> Finding:
 
 def judge(
     both: SideBySide, batches: Sequence[Batch], steps_per_epoch: int, tolerance: float | None, third: bool
-) -> Finding:
+) -> OracleFinding:
     """Run both programs on the batches and hold them to every criterion."""
     phase2, phase3 = both.phase2(batches, steps_per_epoch), both.phase3(batches, steps_per_epoch)
     gradient = gradient_difference(phase3[0].grads, phase2[0].grads)
@@ -91,18 +91,20 @@ def judge(
         opinion = ask_third(both, batches[0], steps_per_epoch, phase2[0], phase3[0])
         said += third_complaints(opinion)
     shown_only = rounding_decides(both.dtype, tolerance)
-    return Finding(both.graph.total_params, gradient, losses, optimizer, opinion, tuple(said), shown_only)
+    return OracleFinding(both.graph.total_params, gradient, losses, optimizer, opinion, tuple(said), shown_only)
 
 
 def first_batches(graph: Graph, config: TrainConfig, dtype: DType, folder: Path) -> tuple[list[Batch], int]:
     """The batches of the first steps in file order, as both pipelines are fed them, and the steps of an epoch."""
     spec = graph.spec
     data = read_data(folder, spec.dataset, spec.input_shape)
-    feed = Feed(data, spec.dataset, spec.input_shape, dtype, config.batch_size, augmented=config.augment, shuffle=False)
+    feed = BatchFeed(
+        data, spec.dataset, spec.input_shape, dtype, config.batch_size, augmented=config.augment, shuffle=False
+    )
     return [Batch(*feed.training(step)) for step in range(1, STEPS + 1)], feed.steps_per_epoch
 
 
-def optimizers_apart(both: SideBySide) -> Worst:
+def optimizers_apart(both: SideBySide) -> Largest:
     """Both updates from the same drawn parameters along the same drawn gradients, three times.
 
     An update is elementwise: the smallest tensor of each kind, that is of each rank, decayed and not, stands for all. A

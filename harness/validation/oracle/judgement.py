@@ -17,7 +17,7 @@ _FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
-class Worst:
+class Largest:
     """The greatest of some differences, and the tensor that has it."""
 
     value: float
@@ -28,7 +28,7 @@ class Worst:
         return self.value <= limit
 
 
-def gradient_difference(found: Tensors, reference: Tensors) -> Worst:
+def gradient_difference(found: Tensors, reference: Tensors) -> Largest:
     """|g - r| / max(|r|, 1e-3 |all r| / sqrt(tensors)) of whole tensors, at its worst.
 
     The floor is for gradients that are zero but for rounding: a bias in front of batch norm, an attention's key bias.
@@ -37,7 +37,7 @@ def gradient_difference(found: Tensors, reference: Tensors) -> Worst:
     norms = {name: _norm(r) for name, r in reference.items()}
     total = math.hypot(*norms.values())
     if total == 0:
-        return Worst(math.inf, "every tensor")
+        return Largest(math.inf, "every tensor")
     floor = _FLOOR * total / math.sqrt(len(norms))
     return _worst({name: _norm(found[name] - r) / max(norms[name], floor) for name, r in reference.items()})
 
@@ -49,7 +49,7 @@ def loss_differences(found: Sequence[Step], reference: Sequence[Step]) -> tuple[
 
 def update_difference(
     start: Tensors, found: Sequence[Moved], reference: Sequence[Moved], optimizer: Optimizer
-) -> Worst:
+) -> Largest:
     """The worst element's difference after any update, in units in the last place of what it is made of.
 
     A slot is a sum of terms no larger than twice its largest value so far, so its error is a few ulp of that. A
@@ -79,7 +79,7 @@ def update_difference(
 
 
 def complaints(
-    dtype: DType, tolerance: float | None, gradient: Worst, losses: Sequence[float], optimizer: Worst
+    dtype: DType, tolerance: float | None, gradient: Largest, losses: Sequence[float], optimizer: Largest
 ) -> list[str]:
     """A sentence for each criterion that is not met."""
     said = []
@@ -105,7 +105,7 @@ def _norm(x: np.ndarray) -> float:
     return float(np.linalg.norm(x.astype(np.float64).ravel()))
 
 
-def _worst(values: dict[str, float]) -> Worst:
+def _worst(values: dict[str, float]) -> Largest:
     """A NaN is worse than any number."""
     tensor = max(values, key=lambda name: (math.isnan(values[name]), values[name]))
-    return Worst(values[tensor], tensor)
+    return Largest(values[tensor], tensor)

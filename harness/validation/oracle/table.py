@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
 from harness.system.text import Document, Table, spaced
-from harness.validation.oracle.judgement import Worst
-from harness.validation.oracle.workers import Row
+from harness.validation.oracle.judgement import Largest
+from harness.validation.oracle.workers import OracleRow
 from harness.verdict import EXIT_CODES, INCONCLUSIVE
 
 ORACLE_VERSION = 1
@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-def render(rows: Sequence[Row], form: str) -> Document | str:
+def render(rows: Sequence[OracleRow], form: str) -> Document | str:
     """The rows, what is wrong with some, and the totals."""
     if form == "json":
         described = [{**plain(row), "verdict": row.verdict} for row in rows]
@@ -41,7 +41,7 @@ def render(rows: Sequence[Row], form: str) -> Document | str:
     return str(shown) if form == "markdown" else shown
 
 
-def exit_code(rows: Sequence[Row]) -> int:
+def exit_code(rows: Sequence[OracleRow]) -> int:
     """0 when all rows that are judged agree, 3 when none is judged, else 1."""
     verdicts = {row.verdict for row in rows} - {"SHOWN"}
     if not verdicts:
@@ -49,7 +49,7 @@ def exit_code(rows: Sequence[Row]) -> int:
     return EXIT_CODES["PASS" if verdicts == {"AGREE"} else "FAIL"]
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: OracleRow) -> list[str]:
     found = row.finding
     if found is None:
         return [row.case, row.dtype, *["-"] * (len(COLUMNS) - 3), row.verdict]
@@ -66,7 +66,7 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _third(row: Row) -> str:
+def _third(row: OracleRow) -> str:
     """The greater of the third opinion's gradient differences from the two pipelines."""
     third = row.finding.third if row.finding is not None else None
     if third is None:
@@ -75,11 +75,11 @@ def _third(row: Row) -> str:
     return f"{max(sides):.1e}" if sides else "too long"
 
 
-def _sentences(row: Row) -> Sequence[str]:
+def _sentences(row: OracleRow) -> Sequence[str]:
     return [row.trouble] if row.finding is None else row.finding.complaints
 
 
-def _totals(rows: Sequence[Row]) -> list[str]:
+def _totals(rows: Sequence[OracleRow]) -> list[str]:
     lines = []
     for dtype in dict.fromkeys(row.dtype for row in rows):
         found = [row for row in rows if row.dtype == dtype]
@@ -102,5 +102,5 @@ def _totals(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _order(worst: Worst) -> float:
+def _order(worst: Largest) -> float:
     return worst.value if worst.value == worst.value else float("inf")

@@ -16,7 +16,7 @@ from harness.system.jobs import MARKER
 
 
 @dataclass(frozen=True)
-class Task:
+class OracleTask:
     """What to examine. `folder`: the data. `third`: also ask the interpreter."""
 
     case: str
@@ -37,7 +37,7 @@ def main() -> None:
     from harness.nn.cases import find_case
     from harness.validation.oracle.examination import examine
 
-    task = msgspec.json.decode(sys.argv[1], type=Task)
+    task = msgspec.json.decode(sys.argv[1], type=OracleTask)
     try:
         case = find_case(task.case, task.batch, task.image_size)
         finding = examine(case, task.dtype, Path(task.folder), task.third)

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.run.backends import BACKENDS
-from harness.system.jobs import Job, Outcome, run_jobs
-from harness.validation.oracle.examination import Finding
-from harness.validation.oracle.worker import Task
+from harness.system.jobs import Job, JobOutcome, run_jobs
+from harness.validation.oracle.examination import OracleFinding
+from harness.validation.oracle.worker import OracleTask
 
 
 @dataclass(frozen=True)
-class Row:
+class OracleRow:
     """What became of one task: a finding, or in `trouble` why there is none."""
 
     case: str
     dtype: str
-    finding: Finding | None
+    finding: OracleFinding | None
     trouble: str
     seconds: float
 
@@ -33,12 +33,12 @@ class Row:
 
 
 def run_tasks(
-    tasks: Sequence[Task],
+    tasks: Sequence[OracleTask],
     jobs: int,
     timeout_s: float,
     on_change: Callable[[int, Sequence[str]], None],
     command: Sequence[str] = (sys.executable, "-m", "harness.validation.oracle.worker"),
-) -> list[Row]:
+) -> list[OracleRow]:
     """One row a task, in the order of the tasks. `on_change` is told how many are done, and the names of those running.
 
     An interruption stops what runs and takes effect afterwards.
@@ -50,11 +50,11 @@ def run_tasks(
     return [_row(task, outcomes[task.name]) for task in tasks if task.name in outcomes]
 
 
-def _row(task: Task, outcome: Outcome) -> Row:
+def _row(task: OracleTask, outcome: JobOutcome) -> OracleRow:
     finding, trouble = None, outcome.trouble
     if not trouble:
         try:
-            finding = msgspec.convert(outcome.answer, Finding)
+            finding = msgspec.convert(outcome.answer, OracleFinding)
         except msgspec.ValidationError:
             trouble = "its answer cannot be read"
-    return Row(task.case, task.dtype, finding, trouble, outcome.seconds)
+    return OracleRow(task.case, task.dtype, finding, trouble, outcome.seconds)

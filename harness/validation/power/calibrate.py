@@ -95,7 +95,7 @@ def fit_tail(pairs: Sequence[CleanPair]) -> Margin:
 
 
 def count_outside(margin: Margin, pairs: Sequence[CleanPair]) -> int:
-    """How many of the pairs fail at the default rate."""
+    """The number of pairs that fail at the default rate."""
     return sum(pair.worst > margin.factor(DEFAULT_RATE, len(pair.ratios)) for pair in pairs)
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.run.backends import BACKENDS
-from harness.system.jobs import Job, Outcome, run_jobs
+from harness.system.jobs import Job, JobOutcome, run_jobs
 from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS
 from harness.validation.power.journal import Journal, Row
@@ -106,7 +106,7 @@ class Campaign:
         command = (*self._worker, msgspec.json.encode(order).decode())
         return Job(f"{first.kind} {first.batch}", command, {**self._environment, **dict(first.environment)})
 
-    def _after(self, outcome: Outcome) -> list[Job]:
+    def _after(self, outcome: JobOutcome) -> list[Job]:
         """What is left of a job that did not come to its end; the first of it is what ended it."""
         order = msgspec.json.decode(outcome.job.command[-1], type=Order)
         done = self._done()

@@ -13,7 +13,7 @@ from harness.run.inprocess.reference_interpreter import interpret
 from harness.run.iree_runner import Device
 from harness.spec.netspec import DType
 from harness.validation.power.envelopes import envelope_of
-from harness.validation.power.examination import Said, said
+from harness.validation.power.examination import Detection, said
 from harness.validation.power.networks import NETWORKS, Feed, draw_feed
 from harness.validation.power.pairs import DTYPES, Run, run, verdicts
 
@@ -98,7 +98,7 @@ def _side(make: type[Phase2] | type[Phase3], network: str, dtype: DType) -> Side
     return make(one.graph(), one.config, dtype)
 
 
-def examine_pair(pair: Pair) -> dict[str, Said]:
+def examine_pair(pair: Pair) -> dict[str, Detection]:
     """What the detectors say of a right pair."""
     variation = VARIATIONS[pair.variation]
     feed = draw_feed(pair.network, pair.seed)

@@ -6,7 +6,7 @@ from harness.run.inprocess import Batch
 from harness.validation.power.networks import NETWORKS, draw_feed
 from harness.verdict.envelope.build import build_envelope
 from harness.verdict.envelope.envelope import Envelope
-from harness.verdict.envelope.fed import Fed
+from harness.verdict.envelope.fed import FirstBatches
 from harness.verdict.envelope.members import Members
 from harness.verdict.envelope.plan import make_plan
 
@@ -28,9 +28,9 @@ def _members(network: str) -> Members:
     return Members(one.graph(), one.config, _fed(network, 0))
 
 
-def _fed(network: str, seed: int) -> Fed:
-    steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.kicked))
+def _fed(network: str, seed: int) -> FirstBatches:
+    steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.perturbed_far))
     feed = draw_feed(network, seed, steps)
     pairs = zip(feed.image_rows, feed.label_rows, strict=True)
     batches = tuple(Batch(feed.images[rows], feed.labels[named]) for rows, named in pairs)
-    return Fed(batches, feed.steps_per_epoch, "drawn", "")
+    return FirstBatches(batches, feed.steps_per_epoch, "drawn", "")

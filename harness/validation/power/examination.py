@@ -16,7 +16,7 @@ from harness.verdict.evidence import Evidence
 
 
 @dataclass(frozen=True)
-class Said:
+class Detection:
     """What a detector says. `gates`: those that failed, in order. `fault`: the class it names."""
 
     status: str
@@ -26,10 +26,10 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Finding:
+class PowerFinding:
     """What came of a case. `update_error`: of the first update, relative, in f64. `silent`: nothing changed at all."""
 
-    said: dict[str, Said]
+    said: dict[str, Detection]
     update_error: float
     silent: bool
 
@@ -47,19 +47,19 @@ def wrong(fault: Fault, side: Pipeline, network: str) -> dict[DType, Run]:
     return in_both(lambda dtype: fault.make(side, network, dtype), feed)
 
 
-def examine(case: Case) -> Finding:
+def examine(case: Case) -> PowerFinding:
     """Plant the fault and judge the pair, phase 2 first."""
     spoiled, right = wrong(FAULTS[case.fault], case.side, case.network), clean(case.side, case.network)
     other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
     both = {case.side: spoiled, other: clean(other, case.network)}
     found = verdicts(both["phase2"], both["phase3"], envelope_of(case.network))
     same = all(is_same(spoiled[dtype], right[dtype]) for dtype in DTYPES)
-    return Finding(said(found), update_error(spoiled["f64"], right["f64"]), same)
+    return PowerFinding(said(found), update_error(spoiled["f64"], right["f64"]), same)
 
 
-def said(found: dict[str, Verdict]) -> dict[str, Said]:
+def said(found: dict[str, Verdict]) -> dict[str, Detection]:
     """The verdicts as they are kept."""
-    return {name: Said(v.status, _failed(v.evidence), v.fault, v.reason) for name, v in found.items()}
+    return {name: Detection(v.status, _failed(v.evidence), v.fault, v.reason) for name, v in found.items()}
 
 
 def _failed(evidence: Sequence[Evidence]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from harness.validation.power.networks import NETWORKS, Feed, draw_feed
 
 
 @dataclass(frozen=True)
-class Placed:
+class Localization:
     """What `explain` says of a case. `culprit`: whether the layer is one to blame, `side` and `called` likewise."""
 
     fault: str | None
@@ -37,7 +37,7 @@ CHOSEN = tuple(
 )
 
 
-def place(case: Case) -> Placed:
+def place(case: Case) -> Localization:
     """Locate the fault, the right party first."""
     fault = FAULTS[case.fault]
     other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
@@ -45,8 +45,8 @@ def place(case: Case) -> Placed:
     return _placed(found, fault, case)
 
 
-def _placed(found: Location, fault: Fault, case: Case) -> Placed:
-    return Placed(
+def _placed(found: Location, fault: Fault, case: Case) -> Localization:
+    return Localization(
         found.fault,
         found.layer,
         found.direction,

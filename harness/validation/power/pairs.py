@@ -43,7 +43,7 @@ def verdicts(a: dict[DType, Run], b: dict[DType, Run], envelope: Envelope) -> di
     f64 = compare(a["f64"].recording, b["f64"].recording)
     losses = compare(_losses_only(a["f32"].recording), _losses_only(b["f32"].recording))
     return {
-        "ladder": judge(f32, ladder=f64, envelope=envelope),
+        "ladder": judge(f32, in_f64=f64, envelope=envelope),
         "f32": judge(f32, envelope=envelope),
         "f32 loss": judge(losses, envelope=envelope),
     }

@@ -8,11 +8,11 @@ import msgspec
 
 from harness.validation.power.cases import CASES, Case
 from harness.validation.power.clean import PAIRS, Pair
-from harness.validation.power.examination import Finding, Said
+from harness.validation.power.examination import Detection, PowerFinding
 from harness.validation.power.fault import Fault
 from harness.validation.power.faults import FAULTS
 from harness.validation.power.journal import Row
-from harness.validation.power.localization import Placed
+from harness.validation.power.localization import Localization
 from harness.validation.power.pairs import DETECTORS
 
 CONFIDENCE = 0.95
@@ -48,7 +48,7 @@ class Mutant:
 
     case: Case
     fault: Fault
-    finding: Finding | None
+    finding: PowerFinding | None
     trouble: str
 
     @property
@@ -74,7 +74,7 @@ class Innocent:
     """A row of a right pair."""
 
     pair: Pair
-    said: dict[str, Said] | None
+    said: dict[str, Detection] | None
     trouble: str
 
     def accused(self, detector: str) -> bool:
@@ -88,7 +88,7 @@ class Localized:
 
     case: Case
     fault: Fault
-    placed: Placed | None
+    placed: Localization | None
     trouble: str
 
     def right(self, what: str) -> bool:
@@ -98,12 +98,12 @@ class Localized:
 
 def is_readable(row: Row) -> bool:
     """Whether the finding of a row, if any, is one of its kind."""
-    kinds: dict[str, Any] = {"mutants": Finding, "clean": dict[str, Said], "localization": Placed}
+    kinds: dict[str, Any] = {"mutants": PowerFinding, "clean": dict[str, Detection], "localization": Localization}
     try:
         finding = _as(row.finding, kinds[row.kind])
     except (KeyError, TypeError, msgspec.ValidationError):
         return False
-    said = finding.said if isinstance(finding, Finding) else finding
+    said = finding.said if isinstance(finding, PowerFinding) else finding
     return not isinstance(said, dict) or said.keys() >= set(DETECTORS)
 
 
@@ -111,7 +111,7 @@ def mutants(rows: Iterable[Row]) -> list[Mutant]:
     """Those of the rows."""
     cases = {case.name: case for case in CASES}
     return [
-        Mutant(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Finding), row.trouble)
+        Mutant(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, PowerFinding), row.trouble)
         for row in rows
         if row.kind == "mutants"
     ]
@@ -122,7 +122,7 @@ def localized(rows: Sequence[Row]) -> list[Localized]:
     missed = {mutant.case.name for mutant in mutants(rows) if not mutant.seen("ladder")}
     cases = {case.name: case for case in CASES}
     return [
-        Localized(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Placed), row.trouble)
+        Localized(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Localization), row.trouble)
         for row in rows
         if row.kind == "localization" and row.name not in missed
     ]
@@ -132,7 +132,9 @@ def innocents(rows: Iterable[Row]) -> list[Innocent]:
     """Those of the rows."""
     pairs = {pair.name: pair for pair in PAIRS}
     return [
-        Innocent(pairs[row.name], _as(row.finding, dict[str, Said]), row.trouble) for row in rows if row.kind == "clean"
+        Innocent(pairs[row.name], _as(row.finding, dict[str, Detection]), row.trouble)
+        for row in rows
+        if row.kind == "clean"
     ]
 
 

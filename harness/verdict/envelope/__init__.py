@@ -1,1 +1,1 @@
-"""What rounding alone can do to a network's training, measured, so that a difference can be told from it."""
+"""The effect of rounding alone on a network's training, measured, so that a difference can be told from it."""

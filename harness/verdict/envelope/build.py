@@ -33,15 +33,15 @@ def build_envelope(
     report("reference")
     reference = members.run(plan.reference, initial)
     again = time.perf_counter()
-    kicked = [members.run(member, initial) for member in plan.kicked]
-    plain_seconds = (time.perf_counter() - again) / sum(member.steps for member in plan.kicked)
+    perturbed = [members.run(member, initial) for member in plan.perturbed_far]
+    plain_seconds = (time.perf_counter() - again) / sum(member.steps for member in plan.perturbed_far)
     traces = []
     for number, member in enumerate(plan.members, 1):
         report(f"member {number} of {len(plan.members)}, {member.program}")
         traces.append(members.run(member, initial))
     names, reached = _apart(reference, traces, plan.steps)
     spread = pooled(reached)
-    growth = measure_growth(reference.loss, [trace.loss for trace in kicked], spread[:, names.index(LOSS)])
+    growth = measure_growth(reference.loss, [trace.loss for trace in perturbed], spread[:, names.index(LOSS)])
     return Envelope(
         format=FORMAT,
         netspec_name=graph.spec.name,

@@ -18,7 +18,7 @@ EPSILON = float(np.finfo(np.float32).eps)
 
 
 class Envelope(msgspec.Struct, kw_only=True, frozen=True):
-    """How far an ensemble that differs by rounding only came apart, and of which run it is.
+    """The distance that an ensemble came apart which differs by rounding only, and the run it is of.
 
     It holds for the initial parameters and the data that it was built on: where a unit lies so near its bend that
     rounding flips it, and at which step, is theirs.
@@ -53,18 +53,18 @@ class Envelope(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def spread(self) -> Floats:
-        """What the ensemble reached, a fraction of the channel's scale. Shapes: (steps, channels)."""
+        """The distance that the ensemble reached, a fraction of the channel's scale. Shapes: (steps, channels)."""
         return np.array(self.spreads, np.float64).reshape(-1, len(self.channels))
 
     @property
     def judged(self) -> int:
-        """How many steps it can judge: those of its members that lie within the horizon."""
+        """The number of steps it can judge: those of its members that lie within the horizon."""
         return len(self.spreads) if self.horizon is None else min(len(self.spreads), self.horizon)
 
     def allowance(
         self, false_positive_rate: float = DEFAULT_RATE, tests: int | None = None, margin: Margin | None = None
     ) -> Floats:
-        """What two right programs stay within, but for that share of pairs, as a fraction of `Channels.scale`.
+        """The bound that two right programs keep, but for that share of pairs, a fraction of `Channels.scale`.
 
         `tests`: of how many channels and steps a pair is judged by; None: all. `margin`: other than the fitted one.
         Shapes: (steps, channels).
@@ -73,7 +73,7 @@ class Envelope(msgspec.Struct, kw_only=True, frozen=True):
         return factor * self.spread
 
     def holds_for(self, header: TraceHeader) -> bool:
-        """Whether a trace with that header is of the run it was built on, as far as the header says.
+        """True when a trace with that header is of the run it was built on, as far as the header says.
 
         Published traces have no hash; their name, configuration and number of parameters have to do.
         """

@@ -1,4 +1,4 @@
-"""Which envelope a trace is to be judged by: one that this package ships, or one that was built here."""
+"""The envelope that a trace is to be judged by: one that this package ships, or one that was built here."""
 
 import errno
 import os
@@ -73,7 +73,7 @@ def _not_writable(folder: Path, error: OSError) -> EnvelopeError:
 
 
 def envelope_folder() -> Path:
-    """Where envelopes are kept that were built here."""
+    """The folder of the envelopes that were built here."""
     from harness.data.fetch import cache_root  # not needed where a shipped one matches
 
     return cache_root() / "envelope"

@@ -1,4 +1,4 @@
-"""How fast one ulp grows, and the step from which differences no longer tell how small their cause was."""
+"""The growth of one ulp, and the step from which differences no longer tell how small their cause was."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ class Growth:
     ceiling: float
 
 
-def measure_growth(reference: Floats, kicked: Sequence[Floats], rounded: Floats) -> Growth:
+def measure_growth(reference: Floats, perturbed: Sequence[Floats], rounded: Floats) -> Growth:
     """Growth and horizon, from losses.
 
-    Rounding that has grown as far as a kick a thousand times larger has got in the second half of its run, or to the
-    loss's own changes from step to step, has forgotten its cause: that is the ceiling. The horizon is the last step
-    before the ensemble's spread reaches it. The rate is the slope of the logarithm of that spread until then, by least
-    squares. Where it does not get there, the kicked runs give the rate, on their way to the ceiling, and the horizon is
-    extrapolated from the ensemble's last step.
+    Rounding that has grown as far as a perturbation a thousand times larger has got in the second half of its run, or
+    to the loss's own changes from step to step, has forgotten its cause: that is the ceiling. The horizon is the last
+    step before the ensemble's spread reaches it. The rate is the slope of the logarithm of that spread until then, by
+    least squares. Where it does not get there, the runs perturbed far give the rate, on their way to the ceiling, and
+    the horizon is extrapolated from the ensemble's last step.
 
-    Shapes: reference (long,), each of kicked (long,); rounded (steps,), the ensemble's spread of the loss.
+    Shapes: reference (long,), each of perturbed (long,); rounded (steps,), the ensemble's spread of the loss.
     """
-    apart = np.abs(np.array(kicked) - reference) / np.abs(reference)
+    apart = np.abs(np.array(perturbed) - reference) / np.abs(reference)
     changes = np.abs(np.diff(reference)) / np.abs(reference[:-1])
     ceiling = float(min(np.median(apart[:, len(reference) // 2 :]), np.median(changes)))
     reached = np.flatnonzero(rounded >= ceiling)

@@ -1,4 +1,4 @@
-"""How far beyond an ensemble's spread two right programs may be apart: fitted, never set by hand."""
+"""The margin beyond an ensemble's spread that two right programs may be apart by: fitted, never set by hand."""
 
 import math
 from functools import cache

@@ -16,8 +16,8 @@ from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.shapes import Graph
 from harness.trace.format import StepLine, Trace, TraceHeader, to_number
 from harness.verdict.envelope.builders import NoisyBuilder, ReversedBuilder
-from harness.verdict.envelope.fed import Fed
-from harness.verdict.envelope.plan import Member, Program
+from harness.verdict.envelope.fed import FirstBatches
+from harness.verdict.envelope.plan import EnsembleMember, Program
 
 BUILDERS: dict[Program, type[JaxBuilder]] = {"plain": JaxBuilder, "noisy": NoisyBuilder, "reversed": ReversedBuilder}
 
@@ -30,11 +30,11 @@ class Members:
 
     """
 
-    def __init__(self, graph: Graph, config: TrainConfig, fed: Fed, conventions: Conventions = SHARED) -> None:
+    def __init__(self, graph: Graph, config: TrainConfig, fed: FirstBatches, conventions: Conventions = SHARED) -> None:
         self.graph, self.config, self.fed, self.conventions = graph, config, fed, conventions
         self._programs: dict[Program, tuple[Any, Any]] = {}
 
-    def run(self, member: Member, initial: Array) -> Trace:
+    def run(self, member: EnsembleMember, initial: Array) -> Trace:
         """The member's training steps from near `initial`, as the trace that a cell would have written of them.
 
         Shapes: initial (total_params,) f32.
@@ -64,7 +64,9 @@ class Members:
             self._programs[program] = script, jax.jit(_observed_step(script), donate_argnums=(0, 1, 2))
         return self._programs[program]
 
-    def _trace(self, member: Member, rates: Sequence[np.float32], seen: Sequence[tuple[Array, Array, Array]]) -> Trace:
+    def _trace(
+        self, member: EnsembleMember, rates: Sequence[np.float32], seen: Sequence[tuple[Array, Array, Array]]
+    ) -> Trace:
         facts = header_facts(self.graph, self.config, "f32", self.conventions, "phase2")
         names = [p.name for p in self.graph.params]
         lines = {}

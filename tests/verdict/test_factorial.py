@@ -1,4 +1,4 @@
-"""The split of a difference between derivation and compiler: made-up corners, and real ones with planted errors."""
+"""The split of a difference between derivation and compiler: made-up runs, and real ones with planted errors."""
 
 import json
 import re
@@ -34,8 +34,8 @@ from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.store import StoredCell
 from harness.verdict import pairs
 from harness.verdict.compare import Judging
+from harness.verdict.factorial import Factorial, split, split_factorial
 from harness.verdict.relation import relation
-from harness.verdict.square import Square, split, split_square
 from harness.verdict.tolerance import MODES
 from tests.nn.test_networks import config, network
 from tests.support.programs import drawn
@@ -52,7 +52,7 @@ BASE = rng.random((4, 3)) + 1
 CHANNELS = ("loss", "grad:w", "update:w")
 
 
-def corners(derivation: float = 0.0, compiler: float = 0.0, interaction: float = 0.0) -> np.ndarray:
+def runs(derivation: float = 0.0, compiler: float = 0.0, interaction: float = 0.0) -> np.ndarray:
     """Values whose effects are these, relative to their size and alike in all channels."""
     signs = [(d, c) for d in (-1, 1) for c in (-1, 1)]
     return np.array([BASE * (1 + (d * derivation + c * compiler + d * c * interaction) / 2) for d, c in signs])
@@ -69,14 +69,14 @@ def corners(derivation: float = 0.0, compiler: float = 0.0, interaction: float =
     ],
 )
 def test_the_split_gives_back_what_was_put_in(effects: tuple[float, ...], shares: tuple[float, ...]) -> None:
-    found = split(corners(*effects), BASE, CHANNELS, NAMES)
+    found = split(runs(*effects), BASE, CHANNELS, NAMES)
     assert found is not None
     assert (found.derivation, found.compiler, found.interaction) == pytest.approx(shares, abs=1e-5)
     largest = max(abs(sum(s * e for s, e in zip(signs, effects, strict=True))) for signs in SIGNS)
     assert found.largest == pytest.approx(largest, rel=1e-4)
 
 
-# By which effects two corners can differ: one factor, or both.
+# By which effects two runs can differ: one factor, or both.
 SIGNS = [(1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1), (1, 1, 0), (1, -1, 0)]
 
 
@@ -90,12 +90,12 @@ def test_channels_count_by_their_size_and_the_largest_is_named() -> None:
     assert found.derivation == pytest.approx(1e-6 / (1e-6 + 1e-8), rel=1e-3)
 
 
-def test_equal_corners_have_no_shares() -> None:
-    assert split(corners(), BASE, CHANNELS, NAMES) is None
+def test_equal_runs_have_no_shares() -> None:
+    assert split(runs(), BASE, CHANNELS, NAMES) is None
 
 
 def test_a_difference_of_one_ulp_is_split_exactly() -> None:
-    values = corners()
+    values = runs()
     values[2:] = np.nextafter(values[2:], 9)
     found = split(values, BASE, CHANNELS, NAMES)
     assert found is not None
@@ -105,8 +105,8 @@ def test_a_difference_of_one_ulp_is_split_exactly() -> None:
 def traces(changes: Callable[[int, int, int], float], steps: int = 8) -> dict[str, Trace]:
     """Four traces with norms whose values are multiplied by 1 + changes(derivation, compiler, step)."""
     found = {}
-    for corner, name in enumerate(NAMES):
-        factors = [1 + changes(corner // 2, corner % 2, step) for step in range(1, steps + 1)]
+    for number, name in enumerate(NAMES):
+        factors = [1 + changes(number // 2, number % 2, step) for step in range(1, steps + 1)]
         lines = {
             step: StepLine(
                 kind="step",
@@ -123,19 +123,19 @@ def traces(changes: Callable[[int, int, int], float], steps: int = 8) -> dict[st
     return found
 
 
-def square(changes: Callable[[int, int, int], float], judged: int = 8) -> Square:
-    return split_square("cpu", traces(changes), judged, LOOSE)
+def factorial(changes: Callable[[int, int, int], float], judged: int = 8) -> Factorial:
+    return split_factorial("cpu", traces(changes), judged, LOOSE)
 
 
 def test_four_equal_runs_are_said_to_be_equal() -> None:
-    found = square(lambda d, c, step: 0)
-    assert found.line == "the four corners agree bitwise (steps 1 to 8, loss and 4 norms)."
+    found = factorial(lambda d, c, step: 0)
+    assert found.line == "the four runs agree bitwise (steps 1 to 8, loss and 4 norms)."
     assert (found.shares, found.by_step, found.missing) == (None, (), None)
 
 
 def test_it_is_computed_from_the_three_steps_from_the_first_that_differs() -> None:
     """Later steps, in which rounding has grown, have no say."""
-    found = square(lambda d, c, step: 0 if step < 3 else 1e-6 * c if step < 6 else 1e-3 * d)
+    found = factorial(lambda d, c, step: 0 if step < 3 else 1e-6 * c if step < 6 else 1e-3 * d)
     assert found.steps == 5
     assert str(found.shares) == "100 % compiler, 0 % derivation"
     assert [shares.step for shares in found.by_step] == [3, 4, 5]
@@ -143,24 +143,24 @@ def test_it_is_computed_from_the_three_steps_from_the_first_that_differs() -> No
 
 
 def test_it_goes_up_to_the_step_that_fails() -> None:
-    found = square(lambda d, c, step: 1e-7 * c + (0.3 * d if step > 5 else 0))
+    found = factorial(lambda d, c, step: 1e-7 * c + (0.3 * d if step > 5 else 0))
     assert found.steps == 6
     assert str(found.shares) == "100 % derivation, 0 % compiler"
-    assert square(lambda d, c, step: 1e-7 * c + (0.3 * d if step > 5 else 0), judged=4).steps == 3
+    assert factorial(lambda d, c, step: 1e-7 * c + (0.3 * d if step > 5 else 0), judged=4).steps == 3
 
 
-def test_a_corner_that_differs_alone_is_named() -> None:
-    found = square(lambda d, c, step: 1e-3 * (1 - d) * (1 - c) + 1e-6 * d)
+def test_a_run_that_differs_alone_is_named() -> None:
+    found = factorial(lambda d, c, step: 1e-3 * (1 - d) * (1 - c) + 1e-6 * d)
     assert found.shares is not None
     assert found.shares.alone == "phase2"
     assert found.line.endswith("; phase2 alone differs from the other three.")
-    both = square(lambda d, c, step: 1e-3 * d + 1e-3 * c).shares
+    both = factorial(lambda d, c, step: 1e-3 * d + 1e-3 * c).shares
     assert both is not None
     assert both.alone is None
 
 
 def test_a_control_that_differs_alone_leaves_the_way_over_the_other() -> None:
-    found = square(lambda d, c, step: 1e-3 * (1 - d) * c + 4e-6 * d + 3e-6 * d * c)
+    found = factorial(lambda d, c, step: 1e-3 * (1 - d) * c + 4e-6 * d + 3e-6 * d * c)
     assert found.shares is not None
     assert found.shares.alone == "phase2-iree"
     assert found.line.endswith(
@@ -169,7 +169,7 @@ def test_a_control_that_differs_alone_leaves_the_way_over_the_other() -> None:
 
 
 def test_what_is_not_a_number_is_not_split() -> None:
-    found = square(lambda d, c, step: float("nan") if (d, c, step) == (1, 0, 2) else 0)
+    found = factorial(lambda d, c, step: float("nan") if (d, c, step) == (1, 0, 2) else 0)
     assert found.missing == "loss of phase3-xla is not finite at step 2."
     assert found.shares is None
 
@@ -183,7 +183,7 @@ def facts(pipeline: str, backend: str = "cpu") -> CellFacts:
     return CellFacts(model="tiny", pipeline=pipeline, backend=backend)
 
 
-def test_which_corners_pair() -> None:
+def test_which_runs_pair() -> None:
     kinds = {(a, b): relation(facts(a), facts(b)) for a in NAMES for b in NAMES}
     assert kinds["phase2", "phase3"] == "cross-compiler"
     assert kinds["phase2", "phase2-iree"] == kinds["phase3", "phase3-xla"] == "same-derivation"
@@ -193,7 +193,7 @@ def test_which_corners_pair() -> None:
     assert relation(facts("phase3-xla"), facts("lean")) is None
 
 
-# The corners in this process, so that an error can be planted in some of them.
+# The runs in this process, so that an error can be planted in some of them.
 
 
 class ExportedPhase2(Phase3):
@@ -225,8 +225,8 @@ def run(side: Side) -> Trace:
     return recorded(side, steps, batches, rates, steps_per_epoch=steps_per_epoch).trace
 
 
-def square_of(sides: list[Side]) -> Square:
-    return split_square("cpu", dict(zip(NAMES, map(run, sides), strict=True)), 8, LOOSE)
+def factorial_of(sides: list[Side]) -> Factorial:
+    return split_factorial("cpu", dict(zip(NAMES, map(run, sides), strict=True)), 8, LOOSE)
 
 
 def test_an_error_of_a_derivation_is_blamed_on_it(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_an_error_of_a_derivation_is_blamed_on_it(tmp_path: Path) -> None:
     given = (VECTORS, config(), "f32")
     with planted(Dense, scale_gradient("w", 1.001)):
         by_hand: list[Side] = [Phase3OnXla(*given), Phase3(*given)]
-    found = square_of([Phase2(*given), ExportedPhase2(*given), *by_hand])
+    found = factorial_of([Phase2(*given), ExportedPhase2(*given), *by_hand])
     assert found.shares is not None
     assert found.shares.derivation > 0.95
     assert found.shares.largest == pytest.approx(1e-3, rel=0.1)
@@ -256,13 +256,13 @@ def test_an_error_of_a_compiler_is_blamed_on_it(tmp_path: Path) -> None:
     for side in on_iree:
         side.text = in_bfloat16(side.text)
         assert "reduce_precision" in side.text
-    found = square_of([Phase2(*given), on_iree[0], Phase3OnXla(*given), on_iree[1]])
+    found = factorial_of([Phase2(*given), on_iree[0], Phase3OnXla(*given), on_iree[1]])
     assert found.shares is not None
     assert found.shares.compiler > 0.95
     assert found.shares.largest > 1e-3
 
 
-# The corners as verify runs them.
+# The runs as verify runs them.
 
 
 @pytest.fixture(scope="module")
@@ -284,21 +284,21 @@ def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) 
         *["same-derivation"] * 2,
     ]
     assert [row.verdict.status for row in found.rows if row.verdict] == ["PASS"] * 5
-    (square,) = found.squares
-    assert square.missing is None
-    assert len(square.channels) == 1 + 2 * len(GRAPH.params)
-    assert square.shares is None or square.shares.largest < 1e-9
+    (factorial,) = found.factorials
+    assert factorial.missing is None
+    assert len(factorial.channels) == 1 + 2 * len(GRAPH.params)
+    assert factorial.shares is None or factorial.shares.largest < 1e-9
     assert outcome_exit_code(found) == 0
-    assert f"square on cpu: {square.line}" in str(for_terminal(found))
-    assert "## square on cpu" in for_markdown(found)
+    assert f"2x2 factorial on cpu: {factorial.line}" in str(for_terminal(found))
+    assert "## 2x2 factorial on cpu" in for_markdown(found)
     document = json.loads(for_json(found))
-    assert document["squares"][0]["line"] == square.line
+    assert document["squares"][0]["line"] == factorial.line
     assert violation(document, "verify") is None
     headers = [json.loads(cell.trace.read_text().splitlines()[0]) for cell in found.cells]
     assert [(h["phase"], h["pipeline"]) for h in headers] == [(n[:6], n) for n in (*MAIN, *CONTROLS)]
 
 
-def test_a_corner_that_does_not_compile_says_why(tmp_path: Path) -> None:
+def test_a_run_that_does_not_compile_says_why(tmp_path: Path) -> None:
     """IREE refuses what JAX makes of a pool whose windows overlap the border."""
     layers = (ConvBn(1, 3, kernel=3, stride=2), MaxPool(3, 2), Flatten(), Dense(147, 10))
     graph = infer_shapes(replace(SPEC, layers=layers))
@@ -318,7 +318,7 @@ def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> 
         results.append(StoredCell(corners.facts(cell), Manifest(**refused), trace, tmp_path))
         if name != "phase2-iree":
             write(trace, [2.0, 1.0])
-    (square,) = pairs.split_squares(results, Judging())
+    (square,) = pairs.split_factorials(results, Judging())
     assert square.line == "incomplete: phase2-iree-cpu: refused: not legal"
     assert square.shares is None
     rows = tuple(pairs.judge_pairs(results, Judging()))
@@ -337,4 +337,4 @@ def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> 
         squares=(square,),
     )
     assert outcome_exit_code(found) == 3
-    assert "square on cpu: incomplete: phase2-iree-cpu: refused: not legal" in str(for_terminal(found))
+    assert "2x2 factorial on cpu: incomplete: phase2-iree-cpu: refused: not legal" in str(for_terminal(found))

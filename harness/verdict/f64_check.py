@@ -1,4 +1,4 @@
-"""The precision ladder: f64 rounds 2^29 times as finely as f32; a difference that does not shrink is no rounding."""
+"""The f64 cross-check: f64 rounds 2^29 times as finely as f32; a difference that does not shrink is no rounding."""
 
 import math
 from collections.abc import Mapping
@@ -6,48 +6,48 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from harness.spec.run_config import F64_STEPS
 from harness.verdict.cause import first_cause, listed
 from harness.verdict.channels import GRAD, LOSS, UPDATE, Channels, shared_channels
 from harness.verdict.compare import Comparison
-from harness.verdict.evidence import Case, Evidence
+from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.likeness import check_contract, check_data, faults
 
 # Right pairs of fourteen networks and 48 small ones are at most 8.5e-11 apart in any gradient's norm, relatively.
 SAME = 1e-9
-RUNG_STEPS = 3
 
 
-def check_ladder(case: Case) -> Evidence:
+def check_f64(pair: PairFacts) -> Answer:
     """In f64 every loss, gradient norm and update norm of the first steps must be equal but for f64's own rounding."""
-    if case.ladder is None:
-        return Evidence("ladder", "unreached", "the pair was not run in f64.")
-    if isinstance(case.ladder, str):
-        return Evidence("ladder", "inconclusive", f"the pair in f64 is missing: {case.ladder}.")
-    rung = case.ladder
-    for found in (check_contract(Case(rung)), check_data(Case(rung))):
+    if pair.in_f64 is None:
+        return unreached("the pair was not run in f64.")
+    if isinstance(pair.in_f64, str):
+        return inconclusive(f"the pair in f64 is missing: {pair.in_f64}.")
+    f64 = pair.in_f64
+    for found in (check_contract(PairFacts(f64)), check_data(PairFacts(f64))):
         if found.outcome == "fail":
-            return Evidence("ladder", "fail", f"in f64, {found.line}", found.place, found.fault)
-    steps = min(RUNG_STEPS, rung.a.trace.steps, rung.b.trace.steps)
-    problems = faults("A", rung.a) + faults("B", rung.b)
+            return failed(f"in f64, {found.line}", found.place, found.fault)
+    steps = min(F64_STEPS, f64.a.trace.steps, f64.b.trace.steps)
+    problems = faults("A", f64.a) + faults("B", f64.b)
     if problems or steps == 0:
-        return Evidence("ladder", "inconclusive", f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
-    channels = shared_channels(rung.a.trace, rung.b.trace, range(1, steps + 1))
+        return inconclusive(f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
+    channels = shared_channels(f64.a.trace, f64.b.trace, range(1, steps + 1))
     relative = np.where(_along_noise(channels), 0.0, channels.relative)
-    numbers = _measure(case.comparison, channels, steps)
+    numbers = _measure(pair.comparison, channels, steps)
     line = "; ".join([_describe(numbers, steps), *channels.missing])
-    cause = first_cause(channels, ~(relative <= SAME), _rates(rung, steps))
+    cause = first_cause(channels, ~(relative <= SAME), _rates(f64, steps))
     if cause is None and channels.unmatched:
         line += f"; only one side has {listed(channels.unmatched)}"
-        return Evidence("ladder", "inconclusive", f"{line}.", numbers=numbers)
+        return inconclusive(f"{line}.", numbers)
     if cause is None and steps == 1 and len(channels.names) == 1:
-        return Evidence("ladder", "unreached", f"{line}; a loss alone does not see backward pass and optimizer.")
+        return unreached(f"{line}; a loss alone does not see backward pass and optimizer.")
     if cause is None:
         row, column = np.unravel_index(np.argmax(relative), relative.shape)
         worst = f"{channels.names[column]} of step {channels.steps[row]}, by {relative[row, column]:.1e}"
         line += f"; of {len(channels.names)} channels the furthest is {worst}, {SAME:.0e} allowed"
-        return Evidence("ladder", "pass", f"{line}.", numbers=numbers)
+        return passed(f"{line}.", numbers)
     differs = f"{cause.place} differs by {cause.relative:.1e} in f64, {SAME:.0e} allowed: no rounding does that"
-    return Evidence("ladder", "fail", f"{line}; {differs}.", cause.place, cause.fault, numbers)
+    return failed(f"{line}; {differs}.", cause.place, cause.fault, numbers)
 
 
 def _along_noise(channels: Channels) -> npt.NDArray[np.bool_]:
@@ -69,7 +69,7 @@ def _along_noise(channels: Channels) -> npt.NDArray[np.bool_]:
 
 
 def _measure(pair: Comparison, channels: Channels, steps: int) -> dict[str, float]:
-    """The largest difference of the losses on both rungs, and their ratio where it is a number. Units: nats."""
+    """The largest difference of the losses in f32 and in f64, and their ratio where it is a number. Units: nats."""
     column = channels.names.index(LOSS)
     measured = {"delta_f64": float(np.max(np.abs(channels.a - channels.b)[:, column]))}
     if pair.numbers is not None and pair.a.trace.header.dtype != "f64" and pair.numbers.compared:
@@ -90,5 +90,5 @@ def _describe(measured: Mapping[str, float], steps: int) -> str:
     return f"{span}: losses {measured['delta_f32']:.1e} apart in f32 and {apart} in f64{ratio}"
 
 
-def _rates(rung: Comparison, steps: int) -> dict[int, bool]:
-    return {step: bool(rung.a.trace.lr[step - 1] == rung.b.trace.lr[step - 1]) for step in range(1, steps + 1)}
+def _rates(f64: Comparison, steps: int) -> dict[int, bool]:
+    return {step: bool(f64.a.trace.lr[step - 1] == f64.b.trace.lr[step - 1]) for step in range(1, steps + 1)}

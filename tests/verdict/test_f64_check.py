@@ -1,4 +1,4 @@
-"""The precision ladder: what f64 shows decides, and names the kind of fault by the first channel that differs."""
+"""The f64 cross-check: what f64 shows decides, and names the kind of fault by the first channel that differs."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from harness.trace.recording import Recording
 from harness.verdict import Verdict, judge
 from harness.verdict.channels import shared_channels
 from harness.verdict.compare import compare
-from harness.verdict.ladder import SAME
+from harness.verdict.f64_check import SAME
 from tests.support.sample_traces import recording
 
 LOSSES = [2.0, 1.5, 1.25]
@@ -25,7 +25,7 @@ NORMS = {
 Changes = dict[tuple[str, str, int], float]
 
 
-def rung(losses: list[float] = LOSSES, changes: Changes | None = None, **keys: Any) -> Recording:
+def f64_side(losses: list[float] = LOSSES, changes: Changes | None = None, **keys: Any) -> Recording:
     """A side in f64; `changes` scale the norm of (kind, parameter, step)."""
     norms = {kind: {name: list(column) for name, column in of.items()} for kind, of in NORMS.items()}
     for (kind, name, step), factor in (changes or {}).items():
@@ -33,9 +33,9 @@ def rung(losses: list[float] = LOSSES, changes: Changes | None = None, **keys: A
     return recording(losses, norms=norms, dtype="f64", **keys)
 
 
-def climb(other: Recording, f32: tuple[list[float], list[float]] = (LOSSES, LOSSES)) -> Verdict:
+def cross_checked(other: Recording, f32: tuple[list[float], list[float]] = (LOSSES, LOSSES)) -> Verdict:
     a, b = (recording(losses, dtype="f32") for losses in f32)
-    return judge(compare(a, b), compare(rung(), other))
+    return judge(compare(a, b), compare(f64_side(), other))
 
 
 def line_of(found: Verdict) -> str:
@@ -44,7 +44,7 @@ def line_of(found: Verdict) -> str:
 
 def test_what_is_equal_but_for_rounding_passes_and_says_by_how_much_it_shrank() -> None:
     coarse = [loss + 2.0**-21 for loss in LOSSES]
-    found = climb(rung([loss + 2.0**-50 for loss in LOSSES]), (LOSSES, coarse))
+    found = cross_checked(f64_side([loss + 2.0**-50 for loss in LOSSES]), (LOSSES, coarse))
     assert found.status == "PASS"
     assert line_of(found).startswith(
         "steps 1-3: losses 4.8e-07 apart in f32 and 8.9e-16 in f64, a ratio of 2^29; of 7 channels"
@@ -54,7 +54,7 @@ def test_what_is_equal_but_for_rounding_passes_and_says_by_how_much_it_shrank() 
 def test_what_f64_does_not_shrink_has_a_ratio_of_one() -> None:
     apart = [2.0, 1.5 * (1 + 1e-4), 1.25]
     assert "losses 1.5e-04 apart in f32 and 1.5e-04 in f64, a ratio of 2^0; " in line_of(
-        climb(rung(apart), (LOSSES, [2.0, 1.5 * (1 + 0.99e-4), 1.25]))
+        cross_checked(f64_side(apart), (LOSSES, [2.0, 1.5 * (1 + 0.99e-4), 1.25]))
     )
 
 
@@ -71,71 +71,71 @@ def test_what_f64_does_not_shrink_has_a_ratio_of_one() -> None:
 def test_the_first_channel_that_differs_names_the_fault(
     losses: list[float], changes: Changes, fault: str, place: str
 ) -> None:
-    found = climb(rung(losses, changes))
+    found = cross_checked(f64_side(losses, changes))
     assert (found.status, found.gate, found.fault, found.place) == ("FAIL", "ladder", fault, place)
     assert found.exit_code == 1
 
 
 def test_another_rate_makes_another_update_a_matter_of_the_schedule() -> None:
-    other = rung(changes={("update_norms", "w", 2): 1.001}, lr=[0.001, 0.001 * (1 + 2e-6), 0.001])
-    assert climb(other).fault == "schedule"
+    other = f64_side(changes={("update_norms", "w", 2): 1.001}, lr=[0.001, 0.001 * (1 + 2e-6), 0.001])
+    assert cross_checked(other).fault == "schedule"
 
 
 def test_a_gradient_that_is_rounding_noise_on_both_sides_is_no_difference() -> None:
-    assert climb(rung(changes={("grad_norms", "noise", step): 7.0 for step in (1, 2, 3)})).status == "PASS"
+    assert cross_checked(f64_side(changes={("grad_norms", "noise", step): 7.0 for step in (1, 2, 3)})).status == "PASS"
 
 
 def test_updates_along_a_gradient_that_is_noise_are_noise_until_it_is_none() -> None:
     """As of an attention's key bias under Adam."""
     apart = {("update_norms", "noise", step): 1e5 for step in (1, 2, 3)}
-    assert climb(rung(changes=apart)).status == "PASS"
-    found = climb(rung(changes={**apart, ("grad_norms", "noise", 2): 1e14}))
+    assert cross_checked(f64_side(changes=apart)).status == "PASS"
+    found = cross_checked(f64_side(changes={**apart, ("grad_norms", "noise", 2): 1e14}))
     assert (found.fault, found.place) == ("backward", "step 2, gradient of noise")
-    assert climb(rung(changes={("update_norms", "b", 1): 1e5})).status == "FAIL"
+    assert cross_checked(f64_side(changes={("update_norms", "b", 1): 1e5})).status == "FAIL"
 
 
 def test_a_norm_that_is_not_finite_is_a_difference() -> None:
-    assert climb(rung(changes={("grad_norms", "w", 1): np.nan})).fault == "backward"
+    assert cross_checked(f64_side(changes={("grad_norms", "w", 1): np.nan})).fault == "backward"
 
 
 def test_f32_that_is_too_far_apart_while_f64_agrees_is_a_matter_of_numerics() -> None:
-    found = climb(rung(), (LOSSES, [2.0, 1.0, 1.25]))
+    found = cross_checked(f64_side(), (LOSSES, [2.0, 1.0, 1.25]))
     assert (found.gate, found.fault) == ("backward and optimizer", "numerics")
 
 
 def test_what_f64_was_not_there_to_see_is_not_called_numerics() -> None:
     longer = [*LOSSES, 1.0, 0.9]
     a, b = (recording(losses, dtype="f32") for losses in (longer, [*longer[:4], 0.5]))
-    found = judge(compare(a, b), compare(rung(), rung()))
+    found = judge(compare(a, b), compare(f64_side(), f64_side()))
     assert (found.gate, found.fault, found.place) == ("window", "training", "step 5")
     a, b = (recording(losses, dtype="f64") for losses in (longer, [*longer[:4], 0.5]))
     assert judge(compare(a, b)).fault == "training"
 
 
 def test_f32_that_is_too_far_apart_takes_its_cause_from_f64() -> None:
-    found = climb(rung(changes={("update_norms", "w", 1): 2}), (LOSSES, [2.0, 1.0, 1.25]))
+    found = cross_checked(f64_side(changes={("update_norms", "w", 1): 2}), (LOSSES, [2.0, 1.0, 1.25]))
     assert (found.gate, found.fault) == ("backward and optimizer", "optimizer")
 
 
-def test_rungs_that_were_fed_otherwise_are_a_matter_of_the_data() -> None:
-    pair = compare(rung(digests={1: "aa"}), rung(digests={1: "bb"}))
+def test_pairs_in_f64_that_were_fed_otherwise_are_a_matter_of_the_data() -> None:
+    pair = compare(f64_side(digests={1: "aa"}), f64_side(digests={1: "bb"}))
     found = judge(compare(recording(LOSSES), recording(LOSSES)), pair)
     assert (found.status, found.gate, found.fault) == ("FAIL", "ladder", "data")
 
 
-def test_a_rung_that_is_missing_or_broken_is_never_a_pass() -> None:
+def test_a_pair_in_f64_that_is_missing_or_broken_is_never_a_pass() -> None:
     pair = compare(recording(LOSSES), recording(LOSSES))
     found = judge(pair, "phase3-cpu.f64: crashed: out of memory")
     assert (found.status, found.gate) == ("INCONCLUSIVE", "ladder")
     assert "phase3-cpu.f64: crashed: out of memory" in found.reason
-    broken = Recording(rung().trace, Manifest(status="crashed", steps_written=3))
-    assert judge(pair, compare(rung(), broken)).status == "INCONCLUSIVE"
-    assert judge(pair, compare(rung([]), rung([]))).status == "INCONCLUSIVE"
+    broken = Recording(f64_side().trace, Manifest(status="crashed", steps_written=3))
+    assert judge(pair, compare(f64_side(), broken)).status == "INCONCLUSIVE"
+    assert judge(pair, compare(f64_side([]), f64_side([]))).status == "INCONCLUSIVE"
 
 
-def test_a_pair_in_f64_is_its_own_rung() -> None:
+def test_a_pair_in_f64_is_its_own_f64_check() -> None:
     apart = 10 * SAME
-    found = judge(compare(rung(), rung([2.0, 1.5 * (1 + apart), 1.25])))
+    found = judge(compare(f64_side(), f64_side([2.0, 1.5 * (1 + apart), 1.25])))
     assert (found.status, found.gate) == ("FAIL", "ladder")
     assert "f32" not in found.reason
 
@@ -157,31 +157,31 @@ def without(side: Recording, kind: str, steps: tuple[int, ...], names: tuple[str
 
 
 def test_norms_that_lack_at_one_step_are_judged_at_the_others() -> None:
-    doubled = rung(changes={("grad_norms", "w", 1): 2.0})
-    found = climb(without(doubled, "grad_norms", (3,)))
+    doubled = f64_side(changes={("grad_norms", "w", 1): 2.0})
+    found = cross_checked(without(doubled, "grad_norms", (3,)))
     assert (found.gate, found.fault, found.place) == ("ladder", "backward", "step 1, gradient of w")
-    found = climb(without(rung(), "grad_norms", (3,)))
+    found = cross_checked(without(f64_side(), "grad_norms", (3,)))
     assert found.status == "PASS"
     assert "only A has norms of gradients at step 3" in line_of(found)
 
 
 def test_norms_that_only_one_side_has_of_a_parameter_are_no_pass() -> None:
-    found = climb(without(rung(), "update_norms", (2,), ("b",)))
+    found = cross_checked(without(f64_side(), "update_norms", (2,), ("b",)))
     assert (found.status, found.gate) == ("INCONCLUSIVE", "ladder")
     assert "only one side has update:b at step 2" in line_of(found)
-    doubled = rung(changes={("update_norms", "w", 3): 2.0})
-    assert climb(without(doubled, "update_norms", (2,), ("b",))).fault == "optimizer"
+    doubled = f64_side(changes={("update_norms", "w", 3): 2.0})
+    assert cross_checked(without(doubled, "update_norms", (2,), ("b",))).fault == "optimizer"
 
 
-def test_a_loss_alone_at_step_1_is_no_rung() -> None:
+def test_a_loss_alone_at_step_1_is_no_f64_check() -> None:
     a, b = recording(LOSSES[:1], dtype="f64"), recording(LOSSES[:1], dtype="f64")
     assert "ladder" in judge(compare(a, b)).unreached
 
 
-def test_one_side_that_does_not_tell_its_precision_does_not_take_the_ladder_away() -> None:
-    other = rung(changes={("grad_norms", "w", 1): 1.01})
+def test_one_side_that_does_not_tell_its_precision_does_not_take_the_f64_check_away() -> None:
+    other = f64_side(changes={("grad_norms", "w", 1): 1.01})
     untold = replace(other, trace=replace(other.trace, header=msgspec.structs.replace(other.trace.header, dtype=None)))
-    assert judge(compare(rung(), untold)).fault == judge(compare(untold, rung())).fault == "backward"
+    assert judge(compare(f64_side(), untold)).fault == judge(compare(untold, f64_side())).fault == "backward"
 
 
 def test_an_enormous_norm_does_not_overflow_what_others_are_held_to() -> None:
