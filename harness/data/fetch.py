@@ -6,14 +6,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from harness.data import DataSetFacts, RawFile, dataset_facts
 from harness.data.progress import Reporter, reporting
-from harness.data.sources import Source, SourceError, sources_of
 from harness.errors import DataError
 from harness.system.files import PART_SUFFIX, replace_file
+
+# Sources are imported by what fetches: most of those who ask where the cache is want neither HTTP nor images.
+if TYPE_CHECKING:
+    from harness.data.sources import Source
 
 _STALE_S = 3600  # a temporary file that nothing has been written to for so long has no owner
 
@@ -35,19 +39,25 @@ def is_cached(name: str, cache: Path | None = None) -> bool:
     return all(_intact(folder / file.name, file) for file in dataset_facts(name).files)
 
 
-def fetch(name: str, cache: Path | None = None, progress: bool = True, sources: Sequence[Source] | None = None) -> Path:
+def fetch(
+    name: str, cache: Path | None = None, progress: bool = True, sources: "Sequence[Source] | None" = None
+) -> Path:
     """The folder with the files of a data set, after fetching those that are not there. Running it again goes on.
 
     `cache` defaults to `cache_root()`, `sources` to those of the table. Several of these may run at the same time.
 
     Raises: DataError when no source delivers or the folder cannot be written.
     """
+    from harness.data.sources import sources_of
+
     facts = dataset_facts(name)
     return fetch_files(facts, cached_folder(name, cache), sources_of(facts) if sources is None else sources, progress)
 
 
-def fetch_files(facts: DataSetFacts, folder: Path, sources: Sequence[Source], progress: bool) -> Path:
+def fetch_files(facts: DataSetFacts, folder: Path, sources: "Sequence[Source]", progress: bool) -> Path:
     """`fetch` into a folder of the caller's, from sources of the caller's."""
+    from harness.data.sources import SourceError
+
     with reporting(progress) as report:
         missing = list(_missing(facts, folder, report))
         if not missing:
@@ -110,7 +120,7 @@ def make_folder(folder: Path) -> None:
         raise not_writable(folder, error) from None
 
 
-def _store_all(source: Source, files: Sequence[RawFile], folder: Path, report: Reporter) -> Iterator[RawFile]:
+def _store_all(source: "Source", files: Sequence[RawFile], folder: Path, report: Reporter) -> Iterator[RawFile]:
     """Each file that the source delivered and that is now in the folder."""
     with closing(source.read(tuple(files))) as delivery:
         for file, chunks in delivery:
@@ -123,6 +133,8 @@ def _store(file: RawFile, chunks: Iterator[bytes], folder: Path, report: Reporte
 
     Raises: SourceError when the bytes are not the right ones, DataError when they cannot be written.
     """
+    from harness.data.sources import SourceError
+
     advance = report.start(file.name, file.size)
     digest = hashlib.sha256()
     size = 0

@@ -88,7 +88,7 @@ def test_synthetic_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.Monke
     assert data.name == "mnist-synthetic" and data.data_sha256 == choice.data_sha256
     assert resolve_data(str(choice.folder)).name == "mnist-synthetic"
 
-    monkeypatch.setattr("harness.data.fetch.sources_of", lambda _facts: ())
+    monkeypatch.setattr("harness.data.sources.sources_of", lambda _facts: ())
     with pytest.raises(DataError, match=r"mnist: no source delivered .* Use --data DIR .* or --data synthetic"):
         resolve_data(None, progress=False)
     assert not any((tmp_path / "data" / "mnist").iterdir())
