@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.completion import complete_backends, complete_models
-from harness.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
     from harness.report.text import Document
@@ -48,6 +47,7 @@ def compile_command(
     from harness.run.backends import backend
     from harness.run.compile_targets import compile_steps, part_of
     from harness.spec.models import load_model, model_names
+    from harness.verdict import EXIT_CODES
 
     names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))
     if not names:

@@ -1,0 +1,67 @@
+"""`harness verify MODEL`."""
+
+import sys
+from dataclasses import replace
+
+import click
+
+from harness.commands.completion import complete_backends
+from harness.commands.options import all_steps_option, mode_option, read_names, window_option
+from harness.commands.run_options import RunOptions, run_options
+
+
+@click.command("verify")
+@click.option(
+    "--backends",
+    callback=read_names,
+    metavar="A,B",
+    shell_complete=complete_backends,
+    help="Default: every backend that is present.",
+)
+@run_options
+@mode_option
+@window_option
+@all_steps_option
+@click.option("--ladder/--no-ladder", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default.")
+@click.option("--square", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
+@click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
+def verify_command(
+    asked: RunOptions,
+    backends: tuple[str, ...] | None,
+    mode: str,
+    window: int | None,
+    all_steps: bool,
+    ladder: bool,
+    square: bool,
+    compile_all: bool,
+) -> None:
+    """Train MODEL with every pipeline on every backend and judge each pair of runs.
+
+    Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
+    """
+    from harness.commands.verify import verify
+    from harness.report import verification as report
+    from harness.report.terminal import show
+    from harness.run.backends import backend
+    from harness.system.process import interruptible
+    from harness.verdict.compare import judging_by
+
+    judging = judging_by(mode, window, None, all_steps)
+    if square and asked.eager:
+        raise click.UsageError("--square and --eager exclude each other: the corners of a square are compiled.")
+    for name in backends or ():
+        backend(name)
+    options = replace(
+        asked.load(),
+        backends=backends,
+        judging=judging,
+        ladder=ladder,
+        square=square,
+        compile_all=compile_all,
+    )
+    interruptible()
+    outcome = verify(options)
+    paths = report.write_reports(outcome)
+    show(report.for_terminal(outcome))
+    click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {options.folder}/")
+    sys.exit(report.outcome_exit_code(outcome))

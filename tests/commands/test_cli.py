@@ -1,0 +1,74 @@
+"""The table of verbs, what of the package the command line imports, and options that several verbs or names share."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from harness.cli import VERBS, main
+from harness.commands.options import MODES
+from harness.commands.run_options import RunOptions
+from harness.verdict import tolerance
+
+ROOT = Path(__file__).parents[2]
+
+
+def modules_after(program: str) -> set[str]:
+    """Everything that a process has imported once the program is through."""
+    program = f"import sys\n{program}\nprint(*sys.modules, file=sys.stderr)"
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert found.stdout
+    return set(found.stderr.split())
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_table_tells_what_the_verb_tells_of_itself(name):
+    command = main.commands[name]
+    assert command.name == name
+    assert command.help is not None
+    assert VERBS[name].help == command.help.splitlines()[0]
+
+
+def test_verbs_are_named_in_the_order_of_the_help():
+    assert list(VERBS) == sorted(VERBS)
+
+
+def test_the_help_imports_no_verb_and_none_of_the_rooms():
+    imported = modules_after("from harness.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass")
+    assert "numpy" not in imported
+    assert {name for name in imported if name.partition(".")[0] == "harness"} == {
+        "harness",
+        "harness.cli",
+        "harness.commands",
+        "harness.commands.usage",
+        "harness.errors",
+    }
+
+
+def test_the_help_of_no_verb_imports_what_the_verb_needs_to_run():
+    imported = modules_after(
+        "from harness.cli import VERBS, main\n"
+        "for verb in VERBS:\n"
+        "    try: main([verb, '--help'])\n"
+        "    except SystemExit: pass\n"
+    )
+    rooms = {name for name in imported if name.startswith("harness.")} - {
+        "harness.cli",
+        "harness.diff",
+        "harness.errors",
+    }
+    assert {name for name in rooms if name.split(".")[1] != "commands"} == {"harness.data"}  # the table of data sets
+    assert {"numpy", "msgspec", "rich", "tabulate", "jinja2", "jax", "iree", "pandas"}.isdisjoint(imported)
+
+
+def test_the_modes_to_choose_from_are_those_of_the_verdict():
+    assert tuple(tolerance.MODES) == MODES
+    assert tolerance.DEFAULT_MODE.name == MODES[-1]
+
+
+@pytest.mark.parametrize("verb", ["verify", "run"])
+def test_verbs_that_train_declare_every_shared_option(verb):
+    declared = {parameter.name for parameter in main.commands[verb].params}
+    assert {field.name for field in fields(RunOptions)} <= declared
