@@ -79,7 +79,7 @@ VERBS = {
     ),
     "power": Verb(
         "harness.commands.power:power_command",
-        "Plant faults and see which of them the verdict finds; judge right pairs, of which it may fail none.",
+        "Inject faults and see which of them the verdict finds; judge clean pairs, of which it may fail none.",
     ),
     "report": Verb(
         "harness.commands.report:report_command",

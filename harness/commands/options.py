@@ -33,6 +33,11 @@ def read_count(ctx: click.Context, parameter: click.Parameter, value: str | None
     return int(value)
 
 
+def renamed(new_names: dict[str, str]) -> dict[str, Any]:
+    """`context_settings` of a command that still takes old names of its options, without dashes; help shows the new."""
+    return {"token_normalize_func": lambda name: new_names.get(name, name)}
+
+
 model_argument: Option = click.argument("model", shell_complete=complete_models)
 dtype_option: Option = click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
 profile_option: Option = click.option(

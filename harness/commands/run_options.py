@@ -97,9 +97,7 @@ _DECLARED = (
         metavar="NAME=COMMAND",
         help="Also run a command that obeys the environment contract. May be given several times.",
     ),
-    click.option(
-        "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder for everything."
-    ),
+    click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Output directory."),
 )
 
 

@@ -6,11 +6,14 @@ from dataclasses import replace
 import click
 
 from harness.commands.completion import complete_backends
-from harness.commands.options import all_steps_option, mode_option, read_names, window_option
+from harness.commands.options import all_steps_option, mode_option, read_names, renamed, window_option
 from harness.commands.run_options import RunOptions, run_options
 
 
-@click.command("verify")
+@click.command(
+    "verify",
+    context_settings=renamed({"ladder": "f64-check", "no-ladder": "no-f64-check", "square": "factorial"}),
+)
 @click.option(
     "--backends",
     callback=read_names,
@@ -22,8 +25,10 @@ from harness.commands.run_options import RunOptions, run_options
 @mode_option
 @window_option
 @all_steps_option
-@click.option("--ladder/--no-ladder", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default.")
-@click.option("--square", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
+@click.option(
+    "--f64-check/--no-f64-check", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default."
+)
+@click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 def verify_command(
     asked: RunOptions,
@@ -31,8 +36,8 @@ def verify_command(
     mode: str,
     window: int | None,
     all_steps: bool,
-    ladder: bool,
-    square: bool,
+    f64_check: bool,
+    factorial: bool,
     compile_all: bool,
 ) -> None:
     """Train MODEL with every pipeline on every backend and judge each pair of runs.
@@ -47,16 +52,16 @@ def verify_command(
     from harness.verdict.compare import judging_by
 
     judging = judging_by(mode, window, None, all_steps)
-    if square and asked.eager:
-        raise click.UsageError("--square and --eager exclude each other: the corners of a square are compiled.")
+    if factorial and asked.eager:
+        raise click.UsageError("--factorial and --eager exclude each other: the four runs of it are compiled.")
     for name in backends or ():
         backend(name)
     options = replace(
         asked.load(),
         backends=backends,
         judging=judging,
-        ladder=ladder,
-        square=square,
+        ladder=f64_check,
+        square=factorial,
         compile_all=compile_all,
     )
     interruptible()

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from harness.cli import VERBS, main
 from harness.commands.options import MODES
@@ -72,3 +73,29 @@ def test_the_modes_to_choose_from_are_those_of_the_verdict():
 def test_verbs_that_train_declare_every_shared_option(verb):
     declared = {parameter.name for parameter in main.commands[verb].params}
     assert {field.name for field in fields(RunOptions)} <= declared
+
+
+@pytest.mark.parametrize(
+    ("words", "parameter", "expected"),
+    [
+        (["verify", "m", "--no-f64-check"], "f64_check", False),
+        (["verify", "m", "--no-ladder"], "f64_check", False),
+        (["verify", "m", "--no-ladder", "--ladder"], "f64_check", True),
+        (["verify", "m", "--no-ladder", "--f64-check"], "f64_check", True),
+        (["verify", "m"], "f64_check", True),
+        (["verify", "m", "--factorial"], "factorial", True),
+        (["verify", "m", "--square"], "factorial", True),
+        (["compile", "--shard", "2/3"], "shard", "2/3"),
+        (["compile", "--part=2/3"], "shard", "2/3"),
+    ],
+    ids=str,
+)
+def test_an_old_name_of_an_option_sets_the_same_parameter(words, parameter, expected):
+    verb, *arguments = words
+    command = main.commands[verb]
+    assert command.make_context(verb, arguments).params[parameter] == expected
+
+
+@pytest.mark.parametrize(("verb", "old"), [("verify", "ladder"), ("verify", "square"), ("compile", "part")])
+def test_old_names_are_not_in_the_help(verb, old):
+    assert f"--{old}" not in CliRunner().invoke(main, [verb, "--help"]).stdout
