@@ -1,4 +1,4 @@
-"""What this host can run, and for the rest why not and what to do about it."""
+"""Checks of what this host can run, and for the rest why not and what to do about it."""
 
 import os
 import platform

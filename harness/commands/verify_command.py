@@ -53,7 +53,7 @@ def verify_command(
 
     judging = judging_by(mode, window, None, all_steps)
     if factorial and asked.eager:
-        raise click.UsageError("--factorial and --eager exclude each other: the four runs of it are compiled.")
+        raise click.UsageError("--factorial and --eager exclude each other: all runs of a factorial are compiled.")
     for name in backends or ():
         backend(name)
     options = replace(
