@@ -3,6 +3,7 @@
 import itertools
 import os
 import sys
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
     # Before numpy loads: its linear algebra would start a thread a core, which takes longer than a short comparison.
@@ -11,43 +12,33 @@ if __name__ == "__main__":
 import click
 
 from harness.commands.completion import complete_traces
-from harness.commands.options import format_option
+from harness.commands.options import all_steps_option, format_option, mode_option, window_option
 from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
-from harness.report import text
-from harness.report.terminal import show
-from harness.system.text import Document, spaced
-from harness.trace.recording import read_recordings
-from harness.verdict import UNREADABLE, worst_exit_code
-from harness.verdict.compare import judging_by
-from harness.verdict.pair import PairRow, exit_code, judge_recordings
-from harness.verdict.tolerance import DEFAULT_MODE, MODES
+
+if TYPE_CHECKING:
+    from harness.system.text import Document
+    from harness.verdict.pair import PairRow
 
 
 @click.command(name="diff", cls=OneLineCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("traces", nargs=-1, type=click.Path(), metavar="A B [C…]", shell_complete=complete_traces)
-@click.option(
-    "--mode",
-    type=click.Choice(list(MODES)),
-    default=DEFAULT_MODE.name,
-    show_default=True,
-    help="Tolerance, strictest first; what passes one passes every later one.",
-)
-@click.option(
-    "--window",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Judge the first N steps one by one; beyond them epoch means and accuracy judge. Default: to the horizon of "
-    "the run's envelope, or 8; bitwise: all.",
-)
+@mode_option
+@window_option
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps of each trace.")
-@click.option("--all-steps", is_flag=True, help="Judge every compared step one by one.")
+@all_steps_option
 @format_option("text", "markdown", "json")
 def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | None, all_steps: bool, form: str) -> None:
     """Compare training traces (.jsonl, .jsonl.gz), all pairs when there are more than two.
 
     Exit codes: 0 agree, 1 disagree, 2 usage or unreadable input, 3 nothing to compare or inconclusive.
     """
+    from harness.report.terminal import show
+    from harness.trace.recording import read_recordings
+    from harness.verdict import UNREADABLE, worst_exit_code
+    from harness.verdict.compare import judging_by
+    from harness.verdict.pair import exit_code, judge_recordings
+
     if len(traces) < 2:
         raise click.UsageError("name at least two traces.")
     try:
@@ -73,7 +64,7 @@ def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | No
     sys.exit(code)
 
 
-def render(rows: list[PairRow], form: str, code: int) -> Document | str:
+def render(rows: list["PairRow"], form: str, code: int) -> "Document | str":
     """The rows in a format: a summary when there are several, then every pair."""
     if form == "json":
         from harness.report import as_json
@@ -85,6 +76,9 @@ def render(rows: list[PairRow], form: str, code: int) -> Document | str:
 
         parts = [markdown.render_summary(rows)] if several else []
         return "\n".join(parts + [markdown.render_pair(row) for row in rows])
+    from harness.report import text
+    from harness.system.text import spaced
+
     documents = [text.render_summary(rows)] if several else []
     return spaced([*documents, *map(text.render_pair, rows)])
 

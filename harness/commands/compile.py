@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.completion import complete_backends, complete_models
-from harness.verdict import EXIT_CODES
+from harness.commands.options import renamed
 
 if TYPE_CHECKING:
     from harness.run.compile_targets import Compilation
@@ -19,7 +19,7 @@ COLUMNS = ("network", "backend", "chip", "lines", "StableHLO", "module", "second
 _NUMBERS = ("lines", "StableHLO", "module", "seconds")
 
 
-@click.command("compile")
+@click.command("compile", context_settings=renamed({"part": "shard"}))
 @click.argument("models", nargs=-1, shell_complete=complete_models)
 @click.option("--backends", default="cpu,cuda,rocm", show_default=True, metavar="A,B", shell_complete=complete_backends)
 @click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
@@ -27,7 +27,7 @@ _NUMBERS = ("lines", "StableHLO", "module", "seconds")
 @click.option(
     "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side. Default: the network's own."
 )
-@click.option("--part", metavar="K/N", help="Every N-th network, from the K-th on: for runs that take turns.")
+@click.option("--shard", metavar="K/N", help="Shard K of N: every N-th network, from the K-th on.")
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="Compilers at once.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def compile_command(
@@ -36,7 +36,7 @@ def compile_command(
     dtype: str,
     batch: int | None,
     image_size: int | None,
-    part: str | None,
+    shard: str | None,
     jobs: int,
     form: str,
 ) -> None:
@@ -48,25 +48,26 @@ def compile_command(
     from harness.run.backends import backend
     from harness.run.compile_targets import compile_steps, part_of
     from harness.spec.models import load_model, model_names
+    from harness.verdict import EXIT_CODES
 
     names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))
     if not names:
         raise click.BadParameter("expected names separated by commas.", param_hint="--backends")
     for name in names:
         backend(name)
-    chosen = part_of(dict.fromkeys(models) or model_names(), *_part(part))
+    chosen = part_of(dict.fromkeys(models) or model_names(), *_shard(shard))
     loaded = [load_model(name, batch=batch or load_model(name).verify_batch, image_size=image_size) for name in chosen]
     results = compile_steps(loaded, names, "f64" if dtype == "f64" else "f32", jobs, _say)
     show(render(results, form))
     sys.exit(EXIT_CODES["PASS" if all(result.seconds is not None for result in results) else "FAIL"])
 
 
-def _part(value: str | None) -> tuple[int, int]:
+def _shard(value: str | None) -> tuple[int, int]:
     if value is None:
         return 1, 1
     k, slash, n = value.partition("/")
     if not (slash and k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n)):
-        raise click.BadParameter(f"{value!r} is not of the form 2/3.", param_hint="--part")
+        raise click.BadParameter(f"{value!r} is not of the form 2/3.", param_hint="--shard")
     return int(k), int(n)
 
 

@@ -1,4 +1,4 @@
-"""What a shell offers when tab is pressed, and the script that teaches it. Nothing here loads a network."""
+"""Completions that a shell offers when tab is pressed, and the script that teaches it. Nothing here loads a network."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -53,7 +53,9 @@ from harness.commands.options import batch_option, data_option, format_option, i
     help="Folder for the reproducer, and for the dumps.",
 )
 @click.option(
-    "--dump", is_flag=True, help="Also write every value and cotangent between layers, of both and right ones."
+    "--dump",
+    is_flag=True,
+    help="Also write every value and cotangent between layers, of both sides and of the reference.",
 )
 @format_option("text", "json")
 @click.pass_context

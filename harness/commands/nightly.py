@@ -22,7 +22,7 @@ NIGHTS = Path("reports/nightly")
     type=click.Path(dir_okay=False, path_type=Path),
     default=NIGHTS / "history.parquet",
     show_default=True,
-    help="One row a pair a night is added to it.",
+    help="One row per pair per night is added to it.",
 )
 @references_option
 @click.option("--budget", type=click.FloatRange(min=0), metavar="MINUTES", help="Default: that of CONFIG.")

@@ -8,6 +8,9 @@ import click
 
 from harness.commands.completion import complete_models
 
+# The names in `harness.verdict.tolerance`, which needs numpy.
+MODES = ("bitwise", "strict", "cross-gpu", "cross-comp")
+
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -30,33 +33,12 @@ def read_count(ctx: click.Context, parameter: click.Parameter, value: str | None
     return int(value)
 
 
-model_argument: Option = click.argument("model", shell_complete=complete_models)
-steps_option: Option = click.option(
-    "--steps", callback=read_count, metavar="N|full", help="Training steps. Default: the network's own."
-)
-run_batch_option: Option = click.option(
-    "--batch", callback=read_count, metavar="N|full", help="Examples a step. Default: the network's own for verify."
-)
-channels_option: Option = click.option(
-    "--channels",
-    type=click.Choice(["default", "all", "none"]),
-    default="default",
-    show_default=True,
-    help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
-)
-timeout_option: Option = click.option(
-    "--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."
-)
-externals_option: Option = click.option(
-    "--pipeline-cmd",
-    "externals",
-    multiple=True,
-    metavar="NAME=COMMAND",
-    help="Also run a command that obeys the environment contract. May be given several times.",
-)
-shuffle_option: Option = click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines.")
-eager_option: Option = click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation.")
+def renamed(new_names: dict[str, str]) -> dict[str, Any]:
+    """`context_settings` of a command that still takes old names of its options, without dashes; help shows the new."""
+    return {"token_normalize_func": lambda name: new_names.get(name, name)}
 
+
+model_argument: Option = click.argument("model", shell_complete=complete_models)
 dtype_option: Option = click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
 profile_option: Option = click.option(
     "--profile",
@@ -77,6 +59,21 @@ seed_option: Option = click.option(
 data_option: Option = click.option(
     "--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once."
 )
+mode_option: Option = click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default=MODES[-1],
+    show_default=True,
+    help="Tolerance, strictest first; what passes one passes every later one.",
+)
+window_option: Option = click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Judge the first N steps one by one; beyond them epoch means and accuracy judge. Default: to the horizon of "
+    "the run's envelope, or 8; bitwise: all.",
+)
+all_steps_option: Option = click.option("--all-steps", is_flag=True, help="Judge every compared step one by one.")
 references_option: Option = click.option(
     "--references",
     type=click.Path(file_okay=False, path_type=Path),

@@ -49,7 +49,7 @@ def oracle_command(
 
     A network's gradients in f32 are shown and not judged: f64 tells rounding from a bug.
 
-    Exit codes: 0 all agree, 1 one differs or did not come to its end, 2 usage, 3 none was judged.
+    Exit codes: 0 all agree, 1 one differs or did not finish, 2 usage, 3 none was judged.
     """
     from harness.data.dataset import resolve_data
     from harness.nn.cases import find_cases

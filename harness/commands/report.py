@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import references_option
-from harness.verdict.tolerance import DEFAULT_MODE, MODES
+from harness.commands.options import mode_option, references_option
 
 
 @click.command("report")
@@ -15,7 +14,7 @@ from harness.verdict.tolerance import DEFAULT_MODE, MODES
     "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the report."
 )
 @click.option("--title", metavar="TEXT", help="Default: that of the night.")
-@click.option("--mode", type=click.Choice(list(MODES)), default=DEFAULT_MODE.name, show_default=True)
+@mode_option
 @click.option(
     "--history",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -36,6 +35,7 @@ def report_command(
     from harness.report.summary.write import record_history, write_summary
     from harness.system.text import escape_control
     from harness.verdict.compare import Judging
+    from harness.verdict.tolerance import MODES
 
     summary = summarise(folders, Judging(MODES[mode]), title=title, history=history, references=references)
     paths = write_summary(out, summary)

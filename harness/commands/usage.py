@@ -1,4 +1,4 @@
-"""What is wrong with the use of a command, in one line that names the help."""
+"""Errors in the use of a command, in one line that names the help."""
 
 import sys
 from collections.abc import Iterator

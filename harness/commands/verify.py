@@ -1,19 +1,92 @@
-"""The story of `harness verify`: run the cells, judge their pairs, look for causes, split, report."""
+"""`harness verify MODEL`: run the cells, judge their pairs, look for causes, split, report."""
 
-from harness.explain.subprocess import explain_pairs
-from harness.report.verification import Outcome
-from harness.run.progress import CellProgress
-from harness.run.runner import Policy, prepared
-from harness.run.verification import Verification
-from harness.verdict.compare import Judging
-from harness.verdict.pairs import judge_pairs, split_factorials
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.completion import complete_backends
+from harness.commands.options import all_steps_option, mode_option, read_names, renamed, window_option
+from harness.commands.run_options import RunOptions, run_options
+
+if TYPE_CHECKING:
+    from harness.report.verification import Outcome
+    from harness.run.verification import Verification
+    from harness.verdict.compare import Judging
 
 
-def verify(verification: Verification, judging: Judging) -> Outcome:
+@click.command(
+    "verify",
+    context_settings=renamed({"ladder": "f64-check", "no-ladder": "no-f64-check", "square": "factorial"}),
+)
+@click.option(
+    "--backends",
+    callback=read_names,
+    metavar="A,B",
+    shell_complete=complete_backends,
+    help="Default: every backend that is present.",
+)
+@run_options
+@mode_option
+@window_option
+@all_steps_option
+@click.option(
+    "--f64-check/--no-f64-check", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default."
+)
+@click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
+@click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
+def verify_command(
+    asked: RunOptions,
+    backends: tuple[str, ...] | None,
+    mode: str,
+    window: int | None,
+    all_steps: bool,
+    f64_check: bool,
+    factorial: bool,
+    compile_all: bool,
+) -> None:
+    """Train MODEL with every pipeline on every backend and judge each pair of runs.
+
+    Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
+    """
+    from harness.report import verification as report
+    from harness.report.terminal import show
+    from harness.run.backends import backend
+    from harness.system.process import interruptible
+    from harness.verdict.compare import judging_by
+
+    judging = judging_by(mode, window, None, all_steps)
+    if factorial and asked.eager:
+        raise click.UsageError("--factorial and --eager exclude each other: all runs of a factorial are compiled.")
+    for name in backends or ():
+        backend(name)
+    verification = replace(
+        asked.load(),
+        backends=backends,
+        f64_check=f64_check,
+        factorial=factorial,
+        compile_all=compile_all,
+    )
+    interruptible()
+    outcome = verify(verification, judging)
+    paths = report.write_reports(outcome)
+    show(report.for_terminal(outcome))
+    click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {verification.folder}/")
+    sys.exit(report.outcome_exit_code(outcome))
+
+
+def verify(verification: "Verification", judging: "Judging") -> "Outcome":
     """Run all cells one after another and judge every pair that differs in one factor.
 
     Raises: HarnessError for unusable input; a cell that fails is a result and not an error.
     """
+    from harness.explain.subprocess import explain_pairs
+    from harness.report.verification import Outcome
+    from harness.run.progress import CellProgress
+    from harness.run.runner import Policy, prepared
+    from harness.verdict.pairs import judge_pairs, split_factorials
+
     with prepared(verification) as runner, CellProgress() as progress:
         for report in verification.reports:
             report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one

@@ -1,27 +1,19 @@
 """Raw data files in a cache folder: every byte checked against the table, each file there as a whole or not at all."""
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-import platformdirs
-
 from harness.data import DataSetFacts, RawFile, dataset_facts
 from harness.data.progress import Reporter, reporting
 from harness.data.sources import DataSource, SourceError, sources_of
 from harness.errors import DataError
+from harness.system.cache import cache_root
 from harness.system.files import PART_SUFFIX, replace_file
 
 _STALE_S = 3600  # a temporary file that nothing has been written to for so long has no owner
-
-
-def cache_root() -> Path:
-    """The folder for everything that can be made or fetched again: HARNESS_CACHE, else the platform's user cache."""
-    own = os.environ.get("HARNESS_CACHE")
-    return Path(own).absolute() if own else Path(platformdirs.user_cache_dir("training-trace-harness", appauthor=False))
 
 
 def cached_folder(name: str, cache: Path | None = None) -> Path:
@@ -125,6 +117,7 @@ def _store(file: RawFile, chunks: Iterator[bytes], folder: Path, report: Reporte
 
     Raises: SourceError when the bytes are not the right ones, DataError when they cannot be written.
     """
+
     advance = report.start(file.name, file.size)
     digest = hashlib.sha256()
     size = 0

@@ -15,11 +15,12 @@ import PIL
 from PIL import Image, ImageOps
 
 from harness.data import PREPARED_CLASSES, PREPARED_FILES, TASKS
-from harness.data.fetch import cache_root, make_folder, not_writable
+from harness.data.fetch import make_folder, not_writable
 from harness.data.idx import colour_images_header, labels_header
 from harness.data.pictures import open_picture
 from harness.data.progress import Reporter, reporting
 from harness.errors import DataError
+from harness.system.cache import cache_root
 from harness.system.files import replace_file
 
 _SPLITS = ("train", "val")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from iree.compiler.tools.binaries import find_tool
 
-from harness.data.fetch import cache_root
 from harness.errors import EmitError
 from harness.run.provenance import cpu_description
+from harness.system.cache import cache_root
 
 TIMEOUT_S = 3600.0  # the slowest network takes minutes
 

@@ -4,10 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.commands import doctor
-from harness.commands.doctor import COLUMNS, HealthCheck, examine
 from harness.data import DATASETS
+from harness.run import health
 from harness.run.backends import BACKENDS, Presence
+from harness.run.health import COLUMNS, HealthCheck, examine
 from harness.run.pipelines import MAIN
 from harness.system.text import Table
 
@@ -24,7 +24,7 @@ def checks() -> dict[str, HealthCheck]:
 def quick(monkeypatch):
     """A CPU, without starting processes that ask it."""
     monkeypatch.setattr(
-        doctor,
+        health,
         "presence",
         lambda name, _: Presence("CPU") if name == "cpu" else Presence(None, f"no {BACKENDS[name].device_name}"),
     )
@@ -42,7 +42,7 @@ def test_it_looks_at_everything_and_always_ends_well():
 
 def test_whatever_is_not_ready_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    monkeypatch.setattr(doctor, "package_version", lambda _: None)
+    monkeypatch.setattr(health, "package_version", lambda _: None)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     found = checks()
     assert all((check.state == "ready") == (check.mend == "") for check in found.values())
@@ -55,7 +55,7 @@ def test_whatever_is_not_ready_says_what_to_do(monkeypatch, tmp_path):
 
 def test_hardware_without_its_package_names_the_extra(monkeypatch):
     unusable = Presence(None, "CUDA device not usable by phase2: no plugin")
-    monkeypatch.setattr(doctor, "presence", lambda name, pipeline: unusable if name == "cuda" else Presence("CPU"))
+    monkeypatch.setattr(health, "presence", lambda name, pipeline: unusable if name == "cuda" else Presence("CPU"))
     found = checks()["phase2 on cuda"]
     assert (found.state, found.found) == ("broken", unusable.reason)
     assert found.mend.startswith("`pip install 'training-trace-harness[cuda]'`")
@@ -83,14 +83,14 @@ def test_the_size_of_the_cache_is_that_of_its_files(monkeypatch, tmp_path):
     for name, size in (("a", 30), ("iree/b", 12)):
         (tmp_path / name).write_bytes(bytes(size))
     (tmp_path / "link").symlink_to("nowhere")
-    assert doctor._size(tmp_path) == 42 + len("nowhere")
+    assert health._size(tmp_path) == 42 + len("nowhere")
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "not" / "yet"))
     assert checks()["cache"].found == f"{tmp_path}/not/yet, 0.00 GB"
 
 
 def test_little_room_is_said(monkeypatch):
-    monkeypatch.setattr(doctor, "LITTLE_DISK", 1 << 60)
-    monkeypatch.setattr(doctor, "_available_memory", lambda: 10**9)
+    monkeypatch.setattr(health, "LITTLE_DISK", 1 << 60)
+    monkeypatch.setattr(health, "_available_memory", lambda: 10**9)
     found = checks()
     assert [found[name].state for name in ("disk of the cache", "disk here", "memory")] == ["low"] * 3
     assert found["memory"].found == "1.0 GB free"

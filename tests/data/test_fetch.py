@@ -16,9 +16,10 @@ import pytest
 
 from harness.data import DATASETS, MNIST, DataSetFacts, RawFile, data_sha256
 from harness.data import fetch as fetch_module
-from harness.data.fetch import cache_root, cached_folder, fetch, fetch_files, is_cached
+from harness.data.fetch import cached_folder, fetch, fetch_files, is_cached
 from harness.data.sources import Delivery, SourceError
 from harness.errors import DataError
+from harness.system.cache import cache_root
 
 CONTENT = {"a": b"a" * 100_000, "b": b"labels", "c": bytes(range(256)) * 9, "d": b"\x00"}
 FILES = tuple(RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items())

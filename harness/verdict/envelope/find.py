@@ -74,7 +74,7 @@ def _not_writable(folder: Path, error: OSError) -> EnvelopeError:
 
 def envelope_folder() -> Path:
     """The folder of the envelopes that were built here."""
-    from harness.data.fetch import cache_root  # not needed where a shipped one matches
+    from harness.system.cache import cache_root  # not needed where a shipped one matches
 
     return cache_root() / "envelope"
 

@@ -1,12 +1,10 @@
-"""`harness export CELLS… -o FILE` and `harness import FILE…`."""
+"""`harness export CELLS… -o FILE`."""
 
 from pathlib import Path
 
 import click
 
 from harness.commands.completion import complete_traces
-
-IMPORTED = Path("traces/imported")
 
 
 @click.command("export")
@@ -35,30 +33,3 @@ def export_command(cells: tuple[Path, ...], out: Path) -> None:
     click.echo(
         escape_control(f"{out}: {gathered.cells} cells of {gathered.host}, {len(gathered.files)} files, {size:,} bytes")
     )
-
-
-@click.command("import")
-@click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@click.option(
-    "--into",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=IMPORTED,
-    show_default=True,
-    help="Each import gets a folder HOST/N there.",
-)
-def import_command(bundles: tuple[Path, ...], into: Path) -> None:
-    """Take in the cells of bundles that `export` wrote on other hosts.
-
-    A bundle is checked to the last digest before anything of it can be seen. Cells that are there already stay as they
-    are; a bundle with another cell of the same host and name is refused.
-
-    Exit codes: 0, 2 a bundle was refused: nothing of it, and of those after it, was imported.
-    """
-    from harness.night.bundle.land import import_bundle
-    from harness.system.text import escape_control
-
-    for bundle in bundles:
-        landed = import_bundle(bundle, into)
-        where = f" in {landed.folder}" if landed.folder is not None else ""
-        there = f", {landed.there} already there" if landed.there else ""
-        click.echo(escape_control(f"{bundle}: {landed.new} new cells of {landed.host}{where}{there}"))

@@ -1,0 +1,22 @@
+"""`harness init MODEL --out FILE`."""
+
+from pathlib import Path
+
+import click
+
+from harness.commands.options import image_size_option, model_argument, seed_option
+
+
+@click.command("init")
+@model_argument
+@click.option("--out", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
+@seed_option
+@image_size_option
+def init_command(model: str, path: Path, seed: int, image_size: int | None) -> None:
+    """Write the initial parameters of MODEL and print their SHA-256."""
+    from harness.data.initial_parameters import write_init
+    from harness.spec.models import load_model
+
+    loaded = load_model(model, image_size=image_size)
+    digest = write_init(path, loaded.graph.params, seed)
+    click.echo(f"{digest}  {path} ({4 * loaded.graph.total_params:,} bytes)")

@@ -1,0 +1,117 @@
+"""The options of the verbs that train networks, declared once and handed over as one object."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate
+
+import click
+
+from harness.commands.options import (
+    data_option,
+    dtype_option,
+    image_size_option,
+    model_argument,
+    profile_option,
+    read_count,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from harness.run.verification import Verification
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """A network and how to train it, as it was typed. Each field is the parameter of that name in `_DECLARED`."""
+
+    model: str
+    steps: int | str | None
+    batch: int | str | None
+    image_size: int | None
+    profile: str
+    dtype: str
+    seed: int
+    data: str | None
+    shuffle: bool
+    eager: bool
+    channels: str
+    timeout: float | None
+    externals: tuple[str, ...]
+    out: Path
+
+    def load(self) -> "Verification":
+        """The verification that was asked for, with the network loaded; the rest are defaults.
+
+        Raises: HarnessError.
+        """
+        from harness.run.execute import DEFAULT_TIMEOUT_S
+        from harness.run.external import parse_externals
+        from harness.run.verification import Verification
+        from harness.spec.models import load_for_run
+        from harness.spec.run_config import RunConfig
+
+        externals = parse_externals(self.externals)
+        model, steps = load_for_run(self.model, self.steps, self.batch, self.image_size)
+        return Verification(
+            model=model,
+            out=self.out,
+            run=RunConfig(
+                dtype="f64" if self.dtype == "f64" else "f32",
+                init_seed=self.seed,
+                profile=self.profile,
+                shuffle=self.shuffle,
+                eager=self.eager,
+                steps=steps,
+                channels=self.channels,
+            ),
+            data=self.data,
+            timeout_s=DEFAULT_TIMEOUT_S if self.timeout is None else self.timeout,
+            externals=externals,
+        )
+
+
+_DECLARED = (
+    model_argument,
+    click.option("--steps", callback=read_count, metavar="N|full", help="Training steps. Default: the network's own."),
+    click.option(
+        "--batch", callback=read_count, metavar="N|full", help="Examples a step. Default: the network's own for verify."
+    ),
+    image_size_option,
+    profile_option,
+    dtype_option,
+    seed_option,
+    data_option,
+    click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines."),
+    click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation."),
+    click.option(
+        "--channels",
+        type=click.Choice(["default", "all", "none"]),
+        default="default",
+        show_default=True,
+        help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
+    ),
+    click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."),
+    click.option(
+        "--pipeline-cmd",
+        "externals",
+        multiple=True,
+        metavar="NAME=COMMAND",
+        help="Also run a command that obeys the environment contract. May be given several times.",
+    ),
+    click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Output directory."),
+)
+
+
+def run_options(function: Callable[Concatenate[RunOptions, ...], None]) -> Callable[..., None]:
+    """Declare all options of `RunOptions`; they reach the function as its first argument."""
+
+    @wraps(function)
+    def collect(**given: Any) -> None:
+        function(RunOptions(**{field.name: given.pop(field.name) for field in fields(RunOptions)}), **given)
+
+    declared: Callable[..., None] = collect
+    for option in reversed(_DECLARED):
+        declared = option(declared)
+    return declared
