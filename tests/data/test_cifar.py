@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data import CIFAR10, NpmPackage, RawFile
-from harness.data import cifar_pictures as module
+from harness.data import CIFAR10, NpmPackage, RawFile, cifar_pictures
 from harness.data.cifar import batch_bytes, parse_batch
 from harness.data.cifar_pictures import batch_content, parts_of
 from harness.data.sources import NpmSource, SourceError
@@ -39,8 +38,8 @@ def giant() -> bytes:
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of four images in the place of ten thousand."""
-    monkeypatch.setattr(module, "_IMAGES", ROWS)
-    monkeypatch.setattr(module, "_SIZE", (1024, ROWS))
+    monkeypatch.setattr(cifar_pictures, "_IMAGES", ROWS)
+    monkeypatch.setattr(cifar_pictures, "_SIZE", (1024, ROWS))
 
 
 def parts(**changed: bytes) -> dict[str, bytes]:

@@ -12,8 +12,7 @@ import PIL
 import pytest
 from PIL import Image
 
-from harness.data import PREPARED_FILES
-from harness.data import imagenette as module
+from harness.data import PREPARED_FILES, imagenette
 from harness.data.dataset import DataSet, read_data, resolve_data
 from harness.data.imagenette import is_archive, prepare
 from harness.errors import DataError
@@ -64,7 +63,7 @@ def test_resolving_prepares_once(archive: Path, monkeypatch: pytest.MonkeyPatch)
     assert choice.folder.parent == archive.parent / "cache" / "data" / "imagenette"
     assert {path.name for path in choice.folder.iterdir()} == {*PREPARED_FILES, "classes.txt"}
     assert (choice.folder / "classes.txt").read_text().split() == CLASSES
-    monkeypatch.setattr(module, "_image", None)  # not called any more
+    monkeypatch.setattr(imagenette, "_image", None)  # not called any more
     assert resolve_data(str(archive), "imagenette", SHAPE, progress=False) == choice
     assert resolve_data(str(choice.folder), "imagenette", SHAPE, progress=False) == choice
 
@@ -93,9 +92,9 @@ def test_what_was_left_unfinished_is_done_again(archive: Path) -> None:
 
 def test_a_killed_preparation_leaves_nothing_that_passes(archive: Path) -> None:
     code = (
-        "import sys, time, pathlib; from harness.data import imagenette as m; decode = m._image\n"
+        "import sys, time, pathlib; from harness.data import imagenette; decode = imagenette._image\n"
         "def slow(picture, side):\n    print('.', flush=True); time.sleep(0.5); return decode(picture, side)\n"
-        f"m._image = slow; m.prepare(pathlib.Path(sys.argv[1]), {SIDE}, progress=False)"
+        f"imagenette._image = slow; imagenette.prepare(pathlib.Path(sys.argv[1]), {SIDE}, progress=False)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(archive)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdout.read(1)

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data import initial_parameters as initbin
 from harness.data.initial_parameters import draw, initial_parameters, read_init, write_init
 from harness.errors import ContractError, SpecError
 
@@ -101,8 +100,8 @@ def test_draw_equals_the_reference(seed: int, n: int, scale: float) -> None:
 @given(seeds, st.integers(1, 2000), st.integers(1, 40), st.sampled_from([1, 2, 8]))
 def test_lanes_and_blocks_do_not_show(seed: int, n: int, lanes: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(initbin, "_LANES", lanes)
-        patch.setattr(initbin, "_BLOCK", block)
+        patch.setattr("harness.data.initial_parameters._LANES", lanes)
+        patch.setattr("harness.data.initial_parameters._BLOCK", block)
         assert draw(seed, n, 0.1).tolist() == list(reference(seed, n, 0.1))
 
 

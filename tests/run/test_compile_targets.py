@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.commands.compile import render
 from harness.errors import EmitError
-from harness.run import compile_targets as steps
+from harness.run import compile_targets
 from harness.run.compile_targets import compile_step, compile_steps, part_of
 from harness.spec.models import load_model
 from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble
@@ -24,14 +24,14 @@ def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refuse(monkeypatch: pytest.MonkeyPatch, message: str, backend: str = "rocm") -> None:
     """Let the compiler refuse everything for one backend."""
-    compiles = steps.compile_module
+    compiles = compile_targets.compile_module
 
     def compile_module(text, flags, name):
         if any(backend in flag for flag in flags):
             raise EmitError(f"{name}: iree-compile: {message}")
         return compiles(text, flags, name)
 
-    monkeypatch.setattr(steps, "compile_module", compile_module)
+    monkeypatch.setattr(compile_targets, "compile_module", compile_module)
 
 
 def test_every_target_has_a_row_in_the_order_asked() -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import TraceError
-from harness.trace import reader as trace_reader
+from harness.trace import reader
 from harness.trace.format import EARLY_STEPS, TraceWriter
 from harness.trace.reader import LONGEST_LINE, read_trace
 from tests.support.sample_traces import HEADER, header, lines, text
@@ -463,7 +463,7 @@ def test_where_a_block_ends_makes_no_difference(tmp_path, monkeypatch):
     for content in map(text, [good, *bad]):
         whole = content_or_complaint(tmp_path, content)
         for block in [*range(1, 40), 100, 150, 400]:
-            monkeypatch.setattr(trace_reader, "_BLOCK", block)
+            monkeypatch.setattr(reader, "_BLOCK", block)
             assert content_or_complaint(tmp_path, content) == whole
         monkeypatch.undo()
 
