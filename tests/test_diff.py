@@ -16,9 +16,9 @@ from harness.errors import TraceError
 from harness.trace import recording
 from harness.trace.manifest import Manifest, write_manifest
 from harness.trace.recording import Recording, read_recordings
+from tests.support.paths import ROOT
 from tests.support.sample_traces import lines, text, write
 
-ROOT = Path(__file__).parent.parent
 FALLING = [2.0 / (k + 1) for k in range(20)]
 
 

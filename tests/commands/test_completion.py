@@ -13,8 +13,7 @@ from harness.nn.cases import CASES
 from harness.run.controls import CONTROLS
 from harness.run.pipelines import PIPELINES
 from harness.spec.models import model_names
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def complete(line: str, folder: Path = ROOT, shell: str = "bash") -> list[str]:

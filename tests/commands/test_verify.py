@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.fetch import fetch
-from harness.errors import DataError
 from harness.trace.reader import read_trace
 from tests.support.schemas import violation
 
@@ -23,15 +21,7 @@ PUBLISHED = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
-def mnist() -> Path:
-    """The real files; without a source the tests are skipped with its reason, but never in CI."""
-    try:
-        return fetch("mnist", progress=False)
-    except DataError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+pytestmark = pytest.mark.usefixtures("mnist")
 
 
 def harness(*arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:

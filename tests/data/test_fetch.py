@@ -1,6 +1,5 @@
 """The cache: only right bytes get in, whole or not at all, whatever a source, a signal or another fetch does."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -8,47 +7,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness.data import DATASETS, MNIST, DataSetFacts, RawFile, data_sha256
+from harness.data import DATASETS, MNIST, data_sha256
 from harness.data import fetch as fetch_module
 from harness.data.fetch import cache_root, cached_folder, fetch, fetch_files, is_cached
-from harness.data.sources import Delivery, SourceError
 from harness.errors import DataError
-
-CONTENT = {"a": b"a" * 100_000, "b": b"labels", "c": bytes(range(256)) * 9, "d": b"\x00"}
-FILES = tuple(RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items())
-FACTS = DataSetFacts("tiny", (FILES[0], FILES[1], FILES[2], FILES[3]), (1, 1, 1), 10)
-
-
-@dataclass
-class Fake:
-    """Delivers what it is told to, and remembers what it was asked for."""
-
-    content: dict[str, bytes] = field(default_factory=lambda: dict(CONTENT))
-    name: str = "fake"
-    complaint: str | None = None
-    asked: list[str] = field(default_factory=list)
-    closed: bool = False
-
-    def read(self, files: Sequence[RawFile]) -> Delivery:
-        try:
-            for file in files:
-                self.asked.append(file.name)
-                if file.name in self.content:
-                    yield file, self._chunks(self.content[file.name])
-            if self.complaint:
-                raise SourceError(self.complaint)
-        finally:
-            self.closed = True
-
-    def _chunks(self, data: bytes) -> Iterator[bytes]:
-        for start in range(0, len(data), 1000):
-            yield data[start : start + 1000]
+from tests.support.fake_source import CONTENT, FACTS, Fake
+from tests.support.paths import ROOT
 
 
 def get(folder: Path, *sources: Fake) -> Path:
@@ -293,7 +262,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.data.test_fetch import CONTENT, FACTS, Fake
+from tests.support.fake_source import CONTENT, FACTS, Fake
 from harness.data import fetch as fetch_module
 from harness.data.fetch import fetch_files
 
@@ -309,7 +278,7 @@ fetch_files(FACTS, Path({folder!r}), [Stalling()], progress=True)
 
 
 def _child(folder: Path, what: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).parents[2])
+    root = str(ROOT)
     code = CHILD.format(root=root, what=what, folder=str(folder))
     here = {name: value for name, value in os.environ.items() if name != "CI"}  # where nobody watches a bar
     environment = here | {"PYTHONPATH": root, "TERM": "xterm", "COLUMNS": "120"}

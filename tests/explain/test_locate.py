@@ -27,7 +27,7 @@ from harness.spec import rules
 from harness.spec.netspec import Conventions
 from harness.spec.rules import Rule, RuleTable
 from harness.spec.shapes import infer_shapes
-from tests.nn.test_networks import config, network
+from tests.support.networks import config, network
 from tests.support.programs import drawn
 from tests.validation.test_oracle_planted import GRAPHS, home_of
 

@@ -3,11 +3,10 @@
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +49,6 @@ def test_it_brings_the_command_the_plugin_and_the_licence(wheel: zipfile.ZipFile
 
 
 def test_it_brings_the_envelopes_and_their_margin(wheel: zipfile.ZipFile) -> None:
-    shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "harness" / "envelope").rglob("*.json")}
+    shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "harness" / "verdict" / "envelope").rglob("*.json")}
     assert len(shipped) >= 3
     assert shipped <= set(wheel.namelist())

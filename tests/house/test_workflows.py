@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from harness.cli import main
+from tests.support.paths import ROOT
 from tests.support.shelves import shelve
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS: dict[str, dict[str, Any]] = {path.name: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yml")}
 JOBS = [(name, job, what) for name, workflow in WORKFLOWS.items() for job, what in workflow["jobs"].items()]

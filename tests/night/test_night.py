@@ -18,11 +18,9 @@ from harness.night.run import Budget
 from harness.night.unfinished import find_unfinished
 from harness.spec.models import model_names
 from harness.system.lock import alone_in
+from tests.support.nights import CHECK, NOON
+from tests.support.paths import ROOT
 from tests.support.shelves import shelve
-
-ROOT = Path(__file__).parents[2]
-NOON = datetime.datetime(2026, 4, 1, 12, tzinfo=datetime.UTC)
-CHECK = '[[check]]\nname = "a"\ncommand = ["python", "-c", "print(1)"]\n'
 
 
 @pytest.mark.parametrize("name", ["nightly", "weekly"])

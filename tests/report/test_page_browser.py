@@ -11,9 +11,10 @@ from bench.page import find_chromium
 from harness.report.page import render_page
 from harness.report.summary import Summary
 from tests.support.pages import COMMAND, EVIL, a_hostile_night, a_night
+from tests.support.paths import ROOT
 
 CHROMIUM = find_chromium()
-PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
+PICTURES = ROOT / "build" / "screenshots"
 PHONE = {"width": 360, "height": 780}
 SCREEN = {"width": 1280, "height": 900}
 FIRST = "#pair-mnist-mlp-phase2-cpu-vs-phase3-cpu"

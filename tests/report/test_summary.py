@@ -19,7 +19,7 @@ from harness.report.summary.build import summarise
 from harness.report.summary.history import HistoryRow, append_history, read_history
 from harness.report.summary.write import write_summary
 from harness.verdict.compare import Judging
-from tests.night.test_night import CHECK, NOON
+from tests.support.nights import CHECK, NOON
 from tests.support.schemas import violation
 from tests.support.shelves import shelve
 

@@ -13,13 +13,8 @@ from harness.run.compile_targets import compile_step, compile_steps, part_of
 from harness.spec.models import load_model
 from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble
 
+pytestmark = pytest.mark.usefixtures("own_chips")
 MLP = load_model("mnist_mlp", batch=2)
-
-
-@pytest.fixture(autouse=True)
-def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chips of the table, whatever the shell asks for."""
-    monkeypatch.delenv("IREE_CHIP", raising=False)
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, message: str, backend: str = "rocm") -> None:

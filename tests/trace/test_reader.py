@@ -18,6 +18,7 @@ from harness.errors import TraceError
 from harness.trace import reader
 from harness.trace.format import EARLY_STEPS, TraceWriter
 from harness.trace.reader import LONGEST_LINE, read_trace
+from tests.support.paths import ROOT
 from tests.support.sample_traces import HEADER, header, lines, text
 
 STEP = {"kind": "step", "step": 1, "epoch": 0, "loss": 2.5, "lr": 0.001}
@@ -112,8 +113,7 @@ def test_a_killed_writer_leaves_every_written_step(tmp_path):
         "for k in range(100): writer.write_step(k + 1, 0, 1.0, 0.1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    root = Path(__file__).parents[2]
-    killed = subprocess.run([sys.executable, "-c", program], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    killed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert killed.returncode == -signal.SIGKILL
     assert read_trace(tmp_path / "a.jsonl").steps == 100
 

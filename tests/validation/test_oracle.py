@@ -1,7 +1,6 @@
 """The oracle's table of cases, its processes, its table of results and its command."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data.fetch import fetch
-from harness.errors import DataError, EmitError, SpecError
+from harness.errors import EmitError, SpecError
 from harness.nn.cases import BLIND_SPOTS, CASES, CONFIG, PUBLISHED, find_case
 from harness.nn.layers.hard_sigmoid import HardSigmoid
 from harness.nn.layers.hard_swish import HardSwish
@@ -46,17 +44,6 @@ COUNTS = {
     "uib": 31_762,
 }
 BAD = Finding(10, Worst(float("nan"), "w"), (0.0, float("nan"), 0.0), Worst(1.0, "w"), None, ("it differs",))
-
-
-@pytest.fixture(scope="session")
-def mnist() -> Path:
-    """The real files; without a source the tests are skipped with its reason, but never in CI."""
-    try:
-        return fetch("mnist", progress=False)
-    except DataError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 def test_the_published_cases_have_the_published_sizes_and_training() -> None:

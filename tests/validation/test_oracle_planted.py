@@ -40,7 +40,7 @@ from harness.spec.shapes import Graph, infer_shapes
 from harness.validation.oracle.examination import judge, optimizers_apart
 from harness.validation.oracle.judgement import GRADIENT, ULPS, Worst, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
-from tests.nn.test_networks import config, network
+from tests.support.networks import config, network
 from tests.support.programs import drawn
 
 # Together they hold every layer that has rules.

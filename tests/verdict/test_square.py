@@ -34,7 +34,7 @@ from harness.trace.store import ShelvedCell
 from harness.verdict import pairs
 from harness.verdict.square import Square, split, split_square
 from harness.verdict.tolerance import MODES
-from tests.nn.test_networks import config, network
+from tests.support.networks import config, network
 from tests.support.programs import drawn
 from tests.support.sample_traces import trace, write
 from tests.support.schemas import violation
@@ -263,15 +263,22 @@ def test_an_error_of_a_compiler_is_blamed_on_it(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_synthetic(folder, FILES, train=TRAIN, test=TEST)
     return folder
 
 
-def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) -> None:
+def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, tiny_data: Path) -> None:
     options = Options(
-        model=TINY, out=tmp_path, backends=("cpu",), steps=3, dtype="f64", data=str(data), square=True, channels="all"
+        model=TINY,
+        out=tmp_path,
+        backends=("cpu",),
+        steps=3,
+        dtype="f64",
+        data=str(tiny_data),
+        square=True,
+        channels="all",
     )
     found = verify.verify(options)
     assert [cell.facts.pipeline for cell in found.cells] == [*PIPELINES, *CONTROLS]
