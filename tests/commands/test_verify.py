@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.trace.reader import read_trace
+from tests.support.processes import start
 from tests.support.schemas import violation
 
 MLP_F64 = [2.41993885971, 2.01534641946, 1.76574946071, 1.51212747916]
@@ -206,7 +207,7 @@ def test_bad_input_gets_one_line(tmp_path: Path, arguments: tuple[str, ...], mes
 
 def test_ctrl_c_leaves_a_prefix_and_says_so(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "harness", "verify", "mnist_mlp", "--backends", "cpu", "--out", str(tmp_path)]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    run = start(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     partial = tmp_path / "traces" / "mnist_mlp.phase2-noshuf-cpu.partial.jsonl"
     deadline = time.monotonic() + 120
     while not (partial.exists() and partial.read_bytes().count(b"\n") > 20):

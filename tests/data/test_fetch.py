@@ -18,6 +18,7 @@ from harness.data.fetch import cache_root, cached_folder, fetch, fetch_files, is
 from harness.errors import DataError
 from tests.support.fake_source import CONTENT, FACTS, Fake
 from tests.support.paths import ROOT
+from tests.support.processes import start
 
 
 def get(folder: Path, *sources: Fake) -> Path:
@@ -282,7 +283,7 @@ def _child(folder: Path, what: str, stderr: int | None = None) -> subprocess.Pop
     code = CHILD.format(root=root, what=what, folder=str(folder))
     here = {name: value for name, value in os.environ.items() if name != "CI"}  # where nobody watches a bar
     environment = here | {"PYTHONPATH": root, "TERM": "xterm", "COLUMNS": "120"}
-    return subprocess.Popen([sys.executable, "-c", code], stderr=stderr, env=environment)
+    return start([sys.executable, "-c", code], stderr=stderr, env=environment)
 
 
 def _signal_in_c(folder: Path, number: signal.Signals) -> int:

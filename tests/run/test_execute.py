@@ -18,7 +18,7 @@ from harness.run.execute import CellPlan, read_accuracy, refuse, run_cell
 from harness.trace.manifest import Manifest, read_manifest
 from harness.trace.reader import read_trace
 from tests.support.misbehaving_cells import NAME, plan_of
-from tests.support.processes import dies, is_alive
+from tests.support.processes import dies, is_alive, start
 
 
 def run(folder: Path, code: str, **options: Any) -> Manifest:
@@ -480,7 +480,7 @@ def in_a_parent(tmp_path: Path, code: str, then: Callable[["subprocess.Popen[str
     """Run the program under a parent, do `then` to the parent at step 3; its exit code, output and the program's id."""
     plan = plan_of(tmp_path, code)
     command = [sys.executable, "-c", PARENT, *plan.command[1:], str(plan.folder), NAME]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+    with start(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         while int(parent.stdout.readline()) < 3:
             pass

@@ -24,7 +24,7 @@ from harness.validation.oracle.side_by_side import SideBySide
 from harness.validation.oracle.table import exit_code, render
 from harness.validation.oracle.worker import Task
 from harness.validation.oracle.workers import Row, run_tasks
-from tests.support.processes import dies
+from tests.support.processes import dies, start
 
 # Source: the published table.
 COUNTS = {
@@ -266,7 +266,7 @@ def test_usage_errors_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_an_interruption_ends_the_processes(mnist: Path) -> None:
-    running = subprocess.Popen(harness("uib", "--jobs", 2), stderr=subprocess.PIPE, text=True)
+    running = start(harness("uib", "--jobs", 2), stderr=subprocess.PIPE, text=True)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     deadline = time.monotonic() + 60
     while not (found := [int(pid) for pid in children.read_text().split()]) and time.monotonic() < deadline:
