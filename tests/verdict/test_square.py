@@ -34,12 +34,12 @@ from harness.trace.store import ShelvedCell
 from harness.verdict import pairs
 from harness.verdict.square import Square, split, split_square
 from harness.verdict.tolerance import MODES
+from tests.support.every_layer import planted, scale_gradient
 from tests.support.networks import config, network
 from tests.support.programs import drawn
 from tests.support.sample_traces import trace, write
 from tests.support.schemas import violation
 from tests.support.tiny_programs import CONFIG, FILES, GRAPH, SPEC, TEST, TRAIN
-from tests.validation.test_oracle_planted import planted, scale_gradient
 
 NAMES = ("phase2", "phase2-iree", "phase3-xla", "phase3")
 LOOSE = MODES["cross-comp"]
