@@ -43,7 +43,7 @@ def reference(name: str) -> Path:
     return Path(folder) / f"mnist_mlp.phase3-noshuf-{name}.jsonl"
 
 
-def test_the_published_pair():
+def test_the_published_pair_has_its_published_numbers():
     found = diff(reference("rocm"), reference("cuda"), "--format", "json")
     assert found.exit_code == 0
     (row,) = json.loads(found.stdout)["pairs"]
@@ -98,7 +98,7 @@ def test_the_module_is_a_program(pair):
 # ---- exit codes
 
 
-def test_exit_codes(tmp_path, pair):
+def test_exit_codes_tell_agreement_difference_and_nothing_to_compare(tmp_path, pair):
     a, b = pair
     far = write(tmp_path / "far.jsonl", [x + 1 for x in FALLING])
     short = write(tmp_path / "short.jsonl", FALLING[:10])
@@ -126,7 +126,7 @@ def test_exit_codes(tmp_path, pair):
     ],
     ids=" ".join,
 )
-def test_usage_errors(pair, arguments):
+def test_a_usage_error_is_exit_code_2_and_one_line_on_stderr(pair, arguments):
     places = dict(zip("AB", map(str, pair), strict=True))
     found = diff(*[places.get(argument, argument) for argument in arguments])
     assert found.exit_code == 2
@@ -147,7 +147,7 @@ def test_help_names_modes_and_exit_codes():
     ("delta", "passing"),
     [(0.0, 4), (5e-5, 3), (5e-4, 2), (5e-3, 1), (5e-1, 0)],
 )
-def test_modes(tmp_path, delta, passing):
+def test_a_stricter_mode_passes_no_more_than_a_looser_one(tmp_path, delta, passing):
     a = write(tmp_path / "a.jsonl", [0.01] * 8)
     b = write(tmp_path / "b.jsonl", [0.01 + delta] * 8)
     codes = [diff(a, b, f"--mode={mode}").exit_code for mode in ("cross-comp", "cross-gpu", "strict", "bitwise")]

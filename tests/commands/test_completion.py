@@ -44,7 +44,7 @@ def complete(line: str, folder: Path = ROOT, shell: str = "bash") -> list[str]:
         ("harness verify mnist_mlp --all", ["--all-steps"]),
     ],
 )
-def test_what_is_offered(line, expected):
+def test_completion_offers_what_may_follow(line, expected):
     assert complete(line) == [f"plain,{word}" for word in expected]
 
 

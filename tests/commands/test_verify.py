@@ -237,7 +237,7 @@ def test_init_prints_the_published_digests(tmp_path: Path) -> None:
     assert not other.stdout.startswith(digests["mnist_mlp"])
 
 
-def test_models_and_doctor(tmp_path: Path) -> None:
+def test_models_and_doctor_list_what_there_is(tmp_path: Path) -> None:
     listed = harness("models").stdout
     assert "669,706" in listed
     assert "1,676,458" in listed

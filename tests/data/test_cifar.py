@@ -47,7 +47,7 @@ def parts(**changed: bytes) -> dict[str, bytes]:
     return {"data_batch_2.png": good["picture"], "train_lables.json": good["labels"]}
 
 
-def test_records() -> None:
+def test_records_are_read_plane_by_plane() -> None:
     images, labels = parse_batch(bytes([7]) + bytes(range(256)) * 12 + bytes([9]) + bytes(3072), "f")
     assert images.shape == (2, 3, 32, 32) and labels.tolist() == [7, 9]
     assert images[0, 1, 0, :5].tolist() == [0, 1, 2, 3, 4] and images[0, 0, 1, 0] == 32
@@ -84,7 +84,7 @@ def test_every_file_has_its_parts_in_the_table() -> None:
         ({"labels": json.dumps(LABELS[:7]).encode()}, "train_lables.json is not a list of labels"),
     ],
 )
-def test_damaged_parts(changed: dict[str, bytes], reason: str) -> None:
+def test_damaged_parts_are_refused_in_one_line(changed: dict[str, bytes], reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         batch_content("data_batch_2.bin", parts(**changed))
     assert "\n" not in str(caught.value)

@@ -124,7 +124,7 @@ def test_a_missing_file_is_named(own_folder: Path) -> None:
         resolve_data(str(own_folder))
 
 
-def test_no_such_folder(tmp_path: Path) -> None:
+def test_a_missing_folder_or_file_is_refused_by_name(tmp_path: Path) -> None:
     for path in (tmp_path / "nope", tmp_path / "file"):
         (tmp_path / "file").write_text("")
         with pytest.raises(DataError, match=f"^{path}: no such folder. Give one with train-images"):
@@ -148,7 +148,7 @@ def cifar_folder(tmp_path: Path) -> Path:
     return tmp_path / "cifar"
 
 
-def test_records_of_ones_own(cifar_folder: Path) -> None:
+def test_a_folder_of_records_is_read_as_its_bytes_are(cifar_folder: Path) -> None:
     data = read_data(cifar_folder, "cifar10", (3, 32, 32))
     assert (data.name, data.upsampled) == ("cifar10-custom", None)
     assert data.train_images.shape == (23, 3, 32, 32) and data.test_images.shape == (7, 3, 32, 32)
@@ -226,7 +226,7 @@ def _blank(name: str) -> DataSet:
     return DataSet(name, images, labels, images, labels, digests)
 
 
-def test_real_cifar() -> None:
+def test_real_cifar_has_its_known_images_and_labels() -> None:
     try:
         data = open_dataset("cifar10")
     except DataError as error:
@@ -241,7 +241,7 @@ def test_real_cifar() -> None:
     assert read_data(fetch("cifar10"), "imagenette", (3, 224, 224)).name == "cifar10-up224"
 
 
-def test_real_mnist(real_mnist: DataSet) -> None:
+def test_real_mnist_has_its_known_digest_images_and_labels(real_mnist: DataSet) -> None:
     assert real_mnist.name == "mnist"
     assert real_mnist.data_sha256 == "42fba4f787e0b19e7faba1307d5c5dc0041cbd2298cdf4edfd6da61303aa1767"
     assert real_mnist.train_images.shape == (60_000, 1, 28, 28) and real_mnist.test_images.shape == (10_000, 1, 28, 28)

@@ -32,7 +32,9 @@ def data(folder: Path) -> DataSet:
 
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("augmented", [False, True])
-def test_training_batches(data: DataSet, dtype: str, augmented: bool) -> None:
+def test_training_batches_are_enlarged_moved_and_normalised_in_order(
+    data: DataSet, dtype: str, augmented: bool
+) -> None:
     feed = Feed(data, "imagenette", SHAPE, dtype, 5, augmented=augmented, shuffle=True)
     assert feed.steps_per_epoch == 4
     for step in (1, 4, 5, 11):
@@ -54,7 +56,7 @@ def test_test_images_are_never_moved(data: DataSet) -> None:
     assert y.tolist() == data.test_labels[rows].tolist()
 
 
-def test_normalised_pixels() -> None:
+def test_pixels_are_normalised_with_one_rounding_a_step() -> None:
     """Every step in f32, one rounding each."""
     every = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16).repeat(3, axis=1)
     fed = pixels(every, "f32", TASKS["imagenette"].normalisation)

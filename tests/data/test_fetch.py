@@ -165,7 +165,7 @@ def test_concurrent_fetches_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert failures == [] and held(tmp_path) == CONTENT
 
 
-def test_two_processes_at_once(tmp_path: Path) -> None:
+def test_processes_that_fetch_at_once_all_end_well(tmp_path: Path) -> None:
     children = [_child(tmp_path, "finish", stderr=subprocess.DEVNULL) for _ in range(3)]
     assert [child.wait(60) for child in children] == [0, 0, 0]
     assert held(tmp_path) == CONTENT
@@ -230,7 +230,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert held(tmp_path) == {}
 
 
-def test_cache_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     assert cache_root() == tmp_path
     assert cached_folder("mnist") == tmp_path / "data" / "mnist"
@@ -242,7 +242,7 @@ def test_cache_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_root().is_absolute() and cache_root().name == "training-trace-harness"
 
 
-def test_fetch_by_name(tmp_path: Path) -> None:
+def test_an_unknown_name_and_a_failed_fetch_are_data_errors(tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
         match=r"^unknown data set 'minst'; did you mean 'mnist'\? Known are mnist, mnist-synthetic, cifar10, ",
@@ -252,7 +252,7 @@ def test_fetch_by_name(tmp_path: Path) -> None:
         fetch("mnist", tmp_path, progress=False, sources=[Fake({}, complaint="offline")])
 
 
-def test_the_table_is_consistent() -> None:
+def test_the_table_has_the_published_digest_of_mnist() -> None:
     assert all(name == facts.name for name, facts in DATASETS.items())
     assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in MNIST.mirrors)
     published = "42fba4f787e0b19e7faba1307d5c5dc0041cbd2298cdf4edfd6da61303aa1767"  # of the published file digests

@@ -39,7 +39,7 @@ def message(archive: Path) -> str:
     return str(caught.value)
 
 
-def test_images_and_labels(archive: Path) -> None:
+def test_an_archive_gives_its_images_by_class(archive: Path) -> None:
     data = prepared(archive)
     assert data.name == "imagenette-custom"
     assert data.train_images.shape == (24, *SHAPE) and data.test_images.shape == (9, *SHAPE)
@@ -162,7 +162,7 @@ def test_folders_that_are_not_as_they_should_be(archive: Path) -> None:
     assert message(archive) == f"{archive / 'train'}: 11 class folders, expected 1 to 10. Use data of such classes."
 
 
-def test_no_pictures(tmp_path: Path) -> None:
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (tmp_path / split / "n0").mkdir(parents=True)
     assert is_archive(tmp_path) and not is_archive(tmp_path / "train")

@@ -68,3 +68,9 @@ def test_a_fixture_of_one_name_exists_once() -> None:
             places[name].append(place(path))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
     assert "mnist" in places
+
+
+def test_a_name_has_at_most_75_characters() -> None:
+    names = [name for path in FILES for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)]
+    assert [name for name in names if len(name) > 75] == []
+    assert len(names) > 500

@@ -89,7 +89,7 @@ def test_a_change_beyond_rounding_needs_force_and_is_recorded_as_forced(tmp_path
     assert not reference(into, name=OTHER_NAME).record.acceptances[-1].forced
 
 
-def test_the_first_reference_of_an_environment_is_judged_by_the_one_most_like_it(tmp_path: Path) -> None:
+def test_a_first_reference_is_judged_by_the_most_similar_environment(tmp_path: Path) -> None:
     into = tmp_path / "reference"
     accepted(into, a_cell(tmp_path / "a", told={"cpu_features": ["avx2"]}))
     accepted(into, a_cell(tmp_path / "b"))
@@ -252,7 +252,7 @@ write(proposals, into)
 """
 
 
-def test_killed_at_any_moment_a_reference_is_the_old_or_the_new_one_and_so_are_all(tmp_path: Path) -> None:
+def test_killed_at_any_moment_every_reference_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     into, names = tmp_path / "reference", (NAME, OTHER_NAME)
     accepted(into, *(a_cell(tmp_path / "old", model=model) for model in (MODEL, OTHER)))
     before = files(into)

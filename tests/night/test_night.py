@@ -107,7 +107,7 @@ def test_a_night_with_other_backends_is_another_night(tmp_path: Path) -> None:
         assert find_folder(tmp_path, CHECK, NOON, other).path == tmp_path / "2026-04-01"
 
 
-def test_a_night_that_was_interrupted_goes_on_and_a_finished_or_old_one_does_not(tmp_path: Path) -> None:
+def test_only_an_interrupted_night_goes_on(tmp_path: Path) -> None:
     hour = datetime.timedelta(hours=1)
     evening = NightFolder(tmp_path / "2026-03-31")
     evening.path.mkdir()
@@ -190,7 +190,7 @@ def run(tmp_path: Path, code: str, **keys: object) -> Check:
         ("import time; time.sleep(60)", "INCONCLUSIVE", "no end after 0.005 minutes"),
     ],
 )
-def test_what_becomes_of_a_check(tmp_path: Path, code: str, status: str, line: str) -> None:
+def test_the_end_of_a_check_gives_its_status_and_its_line(tmp_path: Path, code: str, status: str, line: str) -> None:
     limit = 0.005 if "sleep" in code else 1.0
     check = run(tmp_path, code, timeout_minutes=limit)
     assert (check.status, check.line) == (status, line)

@@ -261,7 +261,7 @@ def test_the_verdict_leads_to_what_differs(open_page: Open) -> None:
     assert shown(page, ".panel") == page.locator(".panel.differ").count()
 
 
-def test_copying_a_command(open_page: Open) -> None:
+def test_a_click_copies_the_command(open_page: Open) -> None:
     page = open_page("well", FIRST)
     page.locator(f"{FIRST} .copy").first.click()
     page.wait_for_selector(f"{FIRST} .copy.done")
@@ -371,7 +371,7 @@ def test_hostile_names_do_nothing(open_page: Open) -> None:
     picture(page, "hostile")
 
 
-def test_it_prints(open_page: Open) -> None:
+def test_print_hides_the_controls_and_closed_panels(open_page: Open) -> None:
     page = open_page("wrong")
     chart(page)
     page.emulate_media(media="print")

@@ -72,7 +72,7 @@ def test_nothing_compared_is_no_pass(tmp_path: Path) -> None:
     assert (summary(tmp_path).headline, summary(tmp_path).exit_code) == ("no pair could be compared", 3)
 
 
-def test_an_absent_backend_is_mentioned_and_costs_nothing_unless_it_was_asked_for(tmp_path: Path) -> None:
+def test_an_absent_backend_costs_nothing_unless_it_was_asked_for(tmp_path: Path) -> None:
     agreeing(tmp_path, "a")
     about: dict[str, Any] = {"backend": "rocm", "status": "refused", "reason": "no ROCm device", "losses": ()}
     shelve(tmp_path, "phase3", model="a", absent=True, asked=False, **about)

@@ -59,7 +59,7 @@ def test_a_known_refusal_names_its_ticket(monkeypatch: pytest.MonkeyPatch) -> No
     assert "known trouble (iree#1)" in str(render([result], "markdown"))
 
 
-def test_exit_codes_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_target_is_exit_code_1_and_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["compile", "mnist_mlp", "--batch", "2", "--backends", "cpu,rocm", "--format", "json"]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0
@@ -83,7 +83,7 @@ def test_exit_codes_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
         (["lenet"], "unknown model 'lenet'"),
     ],
 )
-def test_usage(arguments: list[str], message: str) -> None:
+def test_bad_usage_is_exit_code_2(arguments: list[str], message: str) -> None:
     done = CliRunner().invoke(main, ["compile", *arguments])
     assert done.exit_code == 2
     assert message in done.stderr

@@ -118,7 +118,7 @@ def test_a_traceback_is_kept(tmp_path: Path) -> None:
     assert manifest.stderr_tail.endswith("ZeroDivisionError: division by zero\n")
 
 
-def test_a_program_that_hangs(tmp_path: Path) -> None:
+def test_a_program_that_hangs_is_timed_out_with_its_prefix(tmp_path: Path) -> None:
     started = time.monotonic()
     manifest = run(tmp_path, "header(3)\nstep(1)\ntime.sleep(60)", timeout_s=1.5)
     assert time.monotonic() - started < 8
@@ -154,7 +154,7 @@ def test_a_program_that_ignores_being_asked_to_stop(tmp_path: Path, monkeypatch:
         ("header(3)\nstep(1)\ntrace.flush(); os.write(trace.fileno(), b'\\xff\\0\\n')", 3, 1),
     ],
 )
-def test_garbage_in_the_trace(tmp_path: Path, code: str, line: int, steps: int | None) -> None:
+def test_garbage_in_the_trace_is_a_crash_at_its_line(tmp_path: Path, code: str, line: int, steps: int | None) -> None:
     manifest = run(tmp_path, code)
     assert manifest.status == "crashed"
     assert manifest.reason is not None
@@ -251,7 +251,7 @@ def test_a_crash_before_the_limit_is_a_crash_for_them_too(tmp_path: Path) -> Non
     assert files(tmp_path) == LEFT
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_is_the_reason_of_a_crash(tmp_path: Path) -> None:
     manifest = run(tmp_path, "full = open('/dev/full', 'w')\nheader(3)\nstep(1)\nfull.write('x')\nfull.flush()")
     assert (manifest.status, manifest.exit_code) == ("crashed", 1)
     assert manifest.reason == "exit code 1: No space left on device"
@@ -456,7 +456,9 @@ def test_known_trouble_of_a_hang_and_of_a_compiler(tmp_path: Path) -> None:
         (None, None),
     ],
 )
-def test_accuracy_lines(line: bytes | None, expected: tuple[float, int, int] | None) -> None:
+def test_an_accuracy_is_read_only_from_a_consistent_line(
+    line: bytes | None, expected: tuple[float, int, int] | None
+) -> None:
     assert read_accuracy(line) == (expected or (None, None, None))
 
 

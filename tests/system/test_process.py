@@ -30,7 +30,7 @@ def await_line(process: Child) -> None:
         process.wait(0.05)
 
 
-def test_exit_codes_and_signals() -> None:
+def test_the_return_code_is_the_exit_code_or_minus_the_signal() -> None:
     for code, expected in (("raise SystemExit(0)", 0), ("raise SystemExit(7)", 7)):
         process = child(code)
         finish(process)

@@ -338,11 +338,11 @@ def test_a_bad_header_is_named(tmp_path, line, expected):
     assert len(found) < 300
 
 
-def test_an_empty_file(tmp_path):
+def test_an_empty_file_is_refused_at_line_1(tmp_path):
     assert complaint(tmp_path, b"") == "1: the file is empty; expected a header line."
 
 
-def test_a_binary_file(tmp_path):
+def test_a_binary_file_is_refused_at_line_1(tmp_path):
     assert complaint(tmp_path, bytes(range(256)) * 400).startswith("1: not JSON: ")
     assert complaint(tmp_path, b"\x89PNG\r\n" + bytes(range(256)) * 400).startswith("1: not UTF-8 (byte 1 of the line)")
     assert complaint(tmp_path, os.urandom(64).replace(b"\n", b"")).startswith("1: not ")
@@ -383,7 +383,7 @@ def test_a_line_just_too_long(tmp_path):
     ids=["missing", "directory"],
 )
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
-def test_what_is_not_a_file(tmp_path, make, expected, suffix):
+def test_a_path_that_is_no_readable_file_is_refused(tmp_path, make, expected, suffix):
     path = tmp_path / f"a{suffix}"
     make(path)
     with pytest.raises(TraceError) as caught:
@@ -391,7 +391,7 @@ def test_what_is_not_a_file(tmp_path, make, expected, suffix):
     assert str(caught.value) == f"{path}:{expected}"
 
 
-def test_damaged_gzip(tmp_path):
+def test_a_damaged_gzip_file_is_refused_by_name_and_line(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     packed = gzip.compress(text(lines(5000)))
     for damaged, what in (

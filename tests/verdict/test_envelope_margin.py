@@ -66,7 +66,7 @@ def test_a_rate_that_is_none_is_refused(rate: float) -> None:
         fitted_margin().factor(rate, 1)
 
 
-def test_the_shipped_margin_is_fitted_on_these_networks_and_holds_for_those_left_out() -> None:
+def test_the_shipped_margin_holds_for_networks_left_out_of_its_fit() -> None:
     margin = fitted_margin()
     assert tuple(margin.fitted_on["networks"]) == default_names()
     assert margin.held_out["pairs"] == margin.fitted_on["pairs"] >= 60

@@ -108,7 +108,7 @@ def test_a_shuffle_that_moved_images_and_not_labels_shows_in_the_batch_digest():
     assert found.reason == "batch_sha256 of step 2 is 'bb' in A and 'cc' in B."
 
 
-def test_a_run_from_other_initial_parameters_is_refused_even_when_its_losses_agree():
+def test_other_initial_parameters_are_refused_even_when_losses_agree():
     found = judged(recording([1.0], init_sha256="aa"), recording([1.0], init_sha256="bb"))
     assert (found.status, found.gate, found.place, found.exit_code) == ("FAIL", "contract", "init_sha256", 1)
     assert found.reason == "init_sha256 is 'aa' in A and 'bb' in B."
@@ -136,7 +136,7 @@ def test_lists_are_named_by_their_first_difference():
     assert judged(a, recording([1.0], params=["w"])).reason == "params: 2 in A and 1 in B."
 
 
-def test_unknown_keys_are_said():
+def test_a_key_that_one_side_lacks_is_unknown_and_no_failure():
     found = judged(recording([1.0], netspec_hash="ab"), recording([1.0], dtype="f32"))
     line = found.evidence[0].line
     assert found.status == "PASS"
@@ -318,7 +318,7 @@ def test_a_finite_trace_passes_against_itself_in_every_mode(losses):
     ("codes", "worst"),
     [([0], 0), ([0, 3], 3), ([3, 1], 1), ([1, 2], 2), ([0, 1, 2, 3], 2), ([0, 0], 0), ([], 3)],
 )
-def test_the_worst_exit_code(codes, worst):
+def test_of_several_exit_codes_the_worst_counts(codes, worst):
     assert worst_exit_code(codes) == worst
 
 
@@ -335,7 +335,7 @@ def test_an_absent_pair_is_only_mentioned_unless_it_was_asked_for():
     assert exit_code([passing, ASKED]) == 3
 
 
-def test_rows_of_a_summary():
+def test_a_summary_has_a_row_for_each_pair_judged_or_absent():
     passing = judge_recordings(
         recording([1.0] * 3, path="x/a.jsonl"), recording([1.0, 1.25, 1.5], path="x/b.jsonl.gz"), DEFAULT
     )

@@ -161,7 +161,7 @@ def test_a_loss_alone_at_step_1_is_no_rung() -> None:
     assert "ladder" in judge(compare(a, b)).unreached
 
 
-def test_one_side_that_does_not_tell_its_precision_does_not_take_the_ladder_away() -> None:
+def test_a_side_of_unknown_precision_does_not_take_the_f64_check_away() -> None:
     other = rung(changes={("grad_norms", "w", 1): 1.01})
     untold = replace(other, trace=replace(other.trace, header=msgspec.structs.replace(other.trace.header, dtype=None)))
     assert judge(compare(rung(), untold)).fault == judge(compare(untold, rung())).fault == "backward"

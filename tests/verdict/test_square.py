@@ -180,7 +180,7 @@ def facts(pipeline: str, backend: str = "cpu") -> CellFacts:
     return CellFacts(model="tiny", pipeline=pipeline, backend=backend)
 
 
-def test_which_corners_pair() -> None:
+def test_corners_that_share_one_side_of_the_square_pair() -> None:
     kinds = {(a, b): relation(facts(a), facts(b)) for a in NAMES for b in NAMES}
     assert kinds["phase2", "phase3"] == "cross-compiler"
     assert kinds["phase2", "phase2-iree"] == kinds["phase3", "phase3-xla"] == "same-derivation"
