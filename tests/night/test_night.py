@@ -231,7 +231,7 @@ def test_a_spent_budget_is_said_and_nothing_more_starts(tmp_path: Path) -> None:
     verdict = json.loads((tmp_path / "n" / "verdict.json").read_text())
     assert [cell["note"] for cell in verdict["cells"]] == ["refused: not run: the budget of 0 minutes is spent"] * 2
     assert [(check["name"], check["status"]) for check in verdict["checks"]] == [("a", "NOT RUN")]
-    assert verdict["headline"].startswith("0 pairs agree; 1 inconclusive: mnist_mlp phase2-cpu vs phase3-cpu")
+    assert [pair["compared"]["verdict"]["status"] for pair in verdict["pairs"]] == ["INCONCLUSIVE"]
 
 
 def test_a_spent_budget_forgets_no_cell_that_has_run(tmp_path: Path) -> None:
@@ -275,7 +275,8 @@ def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
     night = begin(NightFolder(tmp_path), text, NOON)
     names = [f"mnist_mlp.{pipeline}-noshuf-cpu" for pipeline in ("phase2", "phase3")]
     cells = [shelve(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
-    told = {line.partition(":")[0] for line in find_unfinished(night, cells, (), ["mnist_cnn: no data"])}
-    assert told == {*(f"{name}.f64" for name in names), "check a"}
+    lines = list(find_unfinished(night, cells, (), ["mnist_cnn: no data"]))
+    assert {line.partition(":")[0] for line in lines} == {*(f"{name}.f64" for name in names), "check a"}
+    assert "check a: not run: the night did not come to it" in lines
     told = {line.partition(":")[0] for line in find_unfinished(night, cells[:1], {"a"}, ())}
     assert told == {names[1], "mnist_cnn.phase2-noshuf-cpu", "mnist_cnn.phase3-noshuf-cpu"}
