@@ -36,7 +36,7 @@ def test_a_failure_says_everything(trace_folder):
     with pytest.raises(AssertionError) as failure:
         assert_traces_agree(trace_folder / "a.jsonl", trace_folder / "far.jsonl")
     first, *rest = str(failure.value).splitlines()
-    assert first.startswith("a vs far: FAIL (backward): backward and optimizer: the losses of step 2 are 1 and 1.5, ")
+    assert first.startswith("a vs far: FAIL (backward): backward and optimizer: ")
     (row,) = [line for line in rest if line.startswith("a vs far ")]
     assert row.split()[3:7] == ["0", "5.00e-01", "5.00e-01", "5.00e-01"]
     gates = {line.split("  ")[0]: line for line in rest}
