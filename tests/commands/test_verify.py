@@ -82,7 +82,7 @@ def test_mlp_in_f64_gives_the_reference_losses(tmp_path: Path) -> None:
 def test_published_profile_gives_the_published_losses(tmp_path: Path) -> None:
     done = verify(tmp_path, "mnist_mlp", "--steps", 8, "--profile", "published")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "phase2-cpu vs phase3-cpu: FAIL (optimizer): ladder: steps 1-3: losses 1.6e-04 apart in f32" in done.stdout
+    assert "phase2-cpu vs phase3-cpu: FAIL (optimizer)" in done.stdout
     assert "with B = phase2-cpu in f64: phase 2 with coupled weight decay on all parameters reproduces B" in done.stdout
     assert "with B = phase3-cpu in f64: phase 2 with the default conventions reproduces B" in done.stdout
     for pipeline, published in PUBLISHED.items():
@@ -90,7 +90,8 @@ def test_published_profile_gives_the_published_losses(tmp_path: Path) -> None:
         assert largest_difference(found, published) <= 2e-6
     assert "conventions" in (tmp_path / "reports" / "mnist_mlp.published.md").read_text()
     report = json.loads((tmp_path / "reports" / "mnist_mlp.published.json").read_text())
-    assert report["pairs"][0]["verdict"]["fault"] == "optimizer"
+    verdict = report["pairs"][0]["verdict"]
+    assert (verdict["gate"], verdict["fault"]) == ("ladder", "optimizer")
     assert violation(report, "verify") is None
 
 
