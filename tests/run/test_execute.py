@@ -399,7 +399,10 @@ def test_the_environment_of_a_program(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_manifest_tells_nothing_about_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home" / "jo doe"
-    home.mkdir(parents=True)
+    here = tmp_path / "here"
+    for folder in (home, here):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("LOGNAME", "jodoe77")
     monkeypatch.setattr("socket.gethostname", lambda: "secret-host")
