@@ -1,6 +1,7 @@
 """Switches of the test run, and JAX in double precision for every test."""
 
 import os
+from pathlib import Path
 
 # Before anything imports jax: the laws are checked in double precision on the CPU.
 os.environ["JAX_ENABLE_X64"] = "1"
@@ -8,6 +9,9 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 import hypothesis
 import pytest
+
+from harness.data.fetch import fetch
+from harness.errors import DataError
 
 # Examples are drawn alike on every run, so that a failure is everyone's failure; `make fuzz` draws from its seed.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -17,3 +21,14 @@ hypothesis.settings.load_profile("fuzz" if "HARNESS_FUZZ_EXAMPLES" in os.environ
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files of emitted code")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Path:
+    """The real files; without a source the tests are skipped with its reason, but never in CI."""
+    try:
+        return fetch("mnist", progress=False)
+    except DataError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))

@@ -12,8 +12,7 @@ from harness.commands.completion import SHELLS
 from harness.nn.cases import CASES
 from harness.run.pipelines import PIPELINES
 from harness.spec.models import model_names
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def complete(line: str, folder: Path = ROOT, shell: str = "bash") -> list[str]:
@@ -44,7 +43,7 @@ def complete(line: str, folder: Path = ROOT, shell: str = "bash") -> list[str]:
         ("harness verify mnist_mlp --all", ["--all-steps"]),
     ],
 )
-def test_what_is_offered(line, expected):
+def test_completion_offers_what_may_follow(line, expected):
     assert complete(line) == [f"plain,{word}" for word in expected]
 
 

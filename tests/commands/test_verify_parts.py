@@ -47,7 +47,7 @@ def result(folder: Path, pipeline: str, **manifest: object) -> StoredCell:
     return StoredCell(cell(pipeline), Manifest(**{"status": "complete", **manifest}), trace, folder.parent)
 
 
-def test_what_a_pair_tells() -> None:
+def test_a_pair_is_named_by_the_one_thing_that_differs() -> None:
     eager = cell("phase2", eager=True)
     assert relation(cell("phase2"), cell("phase3")) == "cross-compiler"
     assert relation(eager, cell("phase3")) == "cross-compiler"
@@ -141,7 +141,7 @@ DATA = {"verify": small_data, "emit": lambda _: []}
 
 
 @pytest.mark.parametrize("steps", ["0", "-1", "1.5", "", "٣", "9" * 5000])
-def test_steps_that_are_none(steps: str) -> None:
+def test_steps_are_a_whole_number_or_full(steps: str) -> None:
     found = CliRunner().invoke(cli.main, ["verify", "mnist_mlp", "--steps", steps, "--data", "/nowhere"])
     assert found.exit_code == 2
     assert "is neither a whole number of at least 1 nor `full`" in found.output

@@ -45,7 +45,7 @@ def test_shuffles_are_cumulative_in_whatever_order_they_are_asked_for(n: int, ep
         assert batches.epoch_order(epoch).tolist() == expected[epoch]
 
 
-def test_golden_shuffle() -> None:
+def test_the_shuffle_has_not_changed() -> None:
     """Values of the reference, kept so that a change of both would show."""
     assert reference_shuffle(list(range(10)), 0) == GOLDEN_EPOCH_0
     assert (
@@ -66,7 +66,7 @@ def test_batches_are_contiguous_slices_of_the_order(batch: int, more: int, step:
     assert len(expected) == batch
 
 
-def test_file_order_without_shuffling() -> None:
+def test_file_order_is_kept_without_shuffling() -> None:
     batches = BatchOrder(60_000, 128, shuffle=False)
     assert batches.steps_per_epoch == 468
     assert batches.batch_indices(1).tolist() == list(range(128))

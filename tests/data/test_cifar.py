@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data import CIFAR10, NpmPackage, RawFile
-from harness.data import cifar_pictures as module
+from harness.data import CIFAR10, NpmPackage, RawFile, cifar_pictures
 from harness.data.cifar import batch_bytes, parse_batch
 from harness.data.cifar_pictures import batch_content, parts_of
 from harness.data.sources import NpmSource, SourceError
 from harness.errors import DataError
-from tests.data.test_sources import member, tarball, use
+from tests.support.npm import member, tarball, use
 
 ROWS = 4
 PIXELS = np.random.default_rng(3).integers(0, 256, (ROWS, 1024, 3), dtype=np.uint8)
@@ -39,8 +38,8 @@ def giant() -> bytes:
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of four images in the place of ten thousand."""
-    monkeypatch.setattr(module, "_IMAGES", ROWS)
-    monkeypatch.setattr(module, "_SIZE", (1024, ROWS))
+    monkeypatch.setattr(cifar_pictures, "_IMAGES", ROWS)
+    monkeypatch.setattr(cifar_pictures, "_SIZE", (1024, ROWS))
 
 
 def parts(**changed: bytes) -> dict[str, bytes]:
@@ -48,7 +47,7 @@ def parts(**changed: bytes) -> dict[str, bytes]:
     return {"data_batch_2.png": good["picture"], "train_lables.json": good["labels"]}
 
 
-def test_records() -> None:
+def test_records_are_read_plane_by_plane() -> None:
     images, labels = parse_batch(bytes([7]) + bytes(range(256)) * 12 + bytes([9]) + bytes(3072), "f")
     assert images.shape == (2, 3, 32, 32) and labels.tolist() == [7, 9]
     assert images[0, 1, 0, :5].tolist() == [0, 1, 2, 3, 4] and images[0, 0, 1, 0] == 32
@@ -85,7 +84,7 @@ def test_every_file_has_its_parts_in_the_table() -> None:
         ({"labels": json.dumps(LABELS[:7]).encode()}, "train_lables.json is not a list of labels"),
     ],
 )
-def test_damaged_parts(changed: dict[str, bytes], reason: str) -> None:
+def test_damaged_parts_are_refused_in_one_line(changed: dict[str, bytes], reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         batch_content("data_batch_2.bin", parts(**changed))
     assert "\n" not in str(caught.value)
@@ -97,14 +96,6 @@ def test_damaged_parts(changed: dict[str, bytes], reason: str) -> None:
 def package(content: dict[str, bytes]) -> NpmPackage:
     known = tuple(RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in content.items())
     return NpmPackage("tiny-cifar", "1.0.0", "package", known)
-
-
-@pytest.fixture
-def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    return folder
 
 
 def offer(npm: Path, content: dict[str, bytes]) -> None:

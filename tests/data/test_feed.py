@@ -14,6 +14,7 @@ from harness.data.feed import BatchFeed
 from harness.data.synthetic import write_synthetic
 from harness.data.upsample import upsample
 from harness.errors import DataError
+from harness.validation.power.networks import Feed
 
 SHAPE = (3, 48, 48)
 
@@ -32,8 +33,10 @@ def data(folder: Path) -> DataSet:
 
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("augmented", [False, True])
-def test_training_batches(data: DataSet, dtype: str, augmented: bool) -> None:
-    feed = BatchFeed(data, "imagenette", SHAPE, dtype, 5, augmented=augmented, shuffle=True)
+def test_training_batches_are_enlarged_moved_and_normalised_in_order(
+    data: DataSet, dtype: str, augmented: bool
+) -> None:
+    feed = Feed(data, "imagenette", SHAPE, dtype, 5, augmented=augmented, shuffle=True)
     assert feed.steps_per_epoch == 4
     for step in (1, 4, 5, 11):
         rows = BatchOrder(23, 5, shuffle=True).batch_indices(step)
@@ -54,7 +57,7 @@ def test_test_images_are_never_moved(data: DataSet) -> None:
     assert y.tolist() == data.test_labels[rows].tolist()
 
 
-def test_normalised_pixels() -> None:
+def test_pixels_are_normalised_with_one_rounding_a_step() -> None:
     """Every step in f32, one rounding each."""
     every = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16).repeat(3, axis=1)
     fed = pixels(every, "f32", TASKS["imagenette"].normalisation)

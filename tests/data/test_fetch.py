@@ -1,6 +1,5 @@
 """The cache: only right bytes get in, whole or not at all, whatever a source, a signal or another fetch does."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -8,48 +7,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness.data import DATASETS, MNIST, DataSetFacts, RawFile, data_sha256
+from harness.data import DATASETS, MNIST, data_sha256
 from harness.data import fetch as fetch_module
-from harness.data.fetch import cached_folder, fetch, fetch_files, is_cached
-from harness.data.sources import Delivery, SourceError
+from harness.data.fetch import cache_root, cached_folder, fetch, fetch_files, is_cached
 from harness.errors import DataError
-from harness.system.cache import cache_root
-
-CONTENT = {"a": b"a" * 100_000, "b": b"labels", "c": bytes(range(256)) * 9, "d": b"\x00"}
-FILES = tuple(RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items())
-FACTS = DataSetFacts("tiny", (FILES[0], FILES[1], FILES[2], FILES[3]), (1, 1, 1), 10)
-
-
-@dataclass
-class Fake:
-    """Delivers what it is told to, and remembers what it was asked for."""
-
-    content: dict[str, bytes] = field(default_factory=lambda: dict(CONTENT))
-    name: str = "fake"
-    complaint: str | None = None
-    asked: list[str] = field(default_factory=list)
-    closed: bool = False
-
-    def read(self, files: Sequence[RawFile]) -> Delivery:
-        try:
-            for file in files:
-                self.asked.append(file.name)
-                if file.name in self.content:
-                    yield file, self._chunks(self.content[file.name])
-            if self.complaint:
-                raise SourceError(self.complaint)
-        finally:
-            self.closed = True
-
-    def _chunks(self, data: bytes) -> Iterator[bytes]:
-        for start in range(0, len(data), 1000):
-            yield data[start : start + 1000]
+from tests.support.fake_source import CONTENT, FACTS, Fake
+from tests.support.paths import ROOT
+from tests.support.processes import start
 
 
 def get(folder: Path, *sources: Fake) -> Path:
@@ -196,7 +165,7 @@ def test_concurrent_fetches_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert failures == [] and held(tmp_path) == CONTENT
 
 
-def test_two_processes_at_once(tmp_path: Path) -> None:
+def test_processes_that_fetch_at_once_all_end_well(tmp_path: Path) -> None:
     children = [_child(tmp_path, "finish", stderr=subprocess.DEVNULL) for _ in range(3)]
     assert [child.wait(60) for child in children] == [0, 0, 0]
     assert held(tmp_path) == CONTENT
@@ -261,7 +230,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert held(tmp_path) == {}
 
 
-def test_cache_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     assert cache_root() == tmp_path
     assert cached_folder("mnist") == tmp_path / "data" / "mnist"
@@ -273,7 +242,7 @@ def test_cache_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_root().is_absolute() and cache_root().name == "training-trace-harness"
 
 
-def test_fetch_by_name(tmp_path: Path) -> None:
+def test_an_unknown_name_and_a_failed_fetch_are_data_errors(tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
         match=r"^unknown data set 'minst'; did you mean 'mnist'\? Known are mnist, mnist-synthetic, cifar10, ",
@@ -283,7 +252,7 @@ def test_fetch_by_name(tmp_path: Path) -> None:
         fetch("mnist", tmp_path, progress=False, sources=[Fake({}, complaint="offline")])
 
 
-def test_the_table_is_consistent() -> None:
+def test_the_table_has_the_published_digest_of_mnist() -> None:
     assert all(name == facts.name for name, facts in DATASETS.items())
     assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in MNIST.mirrors)
     published = "42fba4f787e0b19e7faba1307d5c5dc0041cbd2298cdf4edfd6da61303aa1767"  # of the published file digests
@@ -294,7 +263,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.data.test_fetch import CONTENT, FACTS, Fake
+from tests.support.fake_source import CONTENT, FACTS, Fake
 from harness.data import fetch as fetch_module
 from harness.data.fetch import fetch_files
 
@@ -310,11 +279,11 @@ fetch_files(FACTS, Path({folder!r}), [Stalling()], progress=True)
 
 
 def _child(folder: Path, what: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).parents[2])
+    root = str(ROOT)
     code = CHILD.format(root=root, what=what, folder=str(folder))
     here = {name: value for name, value in os.environ.items() if name != "CI"}  # where nobody watches a bar
     environment = here | {"PYTHONPATH": root, "TERM": "xterm", "COLUMNS": "120"}
-    return subprocess.Popen([sys.executable, "-c", code], stderr=stderr, env=environment)
+    return start([sys.executable, "-c", code], stderr=stderr, env=environment)
 
 
 def _signal_in_c(folder: Path, number: signal.Signals) -> int:

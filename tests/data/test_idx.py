@@ -14,7 +14,7 @@ IMAGES = images_header(2, 2, 3) + bytes(range(12))
 LABELS = labels_header(3) + bytes([7, 0, 9])
 
 
-def test_images_and_labels() -> None:
+def test_bytes_are_read_row_by_row() -> None:
     images = parse_images(IMAGES, "f")
     assert images.shape == (2, 1, 2, 3) and images.dtype == np.uint8
     assert images[1].tolist() == [[[6, 7, 8], [9, 10, 11]]]
@@ -50,7 +50,7 @@ def test_every_byte_comes_back(count: int, rows: int, columns: int, data: st.Dat
         (images_header(2**32 - 1, 2**32 - 1, 2**32 - 1), "bytes missing"),
     ],
 )
-def test_bad_images(data: bytes, message: str) -> None:
+def test_bad_images_are_refused_by_file_and_reason(data: bytes, message: str) -> None:
     with pytest.raises(DataError) as caught:
         parse_images(data, "dir/f")
     assert str(caught.value).startswith("dir/f: ") and message in str(caught.value)
@@ -66,7 +66,7 @@ def test_bad_images(data: bytes, message: str) -> None:
         (labels_header(0), "announces 0 values"),
     ],
 )
-def test_bad_labels(data: bytes, message: str) -> None:
+def test_bad_labels_are_refused_by_file_and_reason(data: bytes, message: str) -> None:
     with pytest.raises(DataError) as caught:
         parse_labels(data, "dir/f")
     assert str(caught.value).startswith("dir/f: ") and message in str(caught.value)

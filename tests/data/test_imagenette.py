@@ -12,8 +12,7 @@ import PIL
 import pytest
 from PIL import Image
 
-from harness.data import PREPARED_FILES
-from harness.data import imagenette as module
+from harness.data import PREPARED_FILES, imagenette
 from harness.data.dataset import DataSet, read_data, resolve_data
 from harness.data.imagenette import is_archive, prepare
 from harness.errors import DataError
@@ -40,7 +39,7 @@ def message(archive: Path) -> str:
     return str(caught.value)
 
 
-def test_images_and_labels(archive: Path) -> None:
+def test_an_archive_gives_its_images_by_class(archive: Path) -> None:
     data = prepared(archive)
     assert data.name == "imagenette-custom"
     assert data.train_images.shape == (24, *SHAPE) and data.test_images.shape == (9, *SHAPE)
@@ -64,7 +63,7 @@ def test_resolving_prepares_once(archive: Path, monkeypatch: pytest.MonkeyPatch)
     assert choice.folder.parent == archive.parent / "cache" / "data" / "imagenette"
     assert {path.name for path in choice.folder.iterdir()} == {*PREPARED_FILES, "classes.txt"}
     assert (choice.folder / "classes.txt").read_text().split() == CLASSES
-    monkeypatch.setattr(module, "_image", None)  # not called any more
+    monkeypatch.setattr(imagenette, "_image", None)  # not called any more
     assert resolve_data(str(archive), "imagenette", SHAPE, progress=False) == choice
     assert resolve_data(str(choice.folder), "imagenette", SHAPE, progress=False) == choice
 
@@ -93,9 +92,9 @@ def test_what_was_left_unfinished_is_done_again(archive: Path) -> None:
 
 def test_a_killed_preparation_leaves_nothing_that_passes(archive: Path) -> None:
     code = (
-        "import sys, time, pathlib; from harness.data import imagenette as m; decode = m._image\n"
+        "import sys, time, pathlib; from harness.data import imagenette; decode = imagenette._image\n"
         "def slow(picture, side):\n    print('.', flush=True); time.sleep(0.5); return decode(picture, side)\n"
-        f"m._image = slow; m.prepare(pathlib.Path(sys.argv[1]), {SIDE}, progress=False)"
+        f"imagenette._image = slow; imagenette.prepare(pathlib.Path(sys.argv[1]), {SIDE}, progress=False)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(archive)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdout.read(1)
@@ -163,7 +162,7 @@ def test_folders_that_are_not_as_they_should_be(archive: Path) -> None:
     assert message(archive) == f"{archive / 'train'}: 11 class folders, expected 1 to 10. Use data of such classes."
 
 
-def test_no_pictures(tmp_path: Path) -> None:
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (tmp_path / split / "n0").mkdir(parents=True)
     assert is_archive(tmp_path) and not is_archive(tmp_path / "train")

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data import initial_parameters as initbin
 from harness.data.initial_parameters import draw, initial_parameters, read_init, write_init
 from harness.errors import ContractError, SpecError
 
@@ -101,8 +100,8 @@ def test_draw_equals_the_reference(seed: int, n: int, scale: float) -> None:
 @given(seeds, st.integers(1, 2000), st.integers(1, 40), st.sampled_from([1, 2, 8]))
 def test_lanes_and_blocks_do_not_show(seed: int, n: int, lanes: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(initbin, "_LANES", lanes)
-        patch.setattr(initbin, "_BLOCK", block)
+        patch.setattr("harness.data.initial_parameters._LANES", lanes)
+        patch.setattr("harness.data.initial_parameters._BLOCK", block)
         assert draw(seed, n, 0.1).tolist() == list(reference(seed, n, 0.1))
 
 
@@ -117,12 +116,12 @@ def test_u64_to_f32_rounds_to_nearest_even(word: int) -> None:
 
 
 @pytest.mark.parametrize("tie", [(1 << 63) + (1 << 39), (1 << 63) + (3 << 39), 2**64 - 1, 2**24 + 1, 2**24 + 3])
-def test_u64_to_f32_ties(tie: int) -> None:
+def test_u64_ties_round_to_even_in_f32(tie: int) -> None:
     assert float(np.array([tie] * 9, np.uint64).astype(np.float32)[-1]) == nearest_f32(tie)
 
 
 @pytest.mark.parametrize("model", DIGESTS)
-def test_published_digests(model: str, tmp_path: Path) -> None:
+def test_initial_parameters_have_the_published_digests(model: str, tmp_path: Path) -> None:
     table, total, expected = DIGESTS[model]
     path = tmp_path / "init.bin"
     started = time.monotonic()
@@ -135,7 +134,7 @@ def test_published_digests(model: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("model", "offset", "words"), GOLDEN_WORDS)
-def test_golden_words(model: str, offset: int, words: str, tmp_path: Path) -> None:
+def test_initial_parameters_have_the_published_words(model: str, offset: int, words: str, tmp_path: Path) -> None:
     path = tmp_path / "init.bin"
     write_init(path, DIGESTS[model][0])
     found = struct.unpack("<3I", path.read_bytes()[offset : offset + 12])
@@ -169,7 +168,7 @@ def test_another_seed_gives_other_parameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
-def test_seed_out_of_range(seed: int) -> None:
+def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(ContractError, match=r"^init seed .* out of range"):
         draw(seed, 1, 1.0)
 

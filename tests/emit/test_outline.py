@@ -17,7 +17,7 @@ from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.spec.netspec import Conventions, NetSpec
 from harness.spec.shapes import infer_shapes
 from harness.validation.oracle.side_by_side import SideBySide
-from tests.nn.test_networks import config, network
+from tests.support.networks import config, network
 from tests.support.programs import drawn
 
 RESIDUAL = network((2, 6, 6), ResidualBlock(2, 3, blocks=4, stride=2), GlobalAvgPool(), Dense(3, 4))

@@ -36,7 +36,7 @@ from harness.spec import rules
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 from harness.trace.format import StepLine, Trace, TraceHeader
-from tests.nn.test_networks import config, network
+from tests.support.networks import config, network
 
 TRAIN = config(cosine=True, warmup_epochs=1, label_smoothing=0.1)
 VECTORS = infer_shapes(network((6,), Dense(6, 5, activation=Relu()), Dense(5, 4)))

@@ -16,7 +16,7 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
 from harness.spec import rules
-from tests.explain.test_locate import (
+from tests.support.wrong_sides import (
     fused_pool,
     gradient_scaled,
     loss_scaled,

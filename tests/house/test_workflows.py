@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from harness.cli import main
+from tests.support.paths import ROOT
 from tests.support.shelves import shelve
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS: dict[str, dict[str, Any]] = {path.name: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yml")}
 JOBS = [(name, job, what) for name, workflow in WORKFLOWS.items() for job, what in workflow["jobs"].items()]
@@ -258,7 +258,7 @@ def run_step(job: str, name: str, folder: Path, **environment: str) -> subproces
     )
 
 
-def test_the_cells_of_two_hosts_become_one_report_with_the_pairs_that_exist_only_there(tmp_path: Path) -> None:
+def test_cells_of_two_hosts_become_one_report_with_pairs_across_hosts(tmp_path: Path) -> None:
     bundles = tmp_path / "merge" / "bundles"
     bundles.mkdir(parents=True)
     for backend, job in (("cpu", "cpu"), ("cuda", "gpu"), ("rocm", "gpu")):

@@ -320,7 +320,7 @@ def test_a_host_has_a_folder_of_its_own() -> None:
     assert max(map(len, folders)) < 80
 
 
-def test_the_commands(tmp_path: Path) -> None:
+def test_export_and_import_tell_in_one_line_what_they_moved(tmp_path: Path) -> None:
     night = a_night(tmp_path / "n")
     bundle = tmp_path / "a.tar.gz"
     result = run("export", night, "-o", bundle)

@@ -18,11 +18,9 @@ from harness.night.run import Budget
 from harness.night.unfinished import find_unfinished
 from harness.spec.models import model_names
 from harness.system.lock import exclusive
+from tests.support.nights import CHECK, NOON
+from tests.support.paths import ROOT
 from tests.support.shelves import shelve
-
-ROOT = Path(__file__).parents[2]
-NOON = datetime.datetime(2026, 4, 1, 12, tzinfo=datetime.UTC)
-CHECK = '[[check]]\nname = "a"\ncommand = ["python", "-c", "print(1)"]\n'
 
 
 @pytest.mark.parametrize("name", ["nightly", "weekly"])
@@ -30,7 +28,7 @@ def test_every_network_has_its_turn(name: str) -> None:
     found = read_config(ROOT / "ci" / f"{name}.toml")
     turns = max(part.rotate for part in found.verify)
     nights = [NOON.date() + datetime.timedelta(days=k) for k in range(turns)]
-    names = [{options.model.name for options in found.options(night, Path())} for night in nights]
+    names = [{options.model.name for options in found.verifications(night, Path())} for night in nights]
     assert set.union(*names) == set(model_names())
     assert sum(map(len, names)) == len(model_names()) + (turns - 1) * 2 * (turns > 1)  # two networks every night
 
@@ -109,7 +107,7 @@ def test_a_night_with_other_backends_is_another_night(tmp_path: Path) -> None:
         assert find_folder(tmp_path, CHECK, NOON, other).path == tmp_path / "2026-04-01"
 
 
-def test_a_night_that_was_interrupted_goes_on_and_a_finished_or_old_one_does_not(tmp_path: Path) -> None:
+def test_only_an_interrupted_night_goes_on(tmp_path: Path) -> None:
     hour = datetime.timedelta(hours=1)
     evening = NightFolder(tmp_path / "2026-03-31")
     evening.path.mkdir()
@@ -192,7 +190,7 @@ def run(tmp_path: Path, code: str, **keys: object) -> NightCheck:
         ("import time; time.sleep(60)", "INCONCLUSIVE", "no end after 0.005 minutes"),
     ],
 )
-def test_what_becomes_of_a_check(tmp_path: Path, code: str, status: str, line: str) -> None:
+def test_the_end_of_a_check_gives_its_status_and_its_line(tmp_path: Path, code: str, status: str, line: str) -> None:
     limit = 0.005 if "sleep" in code else 1.0
     check = run(tmp_path, code, timeout_minutes=limit)
     assert (check.status, check.line) == (status, line)
@@ -233,7 +231,7 @@ def test_a_spent_budget_is_said_and_nothing_more_starts(tmp_path: Path) -> None:
     verdict = json.loads((tmp_path / "n" / "verdict.json").read_text())
     assert [cell["note"] for cell in verdict["cells"]] == ["refused: not run: the budget of 0 minutes is spent"] * 2
     assert [(check["name"], check["status"]) for check in verdict["checks"]] == [("a", "NOT RUN")]
-    assert verdict["headline"].startswith("0 pairs agree; 1 inconclusive: mnist_mlp phase2-cpu vs phase3-cpu")
+    assert [pair["compared"]["verdict"]["status"] for pair in verdict["pairs"]] == ["INCONCLUSIVE"]
 
 
 def test_a_spent_budget_forgets_no_cell_that_has_run(tmp_path: Path) -> None:
@@ -277,7 +275,8 @@ def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
     night = begin(NightFolder(tmp_path), text, NOON)
     names = [f"mnist_mlp.{pipeline}-noshuf-cpu" for pipeline in ("phase2", "phase3")]
     cells = [shelve(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
-    told = {line.partition(":")[0] for line in find_unfinished(night, cells, (), ["mnist_cnn: no data"])}
-    assert told == {*(f"{name}.f64" for name in names), "check a"}
+    lines = list(find_unfinished(night, cells, (), ["mnist_cnn: no data"]))
+    assert {line.partition(":")[0] for line in lines} == {*(f"{name}.f64" for name in names), "check a"}
+    assert "check a: not run: the night did not come to it" in lines
     told = {line.partition(":")[0] for line in find_unfinished(night, cells[:1], {"a"}, ())}
     assert told == {names[1], "mnist_cnn.phase2-noshuf-cpu", "mnist_cnn.phase3-noshuf-cpu"}

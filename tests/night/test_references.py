@@ -1,15 +1,14 @@
 """The reference traces that are committed."""
 
-from pathlib import Path
-
 import pytest
 
 from harness.night.references.reference import list_references, read_reference
 from harness.spec.models import load_model
 from harness.verdict.compare import Judging
 from harness.verdict.pair import judge_recordings
+from tests.support.paths import ROOT
 
-FOLDER = Path(__file__).parents[2] / "traces" / "reference"
+FOLDER = ROOT / "traces" / "reference"
 STEPS = {"mnist_mlp": 5616, "mnist_cnn": 200}
 
 

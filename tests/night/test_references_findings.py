@@ -86,7 +86,6 @@ def test_a_toolchain_bump_is_one_event_and_no_red_row(tmp_path: Path) -> None:
         ("iree 3.13.0 → 3.14.0", 35),
         ("jaxlib 0.10.2 → 0.11.0", 35),
     ]
-    assert "70 of 70 cells within the envelope" in event.sentence
 
 
 def test_an_event_names_the_cells_that_moved_too_far(tmp_path: Path) -> None:

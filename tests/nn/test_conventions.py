@@ -23,7 +23,7 @@ from harness.nn.layers.separable_conv import SeparableConv
 from harness.run.inprocess import Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, Layer, Shape
 from harness.spec.shapes import infer_shapes
-from tests.nn.test_networks import config, network
+from tests.support.networks import config, network
 from tests.support.programs import drawn, hlo_layer, iree_call, jax_layer, layer_node
 
 BATCH = 3

@@ -98,6 +98,6 @@ def test_evaluation_drops_nothing() -> None:
     ("layer", "message"),
     [(Dropout(1.0), r"rate=1.0; it must be in \[0, 1\)"), (Dropout(0.5, seed=2**32), "seed=4294967296; it must be in")],
 )
-def test_errors(layer: Dropout, message: str) -> None:
+def test_a_rate_or_a_seed_out_of_range_is_refused(layer: Dropout, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         layer.validate()

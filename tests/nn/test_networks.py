@@ -1,7 +1,5 @@
 """Whole networks through both pipelines in this process, in f64: what agrees there agrees but for rounding."""
 
-import dataclasses
-
 import pytest
 
 from harness.nn.layers.bottleneck_block import BottleneckBlock
@@ -25,22 +23,12 @@ from harness.nn.layers.residual_block import ResidualBlock
 from harness.nn.layers.separable_conv import SeparableConv
 from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.layers.uib import Uib
-from harness.nn.losses import SoftmaxCrossEntropy
-from harness.nn.optimizers import Adam, Sgd
-from harness.spec.netspec import Conventions, Layer, NetSpec, Shape, TrainConfig
+from harness.nn.optimizers import Sgd
+from harness.spec.netspec import Conventions, Layer, Shape
 from harness.spec.shapes import infer_shapes
 from harness.validation.oracle.side_by_side import SideBySide
+from tests.support.networks import config, network
 from tests.support.programs import difference, drawn, worst_difference
-
-
-def network(shape: Shape, *layers: Layer) -> NetSpec:
-    return NetSpec(name="net", dataset="mnist", input_shape=shape, classes=4, layers=layers, loss=SoftmaxCrossEntropy())
-
-
-def config(**changes: object) -> TrainConfig:
-    base = TrainConfig(lr=0.01, batch_size=4, epochs=2, optimizer=Adam(), weight_decay=0.1)
-    return dataclasses.replace(base, **changes)
-
 
 SMALL_CNN = network((1, 8, 8), ConvBn(1, 3), MaxPool(2, 2), Conv2d(3, 2, 3, activation=Relu()), Flatten(), Dense(32, 4))
 

@@ -64,7 +64,7 @@ def test_zero_gamma_is_that_of_the_last_batch_norm_of_a_branch(layer: ResidualBl
         (MbConv(4, 8, 2, stride=0), "net, layer 1 'mbconv1': stride=0; it must be at least 1."),
     ],
 )
-def test_errors(layer: Repeated, message: str) -> None:
+def test_a_block_that_cannot_be_made_is_refused_by_layer_and_field(layer: Repeated, message: str) -> None:
     with pytest.raises(SpecError) as told:
         graph(layer)
     assert message in str(told.value)

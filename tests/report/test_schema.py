@@ -21,9 +21,9 @@ from harness.verdict.compare import Judging, compare
 from harness.verdict.factorial import Factorial, Shares
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.tolerance import MODES
+from tests.support.f64_recordings import LOSSES, NORMS, Changes, f64_side
 from tests.support.sample_traces import recording
 from tests.support.schemas import SCHEMAS, violation
-from tests.verdict.test_f64_check import LOSSES, NORMS, Changes, f64_side
 
 LONG = [2.0 / (k + 1) for k in range(20)]
 COMPLETE = Manifest(status="complete", steps_written=20, test_accuracy=0.98, test_correct=9800, test_total=10000)

@@ -146,7 +146,7 @@ class Terminal(io.StringIO):
     ],
     ids=str,
 )
-def test_who_reads_a_stream(variables, expected, monkeypatch):
+def test_only_a_terminal_outside_of_ci_is_read_by_a_person(variables, expected, monkeypatch):
     for name in ("CI", "TERM"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():

@@ -56,7 +56,7 @@ def test_an_unknown_backend_lists_the_known_ones() -> None:
         backend("tpu")
 
 
-def test_flags_of_the_compiler() -> None:
+def test_each_backend_compiles_for_its_target_and_keeps_f64() -> None:
     for row in BACKENDS.values():
         flags = row.compile_flags()
         assert "--iree-input-type=stablehlo" in flags

@@ -8,30 +8,25 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.commands.compile import render
 from harness.errors import EmitError
-from harness.run import compile_targets as steps
+from harness.run import compile_targets
 from harness.run.compile_targets import compile_step, compile_steps, part_of
 from harness.spec.models import load_model
 from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble
 
+pytestmark = pytest.mark.usefixtures("own_chips")
 MLP = load_model("mnist_mlp", batch=2)
-
-
-@pytest.fixture(autouse=True)
-def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chips of the table, whatever the shell asks for."""
-    monkeypatch.delenv("IREE_CHIP", raising=False)
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, message: str, backend: str = "rocm") -> None:
     """Let the compiler refuse everything for one backend."""
-    compiles = steps.compile_module
+    compiles = compile_targets.compile_module
 
     def compile_module(text, flags, name):
         if any(backend in flag for flag in flags):
             raise EmitError(f"{name}: iree-compile: {message}")
         return compiles(text, flags, name)
 
-    monkeypatch.setattr(steps, "compile_module", compile_module)
+    monkeypatch.setattr(compile_targets, "compile_module", compile_module)
 
 
 def test_every_target_has_a_row_in_the_order_asked() -> None:
@@ -64,7 +59,7 @@ def test_a_known_refusal_names_its_ticket(monkeypatch: pytest.MonkeyPatch) -> No
     assert "known trouble (iree#1)" in str(render([result], "markdown"))
 
 
-def test_exit_codes_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_target_is_exit_code_1_and_a_diagnostic(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["compile", "mnist_mlp", "--batch", "2", "--backends", "cpu,rocm", "--format", "json"]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0
@@ -88,7 +83,7 @@ def test_exit_codes_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
         (["lenet"], "unknown model 'lenet'"),
     ],
 )
-def test_usage(arguments: list[str], message: str) -> None:
+def test_bad_usage_is_exit_code_2(arguments: list[str], message: str) -> None:
     done = CliRunner().invoke(main, ["compile", *arguments])
     assert done.exit_code == 2
     assert message in done.stderr

@@ -35,12 +35,12 @@ def test_every_variable_has_a_meaning() -> None:
     assert all(VARIABLES.values())
 
 
-def test_what_is_recorded() -> None:
+def test_all_variables_but_those_of_files_are_recorded() -> None:
     files = {"LEAN_MLIR_INIT_DUMP", "LEAN_MLIR_INIT_LOAD", "LEAN_MLIR_TRACE_OUT"}
     assert set(VARIABLES) - set(RECORDED) == files, "all but the harness's own files"
 
 
-def test_nothing_set() -> None:
+def test_nothing_set_gives_the_defaults() -> None:
     contract = read_contract({})
     assert (contract.init_dump, contract.init_load, contract.max_steps) == (None, None, None)
     assert contract.shuffle
@@ -54,7 +54,7 @@ def test_the_device_is_the_backends_own() -> None:
         assert (contract.backend, contract.device) == (row.name, row.hal_device)
 
 
-def test_everything_set() -> None:
+def test_every_variable_is_read() -> None:
     contract = read_contract(
         {
             "LEAN_MLIR_INIT_DUMP": "a/dump",
@@ -95,13 +95,13 @@ def test_what_cannot_be_read_is_refused(name: str, value: str, what: str) -> Non
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "+1", "", " 1", "1 ", "1.0", "1e3", "ten", "١", "²", "0x10", "9" * 5000])
-def test_step_limits_that_are_none(value: str) -> None:
+def test_a_step_limit_that_is_no_number_is_refused(value: str) -> None:
     with pytest.raises(ContractError, match=r"^LEAN_MLIR_MAX_STEPS is '.*, expected a whole number of at least 1\. "):
         read_max_steps({"LEAN_MLIR_MAX_STEPS": value})
 
 
 @given(st.integers(1, 2**53))
-def test_step_limits(limit: int) -> None:
+def test_step_limits_are_whole_numbers_up_to_2_to_the_53(limit: int) -> None:
     assert read_max_steps({"LEAN_MLIR_MAX_STEPS": str(limit)}) == limit
     assert read_max_steps({}) is None
 
@@ -114,14 +114,14 @@ def test_no_environment_gives_a_traceback(environment: dict[str, str]) -> None:
         assert len(str(error).splitlines()) == 1
 
 
-def test_channels() -> None:
+def test_channels_say_at_which_steps_norms_are_taken() -> None:
     at = {channels: read_contract({"HARNESS_TRACE_CHANNELS": channels}) for channels in ("default", "all", "none")}
     assert [k for k in range(1, 200) if at["default"].observes(k)] == [*range(1, 9), 64, 128, 192]
     assert all(at["all"].observes(k) for k in range(1, 200))
     assert not any(at["none"].observes(k) for k in range(1, 200))
 
 
-def test_what_a_program_inherits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_program_inherits_the_shell_but_for_the_contract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     shell = {"PATH": "/bin", "LEAN_MLIR_MAX_STEPS": "3", "IREE_BACKEND": "cuda", "HIP_VISIBLE_DEVICES": "1"}
     given = {"LEAN_MLIR_NO_SHUFFLE": "1", "LEAN_MLIR_INIT_LOAD": "build/init.bin", "HIP_VISIBLE_DEVICES": "0"}

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,30 +17,8 @@ from harness.errors import TraceError
 from harness.run.execute import CellPlan, read_accuracy, refuse, run_cell
 from harness.trace.manifest import Manifest, read_manifest
 from harness.trace.reader import read_trace
-from tests.support.processes import dies, is_alive
-
-# What the programs of these tests begin with: `header(planned)` and `step(k)` write lines of a trace.
-PREAMBLE = """
-import json, os, signal, sys, time
-trace = open(os.environ["LEAN_MLIR_TRACE_OUT"], "w", buffering=1)
-def header(planned=None):
-    config = {"lr": 0.001, "batch_size": 128, "epochs": 1}
-    line = {"kind": "header", "phase": "other", "netspec_name": "N", "config": config, "total_params": 1}
-    line |= {"dataset": "mnist", "emitter_version": "0"} | ({"planned_steps": planned} if planned else {})
-    trace.write(json.dumps(line) + "\\n")
-def step(k, loss=None):
-    loss = 1 / k if loss is None else loss
-    trace.write(json.dumps({"kind": "step", "step": k, "epoch": 0, "loss": loss, "lr": 0.001}) + "\\n")
-"""
-NAME = "net.other-noshuf-cpu"
-
-
-def plan_of(folder: Path, code: str, **options: Any) -> CellPlan:
-    """A plan for a program that is written beside the traces."""
-    program = folder / "program.py"
-    program.write_text(PREAMBLE + textwrap.dedent(code))
-    options = {"planned_steps": 3} | options
-    return CellPlan(NAME, (sys.executable, str(program)), folder / "traces", **options)
+from tests.support.misbehaving_cells import NAME, plan_of
+from tests.support.processes import dies, is_alive, start
 
 
 def run(folder: Path, code: str, **options: Any) -> Manifest:
@@ -141,7 +118,7 @@ def test_a_traceback_is_kept(tmp_path: Path) -> None:
     assert manifest.stderr_tail.endswith("ZeroDivisionError: division by zero\n")
 
 
-def test_a_program_that_hangs(tmp_path: Path) -> None:
+def test_a_program_that_hangs_is_timed_out_with_its_prefix(tmp_path: Path) -> None:
     started = time.monotonic()
     manifest = run(tmp_path, "header(3)\nstep(1)\ntime.sleep(60)", timeout_s=1.5)
     assert time.monotonic() - started < 8
@@ -177,7 +154,7 @@ def test_a_program_that_ignores_being_asked_to_stop(tmp_path: Path, monkeypatch:
         ("header(3)\nstep(1)\ntrace.flush(); os.write(trace.fileno(), b'\\xff\\0\\n')", 3, 1),
     ],
 )
-def test_garbage_in_the_trace(tmp_path: Path, code: str, line: int, steps: int | None) -> None:
+def test_garbage_in_the_trace_is_a_crash_at_its_line(tmp_path: Path, code: str, line: int, steps: int | None) -> None:
     manifest = run(tmp_path, code)
     assert manifest.status == "crashed"
     assert manifest.reason is not None
@@ -274,7 +251,7 @@ def test_a_crash_before_the_limit_is_a_crash_for_them_too(tmp_path: Path) -> Non
     assert files(tmp_path) == LEFT
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_is_the_reason_of_a_crash(tmp_path: Path) -> None:
     manifest = run(tmp_path, "full = open('/dev/full', 'w')\nheader(3)\nstep(1)\nfull.write('x')\nfull.flush()")
     assert (manifest.status, manifest.exit_code) == ("crashed", 1)
     assert manifest.reason == "exit code 1: No space left on device"
@@ -422,7 +399,10 @@ def test_the_environment_of_a_program(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_manifest_tells_nothing_about_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home" / "jo doe"
-    home.mkdir(parents=True)
+    here = tmp_path / "here"
+    for folder in (home, here):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("LOGNAME", "jodoe77")
     monkeypatch.setattr("socket.gethostname", lambda: "secret-host")
@@ -479,7 +459,9 @@ def test_known_trouble_of_a_hang_and_of_a_compiler(tmp_path: Path) -> None:
         (None, None),
     ],
 )
-def test_accuracy_lines(line: bytes | None, expected: tuple[float, int, int] | None) -> None:
+def test_an_accuracy_is_read_only_from_a_consistent_line(
+    line: bytes | None, expected: tuple[float, int, int] | None
+) -> None:
     assert read_accuracy(line) == (expected or (None, None, None))
 
 
@@ -503,7 +485,7 @@ def in_a_parent(tmp_path: Path, code: str, then: Callable[["subprocess.Popen[str
     """Run the program under a parent, do `then` to the parent at step 3; its exit code, output and the program's id."""
     plan = plan_of(tmp_path, code)
     command = [sys.executable, "-c", PARENT, *plan.command[1:], str(plan.folder), NAME]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+    with start(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         while int(parent.stdout.readline()) < 3:
             pass

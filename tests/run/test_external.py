@@ -79,7 +79,7 @@ def test_an_executable_of_its_own(tmp_path: Path) -> None:
     assert told["arguments"] == ["some data"]
 
 
-def test_parsing() -> None:
+def test_a_command_is_split_as_a_shell_does() -> None:
     assert parse_external("lean=./bin/mnist 'a b'") == External("lean", ("./bin/mnist", "a b"))
     assert parse_external(" lean_2 = x --y=z") == External("lean_2", ("x", "--y=z"))
     assert External("a", ("x",)).command() == ("x", "{data}")
@@ -101,7 +101,7 @@ def test_parsing() -> None:
         ("phase3=x", "phase3 is a pipeline of this harness. Choose another name."),
     ],
 )
-def test_what_is_refused(text: str, what: str) -> None:
+def test_a_command_without_name_or_words_is_refused(text: str, what: str) -> None:
     with pytest.raises(ContractError) as caught:
         parse_external(text)
     assert str(caught.value) == f"--pipeline-cmd {text!r}: {what}"

@@ -25,6 +25,7 @@ from harness.spec.models import load_model
 from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 
+pytestmark = pytest.mark.usefixtures("own_chips")
 CHIPS = {"cuda": b"sm_89", "rocm": b"gfx1100"}
 CONFIG = TrainConfig(lr=0.001, batch_size=8, epochs=1, optimizer=Adam(), weight_decay=1e-4)
 TINY = infer_shapes(
@@ -54,12 +55,6 @@ SEQUENCES = infer_shapes(
         loss=SoftmaxCrossEntropy(),
     )
 )
-
-
-@pytest.fixture(autouse=True)
-def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chips of the table, whatever the shell asks for."""
-    monkeypatch.delenv("IREE_CHIP", raising=False)
 
 
 def compiled(backend: str, graph: Graph, config: TrainConfig, dtype: DType) -> dict[str, Compiled]:

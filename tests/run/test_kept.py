@@ -10,10 +10,10 @@ from harness.run.cell import Cell
 from harness.run.execute import CellPlan, run_cell
 from harness.run.external import parse_external
 from harness.run.kept import find_ended, find_kept
-from harness.run.pipelines import external_program
+from harness.run.programs import external_program
 from harness.spec.models import load_model
 from harness.trace.manifest import CellFacts
-from tests.run.test_execute import plan_of
+from tests.support.misbehaving_cells import plan_of
 
 FACTS = CellFacts(model="net", pipeline="other", backend="cpu")
 PROVENANCE = {"versions": {"jax": "1"}, "emitted_sha256": "ab", "compile_s": 3.0, "compile_cached": False}

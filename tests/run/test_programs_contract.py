@@ -26,11 +26,6 @@ from tests.support.tiny_programs import (
 KINDS = ("grad", "param", "update")
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    return Programs(tmp_path_factory.mktemp("programs"))
-
-
 def expected_rate(epoch: int) -> float:
     """Linear warm-up, then half a cosine; f64 rounded to f32."""
     if epoch < CONFIG.warmup_epochs:

@@ -13,10 +13,10 @@ from harness.data.dataset import read_data, read_folder, resolve_data
 from harness.data.idx import colour_images_header, labels_header
 from harness.data.synthetic import write_synthetic
 from harness.emit.jax_script import emit_jax_script
+from harness.run.inprocess import script_module
 from harness.spec.netspec import Conventions
-from tests.run.test_programs_refuse import pipelines, refusal
 from tests.support.pictures import write_archive
-from tests.support.programs import script_module
+from tests.support.refusals import pipelines, refusal
 from tests.support.tiny_programs import CIFAR_FILES, CONFIG, EPOCH_STEPS, TEST, TRAIN, Programs, picture_graph
 
 SIDE = 40

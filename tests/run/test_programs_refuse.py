@@ -1,46 +1,12 @@
 """What both emitted programs refuse: exit code 2 and one line that says what is wrong."""
 
-import contextlib
-import io
-import os
 import re
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness.run import iree_runner
-from tests.support.tiny_programs import FILES, GRAPH, STEERS, Programs, blank_files
-
-pipelines = pytest.mark.parametrize("pipeline", ["phase2", "phase3"])
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    return Programs(tmp_path_factory.mktemp("programs"))
-
-
-def refusal(programs: Programs, pipeline: str, cwd: Path, data: Path | None = None, **environment: str) -> str:
-    """The line with which a program gives up. It runs inside this process, so that many can be asked."""
-    words = [*programs.command(pipeline), str(data or programs.data)]
-    arguments = words[2:] if pipeline == "phase3" else words[1:]
-    said = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end, contextlib.redirect_stderr(said):
-        for name in filter(STEERS.match, list(os.environ)):
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.chdir(cwd)
-        patch.setattr(sys, "argv", arguments)
-        if pipeline == "phase3":
-            iree_runner.main()
-        else:
-            runpy.run_path(arguments[0], run_name="__main__")
-    assert end.value.code == 2
-    assert re.fullmatch(r"[^\n]{1,400}\n", said.getvalue()), said.getvalue()
-    return said.getvalue()
-
+from tests.support.refusals import pipelines, refusal
+from tests.support.tiny_programs import FILES, GRAPH, Programs, blank_files
 
 FILE_VARIABLES = ("LEAN_MLIR_INIT_LOAD", "LEAN_MLIR_INIT_DUMP", "LEAN_MLIR_TRACE_OUT")
 VALUES = {

@@ -11,7 +11,7 @@ from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_features, cpu_model, provenance, scrub, scrub_paths, scrub_tree
 
 
-def test_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_provenance_tells_versions_host_device_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_HOST", raising=False)
     told = provenance({"LEAN_MLIR_NO_SHUFFLE": "1"}, "CPU")
     assert told["versions"]["numpy"] == np.__version__
@@ -65,7 +65,9 @@ def test_the_environment_is_that_of_the_program(monkeypatch: pytest.MonkeyPatch)
         ("", ""),
     ],
 )
-def test_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, expected: str) -> None:
+def test_paths_lose_home_and_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, expected: str
+) -> None:
     cwd, home = tmp_path / "work", tmp_path / "jo doe"
     cwd.mkdir()
     home.mkdir()

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.run import tail as module
 from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.trace.reader import read_trace
 from tests.support.sample_traces import lines, text
@@ -54,8 +53,8 @@ def test_a_file_that_is_begun_anew(tmp_path: Path) -> None:
 
 
 def test_many_blocks_and_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 100)
-    monkeypatch.setattr(module, "LONGEST_LINE", 500)
+    monkeypatch.setattr("harness.run.tail._BLOCK", 100)
+    monkeypatch.setattr("harness.run.tail.LONGEST_LINE", 500)
     path = tmp_path / "a.jsonl"
     path.write_bytes(text(lines(50)) + b"x" * 5000)
     tail = TraceTail(path)
@@ -69,7 +68,7 @@ def test_many_blocks_and_a_line_without_end(tmp_path: Path, monkeypatch: pytest.
 def test_what_is_kept_of_a_sound_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, most: int | None, kept: int
 ) -> None:
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr("harness.run.tail._BLOCK", block)
     path = tmp_path / "a.jsonl"
     path.write_bytes(text(lines(5)) + b'{"kind": "step", "st')
     trace, problem = keep_readable(path, most)

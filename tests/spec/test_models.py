@@ -29,12 +29,12 @@ NETWORKS = {
 }
 
 
-def test_the_table_is_whole() -> None:
+def test_every_model_is_in_the_table_of_these_tests() -> None:
     assert set(model_names()) == set(NETWORKS)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_parameters_and_tensors(name: str) -> None:
+def test_a_model_has_the_published_parameters_and_tensors(name: str) -> None:
     graph = load_model(name).graph
     assert (graph.total_params, len(graph.params)) == NETWORKS[name]
 

@@ -1,6 +1,5 @@
 """Runs emitted programs inside the test process, and layers alone: JAX rules as functions, StableHLO through IREE."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,7 +91,3 @@ def hlo_layer(node: Node, batch: int, conventions: Conventions = SHARED) -> str:
     body = "\n".join(line.text for line in h.body(results))
     returned = f"return {', '.join(map(str, results))} : {types}"
     return f"module {{ func.func @main({arguments}) -> ({types}) {{\n{body}\n{returned}\n}} }}"
-
-
-def golden(name: str) -> Path:
-    return Path(__file__).parents[1] / "golden" / name

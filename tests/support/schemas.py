@@ -1,14 +1,15 @@
 """The schemas of the JSON documents, as a test asks them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
-FOLDER = Path(__file__).parents[2] / "harness" / "report" / "schema"
+from tests.support.paths import ROOT
+
+FOLDER = ROOT / "harness" / "report" / "schema"
 SCHEMAS: dict[str, dict[str, Any]] = {path.name: json.loads(path.read_text()) for path in FOLDER.glob("*.json")}
 REGISTRY: Registry[Any] = Registry().with_resources(
     (name, Resource.from_contents(schema)) for name, schema in SCHEMAS.items()

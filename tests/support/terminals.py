@@ -7,9 +7,8 @@ import struct
 import subprocess
 import sys
 import termios
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def on_terminal(*arguments: object, columns: int = 100, **environment: str | None) -> tuple[int, str]:

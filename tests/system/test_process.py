@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.system.process import Captured, Child, Interruptions, capture, signal_name
-from tests.support.processes import dies, is_alive
+from tests.support.processes import dies, is_alive, start, usual_signals
 
 
 def child(code: str, **options: object) -> Child:
@@ -30,7 +30,7 @@ def await_line(process: Child) -> None:
         process.wait(0.05)
 
 
-def test_exit_codes_and_signals() -> None:
+def test_the_return_code_is_the_exit_code_or_minus_the_signal() -> None:
     for code, expected in (("raise SystemExit(0)", 0), ("raise SystemExit(7)", 7)):
         process = child(code)
         finish(process)
@@ -151,12 +151,13 @@ def test_what_cannot_be_started_raises() -> None:
 
 def test_a_signal_takes_effect_on_leaving_and_not_before() -> None:
     reached = []
-    with pytest.raises(KeyboardInterrupt), Interruptions() as held:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
-        reached.append(list(held.received))
+    with usual_signals():
+        with pytest.raises(KeyboardInterrupt), Interruptions() as held:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            reached.append(list(held.received))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert reached == [[signal.SIGINT]]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_terminate_goes_to_the_handler_that_was_there() -> None:
@@ -172,15 +173,25 @@ def test_terminate_goes_to_the_handler_that_was_there() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_an_ignored_signal_stays_ignored() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Interruptions() as held:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)
-        assert held.received == []
-    finally:
-        signal.signal(signal.SIGINT, before)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(number: signal.Signals) -> None:
+    """As under nohup, and for SIGINT in the background of a shell without job control."""
+    code = (
+        "import sys; from harness.system.process import Interruptions, interruptible\n"
+        "interruptible()\n"
+        "with Interruptions() as held:\n    print('up', flush=True)\n    sys.stdin.readline()\n"
+        "print(held.received)"
+    )
+    ends = {}
+    for ignoring in ([number], []):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        with start([sys.executable, "-c", code], ignoring, **pipes) as process:
+            assert process.stdout.readline() == "up\n"
+            process.send_signal(number)
+            said, _ = process.communicate("\n", timeout=30)
+        ends[bool(ignoring)] = (process.returncode, said)
+    assert ends[True] == (0, "[]\n")
+    assert ends[False][0] != 0
 
 
 def test_outside_the_main_thread_it_does_nothing() -> None:

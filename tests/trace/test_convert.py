@@ -16,14 +16,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from harness.cli import main
 from harness.trace.format import TraceWriter
 from harness.trace.manifest import Manifest, write_manifest
+from tests.support.paths import ROOT
 from tests.support.sample_traces import header, lines, text, write
 
-ROOT = Path(__file__).parents[2]
 LOSSES = [2.5, math.nan, math.inf, 0.1]
 
 
 @pytest.fixture
-def trace(tmp_path) -> Path:
+def odd_trace(tmp_path) -> Path:
     path = tmp_path / "a.jsonl"
     with TraceWriter(path, header(pipeline="phase2", netspec_name="<b>|naïve|</b>")) as writer:
         for k, loss in enumerate(LOSSES):
@@ -45,8 +45,8 @@ def events(run: Path) -> EventAccumulator:
     return found
 
 
-def test_tensorboard_reads_every_channel(tmp_path, trace):
-    done = convert("tensorboard", tmp_path / "out", trace)
+def test_tensorboard_reads_every_channel(tmp_path, odd_trace):
+    done = convert("tensorboard", tmp_path / "out", odd_trace)
     assert (done.exit_code, done.output) == (0, f"{tmp_path}/out/a/events.out.tfevents.trace\n")
     found = events(tmp_path / "out" / "a")
     assert set(found.Tags()["scalars"]) == {
@@ -72,8 +72,8 @@ def test_tensorboard_reads_every_channel(tmp_path, trace):
     assert all(line.startswith("    ") for line in shown.tensor_proto.string_val[0].decode().splitlines())
 
 
-def test_the_parser_of_mlperf_reads_a_run(tmp_path, trace):
-    done = convert("mllog", tmp_path / "out", trace)
+def test_the_parser_of_mlperf_reads_a_run(tmp_path, odd_trace):
+    done = convert("mllog", tmp_path / "out", odd_trace)
     assert (done.exit_code, done.output) == (0, f"{tmp_path}/out/a.log\n")
     found, failed = parse_file(str(tmp_path / "out" / "a.log"), ruleset="5.1.0")
     assert failed == []
@@ -94,8 +94,8 @@ def test_the_parser_of_mlperf_reads_a_run(tmp_path, trace):
     assert [line.timestamp for line in found] == sorted(line.timestamp for line in found)
 
 
-def test_a_log_is_json_without_this_machine_in_it(tmp_path, trace):
-    convert("mllog", tmp_path / "out", trace)
+def test_a_log_is_json_without_this_machine_in_it(tmp_path, odd_trace):
+    convert("mllog", tmp_path / "out", odd_trace)
     written = (tmp_path / "out" / "a.log").read_text()
     assert str(ROOT) not in written
     for line in written.splitlines():
@@ -103,9 +103,9 @@ def test_a_log_is_json_without_this_machine_in_it(tmp_path, trace):
 
 
 @pytest.mark.parametrize("form", ["tensorboard", "mllog"])
-def test_a_trace_gives_the_same_bytes_again(tmp_path, trace, form):
+def test_a_trace_gives_the_same_bytes_again(tmp_path, odd_trace, form):
     def written() -> dict[str, bytes]:
-        assert convert(form, tmp_path / "out", trace).exit_code == 0
+        assert convert(form, tmp_path / "out", odd_trace).exit_code == 0
         files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
         return {path.name: path.read_bytes() for path in files}
 
@@ -139,20 +139,20 @@ def test_killed_compressed_and_empty_traces(tmp_path):
     assert parse_file(str(tmp_path / "out" / "c.log"), ruleset="5.1.0")[0][-1].key == "run_stop"
 
 
-def test_one_unreadable_trace_does_not_keep_the_others(tmp_path, trace):
+def test_one_unreadable_trace_does_not_keep_the_others(tmp_path, odd_trace):
     (tmp_path / "bad.jsonl").write_text("nonsense\n")
-    done = convert("mllog", tmp_path / "out", tmp_path / "bad.jsonl", trace)
+    done = convert("mllog", tmp_path / "out", tmp_path / "bad.jsonl", odd_trace)
     assert done.exit_code == 2
     assert done.stdout == f"{tmp_path}/out/a.log\n"
     assert done.stderr.startswith(f"harness: {tmp_path}/bad.jsonl:1: not JSON: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_names_that_would_meet_or_lead_elsewhere_are_refused(tmp_path, trace):
+def test_names_that_would_meet_or_lead_elsewhere_are_refused(tmp_path, odd_trace):
     (tmp_path / "other").mkdir()
     twin = write(tmp_path / "other" / "a.jsonl", [1.0])
     odd = write(tmp_path / "other" / "...jsonl", [1.0])
-    for traces, said in (((trace, twin), "two of the traces are called a."), ((odd,), "cannot be converted")):
+    for traces, said in (((odd_trace, twin), "two of the traces are called a."), ((odd,), "cannot be converted")):
         done = convert("tensorboard", tmp_path / "out", *traces)
         assert done.exit_code == 2
         assert said in done.stderr
@@ -160,9 +160,9 @@ def test_names_that_would_meet_or_lead_elsewhere_are_refused(tmp_path, trace):
 
 
 @pytest.mark.parametrize(("form", "package"), [("tensorboard", "tensorboardX"), ("mllog", "mlperf_logging")])
-def test_a_missing_package_is_one_line_with_the_command_that_mends_it(tmp_path, trace, form, package):
+def test_a_missing_package_is_one_line_with_the_command_that_mends_it(tmp_path, odd_trace, form, package):
     program = f"import sys; sys.modules['{package}'] = None; from harness.cli import main; main()"
-    command = [sys.executable, "-c", program, "convert", str(trace), "--to", form, "-o", str(tmp_path / "out")]
+    command = [sys.executable, "-c", program, "convert", str(odd_trace), "--to", form, "-o", str(tmp_path / "out")]
     found = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith(f"harness: the package {package}")

@@ -13,9 +13,8 @@ from harness.errors import PackageError, TraceError
 from harness.system.extras import extra
 from harness.trace.format import TraceWriter
 from harness.trace.manifest import Manifest, write_manifest
+from tests.support.paths import ROOT
 from tests.support.sample_traces import CONFIG, header, lines, text
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

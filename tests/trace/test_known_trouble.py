@@ -69,7 +69,7 @@ def test_a_hang_of_jax_on_rocm() -> None:
     assert name_of("phase2", versions=JAX9) is None
 
 
-def test_words_on_stderr() -> None:
+def test_words_on_stderr_name_a_trouble_from_its_first_version_on() -> None:
     assert name_of("phase2", None, MIOPEN, JAX10) == "miopen-im2col-hiprtc"
     assert name_of("phase2", "SIGSEGV", MIOPEN, JAX9) == "miopen-im2col-hiprtc", "words tell more than a signal"
     launch = "hip_stream.cc: Failed in LaunchGraph"
@@ -77,7 +77,7 @@ def test_words_on_stderr() -> None:
     assert name_of("phase2", "SIGABRT", launch, JAX10) is None, "before it began"
 
 
-def test_command_buffers() -> None:
+def test_command_buffers_need_their_signal_and_their_words() -> None:
     assert name_of("phase2", "SIGABRT", COMMAND_BUFFER, JAX11) == "xla-rocm-command-buffers"
     assert name_of("phase2", None, COMMAND_BUFFER, JAX11) is None, "both the signal and the words"
     assert name_of("phase2", "SIGABRT", "", JAX11) is None
@@ -87,7 +87,7 @@ def test_command_buffers() -> None:
     assert name_of("phase2", "SIGABRT", COMMAND_BUFFER, JAX11, on) == "xla-rocm-command-buffers"
 
 
-def test_what_the_compiler_says() -> None:
+def test_a_refusal_to_compile_is_named_by_the_version_and_flags() -> None:
     for version, expected in (
         ("3.11.0", "iree-hip-failed-to-distribute"),
         ("3.11.0rc20260316", "iree-hip-failed-to-distribute"),

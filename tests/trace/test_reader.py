@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import TraceError
-from harness.trace import reader as trace_reader
+from harness.trace import reader
 from harness.trace.format import EARLY_STEPS, TraceWriter
 from harness.trace.reader import LONGEST_LINE, read_trace
+from tests.support.paths import ROOT
 from tests.support.sample_traces import HEADER, header, lines, text
 
 STEP = {"kind": "step", "step": 1, "epoch": 0, "loss": 2.5, "lr": 0.001}
@@ -112,8 +113,7 @@ def test_a_killed_writer_leaves_every_written_step(tmp_path):
         "for k in range(100): writer.write_step(k + 1, 0, 1.0, 0.1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    root = Path(__file__).parents[2]
-    killed = subprocess.run([sys.executable, "-c", program], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    killed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert killed.returncode == -signal.SIGKILL
     assert read_trace(tmp_path / "a.jsonl").steps == 100
 
@@ -338,11 +338,11 @@ def test_a_bad_header_is_named(tmp_path, line, expected):
     assert len(found) < 300
 
 
-def test_an_empty_file(tmp_path):
+def test_an_empty_file_is_refused_at_line_1(tmp_path):
     assert complaint(tmp_path, b"") == "1: the file is empty; expected a header line."
 
 
-def test_a_binary_file(tmp_path):
+def test_a_binary_file_is_refused_at_line_1(tmp_path):
     assert complaint(tmp_path, bytes(range(256)) * 400).startswith("1: not JSON: ")
     assert complaint(tmp_path, b"\x89PNG\r\n" + bytes(range(256)) * 400).startswith("1: not UTF-8 (byte 1 of the line)")
     assert complaint(tmp_path, os.urandom(64).replace(b"\n", b"")).startswith("1: not ")
@@ -383,7 +383,7 @@ def test_a_line_just_too_long(tmp_path):
     ids=["missing", "directory"],
 )
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
-def test_what_is_not_a_file(tmp_path, make, expected, suffix):
+def test_a_path_that_is_no_readable_file_is_refused(tmp_path, make, expected, suffix):
     path = tmp_path / f"a{suffix}"
     make(path)
     with pytest.raises(TraceError) as caught:
@@ -391,7 +391,7 @@ def test_what_is_not_a_file(tmp_path, make, expected, suffix):
     assert str(caught.value) == f"{path}:{expected}"
 
 
-def test_damaged_gzip(tmp_path):
+def test_a_damaged_gzip_file_is_refused_by_name_and_line(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     packed = gzip.compress(text(lines(5000)))
     for damaged, what in (
@@ -463,7 +463,7 @@ def test_where_a_block_ends_makes_no_difference(tmp_path, monkeypatch):
     for content in map(text, [good, *bad]):
         whole = content_or_complaint(tmp_path, content)
         for block in [*range(1, 40), 100, 150, 400]:
-            monkeypatch.setattr(trace_reader, "_BLOCK", block)
+            monkeypatch.setattr(reader, "_BLOCK", block)
             assert content_or_complaint(tmp_path, content) == whole
         monkeypatch.undo()
 

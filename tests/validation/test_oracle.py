@@ -1,7 +1,6 @@
 """The oracle's table of cases, its processes, its table of results and its command."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data.fetch import fetch
-from harness.errors import DataError, EmitError, SpecError
+from harness.errors import EmitError, SpecError
 from harness.nn.cases import BLIND_SPOTS, CASES, CONFIG, PUBLISHED, find_case
 from harness.nn.layers.hard_sigmoid import HardSigmoid
 from harness.nn.layers.hard_swish import HardSwish
@@ -26,7 +24,7 @@ from harness.validation.oracle.side_by_side import SideBySide
 from harness.validation.oracle.table import exit_code, render
 from harness.validation.oracle.worker import OracleTask
 from harness.validation.oracle.workers import OracleRow, run_tasks
-from tests.support.processes import dies
+from tests.support.processes import dies, start
 
 # Source: the published table.
 COUNTS = {
@@ -46,17 +44,6 @@ COUNTS = {
     "uib": 31_762,
 }
 BAD = OracleFinding(10, Largest(float("nan"), "w"), (0.0, float("nan"), 0.0), Largest(1.0, "w"), None, ("it differs",))
-
-
-@pytest.fixture(scope="session")
-def mnist() -> Path:
-    """The real files; without a source the tests are skipped with its reason, but never in CI."""
-    try:
-        return fetch("mnist", progress=False)
-    except DataError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 def test_the_published_cases_have_the_published_sizes_and_training() -> None:
@@ -287,7 +274,7 @@ def test_usage_errors_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_an_interruption_ends_the_processes(mnist: Path) -> None:
-    running = subprocess.Popen(harness("uib", "--jobs", 2), stderr=subprocess.PIPE, text=True)
+    running = start(harness("uib", "--jobs", 2), stderr=subprocess.PIPE, text=True)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     deadline = time.monotonic() + 60
     while not (found := [int(pid) for pid in children.read_text().split()]) and time.monotonic() < deadline:

@@ -4,34 +4,16 @@ Wrong derivations need no compiler to show: phase 3 runs in the interpreter here
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 import pytest
 
-from harness.emit.hlo_builder import HloBuilder
 from harness.nn.cases import PLAIN
-from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
-from harness.nn.layers.dropout import Dropout
-from harness.nn.layers.fire_module import FireModule
 from harness.nn.layers.flatten import Flatten
-from harness.nn.layers.gelu import Gelu
-from harness.nn.layers.global_avg_pool import GlobalAvgPool
-from harness.nn.layers.instance_norm import InstanceNorm
-from harness.nn.layers.layer_norm import LayerNorm
-from harness.nn.layers.max_pool import MaxPool
-from harness.nn.layers.mb_conv_v3 import MbConvV3
-from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.relu import Relu
-from harness.nn.layers.residual_block import ResidualBlock
-from harness.nn.layers.separable_conv import SeparableConv
-from harness.nn.layers.sigmoid import Sigmoid
-from harness.nn.layers.swish import Swish
-from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.optimizers import Adam, Sgd
 from harness.run.inprocess import Step
 from harness.spec import rules
@@ -40,63 +22,13 @@ from harness.spec.shapes import Graph, infer_shapes
 from harness.validation.oracle.examination import judge, optimizers_apart
 from harness.validation.oracle.judgement import GRADIENT, ULPS, Largest, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
-from tests.nn.test_networks import config, network
+from tests.support.every_layer import GRAPHS, NETWORKS, Spoil, home_of, planted, scale_gradient
+from tests.support.networks import config, network
 from tests.support.programs import drawn
-
-# Together they hold every layer that has rules.
-NETWORKS = {
-    "images": network((1, 6, 6), Conv2d(1, 4, 3), MaxPool(3, 2), ResidualBlock(4, 4), GlobalAvgPool(), Dense(4, 4)),
-    "blocks": network(
-        (1, 6, 6),
-        ConvBn(1, 4),
-        MbConvV3(4, 4, 16, squeeze=True, hard_swish=True),
-        FireModule(4, 2, 2, 2),
-        SeparableConv(4, 4, 2),
-        Flatten(),
-        Dense(36, 4),
-    ),
-    "vectors": network(
-        (6,),
-        Dense(6, 8, activation=Swish()),
-        LayerNorm(8),
-        Dense(8, 8, activation=Gelu()),
-        Dropout(0.5),
-        Dense(8, 8, activation=Sigmoid()),
-        Dense(8, 4),
-    ),
-    "instances": network((1, 6, 6), Conv2d(1, 2, 3), InstanceNorm(2), Relu(), Flatten(), Dense(72, 4)),
-    "sequences": network((1, 6, 6), Conv2d(1, 2, 1), PatchEmbed(2, 8, 3, 4), TransformerEncoder(8, 2, 8), Dense(8, 4)),
-}
-GRAPHS = {name: infer_shapes(spec) for name, spec in NETWORKS.items()}
-Spoil = Callable[[HloBuilder, tuple], tuple]
-
-
-def home_of(layer: type) -> str:
-    """The network that holds a layer."""
-    return next(name for name, graph in GRAPHS.items() if any(type(node.layer) is layer for node in graph.nodes))
-
-
-@contextmanager
-def planted(layer: type, spoil: Spoil) -> Iterator[None]:
-    """Backward rules whose results `spoil(h, dxs)` changes."""
-    original = rules.hlo_backward.of(layer)
-    rules.hlo_backward.replace(layer, lambda facts, h, saved, dy: spoil(h, original(facts, h, saved, dy)))
-    try:
-        yield
-    finally:
-        rules.hlo_backward.replace(layer, original)
 
 
 def scale_input_gradient(factor: float) -> Spoil:
     return lambda h, dxs: tuple(h.mul(dx, factor) for dx in dxs)
-
-
-def scale_gradient(param: str, factor: float) -> Spoil:
-    def spoil(h: HloBuilder, dxs: tuple) -> tuple:
-        h.grad(param, h.mul(h.grads.pop(f"{h.node.scope}.{param}"), factor))
-        return dxs
-
-    return spoil
 
 
 @cache

@@ -121,7 +121,7 @@ def test_conventions_are_noted_and_never_refused():
         (None, 0, False),
     ],
 )
-def test_equality_of_header_values(a, b, expected):
+def test_header_values_are_equal_as_json_values_are(a, b, expected):
     assert same(a, b) is expected
     assert same(b, a) is expected
 
@@ -174,7 +174,7 @@ def test_steps_pair_by_number_so_a_shorter_side_shortens_the_pair():
     assert numbers.max == 0.0
 
 
-def test_nothing_to_compare():
+def test_two_empty_runs_have_no_numbers():
     numbers = compared([], [])
     assert (numbers.compared, numbers.judged, numbers.median, numbers.max, numbers.smallest) == (0, 0, None, None, None)
     assert numbers.epochs == ()
@@ -214,7 +214,7 @@ def test_huge_numbers_do_not_warn():
         (Judging(MODES["bitwise"], window=4), 4),
     ],
 )
-def test_how_many_steps_are_judged(judging, judged):
+def test_the_window_and_the_length_say_how_many_steps_are_judged(judging, judged):
     numbers = compared([1.0] * 20, [1.0] * 20, judging)
     assert numbers.judged == judged
     assert numbers.compared == (judging.steps or 20)

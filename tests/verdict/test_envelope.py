@@ -37,10 +37,10 @@ from harness.verdict.envelope.members import BUILDERS, Members, moved
 from harness.verdict.envelope.plan import BUDGET, EnsembleMember, make_plan
 from harness.verdict.envelope_gate import check_envelope
 from harness.verdict.evidence import PairFacts
-from tests.nn.test_networks import config, network
+from tests.support.networks import config, network
+from tests.support.paths import ROOT
 from tests.support.programs import drawn
 
-ROOT = Path(__file__).parents[2]
 STEPS = 8
 GRAPH = infer_shapes(network((6,), Dense(6, 8, activation=Relu()), Dense(8, 4)))
 IMAGES = infer_shapes(network((2, 6, 6), ConvBn(2, 3), Flatten(), Dense(108, 4)))

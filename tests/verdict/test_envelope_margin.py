@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.nn.cases import find_case
-from harness.validation.power import calibrate as fit
+from harness.validation.power import calibrate
 from harness.validation.power.calibrate import (
     CleanPair,
     count_outside,
@@ -30,7 +30,7 @@ def drawn_pairs(seed: int, count: int, alpha: float = 2.0) -> list[CleanPair]:
 
 def test_the_tail_of_a_known_distribution_is_found() -> None:
     margin = fit_tail(drawn_pairs(0, 200))
-    assert margin.exceeding == pytest.approx(fit.TAIL, rel=0.01)
+    assert margin.exceeding == pytest.approx(calibrate.TAIL, rel=0.01)
     assert margin.shape == pytest.approx(0.5, abs=0.1)
     true = (TESTS / 0.05) ** 0.5  # beyond it is one of a hundred tests in a twentieth of the pairs
     assert margin.factor(0.05, TESTS) == pytest.approx(true, rel=0.2)
@@ -66,7 +66,7 @@ def test_a_rate_that_is_none_is_refused(rate: float) -> None:
         fitted_margin().factor(rate, 1)
 
 
-def test_the_shipped_margin_is_fitted_on_these_networks_and_holds_for_those_left_out() -> None:
+def test_the_shipped_margin_holds_for_networks_left_out_of_its_fit() -> None:
     margin = fitted_margin()
     assert tuple(margin.fitted_on["networks"]) == default_names()
     assert margin.held_out["pairs"] == margin.fitted_on["pairs"] >= 60
@@ -79,7 +79,7 @@ def test_pairs_that_are_kept_are_not_run_again(tmp_path: Path, monkeypatch) -> N
     for pair, name in zip(drawn_pairs(0, len(names)), names, strict=True):
         kept = CleanPair(name, 42, pair.ratios)
         (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode([kept]))
-    monkeypatch.setattr(fit, "resolve_data", lambda *arguments: pytest.fail("nothing is to be run"))
+    monkeypatch.setattr(calibrate, "resolve_data", lambda *arguments: pytest.fail("nothing is to be run"))
     said: list[str] = []
     margin = fit_margin((42,), names, 1, tmp_path, said.append)
     assert isinstance(margin, Margin)

@@ -1,7 +1,6 @@
 """The f64 cross-check: what f64 shows decides, and names the kind of fault by the first channel that differs."""
 
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,24 +12,8 @@ from harness.verdict import Verdict, judge
 from harness.verdict.channels import shared_channels
 from harness.verdict.compare import compare
 from harness.verdict.f64_check import SAME
+from tests.support.f64_recordings import LOSSES, Changes, f64_side
 from tests.support.sample_traces import recording
-
-LOSSES = [2.0, 1.5, 1.25]
-NORMS = {
-    "grad_norms": {"w": [1.0, 0.5, 0.25], "b": [0.1, 0.1, 0.1], "noise": [1e-17, 2e-17, 3e-17]},
-    "update_norms": {"w": [0.3, 0.2, 0.1], "b": [0.01, 0.02, 0.03], "noise": [1e-9, 2e-9, 1e-9]},
-}
-
-
-Changes = dict[tuple[str, str, int], float]
-
-
-def f64_side(losses: list[float] = LOSSES, changes: Changes | None = None, **keys: Any) -> Recording:
-    """A side in f64; `changes` scale the norm of (kind, parameter, step)."""
-    norms = {kind: {name: list(column) for name, column in of.items()} for kind, of in NORMS.items()}
-    for (kind, name, step), factor in (changes or {}).items():
-        norms[kind][name][step - 1] *= factor
-    return recording(losses, norms=norms, dtype="f64", **keys)
 
 
 def cross_checked(other: Recording, f32: tuple[list[float], list[float]] = (LOSSES, LOSSES)) -> Verdict:
@@ -178,7 +161,7 @@ def test_a_loss_alone_at_step_1_is_no_f64_check() -> None:
     assert "ladder" in judge(compare(a, b)).unreached
 
 
-def test_one_side_that_does_not_tell_its_precision_does_not_take_the_f64_check_away() -> None:
+def test_a_side_of_unknown_precision_does_not_take_the_f64_check_away() -> None:
     other = f64_side(changes={("grad_norms", "w", 1): 1.01})
     untold = replace(other, trace=replace(other.trace, header=msgspec.structs.replace(other.trace.header, dtype=None)))
     assert judge(compare(f64_side(), untold)).fault == judge(compare(untold, f64_side())).fault == "backward"

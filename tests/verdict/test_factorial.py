@@ -37,12 +37,12 @@ from harness.verdict.compare import Judging
 from harness.verdict.factorial import Factorial, split, split_factorial
 from harness.verdict.relation import relation
 from harness.verdict.tolerance import MODES
-from tests.nn.test_networks import config, network
+from tests.support.every_layer import planted, scale_gradient
+from tests.support.networks import config, network
 from tests.support.programs import drawn
 from tests.support.sample_traces import trace, write
 from tests.support.schemas import violation
 from tests.support.tiny_programs import CONFIG, FILES, GRAPH, SPEC, TEST, TRAIN
-from tests.validation.test_oracle_planted import planted, scale_gradient
 
 NAMES = ("phase2", "phase2-iree", "phase3-xla", "phase3")
 LOOSE = MODES["cross-comp"]
@@ -183,7 +183,7 @@ def facts(pipeline: str, backend: str = "cpu") -> CellFacts:
     return CellFacts(model="tiny", pipeline=pipeline, backend=backend)
 
 
-def test_which_runs_pair() -> None:
+def test_corners_that_share_one_side_of_the_square_pair() -> None:
     kinds = {(a, b): relation(facts(a), facts(b)) for a in NAMES for b in NAMES}
     assert kinds["phase2", "phase3"] == "cross-compiler"
     assert kinds["phase2", "phase2-iree"] == kinds["phase3", "phase3-xla"] == "same-derivation"
@@ -266,16 +266,16 @@ def test_an_error_of_a_compiler_is_blamed_on_it(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_synthetic(folder, FILES, train=TRAIN, test=TEST)
     return folder
 
 
-def test_four_corners_agree_in_f64_and_are_reported(tmp_path: Path, data: Path) -> None:
+def test_four_runs_agree_in_f64_and_are_reported(tmp_path: Path, tiny_data: Path) -> None:
     run = RunConfig(dtype="f64", steps=3, channels="all")
-    corners = Verification(model=TINY, out=tmp_path, run=run, backends=("cpu",), data=str(data), factorial=True)
-    found = verify.verify(corners, Judging())
+    four = Verification(model=TINY, out=tmp_path, run=run, backends=("cpu",), data=str(tiny_data), factorial=True)
+    found = verify.verify(four, Judging())
     assert [cell.facts.pipeline for cell in found.cells] == [*MAIN, *CONTROLS]
     assert [cell.note for cell in found.cells] == [""] * 4
     assert sorted(row.kind for row in found.rows) == [
@@ -307,34 +307,34 @@ def test_a_run_that_does_not_compile_says_why(tmp_path: Path) -> None:
         prepare(cell, tmp_path)
 
 
-def test_a_square_without_a_corner_is_incomplete_and_no_pass(tmp_path: Path) -> None:
-    corners = Verification(model=TINY, out=tmp_path, factorial=True)
+def test_a_factorial_without_a_run_is_incomplete_and_no_pass(tmp_path: Path) -> None:
+    four = Verification(model=TINY, out=tmp_path, factorial=True)
     results = []
     (tmp_path / "traces").mkdir()
     for name in (*MAIN, *CONTROLS):
         cell = Cell(TINY, name, "cpu")
         trace = tmp_path / "traces" / f"{cell.name}.jsonl"
         refused = {"status": "refused", "reason": "not legal"} if name == "phase2-iree" else {"status": "complete"}
-        results.append(StoredCell(corners.facts(cell), Manifest(**refused), trace, tmp_path))
+        results.append(StoredCell(four.facts(cell), Manifest(**refused), trace, tmp_path))
         if name != "phase2-iree":
             write(trace, [2.0, 1.0])
-    (square,) = pairs.split_factorials(results, Judging())
-    assert square.line == "incomplete: phase2-iree-cpu: refused: not legal"
-    assert square.shares is None
+    (factorial,) = pairs.split_factorials(results, Judging())
+    assert factorial.line == "incomplete: phase2-iree-cpu: refused: not legal"
+    assert factorial.shares is None
     rows = tuple(pairs.judge_pairs(results, Judging()))
     verdicts = {row.name: row.verdict.status for row in rows if row.verdict}
     assert verdicts.pop("phase2-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert verdicts.pop("phase3-cpu vs phase2-iree-cpu") == "INCONCLUSIVE"
     assert set(verdicts.values()) == {"PASS"}
     found = Outcome(
-        verification=corners,
+        verification=four,
         judging=Judging(),
         data=DataChoice(tmp_path, "mnist", "ab", 43),
         init_sha256="cd",
         cells=tuple(results),
         evidence=(),
         rows=rows,
-        squares=(square,),
+        factorials=(factorial,),
     )
     assert outcome_exit_code(found) == 3
     assert "2x2 factorial on cpu: incomplete: phase2-iree-cpu: refused: not legal" in str(for_terminal(found))

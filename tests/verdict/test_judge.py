@@ -36,6 +36,11 @@ def outcome(found: Verdict, gate: str) -> str:
     return next(line.outcome for line in found.evidence if line.gate == gate)
 
 
+def undecided(found: Verdict) -> bool:
+    """Whether the runs are not there as wholes."""
+    return (found.status, found.gate) == ("INCONCLUSIVE", "complete")
+
+
 # ---- the public scars
 
 
@@ -78,12 +83,6 @@ def test_a_norm_that_is_not_finite_fails_even_on_both_sides(kind):
     assert (found.status, found.gate, found.place) == ("FAIL", "finite", "step 2")
 
 
-def test_a_start_that_nothing_tells_is_said():
-    line = of([1.0], [1.0]).evidence[0].line
-    assert line.endswith("neither has init_sha256 and data_sha256: that they start alike is not known.")
-    assert "not known" not in of([1.0], [1.0], init_sha256="aa", data_sha256="bb").evidence[0].line
-
-
 def test_nan_past_the_window_fails_too():
     a = np.ones(50)
     a[40] = math.nan
@@ -108,13 +107,11 @@ def test_a_shuffle_that_moved_images_and_not_labels_shows_in_the_batch_digest():
     a, b = recording([1.0] * 4, digests={1: "aa", 2: "bb"}), recording([1.0] * 4, digests={1: "aa", 2: "cc"})
     found = judged(a, b)
     assert (found.status, found.gate, found.place) == ("FAIL", "data", "step 2")
-    assert found.reason == "batch_sha256 of step 2 is 'bb' in A and 'cc' in B."
 
 
-def test_a_run_from_other_initial_parameters_is_refused_even_when_its_losses_agree():
+def test_other_initial_parameters_are_refused_even_when_losses_agree():
     found = judged(recording([1.0], init_sha256="aa"), recording([1.0], init_sha256="bb"))
     assert (found.status, found.gate, found.place, found.exit_code) == ("FAIL", "contract", "init_sha256", 1)
-    assert found.reason == "init_sha256 is 'aa' in A and 'bb' in B."
 
 
 def test_a_step_that_only_one_side_has_is_not_paired_with_another():
@@ -128,32 +125,32 @@ def test_a_step_that_only_one_side_has_is_not_paired_with_another():
 def test_a_refusal_names_every_key_and_both_values_and_looks_at_no_number():
     a, b = recording([math.nan], dataset="x" * 500), recording([1.0], dataset="mnist", config_lr=1.0)
     found = judged(a, b)
-    assert found.gate == "contract"
-    assert found.reason == f"dataset is '{'x' * 76}... in A and 'mnist' in B; config.lr is 0.001 in A and 1.0 in B."
+    assert (found.status, found.gate, found.fault) == ("FAIL", "contract", "contract")
+    for part in ("dataset", "xxx...", "'mnist'", "config.lr", "0.001", "1.0"):
+        assert part in found.reason
     assert outcome(found, "finite") == outcome(found, "window") == "unreached"
 
 
-def test_lists_are_named_by_their_first_difference():
-    a, b = recording([1.0], params=["w", "b"]), recording([1.0], params=["w", "c"])
-    assert judged(a, b).reason == "params[1] is 'b' in A and 'c' in B."
-    assert judged(a, recording([1.0], params=["w"])).reason == "params: 2 in A and 1 in B."
+def test_lists_differ_by_an_element_and_by_their_length():
+    a = recording([1.0], params=["w", "b"])
+    for params in (["w", "c"], ["w"]):
+        found = judged(a, recording([1.0], params=params))
+        assert (found.status, found.gate, found.place) == ("FAIL", "contract", "params")
 
 
-def test_unknown_keys_are_said():
+def test_a_key_that_one_side_lacks_is_unknown_and_no_failure():
     found = judged(recording([1.0], netspec_hash="ab"), recording([1.0], dtype="f32"))
-    line = found.evidence[0].line
-    assert found.status == "PASS"
-    assert "unknown because only A has it: netspec_hash; unknown because only B has it: dtype;" in line
+    assert (found.status, outcome(found, "contract")) == ("PASS", "pass")
 
 
-def test_conventions_are_said_and_decide_nothing():
-    a, b = recording([1.0], conventions={"pool_ties": "first"}), recording([1.0], conventions={"pool_ties": "all"})
-    found = judged(a, b)
-    assert found.status == "PASS"
-    assert outcome(found, "conventions") == "note"
-    assert "differ: pool_ties is 'first' in A and 'all' in B." in [line.line for line in found.evidence]
-    assert "only A states its conventions." in [line.line for line in judged(a, recording([1.0])).evidence]
-    assert "only B states its conventions." in [line.line for line in judged(recording([1.0]), a).evidence]
+def test_conventions_are_noted_and_decide_nothing():
+    first, every, unstated = (
+        recording([1.0], **keys)
+        for keys in ({"conventions": {"pool_ties": "first"}}, {"conventions": {"pool_ties": "all"}}, {})
+    )
+    for a, b in ((first, every), (first, unstated), (unstated, first), (first, first)):
+        found = judged(a, b)
+        assert (found.status, outcome(found, "conventions")) == ("PASS", "note")
 
 
 @pytest.mark.parametrize("status", ["crashed", "timed-out", "interrupted", "refused"])
@@ -164,18 +161,18 @@ def test_a_run_that_is_not_complete_never_passes(status, judging):
     for a, b in ((bad, good), (good, bad), (bad, bad)):
         found = judged(a, b, judging)
         assert (found.status, found.gate) == ("INCONCLUSIVE", "complete")
-        assert f"is {status} (out of disk)" in found.reason
+        assert status in found.reason and "out of disk" in found.reason
     assert judged(good, good).status == "PASS"
 
 
 def test_a_manifest_of_another_trace_is_no_evidence():
     good = recording([1.0] * 4)
     other = dataclasses.replace(good, manifest=Manifest(status="complete", steps_written=5))
-    assert judged(good, other).reason == "the manifest of B says 5 steps, its trace has 4."
+    assert undecided(judged(good, other))
     described = Recording(
         dataclasses.replace(good.trace, sha256="aa"), Manifest(status="complete", steps_written=4, trace_sha256="bb")
     )
-    assert "describes another trace" in judged(described, good).reason
+    assert undecided(judged(described, good))
     matching = dataclasses.replace(described, trace=dataclasses.replace(good.trace, sha256="bb"))
     assert judged(matching, good).status == "PASS"
 
@@ -183,22 +180,23 @@ def test_a_manifest_of_another_trace_is_no_evidence():
 @pytest.mark.parametrize("judging", [DEFAULT, Judging(steps=4)], ids=["all", "prefix"])
 def test_a_trace_shorter_than_planned_is_never_a_pass(judging):
     a = recording([1.0] * 4, planned_steps=8)
-    assert judged(a, a, judging).reason == "A has 4 of 8 planned steps; B has 4 of 8 planned steps."
     whole = recording([1.0] * 4, planned_steps=4)
+    for pair in ((a, a), (a, whole), (whole, a)):
+        assert undecided(judged(*pair, judging))
     assert judged(whole, whole, judging).status == "PASS"
 
 
 def test_a_truncated_trace_is_never_a_pass():
     a = recording([1.0] * 4)
     cut = dataclasses.replace(a, trace=dataclasses.replace(a.trace, truncated=True))
-    assert judged(a, cut).reason == "the trace of B ends in the middle of a line."
+    assert undecided(judged(a, cut)) and undecided(judged(cut, a))
 
 
 def test_unequal_counts_need_steps_and_enough_of_them():
     a, b = recording([1.0] * 4), recording([1.0] * 6)
-    assert judged(a, b).reason == "A has 4 steps, B has 6; compare prefixes with --steps."
+    assert undecided(judged(a, b))
     assert judged(a, b, Judging(steps=4)).status == "PASS"
-    assert judged(a, b, Judging(steps=5)).reason == "5 steps were asked for, A has 4, B has 6."
+    assert undecided(judged(a, b, Judging(steps=5)))
 
 
 def test_a_gate_that_fails_decides_even_when_the_run_is_short():
@@ -207,21 +205,12 @@ def test_a_gate_that_fails_decides_even_when_the_run_is_short():
     assert (found.status, found.gate, found.fault) == ("FAIL", "forward", "forward")
 
 
-def test_the_place_tells_what_that_step_is_the_first_to_see():
-    assert "only the initial parameters, the data and the forward pass" in of([1.0], [2.0]).reason
-    assert "first to see the backward pass" in of([1.0, 1.0], [1.0, 2.0]).reason
-    assert "optimizer's state" in of([1.0] * 3, [1.0, 1.0, 2.0]).reason
-    assert of([1.0] * 4, [1.0, 1.0, 1.0, 2.0]).reason.endswith("apart, beyond cross-comp.")
-
-
 def test_schedules_that_differ_fail_where_they_begin_to():
     a = recording([1.0] * 20)
     found = judged(a, recording([1.0] * 20, lr=[0.001] * 15 + [0.0005] * 5))
     assert (found.status, found.gate, found.place) == ("FAIL", "schedule", "step 16")
-    assert found.reason == "the learning rates of step 16 are 0.001 and 0.0005, further apart than rounding."
     found = judged(a, recording([1.0] * 20, per_epoch=10))
-    assert found.reason == "step 11 is in epoch 0 of A and in epoch 1 of B."
-    assert (found.gate, found.place) == ("schedule", "step 11")
+    assert (found.status, found.gate, found.place) == ("FAIL", "schedule", "step 11")
 
 
 def test_beyond_the_window_steps_may_differ_and_epoch_means_may_not():
@@ -233,7 +222,6 @@ def test_beyond_the_window_steps_may_differ_and_epoch_means_may_not():
     b[50:] *= 0.7
     found = of(a, b, per_epoch=50)
     assert (found.status, found.gate, found.place) == ("FAIL", "epoch means", "epoch 1")
-    assert "allowed are 25 %" in found.reason
 
 
 @pytest.mark.parametrize(("ratio", "status"), [(0.75, "PASS"), (0.74, "FAIL"), (1.33, "PASS"), (1.34, "FAIL")])
@@ -247,8 +235,7 @@ def test_an_incomplete_epoch_is_not_judged_by_its_mean():
     a, b = np.ones(30), np.ones(30)
     b[20:] = 5.0
     found = of(a, b, per_epoch=20)
-    assert found.status == "PASS"
-    assert "the means of 1 complete epochs" in next(e.line for e in found.evidence if e.gate == "epoch means")
+    assert (found.status, outcome(found, "epoch means")) == ("PASS", "pass")
 
 
 def accurate(a: float | None, b: float | None, judging: Judging = DEFAULT, **keys) -> Verdict:
@@ -265,7 +252,6 @@ def test_final_accuracies_within_half_a_point():
     assert accurate(0.980, 0.985).status == "PASS"
     found = accurate(0.9851, 0.980)
     assert (found.status, found.gate, found.place) == ("FAIL", "accuracy", "end of the run")
-    assert found.reason == "test accuracies 98.51 % and 98.00 % are 0.51 points apart, allowed are 0.5."
 
 
 def test_accuracy_counts_come_before_the_rounded_fraction():
@@ -293,7 +279,6 @@ def test_a_short_run_passes_and_lists_what_it_did_not_reach():
     found = of([1.0] * 200, [1.0] * 200, planned_steps=200)
     assert (found.status, found.exit_code) == ("PASS", 0)
     assert found.unreached == ("data", "ladder", "envelope", "epoch means", "accuracy")
-    assert found.reason == "every gate reached passed; not reached: data, ladder, envelope, epoch means, accuracy."
 
 
 def test_a_gate_is_a_name_and_a_function_in_a_list(monkeypatch):
@@ -334,7 +319,7 @@ def test_a_finite_trace_passes_against_itself_in_every_mode(losses):
     ("codes", "worst"),
     [([0], 0), ([0, 3], 3), ([3, 1], 1), ([1, 2], 2), ([0, 1, 2, 3], 2), ([0, 0], 0), ([], 3)],
 )
-def test_the_worst_exit_code(codes, worst):
+def test_of_several_exit_codes_the_worst_counts(codes, worst):
     assert worst_exit_code(codes) == worst
 
 
@@ -351,7 +336,7 @@ def test_an_absent_pair_is_only_mentioned_unless_it_was_asked_for():
     assert exit_code([passing, ASKED]) == 3
 
 
-def test_rows_of_a_summary():
+def test_a_summary_has_a_row_for_each_pair_judged_or_absent():
     passing = judge_recordings(
         recording([1.0] * 3, path="x/a.jsonl"), recording([1.0, 1.25, 1.5], path="x/b.jsonl.gz"), DEFAULT
     )
@@ -363,7 +348,7 @@ def test_rows_of_a_summary():
     for render in (text.render_summary, markdown.render_summary):
         table = str(render([passing, ABSENT]))
         assert "2.50e-01" in table
-        assert "compiled, not run: no CUDA device" in table
+        assert ABSENT.note in table
         assert table.endswith("\n")
 
 
@@ -373,10 +358,10 @@ def test_files_of_one_name_are_told_apart_by_their_folders():
 
 
 def test_an_absent_pair_renders_in_every_format():
-    assert "compiled, not run: no CUDA device" in str(text.render_pair(ABSENT))
-    assert "compiled, not run: no CUDA device" in markdown.render_pair(ABSENT)
+    assert ABSENT.note in str(text.render_pair(ABSENT))
+    assert ABSENT.note in markdown.render_pair(ABSENT)
     described = as_json.describe_pair(ABSENT)
-    assert described["note"] == "compiled, not run: no CUDA device"
+    assert described["note"] == ABSENT.note
     assert "verdict" not in described
 
 

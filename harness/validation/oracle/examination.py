@@ -9,8 +9,7 @@ import numpy as np
 from harness.data.dataset import read_data
 from harness.data.feed import BatchFeed
 from harness.nn.cases import OracleCase
-from harness.run.inprocess import Batch, Step, Tensors
-from harness.run.inprocess import reference_interpreter as third_opinion
+from harness.run.inprocess import Batch, Step, Tensors, reference_interpreter
 from harness.spec.netspec import DType, Param, TrainConfig
 from harness.spec.shapes import Graph, size
 from harness.validation.oracle.judgement import (
@@ -130,7 +129,7 @@ def optimizers_apart(both: SideBySide) -> Largest:
 
 def ask_third(both: SideBySide, batch: Batch, steps_per_epoch: int, phase2: Step, phase3: Step) -> ThirdOpinion:
     """Step 1 of the phase-3 program in the interpreter, unless it would take too long."""
-    operations = third_opinion.operations(both.train_step, "train_step")
+    operations = reference_interpreter.operations(both.train_step, "train_step")
     if operations > THIRD_OPINION_LIMIT:
         return ThirdOpinion(operations)
     third = both.interpreted(batch, steps_per_epoch)

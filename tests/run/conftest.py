@@ -1,0 +1,16 @@
+"""What several tests of emitted programs are given."""
+
+import pytest
+
+from tests.support.tiny_programs import Programs
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return Programs(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture
+def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chips of the table, whatever the shell asks for."""
+    monkeypatch.delenv("IREE_CHIP", raising=False)

@@ -1,0 +1,121 @@
+"""Sides of small networks: right ones, and ones that are made by a wrong rule."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness.emit.jax_builder import Expr
+from harness.explain.party import Meant, Party
+from harness.nn.layers.conv2d import Conv2d
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.relu import Relu
+from harness.spec import rules
+from harness.spec.rules import Rule, RuleTable
+from harness.spec.shapes import infer_shapes
+from tests.support.every_layer import GRAPHS
+from tests.support.networks import config, network
+from tests.support.programs import drawn
+
+TRAIN = config(weight_decay=0.1)
+SMALL = network((1, 4, 4), Conv2d(1, 2, 3), Relu(), MaxPool(2, 2), Flatten(), Dense(8, 4))
+NETWORKS = GRAPHS | {"small": infer_shapes(SMALL)}
+
+
+def meant(name: str) -> Meant:
+    batches, steps_per_epoch = drawn(NETWORKS[name], TRAIN, "f32")
+    return Meant(NETWORKS[name], TRAIN, batches, steps_per_epoch)
+
+
+def pair(name: str, **phase3: Any) -> tuple[Party, Party]:
+    """Both sides; the second may be fed or told something else."""
+    return Party("phase2", meant(name)), Party("phase3", meant(name), **phase3)
+
+
+@contextmanager
+def planted(table: RuleTable, facts: type, change: Callable[[Rule], Rule]) -> Iterator[None]:
+    original = table.replace(facts, change(table.of(facts)))
+    try:
+        yield
+    finally:
+        table.replace(facts, original)
+
+
+def jax_scaled(rule: Rule) -> Rule:
+    return lambda layer, j, *x: j.mul(1.0001, rule(layer, j, *x))
+
+
+def hlo_scaled(rule: Rule) -> Rule:
+    def scaled(layer: Any, h: Any, *x: Any) -> Any:
+        y, saved = rule(layer, h, *x)
+        return h.mul(y, 1.0001), saved
+
+    return scaled
+
+
+def gradient_scaled(rule: Rule) -> Rule:
+    return lambda layer, h, saved, dy: tuple(h.mul(dx, 1.0001) for dx in rule(layer, h, saved, dy))
+
+
+def parameter_gradient_scaled(rule: Rule) -> Rule:
+    def scaled(layer: Any, h: Any, saved: Any, dy: Any) -> Any:
+        dxs = rule(layer, h, saved, dy)
+        name = f"{h.node.scope}.{layer.params()[0].name}"
+        h.grads[name] = h.mul(h.grads[name], 1.0001)
+        return dxs
+
+    return scaled
+
+
+def gradient_lost_in_jax(rule: Rule) -> Rule:
+    """The value stays what it was; half of the gradient goes."""
+    halved = "{x} / 2 + jax.lax.stop_gradient({x} / 2)"
+    return lambda layer, j, *x: rule(layer, j, *(Expr(f"({halved.format(x=one)})") for one in x))
+
+
+def without_epsilon(rule: Rule) -> Rule:
+    return lambda optimizer, *a: rule(dataclasses.replace(optimizer, epsilon=1e-7), *a)
+
+
+def with_slow_momentum(rule: Rule) -> Rule:
+    return lambda optimizer, *a: rule(dataclasses.replace(optimizer, beta1=0.8), *a)
+
+
+def loss_scaled(rule: Rule) -> Rule:
+    return lambda loss, j, *a: j.mul(1.0001, rule(loss, j, *a))
+
+
+def loss_gradient_scaled(rule: Rule) -> Rule:
+    def scaled(loss: Any, h: Any, *a: Any) -> Any:
+        value, dz = rule(loss, h, *a)
+        return value, h.mul(dz, 1.0001)
+
+    return scaled
+
+
+def unless_fenced(rule: Rule) -> Rule:
+    """As a compiler errs that computes a layer together with the one before: alone, or behind a fence, it is right."""
+
+    def fused(layer: Any, h: Any, x: Any) -> Any:
+        y, saved = rule(layer, h, x)
+        made = next((line.text for line in h._lines if x in line.results), "an argument")
+        right = "barrier" in made or made == "an argument"
+        return y, (saved, right)
+
+    return fused
+
+
+def fused_pool() -> Party:
+    """A phase 3 whose pool passes on too little where it is computed together with what is before it."""
+    original = rules.hlo_backward.of(MaxPool)
+
+    def backward(layer: Any, h: Any, saved: Any, dy: Any) -> Any:
+        saved, right = saved
+        dxs = original(layer, h, saved, dy)
+        return dxs if right else tuple(h.mul(dx, 0.55) for dx in dxs)
+
+    forward = planted(rules.hlo_forward, MaxPool, unless_fenced)
+    with forward, planted(rules.hlo_backward, MaxPool, lambda rule: backward):
+        return Party("phase3", meant("small"))
