@@ -14,7 +14,6 @@ from harness.data.feed import BatchFeed
 from harness.data.synthetic import write_synthetic
 from harness.data.upsample import upsample
 from harness.errors import DataError
-from harness.validation.power.networks import Feed
 
 SHAPE = (3, 48, 48)
 
@@ -36,7 +35,7 @@ def data(folder: Path) -> DataSet:
 def test_training_batches_are_enlarged_moved_and_normalised_in_order(
     data: DataSet, dtype: str, augmented: bool
 ) -> None:
-    feed = Feed(data, "imagenette", SHAPE, dtype, 5, augmented=augmented, shuffle=True)
+    feed = BatchFeed(data, "imagenette", SHAPE, dtype, 5, augmented=augmented, shuffle=True)
     assert feed.steps_per_epoch == 4
     for step in (1, 4, 5, 11):
         rows = BatchOrder(23, 5, shuffle=True).batch_indices(step)
