@@ -27,7 +27,8 @@ def export_script(script: ModuleType) -> dict[str, str]:
     tensor: Any = jax.ShapeDtypeStruct
     params = [tensor(shape, s.DTYPE) for shape, _ in s.PARAMS.values()]
     states = [tensor(shape, s.DTYPE) for shape in s.STATS.values()]
-    x, labels, scalar = tensor((s.BATCH, *s.INPUT_SHAPE), s.DTYPE), tensor((s.BATCH,), np.int32), tensor((), s.DTYPE)
+    x, labels = tensor((s.BATCH_SIZE, *s.INPUT_SHAPE), s.DTYPE), tensor((s.BATCH_SIZE,), np.int32)
+    scalar = tensor((), s.DTYPE)
 
     def train_step(*arguments: Any) -> list[Any]:
         given = iter(arguments)

@@ -4,118 +4,38 @@ A profile that needs other numerics (another dot, sum, divide or exp) replaces t
 layers are NHWC, which XLA's convolutions on a CPU want; parameters keep the layout of the init file.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
 
-from harness.emit.jax_functions import SCALE_GRADIENT, WINDOW_TAPS
-from harness.emit.source import Source
-from harness.spec.netspec import Conventions, Shape
-from harness.spec.shapes import Node
+from harness.emit.jax_expr import ATOM, POWER, PRODUCT, SUM, UNARY, Expr, Hyperparameter, Operand
+from harness.emit.jax_functions import CONV, GROUPED_CONV, MAX_POOL, SCALE_GRADIENT, WINDOW_TAPS
+from harness.emit.jax_writer import JaxWriter
+from harness.spec.netspec import Shape
 
-SUM, PRODUCT, UNARY, POWER, ATOM = range(5)
+__all__ = ["Edges", "Expr", "Hyperparameter", "JaxBuilder"]
 
-
-@dataclass(frozen=True)
-class Expr:
-    """A Python expression and how tightly its outermost operator binds."""
-
-    text: str
-    level: int = ATOM
-
-    def at(self, level: int) -> str:
-        """The text, in parentheses when it binds less tightly than `level`."""
-        return self.text if self.level >= level else f"({self.text})"
-
-    def __str__(self) -> str:
-        return self.text
+Edges = tuple[tuple[int, int], tuple[int, int]]
 
 
-Operand = Expr | float
-
-
-class JaxBuilder:
-    """Writes statements into `source` and gives expressions to rules.
-
-    A rule sees its node's parameters and states through `param`, `state` and `set_state`.
-    """
-
-    def __init__(self, conventions: Conventions, source: Source | None = None) -> None:
-        self.conventions = conventions
-        self.source = source or Source()
-        self.node: Node | None = None
-        self._functions: dict[str, str] = {}
-
-    # Names and statements
-
-    @property
-    def functions(self) -> tuple[str, ...]:
-        """Source of every helper function that was called, in the order of first use."""
-        return tuple(self._functions.values())
-
-    def let(self, name: str, value: Expr) -> Expr:
-        """`name = value`; returns the name."""
-        self.source.line(f"{name} = {value}")
-        return Expr(name)
-
-    def local(self, hint: str) -> str:
-        """A variable name that belongs to the current node."""
-        assert self.node is not None
-        return f"{self.node.name.replace('.', '_')}_{hint}"
-
-    def let_many(self, names: Sequence[str], value: Expr) -> tuple[Expr, ...]:
-        """`a, b = value`; returns the names."""
-        self.source.line(f"{', '.join(names)} = {value}")
-        return tuple(Expr(name) for name in names)
-
-    def call(self, name: str, doc: str, parameters: Sequence[str], body: "Body", *args: Expr) -> Expr:
-        """A call of a helper function, which is written once. `body(builder, *parameters)` returns its results."""
-        if name not in self._functions:
-            inner = type(self)(self.conventions)
-            inner._functions = self._functions
-            with inner.source.block(f"def {name}({', '.join(parameters)}):"):
-                inner.source.line(f'"""{doc}"""')
-                results = body(inner, *(Expr(parameter) for parameter in parameters))
-                inner.source.line(f"return {', '.join(map(str, results))}")
-            self._functions[name] = str(inner.source)
-        return Expr(f"{name}({', '.join(map(str, args))})")
-
-    def param(self, name: str) -> Expr:
-        """The node's parameter."""
-        assert self.node is not None
-        return Expr(f'params["{self.node.scope}.{name}"]')
-
-    def state(self, name: str) -> Expr:
-        """The node's running statistic before this step."""
-        assert self.node is not None
-        return Expr(f'stats["{self.node.scope}.{name}"]')
-
-    def set_state(self, name: str, value: Expr) -> None:
-        """The node's running statistic after this step."""
-        assert self.node is not None
-        self.source.line(f'new_stats["{self.node.scope}.{name}"] = {value}')
-
-    @property
-    def t(self) -> Expr:
-        """Number of the training step, from 1, as a float."""
-        return Expr("t")
+class JaxBuilder(JaxWriter):
+    """Gives expressions to rules, which write their statements with it."""
 
     # Arithmetic
 
     def add(self, a: Operand, b: Operand) -> Expr:
         """Elementwise a + b."""
-        return _infix(a, "+", b, SUM)
+        return self._infix(a, "+", b, SUM)
 
     def sub(self, a: Operand, b: Operand) -> Expr:
         """Elementwise a - b."""
-        return _infix(a, "-", b, SUM)
+        return self._infix(a, "-", b, SUM)
 
     def mul(self, a: Operand, b: Operand) -> Expr:
         """Elementwise a b."""
-        return _infix(a, "*", b, PRODUCT)
+        return self._infix(a, "*", b, PRODUCT)
 
     def div(self, a: Operand, b: Operand) -> Expr:
         """Elementwise a / b."""
-        return _infix(a, "/", b, PRODUCT)
+        return self._infix(a, "/", b, PRODUCT)
 
     def neg(self, x: Expr) -> Expr:
         """Elementwise -x."""
@@ -123,7 +43,9 @@ class JaxBuilder:
 
     def power(self, base: Operand, exponent: Expr) -> Expr:
         """Elementwise base ** exponent."""
-        return Expr(f"{_expr(base).at(ATOM)}**{exponent.at(POWER)}", POWER)
+        base = self.operand(base)
+        simple = all(re.fullmatch(r"[\w.]+", operand.text) for operand in (base, exponent))
+        return Expr(f"{base.at(ATOM)}{'**' if simple else ' ** '}{exponent.at(POWER)}", POWER)
 
     def square(self, x: Expr) -> Expr:
         """Elementwise x²."""
@@ -171,19 +93,19 @@ class JaxBuilder:
 
     def where(self, condition: Expr, a: Operand, b: Operand) -> Expr:
         """Elementwise a where the condition holds, else b."""
-        return Expr(f"jnp.where({condition}, {_expr(a)}, {_expr(b)})")
+        return Expr(f"jnp.where({condition}, {self.operand(a)}, {self.operand(b)})")
 
     def equal(self, a: Operand, b: Operand) -> Expr:
         """Elementwise a == b."""
-        return Expr(f"{_expr(a).at(SUM)} == {_expr(b).at(SUM)}", -1)
+        return Expr(f"{self.operand(a).at(SUM)} == {self.operand(b).at(SUM)}", -1)
 
     def at_least(self, a: Operand, b: Operand) -> Expr:
         """Elementwise a >= b."""
-        return Expr(f"{_expr(a).at(SUM)} >= {_expr(b).at(SUM)}", -1)
+        return Expr(f"{self.operand(a).at(SUM)} >= {self.operand(b).at(SUM)}", -1)
 
     def word(self, x: Expr | int) -> Expr:
         """x as an unsigned integer of 32 bits, whose arithmetic is modulo 2^32."""
-        return Expr(f"jnp.uint32({x if isinstance(x, Expr) else hex(x)})")
+        return Expr(f"jnp.uint32({x if isinstance(x, Expr) else f'0x{x:X}'})")
 
     def xor(self, a: Expr, b: Expr) -> Expr:
         """Bitwise exclusive or of words."""
@@ -229,20 +151,17 @@ class JaxBuilder:
     def conv(self, x: Expr, w: Expr, stride: int, padding: "str | Edges", groups: int = 1) -> Expr:
         """Convolution of an NHWC image with OIHW weights; `groups` of channels do not mix."""
         edges = f'"{padding}"' if isinstance(padding, str) else str(padding)
-        options = 'dimension_numbers=("NHWC", "OIHW", "NHWC")'
         if groups > 1:
-            options += f", feature_group_count={groups}"
-        return Expr(f"jax.lax.conv_general_dilated({x}, {w}, ({stride}, {stride}), {edges}, {options})")
+            return self.helper("grouped_conv", GROUPED_CONV, f"{x}, {w}, {stride}, {edges}, {groups}")
+        return self.helper("conv", CONV, f"{x}, {w}, {stride}, {edges}")
 
     def window_max(self, x: Expr, window: int, stride: int, padding: str) -> Expr:
         """Maximum over windows of H and W; among equals the first gets the gradient."""
-        sizes, strides = f"(1, {window}, {window}, 1)", f"(1, {stride}, {stride}, 1)"
-        return Expr(f'jax.lax.reduce_window({x}, -jnp.inf, jax.lax.max, {sizes}, {strides}, "{padding}")')
+        return self.helper("max_pool", MAX_POOL, f'{x}, {window}, {stride}, "{padding}"')
 
     def window_taps(self, x: Expr, window: int, stride: int) -> Expr:
         """What windows of H and W see, one tap after the other in a new first axis; SAME, minus infinity outside."""
-        self._functions.setdefault("window_taps", WINDOW_TAPS)
-        return Expr(f"window_taps({x}, {window}, {stride})")
+        return self.helper("window_taps", WINDOW_TAPS, f"{x}, {window}, {stride}")
 
     # Gradients
 
@@ -252,8 +171,7 @@ class JaxBuilder:
 
     def scale_gradient(self, x: Expr, factor: Expr) -> Expr:
         """x, whose gradient is multiplied by `factor`."""
-        self._functions.setdefault("scale_gradient", SCALE_GRADIENT)
-        return Expr(f"scale_gradient({x}, {factor})")
+        return self.helper("scale_gradient", SCALE_GRADIENT, f"{x}, {factor}")
 
     def barrier(self, x: Expr) -> Expr:
         """x, computed once for all who read it: what is compared with itself must not be rounded in two ways."""
@@ -293,16 +211,5 @@ class JaxBuilder:
         """Axis i of the result is axis order[i] of x."""
         return Expr(f"{x.at(ATOM)}.transpose({', '.join(map(str, order))})")
 
-
-Body = Callable[..., tuple[Expr, ...]]
-Edges = tuple[tuple[int, int], tuple[int, int]]
-
-
-def _expr(x: Operand) -> Expr:
-    if isinstance(x, Expr):
-        return x
-    return Expr(repr(x), UNARY if x < 0 else ATOM)
-
-
-def _infix(a: Operand, operator: str, b: Operand, level: int) -> Expr:
-    return Expr(f"{_expr(a).at(level)} {operator} {_expr(b).at(level + 1)}", level)
+    def _infix(self, a: Operand, operator: str, b: Operand, level: int) -> Expr:
+        return Expr(f"{self.operand(a).at(level)} {operator} {self.operand(b).at(level + 1)}", level)

@@ -3,10 +3,8 @@
 Like the rest of the script it is its own: facts are shared with the other pipelines, arithmetic is not.
 """
 
-from collections.abc import Sequence
-
 from harness.data import CIFAR10, IMAGENETTE_CLASSES, IMAGENETTE_COUNTS, TASKS, data_sha256, upsampled_name
-from harness.emit.source import Source
+from harness.emit.source import Source, literal
 from harness.errors import EmitError
 from harness.spec.netspec import NetSpec, TrainConfig
 
@@ -58,13 +56,25 @@ def read_cifar(path, digest):
 def load_cifar(folder, digest):
     """Images and labels of the six files of CIFAR-10, for training and for testing."""
     *train, test = (read_cifar(folder / name, digest) for name in CIFAR_FILES)
-    images, labels = map(np.concatenate, zip(*train))
+    images, labels = map(np.concatenate, zip(*train, strict=True))
     return [images, labels, *test]
+'''
+
+DATA = '''
+class Data(NamedTuple):
+    """Images as bytes and their labels, for training and for testing; the digest of the files; what they are called."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    sha256: str
+    name: str
 '''
 
 LOAD_DATA = '''
 def load_data(folder):
-    """Bytes of images and labels, for training and for testing; the digest of the files; what the data are called."""
+    """The data set of a folder."""
     digest = hashlib.sha256()
     arrays = LOAD
     for images, labels in (arrays[:2], arrays[2:]):
@@ -72,12 +82,13 @@ def load_data(folder):
             fail(f"{folder}: images are of {images.shape[1:]}, expected {INPUT_SHAPE}.")
         if labels.max() >= CLASSES:
             fail(f"{folder}: a label is {labels.max()}, expected at most {CLASSES - 1}.")
-    return arrays, digest.hexdigest(), DATASETS.get(digest.hexdigest(), "NAME-custom")
+    sha256 = digest.hexdigest()
+    return Data(*arrays, sha256, DATASETS.get(sha256, "NAME-custom"))
 '''
 
 LOAD_ANY_SIDE = '''
 def load_data(folder):
-    """Bytes of images and labels, for training and for testing; the digest of the files; what the data are called.
+    """The data set of a folder.
 
     Imagenette as it was prepared for this size, or else CIFAR-10, whose images are enlarged when they are fed.
     """
@@ -100,7 +111,7 @@ def load_data(folder):
     for labels in arrays[1::2]:
         if labels.max() >= CLASSES:
             fail(f"{folder}: a label is {labels.max()}, expected at most {CLASSES - 1}.")
-    return arrays, digest.hexdigest(), name
+    return Data(*arrays, digest.hexdigest(), name)
 
 
 def upsample(image):
@@ -156,14 +167,16 @@ def write_data_constants(out: Source, spec: NetSpec) -> None:
         raise EmitError(f"{spec.name}: unknown data set '{spec.dataset}'; known are {', '.join(TASKS)}.")
     task = TASKS[spec.dataset]
     if task.normalisation is not None:
+        out.line("# Of red, green and blue.")
         out.line(f"MEAN = np.array({task.normalisation.mean}, np.float32)[:, None, None]")
         out.line(f"DEVIATION = np.array({task.normalisation.deviation}, np.float32)[:, None, None]")
     if task.facts.format == "cifar":
-        _write_list(out, "CIFAR_FILES", [file.name for file in CIFAR10.files])
+        out.line(f"CIFAR_FILES = {literal([file.name for file in CIFAR10.files])}")
     if task.any_side:
         out.line(f"SIDE = {spec.input_shape[-1]}")
-        _write_list(out, "IMAGENETTE_CLASSES", IMAGENETTE_CLASSES)
-        out.line(f"IMAGENETTE_COUNTS = {IMAGENETTE_COUNTS}")
+        out.line(f"IMAGENETTE_CLASSES = {literal(list(IMAGENETTE_CLASSES))}")
+        out.line(f"IMAGENETTE_COUNTS = {IMAGENETTE_COUNTS}  # for training, for testing")
+    out.line("# Digests of the data sets that are known; others are called custom.")
     with out.block("DATASETS = {"):
         for facts in (task.facts, task.synthetic):
             side = spec.input_shape[-1] if task.any_side else None
@@ -173,9 +186,9 @@ def write_data_constants(out: Source, spec: NetSpec) -> None:
 
 
 def write_data(out: Source, spec: NetSpec, config: TrainConfig) -> None:
-    """Write `load_data`, `fed` and `shuffle`, and what they need."""
+    """Write `load_data`, `make_batch` and `shuffle`, and what they need."""
     task = TASKS[spec.dataset]
-    parts = [READ_FILE]
+    parts = [DATA, READ_FILE]
     if task.any_side or task.facts.format == "idx":
         parts.append(READ_IDX)
     if task.facts.format == "cifar":
@@ -190,19 +203,19 @@ def write_data(out: Source, spec: NetSpec, config: TrainConfig) -> None:
     for part in parts:
         out.text(part)
         out.gap()
-    _write_fed(out, spec, config)
+    _write_make_batch(out, spec, config)
     out.gap()
     out.text(SHUFFLE)
 
 
-def _write_fed(out: Source, spec: NetSpec, config: TrainConfig) -> None:
-    """Write `fed` with only the steps that are taken; pixels are scaled batch by batch, since all would not fit."""
+def _write_make_batch(out: Source, spec: NetSpec, config: TrainConfig) -> None:
+    """Write `make_batch` with only the steps that are taken; pixels are scaled batch by batch: all would not fit."""
     task = TASKS[spec.dataset]
     told = "enlarged, " if task.any_side else ""
     told += "augmented given an epoch, " if config.augment else ""
     told += "scaled to [0, 1]" if task.normalisation is None else "scaled to [0, 1] and normalised"
-    with out.block(f"def fed(images, rows{', epoch=None' if config.augment else ''}):"):
-        out.line(f'"""Images as they are fed: {told} in float32."""')
+    with out.block(f"def make_batch(images, rows{', epoch=None' if config.augment else ''}):"):
+        out.line(f'"""The images of these rows, {told} in float32."""')
         out.line("batch = images[rows]")
         if task.any_side:
             with out.block("if batch.shape[-1] != SIDE:"):
@@ -214,11 +227,3 @@ def _write_fed(out: Source, spec: NetSpec, config: TrainConfig) -> None:
         if task.normalisation is not None:
             out.line("scaled = (scaled - MEAN) / DEVIATION")
         out.line("return scaled.reshape(-1, *INPUT_SHAPE).astype(DTYPE)")
-
-
-def _write_list(out: Source, name: str, values: Sequence[str]) -> None:
-    """Strings, five on a line."""
-    with out.block(f"{name} = ["):
-        for start in range(0, len(values), 5):
-            out.line(" ".join(f'"{value}",' for value in values[start : start + 5]))
-    out.line("]")

@@ -1,4 +1,25 @@
-"""Functions that an emitted script calls where a convention off its default needs them; each is written once."""
+"""Helper functions that stand above an emitted script's network: those that it calls, each once."""
+
+CONV = '''\
+def conv(x, w, stride, padding):
+    """Convolution of NHWC images with OIHW weights, which is how the file of initial parameters holds them."""
+    layouts = ("NHWC", "OIHW", "NHWC")
+    return jax.lax.conv_general_dilated(x, w, (stride, stride), padding, dimension_numbers=layouts)
+'''
+
+GROUPED_CONV = '''\
+def grouped_conv(x, w, stride, padding, groups):
+    """Convolution of NHWC images with OIHW weights in groups of channels, which do not mix."""
+    layouts, strides = ("NHWC", "OIHW", "NHWC"), (stride, stride)
+    return jax.lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=layouts, feature_group_count=groups)
+'''
+
+MAX_POOL = '''\
+def max_pool(x, window, stride, padding):
+    """Maximum over windows of height and width; of equal maxima the first in row-major order gets the gradient."""
+    sizes, strides = (1, window, window, 1), (1, stride, stride, 1)
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, sizes, strides, padding)
+'''
 
 WINDOW_TAPS = '''\
 def window_taps(x, window, stride):

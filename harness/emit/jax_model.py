@@ -28,8 +28,10 @@ def write_model(
     conventions: Conventions,
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
-) -> None:
+) -> dict[str, float]:
     """Write `forward`, `forward_eval`, `loss_function`, the optimizer, `update` and `train_step`.
+
+    Returns the hyperparameters that they call by name.
 
     `builder`: how the expressions of all rules are printed. With taps also `tapped_step`; then the statistics after a
     step carry the values, and those before it numbers to be added to them: the gradients by these are the cotangents.
@@ -38,35 +40,44 @@ def write_model(
     """
     j = builder(conventions)
     with j.source.block("def forward(params, stats, x, t):"):
-        j.source.line('"""Logits of a training batch, and the running statistics after it."""')
+        statistics = "the" if graph.states else "no"
+        j.source.line(f'"""Logits of a training batch, and {statistics} running statistics after it."""')
         j.source.line("new_stats = {}")
         logits = _write_layers(j, graph, jax_rule, instruments)
         j.source.line(f"return {logits}, new_stats")
     j.source.gap()
     with j.source.block("def forward_eval(params, stats, x):"):
-        j.source.line('"""Logits with running statistics in the place of the batch\'s."""')
+        evaluated = ", with running statistics in the place of the batch's" if graph.states else ""
+        j.source.line(f'"""Logits in evaluation{evaluated}."""')
         j.source.line(f"return {_write_layers(j, graph, jax_eval_rule)}")
     for function in (*j.functions, str(j.source)):
         out.text(function)
         out.gap()
-    _write_loss(builder(conventions, out), graph, config)
-    _write_train_step(builder(conventions, out), config)
+    loss, optimizer = builder(conventions, out), builder(conventions, out)
+    _write_loss(loss, graph, config)
+    _write_train_step(optimizer, config)
     if instruments.taps:
-        out.text(TAPPED_STEP)
         out.gap()
+        out.text(TAPPED_STEP)
+    return optimizer.hyperparameters | loss.hyperparameters | j.hyperparameters
 
 
 def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: Instruments = BARE) -> Expr:
     values = {"x": Expr("x")}
     if len(graph.spec.input_shape) == 3:
-        j.source.line("# Images are NHWC from here on.")
+        j.source.line("# From the NCHW of the data to NHWC, which XLA's convolutions on a CPU want.")
         j.let("x", j.transpose(Expr("x"), (0, 2, 3, 1)))
     for node in graph.nodes:
         j.node = node
         shapes = ", ".join(map(dims, node.in_shapes))
         j.source.line(f"# {node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
-        y = rules.of(type(node.layer))(node.layer, j, *(values[name] for name in node.inputs))
-        values[node.name] = j.let(node.name.replace(".", "_"), y)
+        xs = [values[name] for name in node.inputs]
+        y = rules.of(type(node.layer))(node.layer, j, *xs)
+        if y in xs and instruments == BARE:
+            j.source.line(f"# Nothing to do: {y}.")
+            values[node.name] = y
+        else:
+            values[node.name] = y if y.text == j.local() else j.let(j.local(), y)
         if node.name in instruments.fences:
             j.let(str(values[node.name]), Expr(f"jax.lax.optimization_barrier({values[node.name]})"))
         if instruments.taps:

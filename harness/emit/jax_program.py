@@ -1,4 +1,4 @@
-"""The part of the JAX script around network and data: settings, initial parameters, trace and the training loop.
+"""The parts of the JAX script that every network has: settings, initial parameters, learning rate and trace.
 
 It carries its own small readers and generators on purpose: the script stands alone, and shares no arithmetic with the
 programs of other pipelines.
@@ -16,17 +16,19 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-jax.config.update("jax_default_matmul_precision", "highest")  # no TF32
+# No TF32: on GPUs that have it, it is the default for float32 and keeps ten bits of the mantissa.
+jax.config.update("jax_default_matmul_precision", "highest")
 """
 
 ENVIRONMENT = '''
-def fail(message):
+def fail(message) -> NoReturn:
     """End the program with one line for the reader."""
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(2)
@@ -41,7 +43,7 @@ def choice(name, default, allowed):
 
 
 def max_steps():
-    """LEAN_MLIR_MAX_STEPS as a number, or None."""
+    """LEAN_MLIR_MAX_STEPS as a number, or None when it is unset."""
     value = os.environ.get("LEAN_MLIR_MAX_STEPS")
     if value is None:
         return None
@@ -54,7 +56,7 @@ def open_output(name, unset, mode, **options):
     """The file that an environment variable names, opened for writing; `unset` when there is none."""
     path = os.environ.get(name, unset)
     try:
-        return open(path, mode, **options)
+        return Path(path).open(mode, **options)
     except OSError as error:
         fail(f"{name} is {path!r}: {error.strerror}, expected a file that can be written.")
 '''
@@ -86,26 +88,33 @@ def draw(seed, n, scale):
     return ((u[:, 0] + u[:, 1]) + u[:, 2]) * np.float32(2) * np.float32(scale)
 
 
+def read_parameters(path):
+    """One float32 vector in the order of PARAMS, from a file of nothing else."""
+    if not path.is_file():
+        fail(f"LEAN_MLIR_INIT_LOAD: {path}: no such file.")
+    raw = path.read_bytes()
+    if len(raw) != 4 * TOTAL_PARAMS:
+        fail(f"LEAN_MLIR_INIT_LOAD: {path} has {len(raw)} bytes, expected {4 * TOTAL_PARAMS}.")
+    return np.frombuffer(raw, "<f4")
+
+
+def draw_parameters():
+    """The same, drawn. Every tensor that is drawn has a seed of its own, one more than the one before it."""
+    seed, parts = INIT_SEED, []
+    for shape, (initialiser, value) in PARAMS.values():
+        n = math.prod(shape)
+        if initialiser == "constant":
+            parts.append(np.full(n, value, np.float32))
+        else:
+            parts.append(draw(seed, n, math.sqrt(2 / value)))
+            seed += 1
+    return np.concatenate(parts)
+
+
 def initial_parameters():
-    """From LEAN_MLIR_INIT_LOAD, or drawn; as one float32 vector in the order of PARAMS."""
+    """The vector to start from: read where LEAN_MLIR_INIT_LOAD says so, dumped where LEAN_MLIR_INIT_DUMP does."""
     path = os.environ.get("LEAN_MLIR_INIT_LOAD")
-    if path is not None:
-        if not Path(path).is_file():
-            fail(f"LEAN_MLIR_INIT_LOAD: {path}: no such file.")
-        raw = Path(path).read_bytes()
-        if len(raw) != 4 * TOTAL_PARAMS:
-            fail(f"LEAN_MLIR_INIT_LOAD: {path} has {len(raw)} bytes, expected {4 * TOTAL_PARAMS}.")
-        flat = np.frombuffer(raw, "<f4")
-    else:
-        seed, parts = INIT_SEED, []
-        for shape, init in PARAMS.values():
-            n = math.prod(shape)
-            if init in ("zeros", "ones"):
-                parts.append(np.full(n, init == "ones", np.float32))
-            else:
-                parts.append(draw(seed, n, math.sqrt(2 / init)))
-                seed += 1
-        flat = np.concatenate(parts)
+    flat = draw_parameters() if path is None else read_parameters(Path(path))
     if "LEAN_MLIR_INIT_DUMP" in os.environ:
         with open_output("LEAN_MLIR_INIT_DUMP", None, "wb") as dump:
             dump.write(flat.astype("<f4").tobytes())
@@ -113,7 +122,7 @@ def initial_parameters():
 
 
 def unflatten(flat):
-    """One array a parameter."""
+    """The vector as one array a parameter."""
     params, offset = {}, 0
     for name, (shape, _) in PARAMS.items():
         n = math.prod(shape)
@@ -132,134 +141,44 @@ def number(x):
 
 
 def observations(x, labels, grads, before, params):
-    """The optional channels of a step: norms, and a digest of the batch that was really fed."""
+    """The optional channels of a step: norms, and a digest of the batch as the step was given it."""
     observed = {}
     moves = jax.tree.map(jnp.subtract, params, before)
     for kind, tensors in (("grad", grads), ("param", before), ("update", moves)):
         values = np.asarray(norms(tensors))
         wide = values.astype(np.float64)
         observed[f"{kind}_norm"] = number(np.sqrt(np.sum(wide * wide)))
-        observed[f"{kind}_norms"] = {name: number(value) for name, value in zip(PARAMS, values)}
-    fed = hashlib.sha256(np.asarray(x).tobytes())
-    fed.update(np.asarray(labels).astype("<i4").tobytes())
-    return observed | {"batch_sha256": fed.hexdigest()}
+        observed[f"{kind}_norms"] = {name: number(value) for name, value in zip(PARAMS, values, strict=True)}
+    digest = hashlib.sha256(np.asarray(x).tobytes())
+    digest.update(np.asarray(labels).astype("<i4").tobytes())
+    return observed | {"batch_sha256": digest.hexdigest()}
 '''
-
-ACCURACY = '''
-def accuracy(params, stats, images, labels):
-    """How many test images are classified rightly; the last batch is filled up with repeats that don't count."""
-    correct = 0
-    for start in range(0, len(images), BATCH):
-        rows = np.minimum(np.arange(start, start + BATCH), len(images) - 1)
-        hits = np.asarray(predict(params, stats, fed(images, rows))) == labels[rows]
-        correct += int(hits[: len(images) - start].sum())
-    return correct
-'''
-
-MAIN = """
-def main():
-    if len(sys.argv) < 2:
-        fail("no data folder. Give it as the last argument.")
-    shuffled = choice("LEAN_MLIR_NO_SHUFFLE", None, ("1",)) is None
-    channels = choice("HARNESS_TRACE_CHANNELS", "default", ("default", "all", "none"))
-    limit = max_steps()
-    (images, labels, test_images, test_labels), data_sha256, dataset = load_data(Path(sys.argv[-1]))
-    labels = labels.astype(np.int32)
-    steps_per_epoch = len(images) // BATCH
-    if steps_per_epoch == 0:
-        fail(f"the data holds {len(images)} images, a batch needs {BATCH}.")
-    total_steps = EPOCHS * steps_per_epoch
-    planned = total_steps if limit is None else min(limit, total_steps)
-
-    try:
-        devices = jax.devices()
-    except RuntimeError as error:
-        fail(f"no device: {str(error).splitlines()[0]}")
-    while BATCH % len(devices):
-        devices = devices[:-1]
-    mesh = Mesh(np.array(devices), ("batch",))
-    everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
-
-    flat = initial_parameters()
-    params = jax.device_put(unflatten(flat), everywhere)
-    zeros = partial(jax.tree.map, jnp.zeros_like)
-    slots = {slot: zeros(params) for slot in SLOTS}
-    stats = jax.device_put({name: np.zeros(shape, DTYPE) for name, shape in STATS.items()}, everywhere)
-
-    header = HEADER | {
-        "dataset": dataset,
-        "init_sha256": hashlib.sha256(flat.astype("<f4").tobytes()).hexdigest(),
-        "data_sha256": data_sha256,
-        "backend": os.environ.get("JAX_PLATFORMS") or jax.default_backend(),
-        "jit": not jax.config.jax_disable_jit,
-        "devices": len(devices),
-        "shuffle": shuffled,
-        "planned_steps": planned,
-        "epoch_steps": steps_per_epoch,
-        "emitted_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-    }
-    order = np.arange(len(images))
-    with open_output("LEAN_MLIR_TRACE_OUT", os.devnull, "w", newline="\\n", buffering=1) as trace:
-        print(json.dumps(header), file=trace)
-        for step in range(1, planned + 1):
-            epoch, batch = divmod(step - 1, steps_per_epoch)
-            if shuffled and batch == 0:
-                shuffled_order = order.tolist()
-                shuffle(shuffled_order, epoch)
-                order = np.array(shuffled_order)
-            rows = order[batch * BATCH : (batch + 1) * BATCH]
-            lr = learning_rate(step, steps_per_epoch)
-            observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
-            before = jax.tree.map(jnp.copy, params) if observed else None
-            started = time.perf_counter()
-            x, y = jax.device_put((fed(images, rows), labels[rows]), split)
-            loss, params, slots, stats, grads = train_step(params, slots, stats, x, y, DTYPE(lr), DTYPE(step))
-            record = {"kind": "step", "step": step, "epoch": epoch, "loss": number(loss), "lr": number(lr)}
-            wall_ms = 1000 * (time.perf_counter() - started)
-            if observed:
-                record |= observations(x, y, grads, before, params)
-            record["wall_ms"] = round(wall_ms, 3)
-            print(json.dumps(record), file=trace)
-            if batch == 0 or step == planned:
-                print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
-
-    tested = len(test_labels) if planned == total_steps else min(len(test_labels), planned * BATCH)
-    correct = accuracy(params, stats, test_images[:tested], test_labels[:tested])
-    print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
-"""
-
-START = """
-if __name__ == "__main__":
-    main()
-"""
 
 
 def write_learning_rate(out: Source, config: TrainConfig) -> None:
     """Write `learning_rate(step, steps_per_epoch)` with only the branches that the configuration takes."""
-    unit = config.schedule
     with out.block("def learning_rate(step, steps_per_epoch):"):
         out.line('"""The rate of a step (from 1), computed in float64 and rounded to float32."""')
         if not (config.cosine or config.warmup_epochs):
-            out.line("return np.float32(LR)")
+            out.line("return np.float32(LEARNING_RATE)")
             return
-        if unit == "epoch":
-            out.line("now, warmup, end = (step - 1) // steps_per_epoch, WARMUP_EPOCHS, EPOCHS")
+        if config.schedule == "epoch":
+            now, warmup, end = "epoch", "WARMUP_EPOCHS", "EPOCHS"
+            out.line("epoch = (step - 1) // steps_per_epoch")
         else:
-            out.line("now, warmup, end = step - 1, WARMUP_EPOCHS * steps_per_epoch, EPOCHS * steps_per_epoch")
+            now, warmup, end = "done", "warmup", "total"
+            out.line("done = step - 1")
+            if config.warmup_epochs:
+                out.line("warmup = WARMUP_EPOCHS * steps_per_epoch")
+            if config.cosine:
+                out.line("total = EPOCHS * steps_per_epoch")
         if config.warmup_epochs:
-            with out.block("if now < warmup:"):
-                out.line("return np.float32(LR * (now + 1) / warmup)")
-        if config.cosine:
-            out.line("return np.float32(LR * 0.5 * (1 + math.cos(math.pi * (now - warmup) / (end - warmup))))")
+            with out.block(f"if {now} < {warmup}:"):
+                out.line(f"return np.float32(LEARNING_RATE * ({now} + 1) / {warmup})")
+        if not config.cosine:
+            out.line("return np.float32(LEARNING_RATE)")
+        elif config.warmup_epochs:
+            angle = f"math.pi * ({now} - {warmup}) / ({end} - {warmup})"
+            out.line(f"return np.float32(LEARNING_RATE * 0.5 * (1 + math.cos({angle})))")
         else:
-            out.line("return np.float32(LR)")
-
-
-def write_main(out: Source, config: TrainConfig) -> None:
-    """Write `accuracy` and `main`, and what starts it."""
-    out.text(ACCURACY)
-    out.gap()
-    main = MAIN.replace("fed(images, rows)", "fed(images, rows, epoch)") if config.augment else MAIN
-    out.text(main)
-    out.gap()
-    out.text(START)
+            out.line(f"return np.float32(LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * {now} / {end})))")

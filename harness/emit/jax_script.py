@@ -1,13 +1,16 @@
 """NetSpec -> a stand-alone, readable JAX training script. Gradients are JAX's own."""
 
+from typing import Any
+
 import harness
 from harness.emit import jax_program
 from harness.emit.header import header_facts
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.jax_builder import JaxBuilder
 from harness.emit.jax_data import write_data, write_data_constants
+from harness.emit.jax_main import write_main
 from harness.emit.jax_model import write_model
-from harness.emit.source import Source
+from harness.emit.source import Source, literal
 from harness.errors import EmitError
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
@@ -31,7 +34,8 @@ def emit_jax_script(
     Raises: RuleError for a missing rule; EmitError when the result is not Python.
     """
     spec = graph.spec
-    out = Source()
+    model, out = Source(), Source()
+    hyperparameters = write_model(model, graph, config, conventions, builder, instruments)
     out.text(
         f'''
         """{spec.name}: a training program for JAX in {dtype}.
@@ -40,9 +44,15 @@ def emit_jax_script(
             {command}
         netspec {spec.netspec_hash()}
 
-        Run it with the data folder as its last argument. Environment: LEAN_MLIR_INIT_LOAD and LEAN_MLIR_INIT_DUMP
-        (files of initial parameters), LEAN_MLIR_NO_SHUFFLE=1, LEAN_MLIR_TRACE_OUT (file for the trace),
-        LEAN_MLIR_MAX_STEPS, HARNESS_TRACE_CHANNELS (default, all or none).
+        Its one argument is the data folder. Environment:
+
+            LEAN_MLIR_INIT_LOAD     file of initial parameters to start from: float32 in the order of PARAMS
+            LEAN_MLIR_INIT_DUMP     file to write them to before training
+            LEAN_MLIR_NO_SHUFFLE    1: the order of the files in every epoch
+            LEAN_MLIR_TRACE_OUT     file for the trace: a header, then a line of JSON a step
+            LEAN_MLIR_MAX_STEPS     number of steps to stop after
+            HARNESS_TRACE_CHANNELS  steps that carry norms and a digest of the batch:
+                                    default (1 to 8, then every 64th), all or none
         """
         '''
     )
@@ -51,21 +61,30 @@ def emit_jax_script(
     if dtype == "f64":
         out.line('jax.config.update("jax_enable_x64", True)')
     out.line()
-    _write_constants(out, graph, config, dtype, conventions, init_seed)
+    _write_configuration(out, graph, config, dtype, init_seed, hyperparameters)
+    _write_tensors(out, graph, config)
+    if config.weight_decay:
+        how = {"decoupled": "moves these beside the optimizer", "coupled": "adds to the gradients of these"}
+        out.line(f"# Weight decay {how[conventions.weight_decay]}.")
+        decayed = [literal(p.name) for p in graph.params if conventions.decays(p)]
+        every = len(decayed) == len(graph.params)
+        out.line(f"DECAYED = {'set(PARAMS)' if every else '{' + ', '.join(decayed) + '}'}")
+    write_data_constants(out, spec)
+    _write_header(out, header_facts(graph, config, dtype, conventions, "phase2"))
     out.gap()
-    out.text(jax_program.ENVIRONMENT)
-    out.gap()
-    write_data(out, spec, config)
-    out.gap()
-    out.text(jax_program.PARAMETERS)
-    out.gap()
-    write_model(out, graph, config, conventions, builder, instruments)
+    out.text(str(model))
     out.gap()
     jax_program.write_learning_rate(out, config)
     out.gap()
+    out.text(jax_program.PARAMETERS)
+    out.gap()
+    write_data(out, spec, config)
+    out.gap()
     out.text(jax_program.TRACE)
     out.gap()
-    jax_program.write_main(out, config)
+    out.text(jax_program.ENVIRONMENT)
+    out.gap()
+    write_main(out, config)
     try:
         compile(str(out), f"{spec.name}.py", "exec")
     except SyntaxError as error:
@@ -73,52 +92,53 @@ def emit_jax_script(
     return str(out)
 
 
-def _write_constants(
-    out: Source, graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, init_seed: int
+def _write_configuration(
+    out: Source, graph: Graph, config: TrainConfig, dtype: DType, init_seed: int, hyperparameters: dict[str, float]
 ) -> None:
-    spec = graph.spec
+    """Write what a reader may want to change, one number a line."""
     out.line(f"DTYPE = np.{'float32' if dtype == 'f32' else 'float64'}")
-    out.line(f"INPUT_SHAPE, CLASSES = {spec.input_shape}, {spec.classes}")
-    out.line(f"BATCH, EPOCHS = {config.batch_size}, {config.epochs}")
-    out.line(f"LR, WARMUP_EPOCHS = {config.lr!r}, {config.warmup_epochs}")
+    out.line(f"INPUT_SHAPE = {graph.spec.input_shape}")
+    out.line(f"CLASSES = {graph.spec.classes}")
+    out.line(f"TOTAL_PARAMS = {graph.total_params:_}")
+    out.line(f"INIT_SEED = {init_seed}")
+    out.line()
+    out.line(f"BATCH_SIZE = {config.batch_size}")
+    out.line(f"EPOCHS = {config.epochs}")
+    out.line(f"LEARNING_RATE = {config.lr!r}")
+    if config.warmup_epochs:
+        out.line(f"WARMUP_EPOCHS = {config.warmup_epochs}")
     if config.weight_decay:
-        out.line(f"WEIGHT_DECAY = float(np.float32({config.weight_decay!r}))  # float32 in every dtype")
-        decayed = [p.name for p in graph.params if conventions.decays(p)]
-        out.line(f"DECAYED = {_braced(decayed)}")
-    out.line(f"INIT_SEED, TOTAL_PARAMS = {init_seed}, {graph.total_params:_}")
-    out.line("# Parameters in the order of the init file: shape, and the fan-in of those that are drawn.")
+        out.line(f"WEIGHT_DECAY = float(np.float32({config.weight_decay!r}))  # rounded, whatever the DTYPE")
+    for name, value in hyperparameters.items():
+        out.line(f"{name} = {value!r}")
+    out.line()
+
+
+def _write_tensors(out: Source, graph: Graph, config: TrainConfig) -> None:
+    """Write the tables of parameters, of what the optimizer keeps of each, and of running statistics."""
+    out.line("# Shape and initialiser of each parameter, in the order of the file of initial parameters.")
+    out.line('# ("he_normal", n): drawn with variance 2/n, n the fan-in. ("constant", c): c everywhere.')
     with out.block("PARAMS = {"):
         for p in graph.params:
-            init = p.fan_in if p.init == "he_normal" else f'"{p.init}"'
-            out.line(f'"{p.name}": ({p.shape}, {init}),')
+            init = {"he_normal": ("he_normal", p.fan_in), "zeros": ("constant", 0), "ones": ("constant", 1)}[p.init]
+            out.line(f"{literal(p.name)}: ({p.shape}, {literal(init)}),")
     out.line("}")
-    out.line(f"SLOTS = {_listed(config.optimizer.slots)}")
+    out.line(f"SLOTS = {literal(config.optimizer.slots)}  # what the optimizer keeps of every parameter")
     if graph.states:
+        out.line("# Running statistics, for evaluation.")
         with out.block("STATS = {"):
             for s in graph.states:
-                out.line(f'"{s.name}": {s.shape},')
+                out.line(f"{literal(s.name)}: {s.shape},")
         out.line("}")
     else:
-        out.line("STATS = {}")
-    write_data_constants(out, spec)
+        out.line("STATS = {}  # no running statistics")
+
+
+def _write_header(out: Source, facts: dict[str, Any]) -> None:
+    """Write what of the first line of the trace is known before a run."""
+    out.line("# The first line of a trace, but for what only a run knows.")
     with out.block("HEADER = {"):
-        for key, value in header_facts(graph, config, dtype, conventions, "phase2").items():
-            out.line(f'"{key}": {_python(value)},')
+        for key, value in facts.items():
+            written = {"params": "list(PARAMS)", "total_params": "TOTAL_PARAMS"}.get(key) or literal(value)
+            out.line(f"{literal(key)}: {written},")
     out.line("}")
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return "(" + "".join(f'"{name}", ' for name in names).rstrip() + ")"
-
-
-def _braced(names: list[str]) -> str:
-    return "{" + ", ".join(f'"{name}"' for name in names) + "}"
-
-
-def _python(value: object) -> str:
-    """A literal with double quotes, as formatters print it."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f'"{key}": {_python(item)}' for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_python, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)

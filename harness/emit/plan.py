@@ -74,6 +74,11 @@ def make_plan(
     )
 
 
+def write_plan(path: Path, plan: RunnerPlan) -> None:
+    """Write the plan as JSON. Raises: OSError."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=1))
+
+
 def read_plan(path: Path) -> RunnerPlan:
     """The plan of a file. Raises: EmitError for a file that holds none."""
     try:

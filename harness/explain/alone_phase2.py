@@ -75,7 +75,7 @@ class AlonePhase2(Emitted):
             rule = jax_loss.of(type(loss))
             value = rule(loss, j, Expr("logits"), Expr("labels"), self.config.label_smoothing)
             j.source.line(f"return {value}")
-        return head(self.dtype) + str(j.source)
+        return head(self.dtype) + j.module()
 
 
 def head(dtype: DType) -> str:
@@ -93,7 +93,7 @@ def layer_source(part: Part, dtype: DType, conventions: Conventions) -> str:
             j.source.line("new_stats = {}")
         j.node = node
         j.source.line(f"return {jax_rule.of(type(part.layer))(part.layer, j, *map(Expr, node.inputs))}")
-    return head(dtype) + "\n\n".join([*j.functions, str(j.source)])
+    return head(dtype) + j.module()
 
 
 @lru_cache(maxsize=1024)

@@ -40,11 +40,12 @@ def parties_for(meant: Meant, folder: Path, profile: str) -> tuple[Party, Party]
 
 
 def _read_by(script: Any, folder: Path, meant: Meant) -> list[Batch]:
-    (images, labels, _, _), _, _ = script.load_data(folder)
+    data = script.load_data(folder)
     size, batches = meant.config.batch_size, []
     for t in range(1, len(meant.batches) + 1):
         epoch, place = divmod(t - 1, meant.steps_per_epoch)
         rows = np.arange(place * size, (place + 1) * size)
-        x = script.fed(images, rows, epoch) if meant.config.augment else script.fed(images, rows)
-        batches.append(Batch(np.asarray(x), labels[rows].astype(np.int32)))
+        epochs = (epoch,) if meant.config.augment else ()
+        x = script.make_batch(data.images, rows, *epochs)
+        batches.append(Batch(np.asarray(x), data.labels[rows].astype(np.int32)))
     return batches

@@ -18,7 +18,7 @@ from harness.emit.check import verify_module
 from harness.emit.header import header_facts
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
-from harness.emit.plan import RunnerPlan, make_plan, read_plan
+from harness.emit.plan import RunnerPlan, make_plan, read_plan, write_plan
 from harness.emit.train_step import emit_norms
 from harness.errors import EmitError
 from harness.run.backends import BACKENDS
@@ -127,7 +127,7 @@ def _write_modules(cell: Cell, folder: Path, texts: dict[str, str], plan: Runner
         paths.append(folder / f"{_stem(cell)}.{function}.mlir")
         paths[-1].write_text(text)
     paths.append(folder / f"{_stem(cell)}.plan.json")
-    paths[-1].write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=1))
+    write_plan(paths[-1], plan)
     return paths
 
 

@@ -1,15 +1,30 @@
 """Emitted code, compared with files that a reviewer reads; `make golden` rewrites them."""
 
+import dataclasses
+import subprocess
+import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
-from harness.spec.models import load_model
-from harness.spec.netspec import PROFILES
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.dropout import Dropout
+from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.max_pool import MaxPool
+from harness.nn.layers.separable_conv import SeparableConv
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam, Sgd
+from harness.spec.models import all_models, load_model
+from harness.spec.netspec import PROFILES, Conventions, NetSpec, TrainConfig
+from harness.spec.shapes import infer_shapes
+from tests.support.paths import ROOT
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = ROOT / "tests" / "golden"
 
 
 def compare(name: str, text: str, update: bool) -> None:
@@ -25,6 +40,53 @@ def test_phase2_script(model: str, request: pytest.FixtureRequest) -> None:
     m = load_model(model)
     text = emit_jax_script(m.graph, m.config, "f32", PROFILES["shared"]["phase2"], command=f"harness emit {model}")
     compare(f"{model}.phase2.py", text, request.config.getoption("--update-golden"))
+    assert_as_by_hand(GOLDEN / f"{model}.phase2.py")
+
+
+def assert_as_by_hand(path: Path) -> None:
+    """By linter and formatter under this project's own rules, except that each layer is a statement."""
+    rules = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    for command in (["check", "--ignore", "RET504"], ["format", "--diff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *rules, str(path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_scripts_of_all_networks_are_as_by_hand(tmp_path: Path) -> None:
+    for model in all_models():
+        for profile, sides in PROFILES.items():
+            text = emit_jax_script(model.graph, model.config, "f32", sides["phase2"], command="harness emit")
+            (tmp_path / f"{model.name}_{profile}.py").write_text(text)
+    assert_as_by_hand(tmp_path)
+
+
+def test_scripts_of_all_switches_are_as_by_hand(tmp_path: Path) -> None:
+    layers = [ConvBn(1, 2, stride=2), SeparableConv(2, 3, 2), InstanceNorm(3), MaxPool(2, 2), Flatten(), Dropout(0.5)]
+    spec = NetSpec(
+        name="Switches",
+        dataset="mnist",
+        input_shape=(1, 28, 28),
+        classes=10,
+        layers=[*layers, Dense(48, 10)],
+        loss=SoftmaxCrossEntropy(),
+    )
+    plain = TrainConfig(lr=0.1, batch_size=8, epochs=4, optimizer=Sgd(momentum=0.9))
+    switched = [
+        Conventions(**{field.name: value})
+        for field in dataclasses.fields(Conventions)
+        for value in get_args(field.type)
+        if value != field.default
+    ]
+    runs = [(dataclasses.replace(plain, optimizer=Adam(), weight_decay=0.1), one) for one in switched]
+    for schedule in ("epoch", "step"):
+        for cosine, warmup in ((False, 0), (False, 2), (True, 0), (True, 2)):
+            options = {"schedule": schedule, "cosine": cosine, "warmup_epochs": warmup, "label_smoothing": 0.1}
+            runs.append((dataclasses.replace(plain, **options), Conventions()))
+    for i, (config, conventions) in enumerate(runs):
+        text = emit_jax_script(infer_shapes(spec), config, "f64", conventions, command="harness emit")
+        (tmp_path / f"script{i}.py").write_text(text)
+    assert_as_by_hand(tmp_path)
 
 
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_cnn"])

@@ -11,8 +11,8 @@ from harness.cli import main
 from harness.run.backends import BACKENDS
 from harness.run.contract import VARIABLES
 from harness.spec.models import model_names
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CLI = (ROOT / "docs" / "cli.md").read_text()
 SEMANTICS = (ROOT / "specs" / "README.md").read_text()
 SOURCES = [path for folder in ("harness", "specs") for path in (ROOT / folder).rglob("*.py")]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.data import MNIST
 from harness.data.synthetic import write_synthetic
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 IMPORTS = '''"""Twice the input."""
 
 from dataclasses import dataclass

@@ -165,7 +165,7 @@ def test_the_reference_loss_means_what_jax_means(smoothing) -> None:
     loss, j = SoftmaxCrossEntropy(), JaxBuilder(SHARED)
     with j.source.block("def loss(z, labels):"):
         j.source.line(f"return {rules.jax_loss.of(type(loss))(loss, j, Expr('z'), Expr('labels'), smoothing)}")
-    theirs = script_module(f"import jax, jax.numpy as jnp\n{j.source}").loss
+    theirs = script_module(f"import jax, jax.numpy as jnp\n{j.module()}").loss
     mine = rules.reference_loss.of(type(loss))
     found = autograd.value_and_grad(lambda z: mine(loss, anp, z, labels, smoothing))(z)
     expected = jax.value_and_grad(lambda z: theirs(z, labels))(z)
@@ -179,7 +179,7 @@ def test_the_reference_optimizer_means_what_jax_means(optimizer) -> None:
     with j.source.block(f"def direction(g, {', '.join(slots)}, t):"):
         results = rules.jax_optimizer.of(type(optimizer))(optimizer, j, *map(Expr, ("g", *slots, "t")))
         j.source.line(f"return {', '.join(map(str, results))}")
-    theirs = script_module(f"import jax, jax.numpy as jnp\n{j.source}").direction
+    theirs = script_module(f"import jax, jax.numpy as jnp\n{j.module()}").direction
     mine, state = rules.reference_optimizer.of(type(optimizer)), [np.zeros(6) for _ in slots]
     for t in (1, 2, 3):
         g = rng.normal(size=6)

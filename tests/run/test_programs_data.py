@@ -123,7 +123,7 @@ def test_both_call_imagenette_what_has_its_classes_and_counts(imagenette: Progra
                 file.truncate(20 + count * 3 * SIDE * SIDE)
             (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(labels_header(count) + bytes(count))
         (tmp_path / "classes.txt").write_text("".join(f"{name}\n" for name in classes))
-        return {read_data(tmp_path, "imagenette", (3, SIDE, SIDE)).name, script.load_data(tmp_path)[2]}
+        return {read_data(tmp_path, "imagenette", (3, SIDE, SIDE)).name, script.load_data(tmp_path).name}
 
     assert names(9469, 3925, IMAGENETTE_CLASSES) == {"imagenette"}
     assert names(9469, 3924, IMAGENETTE_CLASSES) == {"imagenette-custom"}

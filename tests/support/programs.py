@@ -66,7 +66,7 @@ def jax_layer(node: Node, conventions: Conventions = SHARED) -> Any:
         y = j.let("y", jax_rule.of(type(node.layer))(node.layer, j, *xs))
         j.source.line(f"return {j.transpose(y, (0, 3, 1, 2)) if len(node.out_shape) == 3 else y}")
     head = "import jax, jax.numpy as jnp, numpy as np\nDTYPE = np.float64\n"
-    return script_module(head + "\n".join([*j.functions, str(j.source)])).layer
+    return script_module(head + j.module()).layer
 
 
 def hlo_layer(node: Node, batch: int, conventions: Conventions = SHARED) -> str:

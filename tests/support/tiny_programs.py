@@ -16,6 +16,7 @@ from harness.data.idx import images_header, labels_header
 from harness.data.synthetic import write_synthetic
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
+from harness.emit.plan import write_plan
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
@@ -122,7 +123,7 @@ class Programs:
             return (sys.executable, str(script))
         texts, facts = emit_phase3(self.graph, self.config, dtype, Conventions(), init_seed=seed)
         plan = self.folder / f"{stem}.json"
-        plan.write_text(json.dumps(facts))
+        write_plan(plan, facts)
         flags = BACKENDS["cpu"].compile_flags()
         modules = [str(compile_module(text, flags, name).path) for name, text in texts.items()]
         return (sys.executable, "-m", "harness.run.iree_runner", str(plan), *modules)

@@ -62,8 +62,8 @@ def _jax_attention(j: JaxBuilder, q: Expr, k: Expr, v: Expr, heads: Expr) -> tup
     k = split("k", k, (0, 2, 3, 1))
     v = split("v", v, (0, 2, 1, 3))
     scores = j.let("scores", j.div(j.dot(q, k), j.power(j.size(q, -1), Expr("0.5"))))
-    mixed = j.let("mixed", j.dot(j.softmax(scores), v))
-    return (j.join_last(j.transpose(mixed, (0, 2, 1, 3))),)
+    mixed = j.let("mixed", j.transpose(j.dot(j.softmax(scores), v), (0, 2, 1, 3)))
+    return (j.join_last(mixed),)
 
 
 @jax_rule(Attention)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Initialiser, Layer, Param, Shape, State
 from harness.spec.reference import Array, Reference
@@ -68,9 +68,10 @@ def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Exp
 
 
 def _jax_deviation(j: JaxBuilder, var: Expr) -> Expr:
+    epsilon = Hyperparameter("BN_EPSILON", EPSILON)
     if j.conventions.batch_norm_epsilon == "outside":
-        return j.add(j.sqrt(var), EPSILON)
-    return j.sqrt(j.add(var, EPSILON))
+        return j.add(j.sqrt(var), epsilon)
+    return j.sqrt(j.add(var, epsilon))
 
 
 def _jax_as_if_counted(j: JaxBuilder, x: Expr, axes: Shape) -> Expr:
@@ -83,7 +84,8 @@ def _jax_as_if_counted(j: JaxBuilder, x: Expr, axes: Shape) -> Expr:
 
 
 def _jax_running(j: JaxBuilder, old: Expr, batch: Expr, t: Expr) -> tuple[Expr, ...]:
-    later = j.add(j.mul(MOMENTUM, old), j.mul(j.sub(1, MOMENTUM), batch))
+    momentum = Hyperparameter("BN_MOMENTUM", MOMENTUM)
+    later = j.add(j.mul(momentum, old), j.mul(j.sub(1, momentum), batch))
     return (j.where(j.equal(t, 1), batch, later),)
 
 
@@ -96,8 +98,8 @@ def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
         return _jax_by_image(j, x)
     doc = "Normalise each channel over the batch and its pixels; also gives the batch's mean and biased variance."
     call = j.call("batch_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
-    y, mean, var = j.let_many([j.local("y"), j.local("mean"), j.local("var")], call)
-    doc = "Running statistic: the first step copies the batch's."
+    y, mean, var = j.let_many([j.local(), j.local("mean"), j.local("var")], call)
+    doc = "A running statistic after this step; the first step copies the batch's."
     for name, batch in (("mean", mean), ("var", var)):
         j.set_state(name, j.call("running", doc, ("old", "batch", "t"), _jax_running, j.state(name), batch, j.t))
     return y

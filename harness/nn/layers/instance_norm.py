@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
@@ -53,7 +53,8 @@ def reference_instance_norm(layer: InstanceNorm, r: Reference, x: Array) -> Arra
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
     centred = j.let("centred", j.sub(x, j.mean(x, (1, 2), keepdims=True)))
     var = j.let("var", j.mean(j.square(centred), (1, 2), keepdims=True))
-    return (j.add(j.mul(j.div(centred, j.sqrt(j.add(var, EPSILON))), gamma), beta),)
+    deviation = j.sqrt(j.add(var, Hyperparameter("IN_EPSILON", EPSILON)))
+    return (j.add(j.mul(j.div(centred, deviation), gamma), beta),)
 
 
 @jax_rule(InstanceNorm)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
@@ -54,7 +54,8 @@ def reference_layer_norm(layer: LayerNorm, r: Reference, x: Array) -> Array:
 def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
     centred = j.let("centred", j.sub(x, j.mean(x, -1, keepdims=True)))
     var = j.let("var", j.mean(j.square(centred), -1, keepdims=True))
-    return (j.add(j.mul(j.div(centred, j.sqrt(j.add(var, EPSILON))), gamma), beta),)
+    deviation = j.sqrt(j.add(var, Hyperparameter("LN_EPSILON", EPSILON)))
+    return (j.add(j.mul(j.div(centred, deviation), gamma), beta),)
 
 
 @jax_rule(LayerNorm)

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
 from harness.spec.netspec import Loss
 from harness.spec.reference import Array
 from harness.spec.rules import hlo_loss, jax_loss, reference_loss
@@ -39,8 +39,9 @@ def jax_cross_entropy(loss: SoftmaxCrossEntropy, j: JaxBuilder, z: Expr, labels:
     log_p = j.let("log_p", j.log_softmax(z))
     likelihood = j.let("likelihood", j.pick(log_p, labels))
     if smoothing:
-        uniform = j.mul(smoothing, j.mean(log_p, -1))
-        likelihood = j.let("likelihood", j.add(j.mul(1 - smoothing, likelihood), uniform))
+        share = Hyperparameter("LABEL_SMOOTHING", smoothing)
+        smoothed = j.add(j.mul(j.sub(1, share), likelihood), j.mul(share, j.mean(log_p, -1)))
+        likelihood = j.let("likelihood", smoothed)
     return j.neg(j.mean(likelihood) if j.conventions.loss_reduction == "mean" else j.sum(likelihood, 0))
 
 

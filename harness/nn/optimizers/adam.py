@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Optimizer
 from harness.spec.reference import Array
@@ -51,7 +51,8 @@ def reference_adam(optimizer: Adam, np: Any, g: Array, m: Array, v: Array, t: in
 @jax_optimizer(Adam)
 def jax_adam(optimizer: Adam, j: JaxBuilder, g: Expr, m: Expr, v: Expr, t: Expr) -> tuple[Expr, ...]:
     """The direction and the new moments."""
-    beta1, beta2 = optimizer.beta1, optimizer.beta2
+    beta1, beta2 = Hyperparameter("BETA1", optimizer.beta1), Hyperparameter("BETA2", optimizer.beta2)
+    epsilon = Hyperparameter("EPSILON", optimizer.epsilon)
     m = j.let("m", j.add(j.mul(beta1, m), j.mul(j.sub(1, beta1), g)))
     v = j.let("v", j.add(j.mul(beta2, v), j.mul(j.sub(1, beta2), j.square(g))))
     m_hat, v_hat = m, v
@@ -59,8 +60,8 @@ def jax_adam(optimizer: Adam, j: JaxBuilder, g: Expr, m: Expr, v: Expr, t: Expr)
         m_hat = j.let("m_hat", j.div(m, j.sub(1, j.power(beta1, t))))
         v_hat = j.let("v_hat", j.div(v, j.sub(1, j.power(beta2, t))))
     if j.conventions.adam_epsilon == "inside":
-        return j.div(m_hat, j.sqrt(j.add(v_hat, optimizer.epsilon))), m, v
-    return j.div(m_hat, j.add(j.sqrt(v_hat), optimizer.epsilon)), m, v
+        return j.div(m_hat, j.sqrt(j.add(v_hat, epsilon))), m, v
+    return j.div(m_hat, j.add(j.sqrt(v_hat), epsilon)), m, v
 
 
 @hlo_optimizer(Adam)

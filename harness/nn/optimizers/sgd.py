@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Optimizer
 from harness.spec.reference import Array
@@ -37,7 +37,7 @@ def reference_sgd(optimizer: Sgd, np: Any, g: Array, velocity: Array, t: int) ->
 @jax_optimizer(Sgd)
 def jax_sgd(optimizer: Sgd, j: JaxBuilder, g: Expr, velocity: Expr, t: Expr) -> tuple[Expr, ...]:
     """The direction and the new velocity."""
-    velocity = j.let("velocity", j.add(j.mul(optimizer.momentum, velocity), g))
+    velocity = j.let("velocity", j.add(j.mul(Hyperparameter("MOMENTUM", optimizer.momentum), velocity), g))
     return velocity, velocity
 
 

@@ -71,9 +71,9 @@ class Phase2(Side):
         """The script's `update`."""
         script, update = self.script, jax.jit(self.script.update)
         slots = {slot: {name: np.zeros_like(p) for name, p in params.items()} for slot in script.SLOTS}
-        moved = []
+        rate, moved = script.DTYPE(np.float32(script.LEARNING_RATE)), []
         for t, grads in enumerate(gradients, 1):
-            params, slots = update(params, slots, grads, script.DTYPE(np.float32(script.LR)), script.DTYPE(t))
+            params, slots = update(params, slots, grads, rate, script.DTYPE(t))
             named = {f"{name}.{slot}": np.asarray(x) for slot in script.SLOTS for name, x in slots[slot].items()}
             moved.append(Moved({name: np.asarray(p) for name, p in params.items()}, named))
         return moved

@@ -1,5 +1,7 @@
 """Other ways to compute the same network: each rounds differently, and none is less right than the plain one."""
 
+from collections.abc import Sequence
+
 from harness.emit.jax_builder import Edges, Expr, JaxBuilder
 from harness.spec.netspec import Shape
 
@@ -26,6 +28,11 @@ class NoisyBuilder(JaxBuilder):
         self._functions["one_ulp"] = _ONE_ULP.strip("\n") + "\n"
         place = str(self.source).count("one_ulp(")
         return super().let(name, Expr(f"one_ulp({value}, {place})"))
+
+    def let_many(self, names: Sequence[str], value: Expr) -> tuple[Expr, ...]:
+        """`a, b = value`, with noise on `a`: the output of a layer comes first, and what else it gives has its own."""
+        first, *rest = super().let_many(names, value)
+        return self.let(first.text, first), *rest
 
 
 class ReversedBuilder(JaxBuilder):

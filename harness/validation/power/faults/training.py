@@ -93,11 +93,11 @@ def _smoothing_without_share(rule: Any, loss: Any, h: HloBuilder, z: Value, labe
 
 
 def _jax_smoothing_without_share(rule: Any, loss: Any, j: JaxBuilder, z: Expr, labels: Expr, smoothing: float) -> Expr:
-    def mul(_: JaxBuilder, original: Any, a: Any, b: Expr) -> Expr:
-        less: Expr = original(1 - smoothing - smoothing / 10 if a == 1 - smoothing else a, b)
+    def sub(_: JaxBuilder, original: Any, a: Any, b: Any) -> Expr:
+        less: Expr = original(a - smoothing / 10 if b == smoothing else a, b)
         return less
 
-    expr: Expr = rule(loss, with_methods(j, mul=mul), z, labels, smoothing)
+    expr: Expr = rule(loss, with_methods(j, sub=sub), z, labels, smoothing)
     return expr
 
 
