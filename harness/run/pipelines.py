@@ -76,8 +76,16 @@ def emit_phase3_files(cell: Cell, folder: Path) -> list[Path]:
     """Write the two modules and the plan."""
     model = cell.model
     conventions = PROFILES[cell.profile]["phase3"]
+    # One text for all backends, init seeds and compilers: the command names none of them.
+    command = f"python -m harness emit {model.name} --pipeline phase3 --dtype {cell.dtype} --profile {cell.profile}"
     texts, plan = emit_phase3(
-        model.graph, model.config, cell.dtype, conventions, init_seed=cell.init_seed, pipeline=cell.pipeline
+        model.graph,
+        model.config,
+        cell.dtype,
+        conventions,
+        init_seed=cell.init_seed,
+        pipeline=cell.pipeline,
+        command=command + model.size_options,
     )
     return write_modules(cell, folder, texts, plan)
 
