@@ -1,15 +1,15 @@
 """The operations of StableHLO, one method each; shapes are checked when an operation is built.
 
 Every operation of a rule goes through here. Images between layers are NHWC on this side, parameters keep the layout of
-the init file.
+the init file. A result is named by what it means; without a name it is called `value`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from harness.emit.hlo_function import ElementType, HloFunction, Value, check
+from harness.emit.hlo_function import Callee, ElementType, HloFunction, Value, check
 from harness.spec.netspec import Shape
-from harness.spec.shapes import size
+from harness.spec.shapes import dims, size
 
 Operand = Value | float
 
@@ -17,15 +17,39 @@ Operand = Value | float
 class HloBuilder(HloFunction):
     """A function to which rules add operations."""
 
+    def call(
+        self,
+        function: str,
+        reason: str,
+        operands: Mapping[str, Value],
+        build: Callable[..., Sequence[Value]],
+        names: Sequence[str],
+    ) -> list[Value]:
+        """The results of `build(h, *operands)`, by a function of the module that is written once.
+
+        `function` and the shape of the first operand name it; `reason` is the comment above it, `names` are those of
+        the results here. Where functions cannot be called, `build` builds in their place.
+        """
+        given = list(operands.values())
+        if self.callees is None:
+            return list(build(self, *given))
+        inner = HloBuilder(self.dtype, self.conventions, is_callee=True)
+        results = tuple(build(inner, *(inner.input(name, x.shape, x.dtype) for name, x in operands.items())))
+        callee = self.callees.include(f"{function}_{dims(given[0].shape) or 'scalar'}", Callee(reason, inner, results))
+        types = ", ".join(x.type for x in given), ", ".join(x.type for x in results)
+        text = f"call @{callee}({', '.join(map(str, given))}) : ({types[0]}) -> ({types[1]})"
+        made = [(name, x.shape, x.dtype) for name, x in zip(names, results, strict=True)]
+        return self._emit_many(made, text, *given, callee=callee)
+
     def iota(self, shape: Shape, axis: int, name: str | None = None, dtype: ElementType = "i32") -> Value:
         """Integers that count along `axis`."""
-        return self._emit(name, "iota", shape, dtype, f"stablehlo.iota dim = {axis} : {{result}}")
+        return self._emit(name, shape, dtype, f"stablehlo.iota dim = {axis} : {{result}}")
 
     def convert(self, x: Value, dtype: ElementType, name: str | None = None) -> Value:
         """The same numbers in another element type; towards zero for integers."""
         made = Value("", x.shape, dtype)
         text = f"stablehlo.convert {x} : ({x.type}) -> {made.type}"
-        return self._emit(name, "convert", x.shape, dtype, text, x)
+        return self._emit(name, x.shape, dtype, text, x)
 
     def _operand(self, x: Operand, like: Value) -> Value:
         return x if isinstance(x, Value) else self.constant(x, like.shape, like.dtype)
@@ -35,10 +59,10 @@ class HloBuilder(HloFunction):
         assert isinstance(like, Value), "one operand must be a value"
         x, y = self._operand(a, like), self._operand(b, like)
         check(x.shape == y.shape and x.dtype == y.dtype, f"{op} of {x.type} and {y.type}")
-        return self._emit(name, op, x.shape, x.dtype, f"stablehlo.{op} {x}, {y} : {{result}}", x, y)
+        return self._emit(name, x.shape, x.dtype, f"stablehlo.{op} {x}, {y} : {{result}}", x, y)
 
     def _unary(self, op: str, x: Value, name: str | None) -> Value:
-        return self._emit(name, op, x.shape, x.dtype, f"stablehlo.{op} {x} : {{result}}", x)
+        return self._emit(name, x.shape, x.dtype, f"stablehlo.{op} {x} : {{result}}", x)
 
     def add(self, a: Operand, b: Operand, name: str | None = None) -> Value:
         """Elementwise a + b of equal shapes; a number stands for a tensor of that number, here and below."""
@@ -109,7 +133,7 @@ class HloBuilder(HloFunction):
         kind = {"i32": "SIGNED", "ui32": "UNSIGNED"}.get(x.dtype, "FLOAT")
         flags = Value("", x.shape, "i1")
         text = f"stablehlo.compare {direction}, {x}, {y}, {kind} : ({x.type}, {y.type}) -> {flags.type}"
-        return self._emit(name, direction.lower(), x.shape, "i1", text, x, y)
+        return self._emit(name, x.shape, "i1", text, x, y)
 
     def select(self, where: Value, a: Operand, b: Operand, name: str | None = None) -> Value:
         """Elementwise a where the condition holds, else b."""
@@ -118,7 +142,13 @@ class HloBuilder(HloFunction):
         x, y = self._operand(a, like), self._operand(b, like)
         check(where.shape == x.shape == y.shape and x.dtype == y.dtype, f"select of {where.type}, {x.type}, {y.type}")
         text = f"stablehlo.select {where}, {x}, {y} : {where.type}, {{result}}"
-        return self._emit(name, "select", x.shape, x.dtype, text, where, x, y)
+        return self._emit(name, x.shape, x.dtype, text, where, x, y)
+
+    def reduce_precision(self, x: Value, exponent: int, mantissa: int, name: str | None = None) -> Value:
+        """x rounded to so many bits of exponent and mantissa."""
+        return self._emit(
+            name, x.shape, x.dtype, f"stablehlo.reduce_precision {x}, format = e{exponent}m{mantissa} : {{result}}", x
+        )
 
     def barrier(self, xs: Sequence[Value], names: Sequence[str]) -> list[Value]:
         """The same values, all materialised: nothing behind this point is computed together with what is before it."""
@@ -132,7 +162,7 @@ class HloBuilder(HloFunction):
         fits = len(axes) == len(x.shape) and all(x.shape[i] in (1, shape[axis]) for i, axis in enumerate(axes))
         check(fits, f"broadcast of {x.type} to {shape} along {axes}")
         text = f"stablehlo.broadcast_in_dim {x}, dims = {list(axes)} : ({x.type}) -> {{result}}"
-        return self._emit(name, "broadcast", shape, x.dtype, text, x)
+        return self._emit(name, shape, x.dtype, text, x)
 
     def reshape(self, x: Value, shape: Shape, name: str | None = None) -> Value:
         """The same elements, row-major, in another shape."""
@@ -140,18 +170,18 @@ class HloBuilder(HloFunction):
         if x.shape == shape:
             return x
         text = f"stablehlo.reshape {x} : ({x.type}) -> {{result}}"
-        return self._emit(name, "reshape", shape, x.dtype, text, x)
+        return self._emit(name, shape, x.dtype, text, x)
 
     def transpose(self, x: Value, order: Shape, name: str | None = None) -> Value:
         """Axis i of the result is axis order[i] of x."""
         check(sorted(order) == list(range(len(x.shape))), f"transpose of {x.type} by {order}")
         text = f"stablehlo.transpose {x}, dims = {list(order)} : ({x.type}) -> {{result}}"
-        return self._emit(name, "transpose", tuple(x.shape[i] for i in order), x.dtype, text, x)
+        return self._emit(name, tuple(x.shape[i] for i in order), x.dtype, text, x)
 
     def reverse(self, x: Value, axes: Shape, name: str | None = None) -> Value:
         """The elements in opposite order along `axes`."""
         text = f"stablehlo.reverse {x}, dims = {list(axes)} : {{result}}"
-        return self._emit(name, "reverse", x.shape, x.dtype, text, x)
+        return self._emit(name, x.shape, x.dtype, text, x)
 
     def slice(self, x: Value, start: Shape, stop: Shape, stride: Shape | None = None, name: str | None = None) -> Value:
         """x[start:stop:stride] along every axis."""
@@ -161,7 +191,7 @@ class HloBuilder(HloFunction):
         ranges = ", ".join(f"{lo}:{hi}:{by}" for lo, hi, by in zip(start, stop, steps, strict=True))
         shape = tuple(-(-(hi - lo) // by) for lo, hi, by in zip(start, stop, steps, strict=True))
         text = f"stablehlo.slice {x} [{ranges}] : ({x.type}) -> {{result}}"
-        return self._emit(name, "slice", shape, x.dtype, text, x)
+        return self._emit(name, shape, x.dtype, text, x)
 
     def concatenate(self, xs: Sequence[Value], axis: int, name: str | None = None) -> Value:
         """The tensors one after another along `axis`."""
@@ -172,7 +202,7 @@ class HloBuilder(HloFunction):
             check(same, f"concatenate of {xs[0].type} and {x.type} along axis {axis}")
         types = ", ".join(x.type for x in xs)
         text = f"stablehlo.concatenate {', '.join(map(str, xs))}, dim = {axis} : ({types}) -> {{result}}"
-        return self._emit(name, "concatenate", tuple(shape), xs[0].dtype, text, *xs)
+        return self._emit(name, tuple(shape), xs[0].dtype, text, *xs)
 
     def pad(
         self, x: Value, value: float, low: Shape, high: Shape, interior: Shape | None = None, name: str | None = None
@@ -187,7 +217,7 @@ class HloBuilder(HloFunction):
             f"stablehlo.pad {x}, {fill}, low = {list(low)}, high = {list(high)}, interior = {list(gaps)} : "
             f"({x.type}, {fill.type}) -> {{result}}"
         )
-        return self._emit(name, "pad", shape, x.dtype, text, x, fill)
+        return self._emit(name, shape, x.dtype, text, x, fill)
 
     # Contractions
 
@@ -210,7 +240,7 @@ class HloBuilder(HloFunction):
             f"stablehlo.dot_general {a}, {b}, {batching}contracting_dims = {list(contract[0])} x {list(contract[1])} : "
             f"({a.type}, {b.type}) -> {{result}}"
         )
-        return self._emit(name, "dot", shape, a.dtype, text, a, b)
+        return self._emit(name, shape, a.dtype, text, a, b)
 
     def convolution(
         self,
@@ -241,7 +271,7 @@ class HloBuilder(HloFunction):
             f"window = {{{window}}} {{batch_group_count = 1 : i64, feature_group_count = {groups} : i64}} : "
             f"({x.type}, {w.type}) -> {{result}}"
         )
-        return self._emit(name, "convolution", (n, *places, w.shape[3]), x.dtype, text, x, w)
+        return self._emit(name, (n, *places, w.shape[3]), x.dtype, text, x, w)
 
     def _reduce(self, op: str, start: float, x: Value, axes: Shape, name: str | None) -> Value:
         init = self.constant(start, (), x.dtype)
@@ -250,7 +280,7 @@ class HloBuilder(HloFunction):
             f"stablehlo.reduce({x} init: {init}) applies stablehlo.{op} across dimensions = {list(axes)} : "
             f"({x.type}, {init.type}) -> {{result}}"
         )
-        return self._emit(name, op, shape, x.dtype, text, x, init)
+        return self._emit(name, shape, x.dtype, text, x, init)
 
     def sum(self, x: Value, axes: Shape, name: str | None = None) -> Value:
         """Sum over `axes`, which disappear."""

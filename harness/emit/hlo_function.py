@@ -7,26 +7,46 @@ depends on are left out.
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import EmitError
 from harness.spec.netspec import Conventions, DType, Shape
-from harness.spec.shapes import Node
+from harness.spec.shapes import Node, dims
 
 ElementType = Literal["f32", "f64", "i32", "ui32", "i1"]
-Task = Literal["forward", "backward", "update", "grad_norms", "param_norms", "update_norms"]
+Task = Literal["forward", "backward"]
+# Numbers that say all there is to say about them; any other one is `Named`.
+_WORDS = "zero", "one", "two", "three", "four", "five", "six"
+_SPELLED: dict[float, str] = {**dict(enumerate(_WORDS)), -math.inf: "minus_infinity"}
+
+
+class Named(float):
+    """A number with the name that its constant has in the emitted text: `Named(1e-5, "epsilon")`."""
+
+    name: str
+
+    def __new__(cls, value: float, name: str) -> "Named":
+        """The number."""
+        number = super().__new__(cls, value)
+        number.name = name
+        return number
 
 
 @dataclass(frozen=True)
 class Value:
-    """An SSA value: its name without the percent sign, shape and element type."""
+    """An SSA value: its name without the percent sign, shape and element type.
+
+    `part`: the part of the network that it was made for, if any; `local`: its name without that of the part.
+    """
 
     name: str
     shape: Shape
     dtype: ElementType
+    part: str = ""
+    local: str = ""
 
     @property
     def type(self) -> str:
@@ -41,7 +61,8 @@ class Value:
 class Line:
     """An operation, or a comment when it has no results.
 
-    `part`: the part of the network that it belongs to; `task`: what is done for it there.
+    `part`: the part of the network that it belongs to; `task`: what is done for it there. `is_constant`: it reads
+    nothing, so that it can stand anywhere. `callee`: the function that it calls.
     """
 
     text: str
@@ -49,16 +70,13 @@ class Line:
     operands: tuple[Value, ...] = ()
     part: str = ""
     task: Task = "forward"
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether it reads nothing, so that it can stand anywhere."""
-        return " = stablehlo.constant " in self.text
+    is_constant: bool = False
+    callee: str = ""
 
 
 def part_of(name: str) -> str:
     """The largest piece of a network that may come again: a block `b1`, `b2`, … of a layer, or else the layer."""
-    parts = name.removeprefix("d_").split(".")
+    parts = name.split(".")
     ends = [i for i, word in enumerate(parts) if re.fullmatch(r"b\d+", word)]
     return ".".join(parts[: ends[0] + 1 if ends else 1])
 
@@ -75,12 +93,48 @@ def literal(value: float, dtype: ElementType) -> str:
     return text if "." in mantissa else f"{mantissa}.0{e}{exponent}"
 
 
-class HloFunction:
-    """One function. A rule sees its node's tensors through `param`, `grad`, `state` and `set_state`."""
+@dataclass(frozen=True)
+class Callee:
+    """A function that other functions of a module call. `reason`: the comment above it."""
 
-    def __init__(self, dtype: DType, conventions: Conventions) -> None:
+    reason: str
+    function: "HloFunction"
+    results: tuple[Value, ...]
+
+    @property
+    def meaning(self) -> tuple[str, ...]:
+        """The text but for the function's name: two functions that have it in common are one."""
+        arguments = (f"{value}: {value.type}" for value in self.function.inputs.values())
+        return *arguments, *(line.text for line in self.function.body(self.results)), *map(str, self.results)
+
+
+class Callees(dict[str, Callee]):
+    """The functions of a module that others of its functions call, by name."""
+
+    def include(self, wanted: str, callee: Callee) -> str:
+        """The function's name: `wanted`, numbered when another function has it."""
+        name, count = wanted, 1
+        while name in self and self[name].meaning != callee.meaning:
+            count += 1
+            name = f"{wanted}_{count}"
+        self.setdefault(name, callee)
+        return name
+
+
+class HloFunction:
+    """One function. A rule sees its node's tensors through `param`, `grad`, `state` and `set_state`.
+
+    `callees`: where functions go that this one calls; without it their operations are built in their place.
+    `is_callee`: it is one of them, so that nearly all of its tensors have one shape.
+    """
+
+    def __init__(
+        self, dtype: DType, conventions: Conventions, callees: Callees | None = None, *, is_callee: bool = False
+    ) -> None:
         self.dtype: DType = dtype
         self.conventions = conventions
+        self.callees = callees
+        self._is_callee = is_callee
         self.node: Node | None = None
         self.grads: dict[str, Value] = {}
         self.new_states: dict[str, Value] = {}
@@ -89,31 +143,34 @@ class HloFunction:
         self._taken: set[str] = set()
         self._prefix = self._part = ""
         self._task: Task = "forward"
-        self._constants: dict[tuple[float, Shape, ElementType], Value] = {}
-        self._once: dict[str, Value] = {}
+        self._constants: dict[tuple[float, str, Shape, ElementType], Value] = {}
 
     # Names, inputs, parameters
 
     @contextmanager
     def at(self, node: Node | None, prefix: str, task: Task = "forward") -> Iterator[None]:
-        """Build for `node`: its tensors are in reach, names start with `prefix`, and the lines do that task."""
+        """Build for `node`: its tensors are in reach, names start with `prefix`, and the lines do that task.
+
+        Without a node the lines belong to no part of the network.
+        """
         previous = self.node, self._prefix, self._part, self._task
-        self.node, self._prefix, self._part, self._task = node, prefix.replace(".", "_"), part_of(prefix), task
+        part = part_of(prefix) if node is not None else ""
+        self.node, self._prefix, self._part, self._task = node, prefix.replace(".", "_"), part, task
         yield
         self.node, self._prefix, self._part, self._task = previous
 
     def input(self, name: str, shape: Shape, dtype: ElementType | None = None) -> Value:
         """Declare an argument of the function."""
-        value = Value(self._fresh(name.replace(".", "_")), shape, dtype or self.dtype)
-        self.inputs[name] = value
-        return value
+        part = part_of(name) if "." in name else ""
+        self.inputs[name] = self._value(name.replace(".", "_"), shape, dtype or self.dtype, part)
+        return self.inputs[name]
 
     def param(self, name: str) -> Value:
         """The node's parameter."""
         return self.inputs[self._scoped(name)]
 
     def grad(self, name: str, value: Value) -> None:
-        """Set the gradient of the loss by the node's parameter."""
+        """Set the gradient of the loss w.r.t. the node's parameter."""
         want = self.param(name).shape
         check(value.shape == want, f"gradient of {self._scoped(name)} has shape {value.shape}, expected {want}")
         self.grads[self._scoped(name)] = value
@@ -129,13 +186,6 @@ class HloFunction:
     def comment(self, text: str) -> None:
         """A line for the reader."""
         self._lines.append(Line(f"// {text}"))
-
-    def once(self, name: str, build: Callable[[], Value]) -> Value:
-        """The value that `build` gives at the first call by this name; named without a node's prefix."""
-        if name not in self._once:
-            with self.at(self.node, ""):
-                self._once[name] = build()
-        return self._once[name]
 
     def only(self, convention: str, value: str) -> None:
         """Raise EmitError where a convention has not the only value that a rule implements."""
@@ -161,16 +211,20 @@ class HloFunction:
         self._taken.add(unique)
         return unique
 
-    def _emit(
-        self, name: str | None, default: str, shape: Shape, dtype: ElementType, text: str, *operands: Value
-    ) -> Value:
-        return self._emit_many([(name or default, shape, dtype)], text, *operands)[0]
+    def _value(self, name: str, shape: Shape, dtype: ElementType, part: str) -> Value:
+        unique = self._fresh(name)
+        return Value(unique, shape, dtype, part, unique[len(part) + 1 :] if part else unique)
 
-    def _emit_many(self, results: Sequence[tuple[str, Shape, ElementType]], text: str, *operands: Value) -> list[Value]:
+    def _emit(self, name: str | None, shape: Shape, dtype: ElementType, text: str, *operands: Value) -> Value:
+        return self._emit_many([(name or "value", shape, dtype)], text, *operands)[0]
+
+    def _emit_many(
+        self, results: Sequence[tuple[str, Shape, ElementType]], text: str, *operands: Value, callee: str = ""
+    ) -> list[Value]:
         """Add an operation with results of those names; `{result}` in its text is the type of the first."""
-        values = [Value(self._fresh(self._named(name)), shape, dtype) for name, shape, dtype in results]
+        values = [self._value(self._named(name), shape, dtype, self._part) for name, shape, dtype in results]
         text = f"{', '.join(map(str, values))} = {text.replace('{result}', values[0].type)}"
-        self._lines.append(Line(text, tuple(values), operands, self._part, self._task))
+        self._lines.append(Line(text, tuple(values), operands, self._part, self._task, callee=callee))
         return values
 
     def body(self, results: Sequence[Value]) -> list[Line]:
@@ -187,25 +241,24 @@ class HloFunction:
             kept.append(line)
         return kept
 
-    def constant(
-        self, value: float, shape: Shape = (), dtype: ElementType | None = None, *, rounded_to_f32: bool = False
-    ) -> Value:
-        """A tensor whose elements all are `value`. Every use of one constant shares one definition.
-
-        `rounded_to_f32`: for settings that an f64 cell takes as the f32 value widened.
-        """
+    def constant(self, value: float, shape: Shape = (), dtype: ElementType | None = None) -> Value:
+        """A tensor whose elements all are `value`. Every use of one constant shares one definition."""
         kind = dtype or self.dtype
-        if rounded_to_f32:
-            value = struct.unpack("<f", struct.pack("<f", value))[0]
-        key = (float(value), shape, kind)
+        name = value.name if isinstance(value, Named) else _SPELLED.get(value) or _digits(value)
+        key = (float(value), name, shape, kind)
         if key not in self._constants:
-            spelled = repr(float(value)).removesuffix(".0").replace("-", "m").replace(".", "p").replace("+", "")
-            name = self._fresh("_".join(["c", spelled, *map(str, shape)]))
-            made = Value(name, shape, kind)
+            short = name not in self._taken if self._is_callee else not shape
+            made = Value(self._fresh(name if short else f"{name}_{dims(shape) or 'scalar'}"), shape, kind)
             text = f"{made} = stablehlo.constant dense<{literal(value, kind)}> : {made.type}"
-            self._lines.append(Line(text, (made,)))
+            self._lines.append(Line(text, (made,), is_constant=True))
             self._constants[key] = made
         return self._constants[key]
+
+
+def _digits(value: float) -> str:
+    """A name for a number that has none."""
+    spelled = repr(float(value)).removesuffix(".0").replace("-", "minus_").replace(".", "_").replace("+", "")
+    return f"number_{spelled}"
 
 
 def check(holds: bool, what: str) -> None:

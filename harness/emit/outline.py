@@ -36,9 +36,9 @@ class _Run:
 def outline(lines: Sequence[Line], results: Sequence[Value]) -> tuple[list[str], list[str]]:
     """The functions that are called, then the body that calls them; both as text."""
     constants = {line.results[0].name: line for line in lines if line.is_constant}
-    foreign = {value.name: line.part for line in lines for value in line.results}
+    gradients = {value.name for line in lines if line.task == "backward" for value in line.results}
     runs = _with_interfaces(_runs(line for line in lines if not line.is_constant), constants, results)
-    texts = [_Text(run, constants, foreign) for run in runs]
+    texts = [_Text(run, constants, gradients) for run in runs]
     parts: dict[str, list[str]] = {}
     for run, text in zip(runs, texts, strict=True):
         parts.setdefault(text.body, []).append(run.part)
@@ -94,21 +94,21 @@ def _with_interfaces(
 class _Text:
     """A run as the text of a function, in names without those of its part. A short run is not worth one.
 
-    `foreign`: the part that each value was made for; one made for none keeps its name.
+    A value of another part is called x, or dy where it is one of `gradients`; one of no part keeps its name.
     """
 
-    def __init__(self, run: _Run, constants: dict[str, Line], foreign: dict[str, str]) -> None:
+    def __init__(self, run: _Run, constants: dict[str, Line], gradients: set[str]) -> None:
         self.body = ""
         self.worth = bool(run.part) and sum(bool(line.results) for line in run.lines) >= WORTH_LINES
         if not self.worth:
             return
-        scope = run.part.replace(".", "_")
-        names: dict[str, str] = {}
+        names = {name: name for name in constants}  # which keep theirs
         for value in run.inputs:
-            other = "dy" if value.name.startswith("d_") else "x"
-            self._rename(value.name, names, scope, other if foreign.get(value.name) else value.name)
+            other = "dy" if value.name in gradients else "x"
+            wanted = value.local if value.part in (run.part, "") else other
+            names[value.name] = _unique(wanted, names.values())
         for value in itertools.chain.from_iterable(line.results for line in run.lines):
-            self._rename(value.name, names, scope, value.name)
+            names[value.name] = _unique(value.local, names.values())
         self._arguments = ", ".join(f"%{names[value.name]}: {value.type}" for value in run.inputs)
         self._types = ", ".join(value.type for value in run.outputs)
         inner = _Body(constants)
@@ -116,19 +116,12 @@ class _Text:
         lines = [
             line.replace(f"{run.part}.", "")
             if line.startswith("//")
-            else re.sub(r"%(\w+)", lambda found: f"%{names.get(found[1], found[1])}", line)
+            else re.sub(r"%(\w+)", lambda found: f"%{names[found[1]]}", line)
             for line in inner.lines
         ]
         lines.append(f"return {', '.join(f'%{names[value.name]}' for value in run.outputs)} : {self._types}")
         self._lines = lines
         self.body = "\n".join([run.lines[-1].task, f"({self._arguments}) -> ({self._types})", *lines])
-
-    @staticmethod
-    def _rename(name: str, names: dict[str, str], scope: str, foreign: str) -> None:
-        """Without the scope where it has it, `foreign` otherwise; numbered when that is taken."""
-        own = re.fullmatch(rf"(d_)?{scope}_(.+)", name)
-        wanted = (own[1] or "") + own[2] if own else foreign
-        names[name] = _unique(wanted, names.values())
 
     def function(self, name: str) -> list[str]:
         head = f"func.func private @{name}({self._arguments}) -> ({self._types}) {{"

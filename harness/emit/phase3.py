@@ -17,14 +17,17 @@ def emit_phase3(
     *,
     init_seed: int = DEFAULT_INIT_SEED,
     pipeline: str = "phase3",
+    command: str | None = None,
 ) -> tuple[dict[str, str], RunnerPlan]:
     """The verified module texts by function name, and the plan.
+
+    `command` is what regenerates the modules, for the reader.
 
     Raises: RuleError for a missing rule; EmitError when a module does not verify.
     """
     texts = {
-        "train_step": emit_train_step(graph, config, dtype, conventions),
-        "logits": emit_logits(graph, config.batch_size, dtype, conventions),
+        "train_step": emit_train_step(graph, config, dtype, conventions, command=command),
+        "logits": emit_logits(graph, config.batch_size, dtype, conventions, command=command),
     }
     for name, text in texts.items():
         verify_module(text, f"{graph.spec.name}, {name}")

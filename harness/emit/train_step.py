@@ -13,14 +13,17 @@ A step with taps gives two more results for every node, in their order: the valu
 Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
 """
 
+import struct
+from dataclasses import dataclass
+
 import harness.nn.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Task, Value
+from harness.emit.hlo_function import Callees, Named, Value
+from harness.emit.hlo_module import PublicFunction, module_text
 from harness.emit.instruments import BARE, Instruments
-from harness.emit.outline import outline
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
-from harness.spec.shapes import Graph, dims
+from harness.spec.shapes import Graph, Node, dims, inner
 
 
 def emit_train_step(
@@ -31,13 +34,16 @@ def emit_train_step(
     *,
     observed: bool = True,
     instruments: Instruments = BARE,
+    command: str | None = None,
 ) -> str:
     """Text of a module with the functions `train_step` and, where norms are to be observed, `norms`.
 
+    `command` is what regenerates it, for the reader.
     Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars of the cell's dtype.
     Raises: RuleError for a layer, loss or optimizer without a rule.
     """
-    h = HloBuilder(dtype, conventions)
+    callees = Callees()
+    h = HloBuilder(dtype, conventions, callees)
     _params_and_slots(h, graph, config)
     for s in graph.states:
         h.input(s.name, s.shape)
@@ -52,40 +58,52 @@ def emit_train_step(
     with h.at(None, "loss"):
         loss, dlogits = hlo_loss.of(type(graph.spec.loss))(graph.spec.loss, h, logits, labels, config.label_smoothing)
     cotangents = _backward(h, graph, saved, dlogits, instruments.fences)
-    # Without this the update is computed inside the matrix products of the gradients, which run on fewer cores then.
-    h.comment("Gradients")
-    names = [p.name for p in graph.params]
-    flat = h.barrier([h.grads[name] for name in names], [f"{name.replace('.', '_')}_grad" for name in names])
-    h.grads = dict(zip(names, flat, strict=True))
-    results = [loss, *_update(h, graph, config)]
-    results += [h.new_states[s.name] for s in graph.states]
-    results += [h.grads[p.name] for p in graph.params]
+    h.comment(
+        "Gradients, materialised: otherwise the update is computed inside their sums, which run on fewer cores then"
+    )
+    for p in graph.params:
+        with h.at(None, p.name):
+            h.grads[p.name] = h.barrier([h.grads[p.name]], ["grad"])[0]
+    updated = _update(h, graph, config)
+    results = [("loss", loss), *zip(_state_names(graph, config), updated, strict=True)]
+    results += [(s.name, h.new_states[s.name]) for s in graph.states]
+    results += [(f"{p.name}.grad", h.grads[p.name]) for p in graph.params]
     if instruments.taps:
-        results += [tensors[node.name] for tensors in (values, cotangents) for node in graph.nodes]
-    title = f"{graph.spec.name}: one training step in {dtype}"
-    functions = {"train_step": (h, results)}
+        results += [(f"value of {node.name}", values[node.name]) for node in graph.nodes]
+        results += [(f"gradient w.r.t. {node.name}", cotangents[node.name]) for node in graph.nodes]
+    state = ", ".join([_state(config), *(["running statistics"] if graph.states else [])])
+    order = f"{state}, x, labels, lr, t -> loss, {state}, gradients"
+    functions = [PublicFunction("train_step", h, results, order)]
     if observed:
-        functions["norms"] = _norms(graph, dtype, conventions)
-    return module_text(title, graph, functions)
+        functions.append(_norms(graph, dtype, conventions, callees))
+    title = f"{graph.spec.name}: one training step in {dtype}, batch {config.batch_size}"
+    return module_text(title, graph, conventions, functions, callees, command)
 
 
 def emit_norms(graph: Graph, dtype: DType, conventions: Conventions) -> str:
     """Text of a module with the function `norms` alone: the instrument for a step that was derived elsewhere."""
-    title = f"{graph.spec.name}: norms of a training step in {dtype}"
-    return module_text(title, graph, {"norms": _norms(graph, dtype, conventions)})
+    callees = Callees()
+    functions = [_norms(graph, dtype, conventions, callees)]
+    return module_text(
+        f"{graph.spec.name}: norms of a training step in {dtype}", graph, conventions, functions, callees
+    )
 
 
 def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
     """Text of a module with the function `update`: what `train_step` does with its gradients."""
-    functions = {"update": update_function(graph, config, dtype, conventions)}
-    return module_text(f"{graph.spec.name}: the update of a training step in {dtype}", graph, functions)
+    callees = Callees()
+    h, updated = update_function(graph, config, dtype, conventions, callees)
+    results = list(zip(_state_names(graph, config), updated, strict=True))
+    order = f"{_state(config)}, gradients, lr, t -> {_state(config)}"
+    title = f"{graph.spec.name}: the update of a training step in {dtype}"
+    return module_text(title, graph, conventions, [PublicFunction("update", h, results, order)], callees)
 
 
 def update_function(
-    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions
+    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, callees: Callees | None = None
 ) -> tuple[HloBuilder, list[Value]]:
     """The function `update` and its results."""
-    h = HloBuilder(dtype, conventions)
+    h = HloBuilder(dtype, conventions, callees)
     _params_and_slots(h, graph, config)
     for p in graph.params:
         h.grads[p.name] = h.input(f"{p.name}.grad", p.shape)
@@ -94,9 +112,12 @@ def update_function(
     return h, _update(h, graph, config)
 
 
-def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions) -> str:
+def emit_logits(
+    graph: Graph, batch_size: int, dtype: DType, conventions: Conventions, *, command: str | None = None
+) -> str:
     """Text of a module with the function `logits`, which evaluates with running statistics."""
-    h = HloBuilder(dtype, conventions)
+    callees = Callees()
+    h = HloBuilder(dtype, conventions, callees)
     for p in graph.params:
         h.input(p.name, p.shape)
     for s in graph.states:
@@ -105,12 +126,27 @@ def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conven
     values = {"x": _to_inner(h, x)}
     for node in graph.nodes:
         inputs = [values[name] for name in node.inputs]
+        _comment_forward(h, node, batch_size)
         with h.at(node, node.name):
             if type(node.layer) in hlo_eval_rule:
                 values[node.name] = hlo_eval_rule.of(type(node.layer))(node.layer, h, *inputs)
             else:
                 values[node.name], _ = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
-    return module_text(f"{graph.spec.name}: logits in {dtype}", graph, {"logits": (h, [values[graph.output]])})
+    title = f"{graph.spec.name}: logits in {dtype}, batch {batch_size}"
+    order = f"parameters, {'running statistics, ' if graph.states else ''}x -> logits"
+    function = PublicFunction("logits", h, [("logits", values[graph.output])], order)
+    return module_text(title, graph, conventions, [function], callees, command)
+
+
+def _state_names(graph: Graph, config: TrainConfig) -> list[str]:
+    """The tensors that an update changes, in its order: parameters, then slot by slot."""
+    names = [p.name for p in graph.params]
+    return [*names, *(f"{name}.{slot}" for slot in config.optimizer.slots for name in names)]
+
+
+def _state(config: TrainConfig) -> str:
+    """The same in words."""
+    return ", ".join(["parameters", *(f"their {slot}" for slot in config.optimizer.slots)])
 
 
 def _params_and_slots(h: HloBuilder, graph: Graph, config: TrainConfig) -> None:
@@ -137,13 +173,18 @@ def _forward(
     values: dict[str, Value] = {"x": _to_inner(h, x)}
     saved: dict[str, object] = {}
     for node in graph.nodes:
-        shapes = ", ".join(map(dims, node.in_shapes))
-        h.comment(f"{node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
+        _comment_forward(h, node, x.shape[0])
         with h.at(node, node.name):
             inputs = (values[name] for name in node.inputs)
             y, saved[node.name] = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
-            values[node.name] = h.barrier([y], ["y_fenced"])[0] if node.name in fences else y
+            values[node.name] = h.barrier([y], ["y_materialised"])[0] if node.name in fences else y
     return values, saved
+
+
+def _comment_forward(h: HloBuilder, node: Node, batch: int) -> None:
+    """The layer and its shapes as they are here: with the batch, images NHWC."""
+    shapes = ", ".join(dims(inner(batch, shape)) for shape in node.in_shapes)
+    h.comment(f"{node.name}: {type(node.layer).__name__} {shapes} -> {dims(inner(batch, node.out_shape))}")
 
 
 def _backward(
@@ -153,74 +194,90 @@ def _backward(
     cotangents = {graph.output: dlogits}
     for node in reversed(graph.nodes):
         h.comment(f"{node.name}: backward")
-        with h.at(node, f"d_{node.name}", "backward"):
+        with h.at(node, node.name, "backward"):
             if node.name in fences:
-                cotangents[node.name] = h.barrier([cotangents[node.name]], ["dy_fenced"])[0]
+                cotangents[node.name] = h.barrier([cotangents[node.name]], ["dy_materialised"])[0]
             dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
             for name, dx in zip(node.inputs, dxs, strict=True):
-                cotangents[name] = h.add(cotangents[name], dx, "dx_sum") if name in cotangents else dx
+                cotangents[name] = h.add(cotangents[name], dx, "dx_of_readers") if name in cotangents else dx
     return cotangents
 
 
 def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
-    """p_new = p - lr direction - lr wd p. Coupled decay goes into the gradient instead: g + wd p."""
-    rule = hlo_optimizer.of(type(config.optimizer))
-    lr, t = h.inputs["lr"], h.inputs["t"]
-    new_params: list[Value] = []
-    new_slots: dict[str, list[Value]] = {slot: [] for slot in config.optimizer.slots}
+    """The new parameters and slots, in the order of `_state_names`."""
+    kind, slots = type(config.optimizer).__name__.lower(), config.optimizer.slots
+    updated: list[list[Value]] = []
+    h.comment(f"Update: {config.optimizer}, weight decay {config.weight_decay:g} ({h.conventions.weight_decay})")
     for param in graph.params:
-        h.comment(f"{param.name}: update")
-        with h.at(None, param.name, "update"):
-            p, g = h.inputs[param.name], h.grads[param.name]
-            rate = h.broadcast(lr, p.shape, (), "rate")
-            decay = config.weight_decay if h.conventions.decays(param) else 0.0
-            wd = h.constant(decay, p.shape, rounded_to_f32=True)
-            if decay and h.conventions.weight_decay == "coupled":
-                g = h.add(g, h.mul(p, wd, "decay"), "g_decayed")
-            slots = [h.inputs[f"{param.name}.{slot}"] for slot in config.optimizer.slots]
-            direction, *updated = rule(config.optimizer, h, g, *slots, t)
-            p_new = h.sub(p, h.mul(rate, direction, "step"), "stepped")
-            if decay and h.conventions.weight_decay == "decoupled":
-                p_new = h.sub(p_new, h.mul(h.mul(rate, wd, "decay_rate"), p, "decay"), "decayed")
-            new_params.append(p_new)
-            for slot, value in zip(config.optimizer.slots, updated, strict=True):
-                new_slots[slot].append(value)
-    return [*new_params, *(value for slot in config.optimizer.slots for value in new_slots[slot])]
+        p = h.inputs[param.name]
+        operands = {"p": p, **{slot: h.inputs[f"{param.name}.{slot}"] for slot in slots}, "g": h.grads[param.name]}
+        operands |= {"lr": h.inputs["lr"], "t": h.inputs["t"]}
+        decay = config.weight_decay if h.conventions.decays(param) else 0.0
+        function = f"{kind}_undecayed" if config.weight_decay and not decay else kind
+        names = ["new", *(f"{slot}_new" for slot in slots)]
+        with h.at(None, param.name):
+            updated.append(h.call(function, _reason(h, decay), operands, _Update(config, decay), names))
+    return [values[i] for i in range(1 + len(slots)) for values in updated]
 
 
-def _norms(graph: Graph, dtype: DType, conventions: Conventions) -> tuple[HloBuilder, list[Value]]:
-    """The Euclidean norms of the gradients, as one vector, those of the parameters, and those of the parameters' moves.
+def _reason(h: HloBuilder, decay: float) -> str:
+    """The comment above the function of an update."""
+    if not decay:
+        return "p_new = p - lr direction."
+    if h.conventions.weight_decay == "coupled":
+        return "p_new = p - lr direction, with the direction of g + weight_decay p."
+    return "p_new = p - lr direction - lr weight_decay p."
 
-    Rows are summed first and their sums then: one sum over everything adds up in sequence and loses four digits in f32.
-    """
-    h = HloBuilder(dtype, conventions)
+
+@dataclass(frozen=True)
+class _Update:
+    """p_new = p - lr direction - lr wd p. Coupled decay goes into the gradient instead: g + wd p."""
+
+    config: TrainConfig
+    decay: float
+
+    def __call__(self, h: HloBuilder, p: Value, *rest: Value) -> list[Value]:
+        *slots, g, lr, t = rest
+        optimizer, decoupled = self.config.optimizer, h.conventions.weight_decay == "decoupled"
+        rate = h.broadcast(lr, p.shape, (), "rate")
+        weight_decay = Named(_as_f32(self.decay), "weight_decay")
+        if self.decay and not decoupled:
+            g = h.add(g, h.mul(p, weight_decay, "decay"), "g_decayed")
+        direction, *new_slots = hlo_optimizer.of(type(optimizer))(optimizer, h, g, *slots, t)
+        moved = h.sub(p, h.mul(rate, direction, "step"), "p_stepped" if self.decay and decoupled else "p_new")
+        if self.decay and decoupled:
+            decay = h.mul(h.mul(rate, weight_decay, "decay_rate"), p, "decay")
+            moved = h.sub(moved, decay, "p_new")
+        return [moved, *new_slots]
+
+
+def _as_f32(value: float) -> float:
+    """A setting as every cell takes it, in f64 too: as the f32 value."""
+    rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    return rounded
+
+
+def _norms(graph: Graph, dtype: DType, conventions: Conventions, callees: Callees) -> PublicFunction:
+    """The Euclidean norms of the gradients, of the parameters and of the parameters' moves: a vector each."""
+    h = HloBuilder(dtype, conventions, callees)
     results = []
-    kinds: tuple[tuple[str, Task], ...] = (("grad", "grad_norms"), ("param", "param_norms"), ("update", "update_norms"))
-    for kind, task in kinds:
+    for kind, read in (("grad", "grad"), ("param", "before"), ("update", "after")):
         squares = []
         for p in graph.params:
-            name = f"{p.name}.{kind}"
-            x = h.input(name if kind != "update" else f"{p.name}.after", p.shape)
-            with h.at(None, name, task):
+            x = h.input(f"{p.name}.{read}", p.shape)
+            with h.at(None, p.name):
                 if kind == "update":
-                    x = h.sub(x, h.inputs[f"{p.name}.param"], "move")
-                total = h.mul(x, x, "square")
-                if len(p.shape) > 1:
-                    total = h.sum(total, tuple(range(1, len(p.shape))), "row_sums")
-                squares.append(h.reshape(h.sum(total, (0,), "sum"), (1,), "sum_1"))
-        results.append(h.sqrt(h.concatenate(squares, 0, f"{kind}_squares"), f"{kind}_norms"))
-    return h, results
+                    x = h.sub(x, h.inputs[f"{p.name}.before"], "move")
+                reason = "The square of the Euclidean norm; rows first: one sum over everything adds up in sequence."
+                squares += h.call("squared_norm", reason, {"x": x}, _squared_norm, [f"{kind}_squared_norm"])
+        results.append(h.sqrt(h.concatenate(squares, 0, f"{kind}_squared_norms"), f"{kind}_norms"))
+    what = ("norms of gradients", "norms of parameters before", "norms of what they moved by")
+    order = f"gradients, parameters before, parameters after -> {', '.join(what)}"
+    return PublicFunction("norms", h, list(zip(what, results, strict=True)), order)
 
 
-def module_text(title: str, graph: Graph, functions: dict[str, tuple[HloBuilder, list[Value]]]) -> str:
-    """Text of a module with functions of those names, each given by its builder and its results."""
-    lines = [f"// {title}.", f"// netspec {graph.spec.netspec_hash()}", f"module @{next(iter(functions))} {{"]
-    for name, (h, results) in functions.items():
-        arguments = ",\n    ".join(f"{value}: {value.type}" for value in h.inputs.values())
-        types = ", ".join(value.type for value in results)
-        shared, body = outline(h.body(results), results)
-        lines += [f"  {line}" for line in shared]
-        lines.append(f"  func.func @{name}(\n    {arguments}\n  ) -> ({types}) {{")
-        lines += [f"    {line}" for line in body]
-        lines += [f"    return {', '.join(map(str, results))} : {types}", "  }"]
-    return "\n".join([*lines, "}", ""])
+def _squared_norm(h: HloBuilder, x: Value) -> list[Value]:
+    total = h.mul(x, x, "squares")
+    if len(x.shape) > 1:
+        total = h.sum(total, tuple(range(1, len(x.shape))), "row_totals")
+    return [h.reshape(h.sum(total, (0,), "total"), (1,), "squared_norm")]

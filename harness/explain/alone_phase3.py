@@ -13,11 +13,11 @@ from harness.explain.alone import Emitted
 from harness.explain.part import Part
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
-from harness.run.inprocess import Array, Phase3, Tensors, inner
+from harness.run.inprocess import Array, Phase3, Tensors
 from harness.run.iree_runner import Device
 from harness.spec.netspec import Conventions, DType, Param, TrainConfig
 from harness.spec.rules import hlo_backward, hlo_forward, hlo_loss
-from harness.spec.shapes import Graph
+from harness.spec.shapes import Graph, inner
 
 Function = tuple[HloBuilder, list[Value]]
 # Functions that are loaded, by text: what two networks or two sides have in common is compiled once.
@@ -139,13 +139,13 @@ def layer_backward(part: Part, batch: int, dtype: DType, conventions: Convention
     dy = h.input("dy", inner(batch, part.out_shape))
     with h.at(part.node, "layer"):
         _, saved = hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
-    with h.at(part.node, "d_layer", "backward"):
+    with h.at(part.node, "layer", "backward"):
         dxs = hlo_backward.of(type(part.layer))(part.layer, h, saved, dy)
     return h, [*dxs, *(h.grads[name] for name in part.params)]
 
 
 def loss_alone(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> Function:
-    """Logits, labels -> the loss and its gradient by the logits."""
+    """Logits, labels -> the loss and its gradient w.r.t. the logits."""
     h = HloBuilder(dtype, conventions)
     logits = h.input("logits", (config.batch_size, graph.spec.classes))
     labels = h.input("labels", (config.batch_size,), "i32")

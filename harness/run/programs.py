@@ -82,8 +82,16 @@ def _emit_script(cell: Cell, folder: Path) -> Path:
 def _emit_modules(cell: Cell, folder: Path) -> list[Path]:
     model, run = cell.model, cell.run
     conventions = PROFILES[run.profile]["phase3"]
+    # One text for all backends, init seeds and compilers: the command names none of them.
+    command = f"python -m harness emit {model.name} --pipeline phase3 --dtype {run.dtype} --profile {run.profile}"
     texts, plan = emit_phase3(
-        model.graph, model.config, run.dtype, conventions, init_seed=run.init_seed, pipeline=cell.pipeline
+        model.graph,
+        model.config,
+        run.dtype,
+        conventions,
+        init_seed=run.init_seed,
+        pipeline=cell.pipeline,
+        command=command + model.size_options,
     )
     return _write_modules(cell, folder, texts, plan)
 

@@ -123,3 +123,8 @@ def size(shape: Shape) -> int:
 def dims(shape: Shape) -> str:
     """A shape as people write it: 32x28x28."""
     return "x".join(map(str, shape))
+
+
+def inner(batch: int, shape: Shape) -> Shape:
+    """The shape of a batch of values between layers, where images are NHWC."""
+    return (batch, *shape[1:], shape[0]) if len(shape) == 3 else (batch, *shape)

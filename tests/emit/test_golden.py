@@ -92,7 +92,7 @@ def test_scripts_of_all_switches_are_as_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_cnn"])
 def test_phase3_modules(model: str, request: pytest.FixtureRequest) -> None:
     m = load_model(model)
-    texts, _ = emit_phase3(m.graph, m.config, "f32", PROFILES["shared"]["phase3"])
+    texts, _ = emit_phase3(m.graph, m.config, "f32", PROFILES["shared"]["phase3"], command=f"harness emit {model}")
     for function, text in texts.items():
         compare(f"{model}.phase3.{function}.mlir", text, request.config.getoption("--update-golden"))
 

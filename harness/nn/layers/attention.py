@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
+from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Layer, Shape
@@ -101,7 +101,7 @@ def _join(layer: Attention, h: HloBuilder, x: Value, name: str) -> Value:
 def hlo_attention(layer: Attention, h: HloBuilder, q: Value, k: Value, v: Value) -> tuple[Value, _SavedAttention]:
     """Scores less the greatest of their row, so that no exponential overflows; backward needs the weights p too."""
     q, k, v = (_split(layer, h, x, name) for x, name in ((q, "q"), (k, "k"), (v, "v")))
-    scores = h.div(h.dot(q, k, ((2,), (2,)), ((0,), (0,)), "qk"), math.sqrt(q.shape[2]), "scores")
+    scores = h.div(h.dot(q, k, ((2,), (2,)), ((0,), (0,)), "qk"), Named(math.sqrt(q.shape[2]), "sqrt_width"), "scores")
     greatest = h.broadcast(h.max(scores, (2,), "greatest"), scores.shape, (0, 1), "greatest_row")
     powers = h.exp(h.sub(scores, greatest, "less"), "powers")
     total = h.broadcast(h.sum(powers, (2,), "total"), powers.shape, (0, 1), "total_row")
@@ -123,8 +123,8 @@ def hlo_attention_backward(
     batch = (0,), (0,)
     dv = h.dot(p, dmixed, ((1,), (1,)), batch, "dv_heads")
     dp = h.dot(dmixed, v, ((2,), (2,)), batch, "dp")
-    mean = h.broadcast(h.sum(h.mul(dp, p, "dp_p"), (2,), "mean_dp"), p.shape, (0, 1), "mean_dp_row")
-    ds = h.div(h.mul(p, h.sub(dp, mean, "dp_less"), "dscores"), math.sqrt(q.shape[2]), "dqk")
+    mean = h.broadcast(h.sum(h.mul(dp, p, "p_dp"), (2,), "mean_dp"), p.shape, (0, 1), "mean_dp_row")
+    ds = h.div(h.mul(p, h.sub(dp, mean, "dp_less"), "dscores"), Named(math.sqrt(q.shape[2]), "sqrt_width"), "dqk")
     dq = h.dot(ds, k, ((2,), (1,)), batch, "dq_heads")
     dk = h.dot(ds, q, ((1,), (1,)), batch, "dk_heads")
     return _join(layer, h, dq, "dq"), _join(layer, h, dk, "dk"), _join(layer, h, dv, "dv")

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
+from harness.emit.hlo_function import Named, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
 from harness.spec.netspec import Initialiser, Layer, Param, Shape, State
 from harness.spec.reference import Array, Reference
@@ -128,8 +129,7 @@ def jax_batch_norm_eval(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class _SavedBatchNorm:
-    x: Value
-    mean: Value
+    centred: Value
     istd: Value
 
 
@@ -138,10 +138,9 @@ def _channel_sum(h: HloBuilder, x: Value, name: str) -> Value:
     return h.sum(h.sum(x, (1,), f"{name}_images"), (0,), name)
 
 
-def _normalise(h: HloBuilder, x: Value, mean: Value, istd: Value) -> Value:
+def _normalise(h: HloBuilder, centred: Value, istd: Value, name: str) -> Value:
     """(x - mean) istd, channel by channel."""
-    centred = h.sub(x, h.broadcast(mean, x.shape, (2,), "mean_pixels"), "centred")
-    return h.mul(centred, h.broadcast(istd, x.shape, (2,), "istd_pixels"), "xhat")
+    return h.mul(centred, h.broadcast(istd, centred.shape, (2,), f"istd_of_{name}"), name)
 
 
 def _check_conventions(h: HloBuilder) -> None:
@@ -149,30 +148,36 @@ def _check_conventions(h: HloBuilder) -> None:
     h.only("batch_norm_epsilon", "inside")
 
 
-def _pixels(h: HloBuilder, x: Value) -> Value:
+def _pixels(h: HloBuilder, x: Value, name: str) -> Value:
     """Images (B, H, W, C) as (B, H·W, C)."""
-    return h.reshape(x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]), "pixels")
+    return h.reshape(x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]), name)
+
+
+def _inverse_deviation(h: HloBuilder, var: Value) -> Value:
+    """1/sqrt(var + epsilon)."""
+    return h.div(1.0, h.sqrt(h.add(var, Named(EPSILON, "epsilon"), "var_plus_epsilon"), "std"), "istd")
 
 
 @hlo_forward(BatchNorm)
 def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value, _SavedBatchNorm]:
-    """Two passes: the mean, then the mean square of what is left. Backward needs x, which exists anyway, not xhat."""
+    """Two passes: the mean, then the mean square of what is left, which backward needs too."""
     _check_conventions(h)
-    x = _pixels(h, image)
-    count = float(x.shape[0] * x.shape[1])
+    x = _pixels(h, image, "x_pixels")
+    count = Named(x.shape[0] * x.shape[1], "count")
     mean = h.div(_channel_sum(h, x, "total"), count, "mean")
     centred = h.sub(x, h.broadcast(mean, x.shape, (2,), "mean_pixels"), "centred")
     var = h.div(_channel_sum(h, h.mul(centred, centred, "squares"), "total_squares"), count, "var")
-    istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
-    xhat = _normalise(h, x, mean, istd)
+    istd = _inverse_deviation(h, var)
+    xhat = _normalise(h, centred, istd, "xhat")
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (2,), "gamma_pixels"), "scaled")
     y = h.add(scaled, h.broadcast(h.param("beta"), x.shape, (2,), "beta_pixels"), "y_pixels")
     first = h.broadcast(h.compare("EQ", h.inputs["t"], 1.0, "first"), (layer.channels,), (), "first_channels")
+    momentum, rest = Named(MOMENTUM, "momentum"), Named(1 - MOMENTUM, "one_minus_momentum")
     for name, batch in (("mean", mean), ("var", var)):
-        kept = h.mul(h.state(name), MOMENTUM, f"{name}_kept")
-        later = h.add(kept, h.mul(batch, 1 - MOMENTUM, f"{name}_batch"), f"{name}_later")
-        h.set_state(name, h.select(first, batch, later, f"{name}_new"))
-    return h.reshape(y, image.shape, "y"), _SavedBatchNorm(x, mean, istd)
+        kept = h.mul(h.state(name), momentum, f"running_{name}_kept")
+        later = h.add(kept, h.mul(batch, rest, f"running_{name}_gained"), f"running_{name}_later")
+        h.set_state(name, h.select(first, batch, later, f"running_{name}_new"))
+    return h.reshape(y, image.shape, "y"), _SavedBatchNorm(centred, istd)
 
 
 @hlo_backward(BatchNorm)
@@ -182,16 +187,16 @@ def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _SavedBatchN
     dbeta = Σ dy, dgamma = Σ dy xhat, dx = istd/N (N dn - Σ dn - xhat Σ dn xhat)
                                          = istd gamma/N (N dy - dbeta - xhat dgamma).
     """
-    dy = _pixels(h, dy_image)
+    dy = _pixels(h, dy_image, "dy_pixels")
     n = dy.shape[0] * dy.shape[1]
-    xhat = _normalise(h, saved.x, saved.mean, saved.istd)
+    xhat = _normalise(h, saved.centred, saved.istd, "xhat_again")
     dbeta = _channel_sum(h, dy, "dbeta")
-    dgamma = _channel_sum(h, h.mul(dy, xhat, "dy_xhat"), "dgamma")
+    dgamma = _channel_sum(h, h.mul(dy, xhat, "xhat_dy"), "dgamma")
     h.grad("gamma", dgamma)
     h.grad("beta", dbeta)
     inverse = 1 / n if h.conventions.batch_norm_inverse_count == "exact" else round(1 / n, 6)
-    scale = h.mul(h.mul(saved.istd, h.param("gamma"), "istd_gamma"), inverse, "scale")
-    own = h.mul(dy, float(n), "n_dy")
+    scale = h.mul(h.mul(saved.istd, h.param("gamma"), "istd_gamma"), Named(inverse, "inverse_count"), "scale")
+    own = h.mul(dy, Named(n, "count"), "count_dy")
     mean_part = h.sub(own, h.broadcast(dbeta, dy.shape, (2,), "dbeta_pixels"), "less_mean")
     var_part = h.mul(xhat, h.broadcast(dgamma, dy.shape, (2,), "dgamma_pixels"), "var_part")
     less_var = h.sub(mean_part, var_part, "less_var")
@@ -203,7 +208,7 @@ def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _SavedBatchN
 def hlo_batch_norm_eval(layer: BatchNorm, h: HloBuilder, x: Value) -> Value:
     """Normalise with the running statistics."""
     _check_conventions(h)
-    istd = h.div(1.0, h.sqrt(h.add(h.state("var"), EPSILON, "var_eps"), "std"), "istd")
+    istd = _inverse_deviation(h, h.state("var"))
     centred = h.sub(x, h.broadcast(h.state("mean"), x.shape, (3,), "mean_pixels"), "centred")
     xhat = h.mul(centred, h.broadcast(istd, x.shape, (3,), "istd_pixels"), "xhat")
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")

@@ -91,28 +91,42 @@ def jax_edges(kernel: int, padding: str) -> str | Edges:
     return (both, both) if padding == "SYMMETRIC" else padding
 
 
-def _relaid(h: HloBuilder, w: Value, *, turned: bool) -> Value:
-    """OIHW weights as HWIO, or, turned by 180 degrees, as HWOI.
+_AS_HWIO = """OIHW weights as HWIO, which the convolution wants.
+Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed."""
+_AS_HWOI = """OIHW weights turned by 180 degrees, as HWOI: in the gradient w.r.t. x, outputs are what is summed over.
+Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed."""
 
-    Put together from one slice a tap: a plain transpose is computed again inside the convolution, at a quarter of its
-    speed.
-    """
-    out, channels, height, width = w.shape
-    taps = []
-    for k in range(height):
-        for m in range(width):
-            i, j = (height - 1 - k, width - 1 - m) if turned else (k, m)
-            tap = h.reshape(h.slice(w, (0, 0, i, j), (out, channels, i + 1, j + 1), name="w_tap"), (out, channels))
-            tap = tap if turned else h.transpose(tap, (1, 0), "w_tap_io")
-            taps.append(h.reshape(tap, (1, 1, *tap.shape)))
-    relaid = h.concatenate(taps, 0, "w_taps") if len(taps) > 1 else taps[0]
-    return h.reshape(relaid, (height, width, *taps[0].shape[2:]), "w_hwoi" if turned else "w_hwio")
+
+def _hwio(h: HloBuilder, w: Value) -> Value:
+    """OIHW weights as HWIO. Those of one pixel are a matrix, and the product reads a transposed one as it is."""
+    out, channels, k, _ = w.shape
+    if k == 1:
+        matrix = h.transpose(h.reshape(w, (out, channels), "w_oi"), (1, 0), "w_io")
+        return h.reshape(matrix, (1, 1, channels, out), "w_hwio")
+
+    def relayout(h: HloBuilder, w: Value) -> list[Value]:
+        return h.barrier([h.transpose(w, (2, 3, 1, 0), "w_permuted")], ["w_hwio"])
+
+    return h.call("relayout_hwio", _AS_HWIO, {"w": w}, relayout, ["w_hwio"])[0]
+
+
+def _hwoi_turned(h: HloBuilder, w: Value) -> Value:
+    """OIHW weights turned by 180 degrees, as HWOI."""
+    out, channels, k, _ = w.shape
+    if k == 1:
+        return h.reshape(w, (1, 1, out, channels), "w_hwoi")
+
+    def relayout(h: HloBuilder, w: Value) -> list[Value]:
+        turned = h.reverse(w, (2, 3), "w_turned")
+        return h.barrier([h.transpose(turned, (2, 3, 0, 1), "w_turned_permuted")], ["w_turned_hwoi"])
+
+    return h.call("relayout_turned_hwoi", _AS_HWOI, {"w": w}, relayout, ["w_turned_hwoi"])[0]
 
 
 @hlo_forward(Convolution)
 def hlo_convolution(layer: Convolution, h: HloBuilder, x: Value) -> tuple[Value, Value]:
     """The convolution itself; backward needs x."""
-    w = _relaid(h, h.param("w"), turned=False)
+    w = _hwio(h, h.param("w"))
     return h.convolution(_cropped(layer, h, x), w, layer.stride, _padding(layer, h, x), "y"), x
 
 
@@ -150,7 +164,7 @@ def hlo_convolution_backward(layer: Convolution, h: HloBuilder, x: Value, dy: Va
     for size, places, (low, _) in zip(x.shape[1:3], dy.shape[1:3], _padding(layer, h, x), strict=True):
         below = k - 1 - low
         edges.append((below, size + k - 1 - below - ((places - 1) * s + 1)))
-    w = _relaid(h, h.param("w"), turned=True)
+    w = _hwoi_turned(h, h.param("w"))
     if s == 1:
         return (h.convolution(dy, w, 1, (edges[0], edges[1]), "dx"),)
     # Padded here and not by the convolution: IREE 3.13 miscompiles a convolution that pads a spread-out image itself.
@@ -178,6 +192,6 @@ def _weight_gradient(layer: Convolution, h: HloBuilder, x: Value, dy: Value) -> 
         row = h.slice(windows, (0, i, 0, 0), stop, (1, s, 1, 1), f"x_row{i}")
         row = h.reshape(row, (n, rows * columns, k * channels), f"x_row{i}_flat")
         images = h.dot(row, dy_rows, ((1,), (1,)), ((0,), (0,)), f"dw_row{i}_images")
-        parts.append(h.reshape(h.sum(images, (0,), f"dw_row{i}"), (1, k * channels, out)))
+        parts.append(h.reshape(h.sum(images, (0,), f"dw_row{i}"), (1, k * channels, out), f"dw_row{i}_slab"))
     dw = h.concatenate(parts, 0, "dw_rows") if k > 1 else parts[0]
     return h.transpose(h.reshape(dw, (k, k, channels, out), "dw_hwio"), (3, 2, 0, 1), "dw")

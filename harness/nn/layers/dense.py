@@ -68,7 +68,7 @@ def _rows(h: HloBuilder, x: Value, name: str) -> Value:
 @hlo_forward(Dense)
 def hlo_dense(layer: Dense, h: HloBuilder, x: Value) -> tuple[Value, Value]:
     """x w + b; backward needs x."""
-    xw = _product(h, _rows(h, x, "rows"), h.param("w"))
+    xw = _product(h, _rows(h, x, "x_rows"), h.param("w"))
     y = h.add(xw, h.broadcast(h.param("b"), xw.shape, (1,), "b_rows"), "y")
     return h.reshape(y, (*x.shape[:-1], layer.units), "y_tokens"), x
 

@@ -64,9 +64,9 @@ def _span(layer: DepthwiseConvolution, h: HloBuilder, n: int) -> tuple[int, int,
     return window_span(n, layer.kernel, layer.stride, h.conventions.pads(layer.padding, depthwise=True))
 
 
-def _channels_last(h: HloBuilder, w: Value) -> Value:
+def _channels_last(h: HloBuilder, w: Value, name: str) -> Value:
     """Weights (C, 1, k, k) as (k, k, 1, C): channels last, like the image."""
-    return h.transpose(w, (2, 3, 1, 0), "w_hwic")
+    return h.transpose(w, (2, 3, 1, 0), name)
 
 
 @hlo_forward(DepthwiseConvolution)
@@ -74,7 +74,7 @@ def hlo_depthwise(layer: DepthwiseConvolution, h: HloBuilder, x: Value) -> tuple
     """A convolution with one group a channel; backward needs x."""
     _, top, bottom = _span(layer, h, x.shape[1])
     _, left, right = _span(layer, h, x.shape[2])
-    w, edges = _channels_last(h, h.param("w")), ((top, bottom), (left, right))
+    w, edges = _channels_last(h, h.param("w"), "w_hwic"), ((top, bottom), (left, right))
     return h.convolution(x, w, layer.stride, edges, "y", groups=layer.channels), x
 
 
@@ -94,9 +94,9 @@ def hlo_depthwise_backward(layer: DepthwiseConvolution, h: HloBuilder, x: Value,
         high.append((places - 1) * s + k - size - before)  # negative: pixels that no window reaches
         below.append(k - 1 - before)
         above.append(size + before - ((places - 1) * s + 1))
-    h.grad("w", _weight_gradient(layer, h, h.pad(x, 0.0, (0, *low, 0), (0, *high, 0), name="padded"), dy))
+    h.grad("w", _weight_gradient(layer, h, h.pad(x, 0.0, (0, *low, 0), (0, *high, 0), name="x_padded"), dy))
     spread = h.pad(dy, 0.0, (0, *below, 0), (0, *above, 0), (0, s - 1, s - 1, 0), "dy_spread")
-    turned = h.reverse(_channels_last(h, h.param("w")), (0, 1), "w_turned")
+    turned = h.reverse(_channels_last(h, h.param("w"), "w_hwic_again"), (0, 1), "w_turned")
     return (h.convolution(spread, turned, 1, ((0, 0), (0, 0)), "dx", groups=layer.channels),)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
+from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Layer, Shape
@@ -107,32 +107,33 @@ def jax_dropout_eval(layer: Dropout, j: JaxBuilder, x: Expr) -> Expr:
     return x
 
 
-def _mix(h: HloBuilder, word: Value) -> Value:
-    for shift, multiplier in ROUNDS:
-        word = h.xor(word, h.shift_right(word, shift, "high"), "folded")
-        word = h.mul(word, multiplier, "spread")
-    return h.xor(word, h.shift_right(word, LAST_SHIFT, "high"), "word")
+def _mix(h: HloBuilder, word: Value, name: str) -> Value:
+    for i, (shift, multiplier) in enumerate(ROUNDS, 1):
+        word = h.xor(word, h.shift_right(word, Named(shift, f"shift{i}"), f"{name}_high{i}"), f"{name}_folded{i}")
+        word = h.mul(word, Named(multiplier, f"multiplier{i}"), f"{name}_spread{i}")
+    high = h.shift_right(word, Named(LAST_SHIFT, "last_shift"), f"{name}_high")
+    return h.xor(word, high, f"{name}_mixed")
 
 
 @hlo_forward(Dropout)
 def hlo_dropout(layer: Dropout, h: HloBuilder, x: Value) -> tuple[Value, Value]:
     """Words counted in NCHW and turned to NHWC, as images are here; backward needs where elements are kept."""
-    seed = h.constant(layer.seed_at(h.node), (), "ui32")
-    key = _mix(h, h.xor(h.convert(h.inputs["t"], "ui32", "step"), _mix(h, seed), "key"))
+    seed = h.constant(Named(layer.seed_at(h.node), "seed"), (), "ui32")
+    key = _mix(h, h.xor(h.convert(h.inputs["t"], "ui32", "step"), _mix(h, seed, "seed"), "key"), "key")
     n, *inner, last = x.shape
     counted = (n, last, *inner) if len(x.shape) == 4 else x.shape
     places = h.reshape(h.iota((size(x.shape),), 0, "count", "ui32"), counted, "places")
     if len(x.shape) == 4:
         places = h.transpose(places, (0, 2, 3, 1), "places_nhwc")
-    words = _mix(h, h.xor(places, h.broadcast(key, x.shape, (), "key_everywhere"), "keyed"))
-    kept = h.compare("GE", words, layer.threshold, "kept")
-    return h.select(kept, h.div(x, 1 - layer.rate, "scaled"), 0.0, "y"), kept
+    words = _mix(h, h.xor(places, h.broadcast(key, x.shape, (), "key_everywhere"), "keyed"), "words")
+    kept = h.compare("GE", words, Named(layer.threshold, "threshold"), "kept")
+    return h.select(kept, h.div(x, Named(1 - layer.rate, "kept_share"), "x_scaled"), 0.0, "y"), kept
 
 
 @hlo_backward(Dropout)
 def hlo_dropout_backward(layer: Dropout, h: HloBuilder, kept: Value, dy: Value) -> tuple[Value]:
     """y is x/(1 - rate) or 0, so dx is dy/(1 - rate) or 0 at the same places."""
-    return (h.select(kept, h.div(dy, 1 - layer.rate, "scaled"), 0.0, "dx"),)
+    return (h.select(kept, h.div(dy, Named(1 - layer.rate, "kept_share"), "dy_scaled"), 0.0, "dx"),)
 
 
 @hlo_eval_rule(Dropout)

@@ -44,7 +44,7 @@ def jax_flatten(layer: Flatten, j: JaxBuilder, x: Expr) -> Expr:
 @hlo_forward(Flatten)
 def hlo_flatten(layer: Flatten, h: HloBuilder, x: Value) -> tuple[Value, Shape]:
     """Images are NHWC here, so they turn to NCHW first; backward needs the shape."""
-    nchw = h.transpose(x, (0, 3, 1, 2), "nchw") if len(x.shape) == 4 else x
+    nchw = h.transpose(x, (0, 3, 1, 2), "x_nchw") if len(x.shape) == 4 else x
     return h.reshape(nchw, (x.shape[0], size(x.shape[1:])), "y"), x.shape
 
 
@@ -54,4 +54,4 @@ def hlo_flatten_backward(layer: Flatten, h: HloBuilder, shape: Shape, dy: Value)
     if len(shape) != 4:
         return (h.reshape(dy, shape, "dx"),)
     n, height, width, channels = shape
-    return (h.transpose(h.reshape(dy, (n, channels, height, width), "nchw"), (0, 2, 3, 1), "dx"),)
+    return (h.transpose(h.reshape(dy, (n, channels, height, width), "dx_nchw"), (0, 2, 3, 1), "dx"),)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
+from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.spec.netspec import Layer, Shape
@@ -45,11 +45,11 @@ def jax_global_avg_pool(layer: GlobalAvgPool, j: JaxBuilder, x: Expr) -> Expr:
 @hlo_forward(GlobalAvgPool)
 def hlo_global_avg_pool(layer: GlobalAvgPool, h: HloBuilder, x: Value) -> tuple[Value, Shape]:
     """Sum over H and W, divided by their count; backward needs the shape."""
-    return h.div(h.sum(x, (1, 2), "total"), float(x.shape[1] * x.shape[2]), "y"), x.shape
+    return h.div(h.sum(x, (1, 2), "total"), Named(x.shape[1] * x.shape[2], "pixels"), "y"), x.shape
 
 
 @hlo_backward(GlobalAvgPool)
 def hlo_global_avg_pool_backward(layer: GlobalAvgPool, h: HloBuilder, shape: Shape, dy: Value) -> tuple[Value]:
     """Every pixel has the weight 1/(H W), so dx = dy/(H W) everywhere."""
-    share = h.div(dy, float(shape[1] * shape[2]), "share")
+    share = h.div(dy, Named(shape[1] * shape[2], "pixels"), "dx_pixel")
     return (h.broadcast(share, shape, (0, 3), "dx"),)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
+from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.spec.netspec import Layer, Shape
 from harness.spec.reference import Array, Reference
@@ -48,5 +48,7 @@ def hlo_hard_sigmoid(layer: HardSigmoid, h: HloBuilder, x: Value) -> tuple[Value
 @hlo_backward(HardSigmoid)
 def hlo_hard_sigmoid_backward(layer: HardSigmoid, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
     """y' = 1/6 where -3 < x < 3, else 0."""
-    inside = h.logical_and(h.compare("GT", x, -3.0, "above"), h.compare("LT", x, 3.0, "below"), "inside")
-    return (h.select(inside, h.div(dy, 6.0, "sixth"), 0.0, "dx"),)
+    inside = h.logical_and(
+        h.compare("GT", x, Named(-3.0, "minus_three"), "above"), h.compare("LT", x, 3.0, "below"), "inside"
+    )
+    return (h.select(inside, h.div(dy, 6.0, "dy_sixth"), 0.0, "dx"),)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
+from harness.emit.hlo_function import Named, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
@@ -66,8 +67,7 @@ def jax_instance_norm(layer: InstanceNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class _SavedInstanceNorm:
-    x: Value
-    mean: Value
+    centred: Value
     istd: Value
 
 
@@ -76,24 +76,23 @@ def _image_sum(h: HloBuilder, x: Value, name: str) -> Value:
     return h.sum(h.sum(x, (2,), f"{name}_rows"), (1,), name)
 
 
-def _normalise(h: HloBuilder, x: Value, mean: Value, istd: Value) -> Value:
+def _normalise(h: HloBuilder, centred: Value, istd: Value, name: str) -> Value:
     """(x - mean) istd, image by image and channel by channel."""
-    centred = h.sub(x, h.broadcast(mean, x.shape, (0, 3), "mean_pixels"), "centred")
-    return h.mul(centred, h.broadcast(istd, x.shape, (0, 3), "istd_pixels"), "xhat")
+    return h.mul(centred, h.broadcast(istd, centred.shape, (0, 3), f"istd_of_{name}"), name)
 
 
 @hlo_forward(InstanceNorm)
 def hlo_instance_norm(layer: InstanceNorm, h: HloBuilder, x: Value) -> tuple[Value, _SavedInstanceNorm]:
-    """Two passes: the mean, then the mean square of what is left."""
-    count = float(x.shape[1] * x.shape[2])
+    """Two passes: the mean, then the mean square of what is left, which backward needs too."""
+    count = Named(x.shape[1] * x.shape[2], "pixels")
     mean = h.div(_image_sum(h, x, "total"), count, "mean")
     centred = h.sub(x, h.broadcast(mean, x.shape, (0, 3), "mean_pixels"), "centred")
     var = h.div(_image_sum(h, h.mul(centred, centred, "squares"), "total_squares"), count, "var")
-    istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
-    xhat = _normalise(h, x, mean, istd)
+    istd = h.div(1.0, h.sqrt(h.add(var, Named(EPSILON, "epsilon"), "var_plus_epsilon"), "std"), "istd")
+    xhat = _normalise(h, centred, istd, "xhat")
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")
     return h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y"), _SavedInstanceNorm(
-        x, mean, istd
+        centred, istd
     )
 
 
@@ -106,14 +105,14 @@ def hlo_instance_norm_backward(
     With s = Σ_hw dy and r = Σ_hw dy xhat of each image: dbeta = Σ_b s, dgamma = Σ_b r,
     dx = istd gamma (dy - s/N - xhat r/N).
     """
-    count = float(dy.shape[1] * dy.shape[2])
-    xhat = _normalise(h, saved.x, saved.mean, saved.istd)
-    s = _image_sum(h, dy, "s")
-    r = _image_sum(h, h.mul(dy, xhat, "dy_xhat"), "r")
+    count = Named(dy.shape[1] * dy.shape[2], "pixels")
+    xhat = _normalise(h, saved.centred, saved.istd, "xhat_again")
+    s = _image_sum(h, dy, "dbeta_image")
+    r = _image_sum(h, h.mul(dy, xhat, "xhat_dy"), "dgamma_image")
     h.grad("beta", h.sum(s, (0,), "dbeta"))
     h.grad("gamma", h.sum(r, (0,), "dgamma"))
-    mean_part = h.broadcast(h.div(s, count, "s_mean"), dy.shape, (0, 3), "s_pixels")
-    var_part = h.mul(xhat, h.broadcast(h.div(r, count, "r_mean"), dy.shape, (0, 3), "r_pixels"), "var_part")
+    mean_part = h.broadcast(h.div(s, count, "dbeta_mean"), dy.shape, (0, 3), "dbeta_pixels")
+    var_part = h.mul(xhat, h.broadcast(h.div(r, count, "dgamma_mean"), dy.shape, (0, 3), "dgamma_pixels"), "var_part")
     less = h.sub(h.sub(dy, mean_part, "less_mean"), var_part, "less_var")
     scale = h.mul(saved.istd, h.broadcast(h.param("gamma"), saved.istd.shape, (1,), "gamma_images"), "scale")
     return (h.mul(less, h.broadcast(scale, dy.shape, (0, 3), "scale_pixels"), "dx"),)

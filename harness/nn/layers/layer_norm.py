@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
+from harness.emit.hlo_function import Named, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
@@ -67,8 +68,7 @@ def jax_layer_norm(layer: LayerNorm, j: JaxBuilder, x: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class _SavedLayerNorm:
-    x: Value
-    mean: Value
+    centred: Value
     istd: Value
 
 
@@ -90,21 +90,17 @@ def _across(h: HloBuilder, features: Value, x: Value, name: str) -> Value:
     return h.broadcast(features, x.shape, (len(x.shape) - 1,), name)
 
 
-def _centre(h: HloBuilder, x: Value, mean: Value) -> Value:
-    return h.sub(x, _along(h, mean, x, "mean_row"), "centred")
-
-
 @hlo_forward(LayerNorm)
 def hlo_layer_norm(layer: LayerNorm, h: HloBuilder, x: Value) -> tuple[Value, _SavedLayerNorm]:
-    """Two passes: the mean, then the mean square of what is left."""
-    n = float(layer.features)
+    """Two passes: the mean, then the mean square of what is left, which backward needs too."""
+    n = Named(layer.features, "features")
     mean = h.div(_row_sum(h, x, "total"), n, "mean")
-    centred = _centre(h, x, mean)
+    centred = h.sub(x, _along(h, mean, x, "mean_row"), "centred")
     var = h.div(_row_sum(h, h.mul(centred, centred, "squares"), "total_squares"), n, "var")
-    istd = h.div(1.0, h.sqrt(h.add(var, EPSILON, "var_eps"), "std"), "istd")
+    istd = h.div(1.0, h.sqrt(h.add(var, Named(EPSILON, "epsilon"), "var_plus_epsilon"), "std"), "istd")
     xhat = h.mul(centred, _along(h, istd, x, "istd_row"), "xhat")
     scaled = h.mul(xhat, _across(h, h.param("gamma"), x, "gamma_rows"), "scaled")
-    return h.add(scaled, _across(h, h.param("beta"), x, "beta_rows"), "y"), _SavedLayerNorm(x, mean, istd)
+    return h.add(scaled, _across(h, h.param("beta"), x, "beta_rows"), "y"), _SavedLayerNorm(centred, istd)
 
 
 def _feature_sum(h: HloBuilder, x: Value, name: str) -> Value:
@@ -120,13 +116,13 @@ def hlo_layer_norm_backward(layer: LayerNorm, h: HloBuilder, saved: _SavedLayerN
     -xhat istd/N xhat_i through istd, since dvar/dx_i = 2/N (x_i - mean) and distd/dvar = -istd³/2. Together
     dx = istd (dn - Σ dn/N - xhat Σ (dn xhat)/N).
     """
-    x, n = saved.x, float(layer.features)
-    xhat = h.mul(_centre(h, x, saved.mean), _along(h, saved.istd, x, "istd_row"), "xhat")
-    h.grad("gamma", _feature_sum(h, h.mul(dy, xhat, "dy_xhat"), "dgamma"))
+    n = Named(layer.features, "features")
+    xhat = h.mul(saved.centred, _along(h, saved.istd, dy, "istd_of_xhat_again"), "xhat_again")
+    h.grad("gamma", _feature_sum(h, h.mul(dy, xhat, "xhat_dy"), "dgamma"))
     h.grad("beta", _feature_sum(h, dy, "dbeta"))
-    dn = h.mul(dy, _across(h, h.param("gamma"), dy, "gamma_rows"), "dn")
+    dn = h.mul(dy, _across(h, h.param("gamma"), dy, "gamma_of_dn"), "dn")
     mean_dn = h.div(_row_sum(h, dn, "total_dn"), n, "mean_dn")
-    mean_dn_xhat = h.div(_row_sum(h, h.mul(dn, xhat, "dn_xhat"), "total_dn_xhat"), n, "mean_dn_xhat")
+    mean_xhat_dn = h.div(_row_sum(h, h.mul(dn, xhat, "xhat_dn"), "total_xhat_dn"), n, "mean_xhat_dn")
     less_mean = h.sub(dn, _along(h, mean_dn, dn, "mean_dn_row"), "less_mean")
-    less_var = h.sub(less_mean, h.mul(xhat, _along(h, mean_dn_xhat, dn, "var_row"), "var_part"), "less_var")
-    return (h.mul(less_var, _along(h, saved.istd, dn, "istd_row"), "dx"),)
+    less_var = h.sub(less_mean, h.mul(xhat, _along(h, mean_xhat_dn, dn, "var_row"), "var_part"), "less_var")
+    return (h.mul(less_var, _along(h, saved.istd, dn, "istd_of_dx"), "dx"),)

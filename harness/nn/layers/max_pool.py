@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
+from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
 from harness.nn.layers.convolution import window_span
@@ -86,7 +86,7 @@ def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved
     rows, top, bottom = window_span(height, layer.window, layer.stride, "SAME")
     columns, left, right = window_span(width, layer.window, layer.stride, "SAME")
     if top or bottom or left or right:
-        x = h.pad(x, float("-inf"), (0, top, left, 0), (0, bottom, right, 0), name="padded")
+        x = h.pad(x, float("-inf"), (0, top, left, 0), (0, bottom, right, 0), name="x_padded")
     s = layer.stride
     taps = [
         h.slice(
@@ -101,7 +101,7 @@ def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved
     ]
     y = taps[0]
     for i, tap in enumerate(taps[1:], 1):
-        y = h.maximum(y, tap, f"max{i}")
+        y = h.maximum(y, tap, "y" if i == len(taps) - 1 else f"greatest_to_tap{i}")
     return y, _SavedMaxPool(
         _takes_first(h, taps) if h.conventions.pool_ties == "first" else _takes_all(h, taps), x_shape
     )
@@ -109,12 +109,13 @@ def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved
 
 def _takes_first(h: HloBuilder, taps: list[Value]) -> tuple[Value, ...]:
     """Where each tap is the first of the greatest: by its index, kept while going through the taps."""
-    best, first = taps[0], h.constant(0, taps[0].shape, "i32")
+    index = [h.constant(Named(i, f"tap{i}"), tap.shape, "i32") for i, tap in enumerate(taps)]
+    best, first = taps[0], index[0]
     for i, tap in enumerate(taps[1:], 1):
         greater = h.compare("GT", tap, best, f"greater{i}")
-        first = h.select(greater, h.constant(i, best.shape, "i32"), first, f"first{i}")
+        first = h.select(greater, index[i], first, f"first{i}")
         best = h.select(greater, tap, best, f"best{i}")
-    return tuple(h.compare("EQ", first, h.constant(i, best.shape, "i32"), f"takes{i}") for i in range(len(taps)))
+    return tuple(h.compare("EQ", first, number, f"takes{i}") for i, number in enumerate(index))
 
 
 def _takes_all(h: HloBuilder, taps: list[Value]) -> tuple[Value, ...]:
@@ -125,7 +126,7 @@ def _takes_all(h: HloBuilder, taps: list[Value]) -> tuple[Value, ...]:
         for j, other in enumerate(taps):
             if i != j:
                 at_least = h.compare("GE", tap, other, f"tap{i}_ge_{j}")
-                mine = at_least if mine is None else h.logical_and(mine, at_least, f"takes{i}")
+                mine = at_least if mine is None else h.logical_and(mine, at_least, f"tap{i}_ge_to_{j}")
         takes.append(mine or h.compare("EQ", tap, tap, f"takes{i}"))
     return tuple(takes)
 
@@ -140,12 +141,13 @@ def hlo_max_pool_backward(layer: MaxPool, h: HloBuilder, saved: _SavedMaxPool, d
     s = layer.stride
     _, top, _ = window_span(height, layer.window, s, "SAME")
     _, left, _ = window_span(width, layer.window, s, "SAME")
-    parts = [h.select(takes, dy, 0.0, f"part{i}") for i, takes in enumerate(saved.takes)]
+    parts = [h.select(takes, dy, 0.0, f"dtap{i}") for i, takes in enumerate(saved.takes)]
     if layer.window == s and (height, width) == (dy.shape[1] * s, dy.shape[2] * s):
         # Windows tile the image: the parts interleave and nothing needs adding.
-        cells = [h.reshape(part, (n, dy.shape[1], 1, dy.shape[2], 1, channels), "cell") for part in parts]
-        rows = [h.concatenate(cells[k * s : (k + 1) * s], 4, "cell_row") for k in range(s)]
-        return (h.reshape(h.concatenate(rows, 2, "cells"), saved.x_shape, "dx"),)
+        cell = n, dy.shape[1], 1, dy.shape[2], 1, channels
+        cells = [h.reshape(part, cell, f"dtap{i}_cell") for i, part in enumerate(parts)]
+        rows = [h.concatenate(cells[k * s : (k + 1) * s], 4, f"dx_row{k}") for k in range(s)]
+        return (h.reshape(h.concatenate(rows, 2, "dx_cells"), saved.x_shape, "dx"),)
     dx = None
     for i, part in enumerate(parts):
         k, m = divmod(i, layer.window)
@@ -154,7 +156,7 @@ def hlo_max_pool_backward(layer: MaxPool, h: HloBuilder, saved: _SavedMaxPool, d
             size - shift - ((places - 1) * s + 1)
             for size, shift, places in ((height, k - top, dy.shape[1]), (width, m - left, dy.shape[2]))
         )
-        placed = h.pad(part, 0.0, low, (0, *high, 0), (0, s - 1, s - 1, 0), f"placed{i}")
-        dx = placed if dx is None else h.add(dx, placed, f"dx{i}")
+        placed = h.pad(part, 0.0, low, (0, *high, 0), (0, s - 1, s - 1, 0), f"dtap{i}_pixels")
+        dx = placed if dx is None else h.add(dx, placed, "dx" if i == len(parts) - 1 else f"dx_to_tap{i}")
     assert dx is not None
     return (dx,)

@@ -56,9 +56,9 @@ def jax_patches(layer: PatchConvolution, j: JaxBuilder, x: Expr) -> Expr:
     return j.conv(x, j.param("w"), layer.patch, "VALID")
 
 
-def _matrix(h: HloBuilder, w: Value) -> Value:
+def _matrix(h: HloBuilder, w: Value, name: str) -> Value:
     """Weights as (out, in·p·p)."""
-    return h.reshape(w, (w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]), "w_rows")
+    return h.reshape(w, (w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]), name)
 
 
 @hlo_forward(PatchConvolution)
@@ -69,11 +69,11 @@ def hlo_patches(layer: PatchConvolution, h: HloBuilder, x: Value) -> tuple[Value
     """
     p, (n, height, width, channels) = layer.patch, x.shape
     rows, columns = height // p, width // p
-    whole = h.slice(x, (0, 0, 0, 0), (n, rows * p, columns * p, channels), name="whole")
-    apart = h.reshape(whole, (n, rows, p, columns, p, channels), "apart")
+    whole = h.slice(x, (0, 0, 0, 0), (n, rows * p, columns * p, channels), name="x_whole")
+    apart = h.reshape(whole, (n, rows, p, columns, p, channels), "x_apart")
     windows = h.transpose(apart, (0, 1, 3, 5, 2, 4), "windows_apart")
     windows = h.reshape(windows, (n, rows * columns, channels * p * p), "windows")
-    y = h.dot(windows, _matrix(h, h.param("w")), ((2,), (1,)), name="y_rows")
+    y = h.dot(windows, _matrix(h, h.param("w"), "w_rows"), ((2,), (1,)), name="y_rows")
     return h.reshape(y, (n, rows, columns, layer.out_channels), "y"), (windows, x.shape)
 
 
@@ -90,7 +90,7 @@ def hlo_patches_backward(
     dy = h.reshape(dy_image, (n, rows * columns, out), "dy_rows")
     dw = h.sum(h.dot(dy, windows, ((1,), (1,)), ((0,), (0,)), "dw_images"), (0,), "dw_rows")
     h.grad("w", h.reshape(dw, h.param("w").shape, "dw"))
-    dv = h.dot(dy, _matrix(h, h.param("w")), ((2,), (0,)), name="dwindows")
+    dv = h.dot(dy, _matrix(h, h.param("w"), "w_rows_again"), ((2,), (0,)), name="dwindows")
     apart = h.reshape(dv, (n, rows, columns, channels, p, p), "dwindows_apart")
     whole = h.transpose(apart, (0, 1, 4, 2, 5, 3), "dwhole_apart")
     whole = h.reshape(whole, (n, rows * p, columns * p, channels), "dwhole")

@@ -48,5 +48,5 @@ def hlo_relu6(layer: Relu6, h: HloBuilder, x: Value) -> tuple[Value, Value]:
 @hlo_backward(Relu6)
 def hlo_relu6_backward(layer: Relu6, h: HloBuilder, y: Value, dy: Value) -> tuple[Value]:
     """dx = dy where 0 < x < 6, which is where 0 < y < 6, else 0."""
-    inside = h.logical_and(h.compare("GT", y, 0.0, "above_0"), h.compare("LT", y, 6.0, "below_6"), "inside")
+    inside = h.logical_and(h.compare("GT", y, 0.0, "above_zero"), h.compare("LT", y, 6.0, "below_six"), "inside")
     return (h.select(inside, dy, 0.0, "dx"),)

@@ -55,5 +55,5 @@ def hlo_scale_backward(
 ) -> tuple[Value, Value]:
     """dx = dy g, dg = Σ_hw dy x."""
     x, g = saved
-    dg = h.sum(h.mul(dy, x, "dy_x"), (1, 2), "dg_channels")
+    dg = h.sum(h.mul(dy, x, "x_dy"), (1, 2), "dg_channels")
     return h.mul(dy, g, "dx"), h.reshape(dg, (dg.shape[0], 1, 1, dg.shape[1]), "dg")

@@ -47,6 +47,6 @@ def hlo_swish(layer: Swish, h: HloBuilder, x: Value) -> tuple[Value, Value]:
 @hlo_backward(Swish)
 def hlo_swish_backward(layer: Swish, h: HloBuilder, x: Value, dy: Value) -> tuple[Value]:
     """y' = s + x s (1 - s) = s (1 + x (1 - s))."""
-    s = h.logistic(x, "s")
+    s = h.logistic(x, "s_again")
     inner = h.add(h.mul(x, h.sub(1.0, s, "rest"), "x_rest"), 1.0, "inner")
     return (h.mul(dy, h.mul(s, inner, "slope"), "dx"),)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
+from harness.emit.hlo_function import Named, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_expr import Hyperparameter
 from harness.spec.netspec import Loss
 from harness.spec.reference import Array
 from harness.spec.rules import hlo_loss, jax_loss, reference_loss
@@ -51,17 +52,19 @@ def hlo_cross_entropy(
 ) -> tuple[Value, Value]:
     """The loss and dz = (softmax(z) - target)/B: log softmax has the derivative δ - softmax, and target sums to 1."""
     batch, classes = z.shape
-    shifted = h.sub(z, h.broadcast(h.max(z, (1,), "max"), z.shape, (0,), "max_row"), "shifted")
-    exp = h.exp(shifted, "exp")
-    total = h.sum(exp, (1,), "exp_total")
-    log_p = h.sub(shifted, h.broadcast(h.log(total, "log_total"), z.shape, (0,), "log_total_row"), "log_p")
+    shifted = h.sub(z, h.broadcast(h.max(z, (1,), "greatest"), z.shape, (0,), "greatest_row"), "shifted")
+    exp = h.exp(shifted, "powers")
+    total = h.sum(exp, (1,), "total_powers")
+    log_p = h.sub(
+        shifted, h.broadcast(h.log(total, "log_total_powers"), z.shape, (0,), "log_total_powers_row"), "log_p"
+    )
     is_label = h.compare("EQ", h.iota(z.shape, 1, "class"), h.broadcast(labels, z.shape, (0,), "label"), "is_label")
-    off = smoothing / classes
-    target = h.select(is_label, h.constant(1 - smoothing + off, z.shape), h.constant(off, z.shape), "target")
+    on, off = Named(1 - smoothing + smoothing / classes, "on_value"), Named(smoothing / classes, "off_value")
+    target = h.select(is_label, h.constant(on, z.shape), h.constant(off, z.shape), "target")
     log_likelihood = h.sum(h.sum(h.mul(target, log_p, "picked"), (1,), "log_likelihoods"), (0,), "log_likelihood")
     averaged = h.conventions.loss_reduction == "mean"
-    total_loss = h.negate(log_likelihood, "total")
-    value = h.div(total_loss, float(batch), "mean") if averaged else total_loss
-    p = h.div(exp, h.broadcast(total, z.shape, (0,), "exp_total_row"), "p")
+    total_loss = h.negate(log_likelihood, "of_batch")
+    value = h.div(total_loss, Named(batch, "batch"), "mean") if averaged else total_loss
+    p = h.div(exp, h.broadcast(total, z.shape, (0,), "total_powers_row"), "p")
     excess = h.sub(p, target, "excess")
-    return value, h.div(excess, float(batch), "dz") if averaged else excess
+    return value, h.div(excess, Named(batch, "batch"), "dz") if averaged else excess

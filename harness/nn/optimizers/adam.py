@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
+from harness.emit.hlo_function import Named, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
 from harness.spec.netspec import Optimizer
 from harness.spec.reference import Array
@@ -68,20 +69,24 @@ def jax_adam(optimizer: Adam, j: JaxBuilder, g: Expr, m: Expr, v: Expr, t: Expr)
 def hlo_adam(optimizer: Adam, h: HloBuilder, g: Value, m: Value, v: Value, t: Value) -> tuple[Value, ...]:
     """The direction and the new moments."""
 
-    def correction(beta: float, name: str) -> Value:
-        return h.once(name, lambda: h.sub(1.0, h.power(h.constant(beta), t, f"{name}_power"), name))
+    beta1, beta2 = Named(optimizer.beta1, "beta1"), Named(optimizer.beta2, "beta2")
+    epsilon = Named(optimizer.epsilon, "epsilon")
 
-    def moment(old: Value, new: Value, beta: float, name: str) -> Value:
-        return h.add(h.mul(old, beta, f"{name}_kept"), h.mul(new, 1 - beta, f"{name}_added"), name)
+    def moment(old: Value, new: Value, beta: Named, name: str) -> Value:
+        rest = Named(1 - beta, f"one_minus_{beta.name}")
+        return h.add(h.mul(old, beta, f"{name}_kept"), h.mul(new, rest, f"{name}_gained"), f"{name}_new")
 
-    m = moment(m, g, optimizer.beta1, "m_new")
-    v = moment(v, h.mul(g, g, "g2"), optimizer.beta2, "v_new")
+    def unbiased(moment: Value, beta: Named, name: str) -> Value:
+        correction = h.sub(1.0, h.power(h.constant(beta), t, f"{beta.name}_to_t"), f"{name}_correction")
+        return h.div(moment, h.broadcast(correction, moment.shape, (), f"{name}_corrections"), f"{name}_hat")
+
+    m = moment(m, g, beta1, "m")
+    v = moment(v, h.mul(g, g, "g_squared"), beta2, "v")
     m_hat, v_hat = m, v
     if h.conventions.adam_bias_correction == "on":
-        m_hat = h.div(m, h.broadcast(correction(optimizer.beta1, "m_correction"), m.shape), "m_hat")
-        v_hat = h.div(v, h.broadcast(correction(optimizer.beta2, "v_correction"), v.shape), "v_hat")
+        m_hat, v_hat = unbiased(m, beta1, "m"), unbiased(v, beta2, "v")
     if h.conventions.adam_epsilon == "inside":
-        root = h.sqrt(h.add(v_hat, optimizer.epsilon, "v_eps"), "denominator")
+        root = h.sqrt(h.add(v_hat, epsilon, "v_hat_plus_epsilon"), "denominator")
     else:
-        root = h.add(h.sqrt(v_hat, "v_root"), optimizer.epsilon, "denominator")
+        root = h.add(h.sqrt(v_hat, "sqrt_v_hat"), epsilon, "denominator")
     return h.div(m_hat, root, "direction"), m, v

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Value
-from harness.emit.jax_builder import Expr, Hyperparameter, JaxBuilder
+from harness.emit.hlo_function import Named, Value
+from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
 from harness.spec.netspec import Optimizer
 from harness.spec.reference import Array
@@ -44,5 +45,5 @@ def jax_sgd(optimizer: Sgd, j: JaxBuilder, g: Expr, velocity: Expr, t: Expr) -> 
 @hlo_optimizer(Sgd)
 def hlo_sgd(optimizer: Sgd, h: HloBuilder, g: Value, velocity: Value, t: Value) -> tuple[Value, ...]:
     """The direction and the new velocity."""
-    velocity = h.add(h.mul(velocity, optimizer.momentum, "velocity_kept"), g, "velocity_new")
+    velocity = h.add(h.mul(velocity, Named(optimizer.momentum, "momentum"), "velocity_kept"), g, "velocity_new")
     return velocity, velocity

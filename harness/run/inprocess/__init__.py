@@ -7,7 +7,7 @@ their time limits, environment and files, are cells (`harness.run`); a side serv
 from harness.run.inprocess.phase2 import Phase2, script_module
 from harness.run.inprocess.phase3 import Phase3
 from harness.run.inprocess.recorded import recorded
-from harness.run.inprocess.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, inner
+from harness.run.inprocess.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors
 
 __all__ = [
     "SHARED",
@@ -20,7 +20,6 @@ __all__ = [
     "Step",
     "Tapped",
     "Tensors",
-    "inner",
     "recorded",
     "script_module",
 ]

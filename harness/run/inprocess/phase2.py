@@ -11,7 +11,8 @@ import numpy as np
 from harness.emit.instruments import Instruments
 from harness.emit.jax_model import PROBE, TAP
 from harness.emit.jax_script import emit_jax_script
-from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps, inner
+from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
+from harness.spec.shapes import inner
 
 
 class Phase2(Side):

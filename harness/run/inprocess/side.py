@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.instruments import BARE, Instruments
-from harness.spec.netspec import Conventions, DType, Shape, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph, size
 
@@ -122,11 +122,6 @@ class Side(ABC):
     @abstractmethod
     def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
         """The update alone at the base rate, from slots of zero, once for each set of gradients."""
-
-
-def inner(batch: int, shape: Shape) -> Shape:
-    """The shape of a batch of values between layers, where images are NHWC."""
-    return (batch, *shape[1:], shape[0]) if len(shape) == 3 else (batch, *shape)
 
 
 def enumerate_steps(batches: Sequence[Batch], rates: Sequence[np.float32]) -> list[tuple[int, Batch, np.float32]]:

@@ -85,8 +85,7 @@ def jax_gradient_as(j: JaxBuilder, name: str, cotangent: str, x: Expr) -> Expr:
 
 def hlo_reduced(h: HloBuilder, x: Value, mantissa: int, exponent: int = 8) -> Value:
     """x rounded to so many bits of mantissa and exponent."""
-    text = f"stablehlo.reduce_precision {x}, format = e{exponent}m{mantissa} : {x.type}"
-    return h._emit(None, "reduced", x.shape, x.dtype, text, x)
+    return h.reduce_precision(x, exponent, mantissa, "reduced")
 
 
 def jax_reduced(j: JaxBuilder, x: Expr, mantissa: int, exponent: int = 8) -> Expr:

@@ -159,8 +159,8 @@ def _stale(param: str) -> Plants:
             return
         assert isinstance(side, Phase3)
         old = param.replace(".", "_")
-        head, returned = side.text.rsplit("return ", 1)
-        side.text = f"{head}return {re.sub(rf'%{old}_(decayed|stepped)', f'%{old}', returned, count=1)}"
+        head, returned = side.text.rsplit("return\n", 1)
+        side.text = f"{head}return\n{re.sub(rf'%{old}_new', f'%{old}', returned, count=1)}"
 
     return everywhere(Plant(made=made))
 
