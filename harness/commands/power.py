@@ -31,7 +31,7 @@ DEFAULT_TIMEOUT_S = 1800.0
 )
 @format_option("text", "markdown", "json")
 def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout: float, out: Path, form: str) -> None:
-    """Plant faults and see which of them the verdict finds; judge right pairs, of which it may fail none.
+    """Inject faults and see which of them the verdict finds; judge right pairs, of which it may fail none.
 
     Exit codes: 0 as powerful as it has to be, 1 not, 2 usage, 3 nothing was examined.
     """

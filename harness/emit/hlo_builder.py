@@ -120,6 +120,11 @@ class HloBuilder(HloFunction):
         text = f"stablehlo.select {where}, {x}, {y} : {where.type}, {{result}}"
         return self._emit(name, "select", x.shape, x.dtype, text, where, x, y)
 
+    def reduce_precision(self, x: Value, exponent: int, mantissa: int, name: str | None = None) -> Value:
+        """x rounded to so many bits of exponent and mantissa."""
+        text = f"stablehlo.reduce_precision {x}, format = e{exponent}m{mantissa} : {{result}}"
+        return self._emit(name, "reduced", x.shape, x.dtype, text, x)
+
     def barrier(self, xs: Sequence[Value], names: Sequence[str]) -> list[Value]:
         """The same values, all materialised: nothing behind this point is computed together with what is before it."""
         text = f"stablehlo.optimization_barrier {', '.join(map(str, xs))} : {', '.join(x.type for x in xs)}"

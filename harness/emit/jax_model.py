@@ -1,11 +1,12 @@
 """The part of the JAX script that comes from rules: network, loss, optimizer and the training step."""
 
-import harness.nn.layers  # noqa: F401  (registers the rules)
+from collections.abc import Callable
+
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.source import Source
 from harness.spec.netspec import Conventions, TrainConfig
-from harness.spec.rules import RuleTable, jax_eval_rule, jax_loss, jax_optimizer, jax_rule
+from harness.spec.rules import Rule, Rules
 from harness.spec.shapes import Graph, dims
 
 TAP, PROBE = "tap:", "probe:"
@@ -26,6 +27,7 @@ def write_model(
     graph: Graph,
     config: TrainConfig,
     conventions: Conventions,
+    rules: Rules,
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
 ) -> None:
@@ -40,23 +42,25 @@ def write_model(
     with j.source.block("def forward(params, stats, x, t):"):
         j.source.line('"""Logits of a training batch, and the running statistics after it."""')
         j.source.line("new_stats = {}")
-        logits = _write_layers(j, graph, jax_rule, instruments)
+        logits = _write_layers(j, graph, rules.jax.of, instruments)
         j.source.line(f"return {logits}, new_stats")
     j.source.gap()
     with j.source.block("def forward_eval(params, stats, x):"):
         j.source.line('"""Logits with running statistics in the place of the batch\'s."""')
-        j.source.line(f"return {_write_layers(j, graph, jax_eval_rule)}")
+        j.source.line(f"return {_write_layers(j, graph, rules.jax_eval_of)}")
     for function in (*j.functions, str(j.source)):
         out.text(function)
         out.gap()
-    _write_loss(builder(conventions, out), graph, config)
-    _write_train_step(builder(conventions, out), config)
+    _write_loss(builder(conventions, out), graph, config, rules)
+    _write_train_step(builder(conventions, out), config, rules)
     if instruments.taps:
         out.text(TAPPED_STEP)
         out.gap()
 
 
-def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: Instruments = BARE) -> Expr:
+def _write_layers(
+    j: JaxBuilder, graph: Graph, rule_of: Callable[[type], Rule], instruments: Instruments = BARE
+) -> Expr:
     values = {"x": Expr("x")}
     if len(graph.spec.input_shape) == 3:
         j.source.line("# Images are NHWC from here on.")
@@ -65,7 +69,7 @@ def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: In
         j.node = node
         shapes = ", ".join(map(dims, node.in_shapes))
         j.source.line(f"# {node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
-        y = rules.of(type(node.layer))(node.layer, j, *(values[name] for name in node.inputs))
+        y = rule_of(type(node.layer))(node.layer, j, *(values[name] for name in node.inputs))
         values[node.name] = j.let(node.name.replace(".", "_"), y)
         if node.name in instruments.fences:
             j.let(str(values[node.name]), Expr(f"jax.lax.optimization_barrier({values[node.name]})"))
@@ -76,23 +80,23 @@ def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: In
     return values[graph.output]
 
 
-def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig) -> None:
+def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig, rules: Rules) -> None:
     loss, out = graph.spec.loss, j.source
     with out.block("def loss_function(params, stats, x, labels, t):"):
         reduced = {"mean": "averaged", "sum": "summed"}[j.conventions.loss_reduction]
         out.line(f'"""{type(loss).__name__}, {reduced} over the batch; also the running statistics."""')
         out.line("logits, new_stats = forward(params, stats, x, t)")
-        value = jax_loss.of(type(loss))(loss, j, Expr("logits"), Expr("labels"), config.label_smoothing)
+        value = rules.jax_loss.of(type(loss))(loss, j, Expr("logits"), Expr("labels"), config.label_smoothing)
         out.line(f"return {value}, new_stats")
     out.gap()
 
 
-def _write_train_step(j: JaxBuilder, config: TrainConfig) -> None:
+def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules) -> None:
     optimizer, slots, out = config.optimizer, config.optimizer.slots, j.source
     name = type(optimizer).__name__.lower()
     with out.block(f"def {name}(g, {', '.join(slots)}, t):"):
         out.line(f'"""{type(optimizer).__name__}: the direction of the step, then {", ".join(slots)} after it."""')
-        rule = jax_optimizer.of(type(optimizer))
+        rule = rules.jax_optimizer.of(type(optimizer))
         results = rule(optimizer, j, Expr("g"), *map(Expr, slots), Expr("t"))
         out.line(f"return {', '.join(map(str, results))}")
     out.gap()

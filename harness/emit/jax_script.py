@@ -10,6 +10,7 @@ from harness.emit.jax_model import write_model
 from harness.emit.source import Source
 from harness.errors import EmitError
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph
 
 
@@ -20,13 +21,14 @@ def emit_jax_script(
     conventions: Conventions,
     *,
     command: str,
+    rules: Rules,
     init_seed: int = 42,
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
 ) -> str:
     """Source of the script; it needs jax and numpy only and obeys the environment contract by itself.
 
-    `command` is what regenerates it, for the reader. `builder` prints what comes from rules.
+    `command` is what regenerates it, for the reader. `builder` prints what comes from `rules`.
     Raises: RuleError for a missing rule; EmitError when the result is not Python.
     """
     spec = graph.spec
@@ -58,7 +60,7 @@ def emit_jax_script(
     out.gap()
     out.text(jax_program.PARAMETERS)
     out.gap()
-    write_model(out, graph, config, conventions, builder, instruments)
+    write_model(out, graph, config, conventions, rules, builder, instruments)
     out.gap()
     jax_program.write_learning_rate(out, config)
     out.gap()

@@ -8,6 +8,7 @@ from harness.emit.check import verify_module
 from harness.emit.header import header_facts
 from harness.emit.train_step import emit_logits, emit_train_step
 from harness.spec.netspec import Conventions, DType, TrainConfig, describe
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph
 
 
@@ -17,6 +18,7 @@ def emit_phase3(
     dtype: DType,
     conventions: Conventions,
     *,
+    rules: Rules,
     init_seed: int = 42,
     pipeline: str = "phase3",
 ) -> tuple[dict[str, str], dict[str, Any]]:
@@ -25,8 +27,8 @@ def emit_phase3(
     Raises: RuleError for a missing rule; EmitError when a module does not verify.
     """
     texts = {
-        "train_step": emit_train_step(graph, config, dtype, conventions),
-        "logits": emit_logits(graph, config.batch_size, dtype, conventions),
+        "train_step": emit_train_step(graph, config, dtype, conventions, rules=rules),
+        "logits": emit_logits(graph, config.batch_size, dtype, conventions, rules=rules),
     }
     for name, text in texts.items():
         verify_module(text, f"{graph.spec.name}, {name}")

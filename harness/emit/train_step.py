@@ -13,13 +13,12 @@ A step with taps gives two more results for every node, in their order: the valu
 Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
 """
 
-import harness.nn.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Task, Value
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.outline import outline
 from harness.spec.netspec import Conventions, DType, TrainConfig
-from harness.spec.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, dims
 
 
@@ -29,6 +28,7 @@ def emit_train_step(
     dtype: DType,
     conventions: Conventions,
     *,
+    rules: Rules,
     observed: bool = True,
     instruments: Instruments = BARE,
 ) -> str:
@@ -46,18 +46,19 @@ def emit_train_step(
     h.input("lr", ())
     h.input("t", ())
 
-    values, saved = _forward(h, graph, x, instruments.fences)
+    values, saved = _forward(h, graph, rules, x, instruments.fences)
     logits = values[graph.output]
     h.comment(f"Loss: {type(graph.spec.loss).__name__}")
     with h.at(None, "loss"):
-        loss, dlogits = hlo_loss.of(type(graph.spec.loss))(graph.spec.loss, h, logits, labels, config.label_smoothing)
-    cotangents = _backward(h, graph, saved, dlogits, instruments.fences)
+        rule = rules.hlo_loss.of(type(graph.spec.loss))
+        loss, dlogits = rule(graph.spec.loss, h, logits, labels, config.label_smoothing)
+    cotangents = _backward(h, graph, rules, saved, dlogits, instruments.fences)
     # Without this the update is computed inside the matrix products of the gradients, which run on fewer cores then.
     h.comment("Gradients")
     names = [p.name for p in graph.params]
     flat = h.barrier([h.grads[name] for name in names], [f"{name.replace('.', '_')}_grad" for name in names])
     h.grads = dict(zip(names, flat, strict=True))
-    results = [loss, *_update(h, graph, config)]
+    results = [loss, *_update(h, graph, config, rules)]
     results += [h.new_states[s.name] for s in graph.states]
     results += [h.grads[p.name] for p in graph.params]
     if instruments.taps:
@@ -75,14 +76,14 @@ def emit_norms(graph: Graph, dtype: DType, conventions: Conventions) -> str:
     return module_text(title, graph, {"norms": _norms(graph, dtype, conventions)})
 
 
-def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
+def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, rules: Rules) -> str:
     """Text of a module with the function `update`: what `train_step` does with its gradients."""
-    functions = {"update": update_function(graph, config, dtype, conventions)}
+    functions = {"update": update_function(graph, config, dtype, conventions, rules)}
     return module_text(f"{graph.spec.name}: the update of a training step in {dtype}", graph, functions)
 
 
 def update_function(
-    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions
+    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, rules: Rules
 ) -> tuple[HloBuilder, list[Value]]:
     """The function `update` and its results."""
     h = HloBuilder(dtype, conventions)
@@ -91,10 +92,10 @@ def update_function(
         h.grads[p.name] = h.input(f"{p.name}.grad", p.shape)
     h.input("lr", ())
     h.input("t", ())
-    return h, _update(h, graph, config)
+    return h, _update(h, graph, config, rules)
 
 
-def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions) -> str:
+def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conventions, *, rules: Rules) -> str:
     """Text of a module with the function `logits`, which evaluates with running statistics."""
     h = HloBuilder(dtype, conventions)
     for p in graph.params:
@@ -106,10 +107,7 @@ def emit_logits(graph: Graph, batch_size: int, dtype: DType, conventions: Conven
     for node in graph.nodes:
         inputs = [values[name] for name in node.inputs]
         with h.at(node, node.name):
-            if type(node.layer) in hlo_eval_rule:
-                values[node.name] = hlo_eval_rule.of(type(node.layer))(node.layer, h, *inputs)
-            else:
-                values[node.name], _ = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+            values[node.name] = rules.hlo_eval_of(type(node.layer))(node.layer, h, *inputs)
     return module_text(f"{graph.spec.name}: logits in {dtype}", graph, {"logits": (h, [values[graph.output]])})
 
 
@@ -132,7 +130,7 @@ def _to_inner(h: HloBuilder, x: Value) -> Value:
 
 
 def _forward(
-    h: HloBuilder, graph: Graph, x: Value, fences: frozenset[str]
+    h: HloBuilder, graph: Graph, rules: Rules, x: Value, fences: frozenset[str]
 ) -> tuple[dict[str, Value], dict[str, object]]:
     values: dict[str, Value] = {"x": _to_inner(h, x)}
     saved: dict[str, object] = {}
@@ -141,13 +139,13 @@ def _forward(
         h.comment(f"{node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
         with h.at(node, node.name):
             inputs = (values[name] for name in node.inputs)
-            y, saved[node.name] = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+            y, saved[node.name] = rules.hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
             values[node.name] = h.barrier([y], ["y_fenced"])[0] if node.name in fences else y
     return values, saved
 
 
 def _backward(
-    h: HloBuilder, graph: Graph, saved: dict[str, object], dlogits: Value, fences: frozenset[str]
+    h: HloBuilder, graph: Graph, rules: Rules, saved: dict[str, object], dlogits: Value, fences: frozenset[str]
 ) -> dict[str, Value]:
     """Cotangents from the last node to the first; a value that several nodes read gets the sum of theirs."""
     cotangents = {graph.output: dlogits}
@@ -156,15 +154,15 @@ def _backward(
         with h.at(node, f"d_{node.name}", "backward"):
             if node.name in fences:
                 cotangents[node.name] = h.barrier([cotangents[node.name]], ["dy_fenced"])[0]
-            dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
+            dxs = rules.hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
             for name, dx in zip(node.inputs, dxs, strict=True):
                 cotangents[name] = h.add(cotangents[name], dx, "dx_sum") if name in cotangents else dx
     return cotangents
 
 
-def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
+def _update(h: HloBuilder, graph: Graph, config: TrainConfig, rules: Rules) -> list[Value]:
     """p_new = p - lr direction - lr wd p. Coupled decay goes into the gradient instead: g + wd p."""
-    rule = hlo_optimizer.of(type(config.optimizer))
+    rule = rules.hlo_optimizer.of(type(config.optimizer))
     lr, t = h.inputs["lr"], h.inputs["t"]
     new_params: list[Value] = []
     new_slots: dict[str, list[Value]] = {slot: [] for slot in config.optimizer.slots}

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
+from harness.nn_rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.cell import Cell
 from harness.run.compile import Compiled, compile_module, compiler_version
@@ -50,7 +51,13 @@ def emit_phase2_files(cell: Cell, folder: Path) -> list[Path]:
     command += f" --profile {cell.profile} --seed {cell.init_seed}{cell.model.size_options}"
     model = cell.model
     text = emit_jax_script(
-        model.graph, model.config, cell.dtype, conventions, command=command, init_seed=cell.init_seed
+        model.graph,
+        model.config,
+        cell.dtype,
+        conventions,
+        command=command,
+        rules=registered_rules(),
+        init_seed=cell.init_seed,
     )
     path = folder / f"{stem(cell)}.py"
     path.write_text(text)
@@ -77,7 +84,13 @@ def emit_phase3_files(cell: Cell, folder: Path) -> list[Path]:
     model = cell.model
     conventions = PROFILES[cell.profile]["phase3"]
     texts, plan = emit_phase3(
-        model.graph, model.config, cell.dtype, conventions, init_seed=cell.init_seed, pipeline=cell.pipeline
+        model.graph,
+        model.config,
+        cell.dtype,
+        conventions,
+        rules=registered_rules(),
+        init_seed=cell.init_seed,
+        pipeline=cell.pipeline,
     )
     return write_modules(cell, folder, texts, plan)
 

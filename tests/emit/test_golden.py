@@ -6,6 +6,7 @@ import pytest
 
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
+from harness.nn_rules import registered_rules
 from harness.spec.models import load_model
 from harness.spec.netspec import PROFILES
 
@@ -23,14 +24,17 @@ def compare(name: str, text: str, update: bool) -> None:
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_cnn"])
 def test_phase2_script(model: str, request: pytest.FixtureRequest) -> None:
     m = load_model(model)
-    text = emit_jax_script(m.graph, m.config, "f32", PROFILES["shared"]["phase2"], command=f"harness emit {model}")
+    conventions = PROFILES["shared"]["phase2"]
+    text = emit_jax_script(
+        m.graph, m.config, "f32", conventions, command=f"harness emit {model}", rules=registered_rules()
+    )
     compare(f"{model}.phase2.py", text, request.config.getoption("--update-golden"))
 
 
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_cnn"])
 def test_phase3_modules(model: str, request: pytest.FixtureRequest) -> None:
     m = load_model(model)
-    texts, _ = emit_phase3(m.graph, m.config, "f32", PROFILES["shared"]["phase3"])
+    texts, _ = emit_phase3(m.graph, m.config, "f32", PROFILES["shared"]["phase3"], rules=registered_rules())
     for function, text in texts.items():
         compare(f"{model}.phase3.{function}.mlir", text, request.config.getoption("--update-golden"))
 
@@ -39,7 +43,8 @@ def test_phase3_modules(model: str, request: pytest.FixtureRequest) -> None:
 def test_emission_is_repeatable_and_f64_differs_only_in_width(model: str) -> None:
     m = load_model(model)
     first, again, wide = (
-        emit_phase3(m.graph, m.config, dtype, PROFILES["shared"]["phase3"])[0] for dtype in ("f32", "f32", "f64")
+        emit_phase3(m.graph, m.config, dtype, PROFILES["shared"]["phase3"], rules=registered_rules())[0]
+        for dtype in ("f32", "f32", "f64")
     )
     assert first == again
     for function, text in first.items():

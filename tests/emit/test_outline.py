@@ -14,6 +14,7 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.residual_block import ResidualBlock
 from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn_rules import registered_rules
 from harness.spec.netspec import Conventions, NetSpec
 from harness.spec.shapes import infer_shapes
 from harness.validation.oracle.side_by_side import SideBySide
@@ -25,7 +26,7 @@ TRANSFORMER = network((1, 6, 6), PatchEmbed(1, 4, 3, 4), TransformerEncoder(4, 2
 
 
 def text_of(spec: NetSpec) -> str:
-    return emit_train_step(infer_shapes(spec), config(), "f32", Conventions())
+    return emit_train_step(infer_shapes(spec), config(), "f32", Conventions(), rules=registered_rules())
 
 
 def called(text: str) -> dict[str, int]:

@@ -1,8 +1,7 @@
-"""One planted error in a rule of either side: layer, direction and side are named, and nothing that lies behind it."""
+"""One injected error in a rule of either side: layer, direction and side are named, and nothing that lies behind it."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,17 +21,18 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
+from harness.nn_rules import registered_rules
 from harness.run.inprocess import Batch, Phase2, Phase3, Step
-from harness.spec import rules
 from harness.spec.netspec import Conventions
-from harness.spec.rules import Rule, RuleTable
+from harness.spec.rules import Rule, Rules
 from harness.spec.shapes import infer_shapes
 from tests.nn.test_networks import config, network
 from tests.support.programs import drawn
-from tests.validation.test_oracle_planted import GRAPHS, home_of
+from tests.test_oracle_injected import GRAPHS, home_of
 
 TRAIN = config(weight_decay=0.1)
 SMALL = network((1, 4, 4), Conv2d(1, 2, 3), Relu(), MaxPool(2, 2), Flatten(), Dense(8, 4))
+RULES = registered_rules()
 NETWORKS = GRAPHS | {"small": infer_shapes(SMALL)}
 
 
@@ -46,25 +46,15 @@ def pair(name: str, **phase3: Any) -> tuple[Party, Party]:
     return Party("phase2", meant(name)), Party("phase3", meant(name), **phase3)
 
 
-@contextmanager
-def planted(table: RuleTable, facts: type, change: Callable[[Rule], Rule]) -> Iterator[None]:
-    original = table.replace(facts, change(table.of(facts)))
-    try:
-        yield
-    finally:
-        table.replace(facts, original)
+def mutated(table: str, facts: type, change: Callable[[Rule], Rule]) -> Rules:
+    """Rules of which one is changed."""
+    return RULES.replace(**{table: {facts: change(getattr(RULES, table).of(facts))}})
 
 
-def located(name: str, side: str, table: RuleTable, facts: type, change: Callable[[Rule], Rule]) -> Location:
-    """What is found when a rule is changed while one side is made."""
-    parties = {}
-    for pipeline in ("phase2", "phase3"):
-        if pipeline == side:
-            with planted(table, facts, change):
-                parties[pipeline] = Party(pipeline, meant(name))
-        else:
-            parties[pipeline] = Party(pipeline, meant(name))
-    return locate(parties["phase2"], parties["phase3"])
+def located(name: str, side: str, table: str, facts: type, change: Callable[[Rule], Rule]) -> Location:
+    """What is found when one side is made by a changed rule."""
+    rules = {"phase2": RULES, "phase3": RULES, side: mutated(table, facts, change)}
+    return locate(*(Party(pipeline, meant(name), rules=of) for pipeline, of in rules.items()))
 
 
 def nodes_of(name: str, layer: type) -> list[str]:
@@ -106,19 +96,19 @@ def gradient_lost_in_jax(rule: Rule) -> Rule:
 @pytest.mark.parametrize(
     ("side", "table", "layer", "change", "direction"),
     [
-        ("phase2", rules.jax_rule, Convolution, jax_scaled, "forward"),
-        ("phase3", rules.hlo_forward, Convolution, hlo_scaled, "forward"),
-        ("phase3", rules.hlo_forward, LayerNorm, hlo_scaled, "forward"),
-        ("phase2", rules.jax_rule, MaxPool, gradient_lost_in_jax, "backward"),
-        ("phase2", rules.jax_rule, LayerNorm, gradient_lost_in_jax, "backward"),
-        ("phase3", rules.hlo_backward, MaxPool, gradient_scaled, "backward"),
-        ("phase3", rules.hlo_backward, BatchNorm, parameter_gradient_scaled, "backward"),
-        ("phase3", rules.hlo_backward, Dense, parameter_gradient_scaled, "backward"),
+        ("phase2", "jax", Convolution, jax_scaled, "forward"),
+        ("phase3", "hlo_forward", Convolution, hlo_scaled, "forward"),
+        ("phase3", "hlo_forward", LayerNorm, hlo_scaled, "forward"),
+        ("phase2", "jax", MaxPool, gradient_lost_in_jax, "backward"),
+        ("phase2", "jax", LayerNorm, gradient_lost_in_jax, "backward"),
+        ("phase3", "hlo_backward", MaxPool, gradient_scaled, "backward"),
+        ("phase3", "hlo_backward", BatchNorm, parameter_gradient_scaled, "backward"),
+        ("phase3", "hlo_backward", Dense, parameter_gradient_scaled, "backward"),
     ],
     ids=lambda part: getattr(part, "__name__", getattr(part, "name", part)),
 )
 def test_a_layer_is_named_and_nothing_behind_it(
-    side: str, table: RuleTable, layer: type, change: Callable[[Rule], Rule], direction: str
+    side: str, table: str, layer: type, change: Callable[[Rule], Rule], direction: str
 ) -> None:
     name = home_of(layer)
     found = located(name, side, table, layer, change)
@@ -152,10 +142,10 @@ def loss_gradient_scaled(rule: Rule) -> Rule:
 @pytest.mark.parametrize(
     ("side", "table", "facts", "change", "where"),
     [
-        ("phase2", rules.jax_loss, SoftmaxCrossEntropy, loss_scaled, ("forward", "loss", "forward")),
-        ("phase3", rules.hlo_loss, SoftmaxCrossEntropy, loss_gradient_scaled, ("backward", "loss", "backward")),
-        ("phase2", rules.jax_optimizer, Adam, with_slow_momentum, ("optimizer", "optimizer", "optimizer")),
-        ("phase3", rules.hlo_optimizer, Adam, without_epsilon, ("optimizer", "optimizer", "optimizer")),
+        ("phase2", "jax_loss", SoftmaxCrossEntropy, loss_scaled, ("forward", "loss", "forward")),
+        ("phase3", "hlo_loss", SoftmaxCrossEntropy, loss_gradient_scaled, ("backward", "loss", "backward")),
+        ("phase2", "jax_optimizer", Adam, with_slow_momentum, ("optimizer", "optimizer", "optimizer")),
+        ("phase3", "hlo_optimizer", Adam, without_epsilon, ("optimizer", "optimizer", "optimizer")),
     ],
     ids=lambda part: getattr(part, "__name__", getattr(part, "name", "")),
 )
@@ -183,7 +173,7 @@ def test_f32_alone_is_numerics() -> None:
         scaled = hlo_scaled(rule)
         return lambda layer, h, *x: (scaled if h.dtype == "f32" else rule)(layer, h, *x)
 
-    found = located("small", "phase3", rules.hlo_forward, Relu, coarse_in_f32)
+    found = located("small", "phase3", "hlo_forward", Relu, coarse_in_f32)
     assert (found.fault, found.layer, found.direction, found.side) == ("numerics", "relu1", "forward", "phase3")
 
 
@@ -262,16 +252,15 @@ def unless_fenced(rule: Rule) -> Rule:
 
 def fused_pool() -> Party:
     """A phase 3 whose pool passes on too little where it is computed together with what is before it."""
-    original = rules.hlo_backward.of(MaxPool)
+    forward, original = RULES.hlo_forward.of(MaxPool), RULES.hlo_backward.of(MaxPool)
 
     def backward(layer: Any, h: Any, saved: Any, dy: Any) -> Any:
         saved, right = saved
         dxs = original(layer, h, saved, dy)
         return dxs if right else tuple(h.mul(dx, 0.55) for dx in dxs)
 
-    forward = planted(rules.hlo_forward, MaxPool, unless_fenced)
-    with forward, planted(rules.hlo_backward, MaxPool, lambda rule: backward):
-        return Party("phase3", meant("small"))
+    wrong = RULES.replace(hlo_forward={MaxPool: unless_fenced(forward)}, hlo_backward={MaxPool: backward})
+    return Party("phase3", meant("small"), rules=wrong)
 
 
 def test_a_fence_names_the_place_where_every_piece_is_right() -> None:

@@ -19,6 +19,7 @@ from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
+from harness.nn_rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import Compiled, compile_module
 from harness.spec.models import load_model
@@ -63,7 +64,7 @@ def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compiled(backend: str, graph: Graph, config: TrainConfig, dtype: DType) -> dict[str, Compiled]:
-    texts, _ = emit_phase3(graph, config, dtype, Conventions())
+    texts, _ = emit_phase3(graph, config, dtype, Conventions(), rules=registered_rules())
     flags = BACKENDS[backend].compile_flags()
     return {name: compile_module(text, flags, f"{graph.spec.name} {name}") for name, text in texts.items()}
 

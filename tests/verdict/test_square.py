@@ -1,4 +1,4 @@
-"""The split of a difference between derivation and compiler: made-up corners, and real ones with planted errors."""
+"""The split of a difference between derivation and compiler: made-up corners, and real ones with injected errors."""
 
 import json
 import re
@@ -39,7 +39,7 @@ from tests.support.programs import drawn
 from tests.support.sample_traces import trace, write
 from tests.support.schemas import violation
 from tests.support.tiny_programs import CONFIG, FILES, GRAPH, SPEC, TEST, TRAIN
-from tests.validation.test_oracle_planted import planted, scale_gradient
+from tests.test_oracle_injected import mutated, scale_gradient
 
 NAMES = ("phase2", "phase2-iree", "phase3-xla", "phase3")
 LOOSE = MODES["cross-comp"]
@@ -190,7 +190,7 @@ def test_which_corners_pair() -> None:
     assert relation(facts("phase3-xla"), facts("lean")) is None
 
 
-# The corners in this process, so that an error can be planted in some of them.
+# The corners in this process, so that an error can be injected into some of them.
 
 
 class ExportedPhase2(Phase3):
@@ -230,8 +230,8 @@ def test_an_error_of_a_derivation_is_blamed_on_it(tmp_path: Path) -> None:
     """A gradient that is too large by a thousandth: rounding is much smaller, on both compilers."""
     Phase3OnXla.folder = tmp_path
     given = (VECTORS, config(), "f32")
-    with planted(Dense, scale_gradient("w", 1.001)):
-        by_hand: list[Side] = [Phase3OnXla(*given), Phase3(*given)]
+    wrong = mutated(Dense, scale_gradient("w", 1.001))
+    by_hand: list[Side] = [Phase3OnXla(*given, rules=wrong), Phase3(*given, rules=wrong)]
     found = square_of([Phase2(*given), ExportedPhase2(*given), *by_hand])
     assert found.shares is not None
     assert found.shares.derivation > 0.95
