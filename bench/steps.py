@@ -18,6 +18,7 @@ from harness.data.initial_parameters import initial_parameters
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
 from harness.emit.plan import RunnerPlan
+from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.iree_runner import Device, Trainer, observations, open_trace
@@ -29,7 +30,7 @@ Call = Callable[[], float]
 
 def phase2_step(model: Model, x: Any, y: Any) -> Call:
     """One step of the emitted script as its own loop takes it: feed, update, loss on the host."""
-    source = emit_jax_script(model.graph, model.config, "f32", Conventions(), command="bench")
+    source = emit_jax_script(model.graph, model.config, "f32", Conventions(), command="bench", rules=registered_rules())
     script = types.ModuleType("script")
     exec(compile(source, "script.py", "exec"), script.__dict__)
     flat = np.concatenate([p.ravel() for p in initial_parameters(model.graph.params)])
@@ -64,7 +65,7 @@ def hand_step(model: Model, x: Any, y: Any) -> Call:
 
 def phase3_trainer(model: Model) -> tuple[Trainer, RunnerPlan]:
     """The trainer of the phase-3 runner."""
-    texts, plan = emit_phase3(model.graph, model.config, "f32", Conventions())
+    texts, plan = emit_phase3(model.graph, model.config, "f32", Conventions(), rules=registered_rules())
     flags = BACKENDS["cpu"].compile_flags()
     paths = [compile_module(text, flags, name).path for name, text in texts.items()]
     device = Device(BACKENDS["cpu"].hal_device, paths)

@@ -146,9 +146,8 @@ class HloBuilder(HloFunction):
 
     def reduce_precision(self, x: Value, exponent: int, mantissa: int, name: str | None = None) -> Value:
         """x rounded to so many bits of exponent and mantissa."""
-        return self._emit(
-            name, x.shape, x.dtype, f"stablehlo.reduce_precision {x}, format = e{exponent}m{mantissa} : {{result}}", x
-        )
+        text = f"stablehlo.reduce_precision {x}, format = e{exponent}m{mantissa} : {{result}}"
+        return self._emit(name, x.shape, x.dtype, text, x)
 
     def barrier(self, xs: Sequence[Value], names: Sequence[str]) -> list[Value]:
         """The same values, all materialised: nothing behind this point is computed together with what is before it."""

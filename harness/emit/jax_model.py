@@ -1,11 +1,12 @@
 """The part of the JAX script that comes from rules: network, loss, optimizer and the training step."""
 
-import harness.nn.layers  # noqa: F401  (registers the rules)
+from collections.abc import Callable
+
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.source import Source
 from harness.spec.netspec import Conventions, TrainConfig
-from harness.spec.rules import RuleTable, jax_eval_rule, jax_loss, jax_optimizer, jax_rule
+from harness.spec.rules import Rule, Rules
 from harness.spec.shapes import Graph, dims
 
 TAP, PROBE = "tap:", "probe:"
@@ -26,6 +27,7 @@ def write_model(
     graph: Graph,
     config: TrainConfig,
     conventions: Conventions,
+    rules: Rules,
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
 ) -> dict[str, float]:
@@ -43,26 +45,28 @@ def write_model(
         statistics = "the" if graph.states else "no"
         j.source.line(f'"""Logits of a training batch, and {statistics} running statistics after it."""')
         j.source.line("new_stats = {}")
-        logits = _write_layers(j, graph, jax_rule, instruments)
+        logits = _write_layers(j, graph, rules.jax.of, instruments)
         j.source.line(f"return {logits}, new_stats")
     j.source.gap()
     with j.source.block("def forward_eval(params, stats, x):"):
         evaluated = ", with running statistics in the place of the batch's" if graph.states else ""
         j.source.line(f'"""Logits in evaluation{evaluated}."""')
-        j.source.line(f"return {_write_layers(j, graph, jax_eval_rule)}")
+        j.source.line(f"return {_write_layers(j, graph, rules.jax_eval_of)}")
     for function in (*j.functions, str(j.source)):
         out.text(function)
         out.gap()
     loss, optimizer = builder(conventions, out), builder(conventions, out)
-    _write_loss(loss, graph, config)
-    _write_train_step(optimizer, config)
+    _write_loss(loss, graph, config, rules)
+    _write_train_step(optimizer, config, rules)
     if instruments.taps:
         out.gap()
         out.text(TAPPED_STEP)
     return optimizer.hyperparameters | loss.hyperparameters | j.hyperparameters
 
 
-def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: Instruments = BARE) -> Expr:
+def _write_layers(
+    j: JaxBuilder, graph: Graph, rule_of: Callable[[type], Rule], instruments: Instruments = BARE
+) -> Expr:
     values = {"x": Expr("x")}
     if len(graph.spec.input_shape) == 3:
         j.source.line("# From the NCHW of the data to NHWC, which XLA's convolutions on a CPU want.")
@@ -72,7 +76,7 @@ def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: In
         shapes = ", ".join(map(dims, node.in_shapes))
         j.source.line(f"# {node.name}: {type(node.layer).__name__} {shapes} -> {dims(node.out_shape)}")
         xs = [values[name] for name in node.inputs]
-        y = rules.of(type(node.layer))(node.layer, j, *xs)
+        y = rule_of(type(node.layer))(node.layer, j, *xs)
         if y in xs and instruments == BARE:
             j.source.line(f"# Nothing to do: {y}.")
             values[node.name] = y
@@ -87,23 +91,23 @@ def _write_layers(j: JaxBuilder, graph: Graph, rules: RuleTable, instruments: In
     return values[graph.output]
 
 
-def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig) -> None:
+def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig, rules: Rules) -> None:
     loss, out = graph.spec.loss, j.source
     with out.block("def loss_function(params, stats, x, labels, t):"):
         reduced = {"mean": "averaged", "sum": "summed"}[j.conventions.loss_reduction]
         out.line(f'"""{type(loss).__name__}, {reduced} over the batch; also the running statistics."""')
         out.line("logits, new_stats = forward(params, stats, x, t)")
-        value = jax_loss.of(type(loss))(loss, j, Expr("logits"), Expr("labels"), config.label_smoothing)
+        value = rules.jax_loss.of(type(loss))(loss, j, Expr("logits"), Expr("labels"), config.label_smoothing)
         out.line(f"return {value}, new_stats")
     out.gap()
 
 
-def _write_train_step(j: JaxBuilder, config: TrainConfig) -> None:
+def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules) -> None:
     optimizer, slots, out = config.optimizer, config.optimizer.slots, j.source
     name = type(optimizer).__name__.lower()
     with out.block(f"def {name}(g, {', '.join(slots)}, t):"):
         out.line(f'"""{type(optimizer).__name__}: the direction of the step, then {", ".join(slots)} after it."""')
-        rule = jax_optimizer.of(type(optimizer))
+        rule = rules.jax_optimizer.of(type(optimizer))
         results = rule(optimizer, j, Expr("g"), *map(Expr, slots), Expr("t"))
         out.line(f"return {', '.join(map(str, results))}")
     out.gap()

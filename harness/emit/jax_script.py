@@ -13,6 +13,7 @@ from harness.emit.jax_model import write_model
 from harness.emit.source import Source, literal
 from harness.errors import EmitError
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import Rules
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
 
@@ -24,18 +25,19 @@ def emit_jax_script(
     conventions: Conventions,
     *,
     command: str,
+    rules: Rules,
     init_seed: int = DEFAULT_INIT_SEED,
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
 ) -> str:
     """Source of the script; it needs jax and numpy only and obeys the environment contract by itself.
 
-    `command` is what regenerates it, for the reader. `builder` prints what comes from rules.
+    `command` is what regenerates it, for the reader. `builder` prints what comes from `rules`.
     Raises: RuleError for a missing rule; EmitError when the result is not Python.
     """
     spec = graph.spec
     model, out = Source(), Source()
-    hyperparameters = write_model(model, graph, config, conventions, builder, instruments)
+    hyperparameters = write_model(model, graph, config, conventions, rules, builder, instruments)
     out.text(
         f'''
         """{spec.name}: a training program for JAX in {dtype}.

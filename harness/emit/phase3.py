@@ -5,6 +5,7 @@ from harness.emit.header import header_facts
 from harness.emit.plan import RunnerPlan, make_plan
 from harness.emit.train_step import emit_logits, emit_train_step
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import Rules
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
 
@@ -15,6 +16,7 @@ def emit_phase3(
     dtype: DType,
     conventions: Conventions,
     *,
+    rules: Rules,
     init_seed: int = DEFAULT_INIT_SEED,
     pipeline: str = "phase3",
     command: str | None = None,
@@ -26,8 +28,8 @@ def emit_phase3(
     Raises: RuleError for a missing rule; EmitError when a module does not verify.
     """
     texts = {
-        "train_step": emit_train_step(graph, config, dtype, conventions, command=command),
-        "logits": emit_logits(graph, config.batch_size, dtype, conventions, command=command),
+        "train_step": emit_train_step(graph, config, dtype, conventions, rules=rules, command=command),
+        "logits": emit_logits(graph, config.batch_size, dtype, conventions, rules=rules, command=command),
     }
     for name, text in texts.items():
         verify_module(text, f"{graph.spec.name}, {name}")

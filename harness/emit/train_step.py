@@ -16,13 +16,12 @@ Norms are a function of their own beside the step, so that a step that is observ
 import struct
 from dataclasses import dataclass
 
-import harness.nn.layers  # noqa: F401  (registers the rules)
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Callees, Named, Value
 from harness.emit.hlo_module import PublicFunction, module_text
 from harness.emit.instruments import BARE, Instruments
 from harness.spec.netspec import Conventions, DType, TrainConfig
-from harness.spec.rules import hlo_backward, hlo_eval_rule, hlo_forward, hlo_loss, hlo_optimizer
+from harness.spec.rules import Rule, Rules
 from harness.spec.shapes import Graph, Node, dims, inner
 
 
@@ -32,6 +31,7 @@ def emit_train_step(
     dtype: DType,
     conventions: Conventions,
     *,
+    rules: Rules,
     observed: bool = True,
     instruments: Instruments = BARE,
     command: str | None = None,
@@ -52,19 +52,20 @@ def emit_train_step(
     h.input("lr", ())
     h.input("t", ())
 
-    values, saved = _forward(h, graph, x, instruments.fences)
+    values, saved = _forward(h, graph, rules, x, instruments.fences)
     logits = values[graph.output]
     h.comment(f"Loss: {type(graph.spec.loss).__name__}")
     with h.at(None, "loss"):
-        loss, dlogits = hlo_loss.of(type(graph.spec.loss))(graph.spec.loss, h, logits, labels, config.label_smoothing)
-    cotangents = _backward(h, graph, saved, dlogits, instruments.fences)
+        rule = rules.hlo_loss.of(type(graph.spec.loss))
+        loss, dlogits = rule(graph.spec.loss, h, logits, labels, config.label_smoothing)
+    cotangents = _backward(h, graph, rules, saved, dlogits, instruments.fences)
     h.comment(
         "Gradients, materialised: otherwise the update is computed inside their sums, which run on fewer cores then"
     )
     for p in graph.params:
         with h.at(None, p.name):
             h.grads[p.name] = h.barrier([h.grads[p.name]], ["grad"])[0]
-    updated = _update(h, graph, config)
+    updated = _update(h, graph, config, rules)
     results = [("loss", loss), *zip(_state_names(graph, config), updated, strict=True)]
     results += [(s.name, h.new_states[s.name]) for s in graph.states]
     results += [(f"{p.name}.grad", h.grads[p.name]) for p in graph.params]
@@ -89,10 +90,10 @@ def emit_norms(graph: Graph, dtype: DType, conventions: Conventions) -> str:
     )
 
 
-def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> str:
+def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, rules: Rules) -> str:
     """Text of a module with the function `update`: what `train_step` does with its gradients."""
     callees = Callees()
-    h, updated = update_function(graph, config, dtype, conventions, callees)
+    h, updated = update_function(graph, config, dtype, conventions, rules, callees)
     results = list(zip(_state_names(graph, config), updated, strict=True))
     order = f"{_state(config)}, gradients, lr, t -> {_state(config)}"
     title = f"{graph.spec.name}: the update of a training step in {dtype}"
@@ -100,7 +101,12 @@ def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Co
 
 
 def update_function(
-    graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, callees: Callees | None = None
+    graph: Graph,
+    config: TrainConfig,
+    dtype: DType,
+    conventions: Conventions,
+    rules: Rules,
+    callees: Callees | None = None,
 ) -> tuple[HloBuilder, list[Value]]:
     """The function `update` and its results."""
     h = HloBuilder(dtype, conventions, callees)
@@ -109,11 +115,17 @@ def update_function(
         h.grads[p.name] = h.input(f"{p.name}.grad", p.shape)
     h.input("lr", ())
     h.input("t", ())
-    return h, _update(h, graph, config)
+    return h, _update(h, graph, config, rules)
 
 
 def emit_logits(
-    graph: Graph, batch_size: int, dtype: DType, conventions: Conventions, *, command: str | None = None
+    graph: Graph,
+    batch_size: int,
+    dtype: DType,
+    conventions: Conventions,
+    *,
+    rules: Rules,
+    command: str | None = None,
 ) -> str:
     """Text of a module with the function `logits`, which evaluates with running statistics."""
     callees = Callees()
@@ -128,10 +140,7 @@ def emit_logits(
         inputs = [values[name] for name in node.inputs]
         _comment_forward(h, node, batch_size)
         with h.at(node, node.name):
-            if type(node.layer) in hlo_eval_rule:
-                values[node.name] = hlo_eval_rule.of(type(node.layer))(node.layer, h, *inputs)
-            else:
-                values[node.name], _ = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+            values[node.name] = rules.hlo_eval_of(type(node.layer))(node.layer, h, *inputs)
     title = f"{graph.spec.name}: logits in {dtype}, batch {batch_size}"
     order = f"parameters, {'running statistics, ' if graph.states else ''}x -> logits"
     function = PublicFunction("logits", h, [("logits", values[graph.output])], order)
@@ -168,7 +177,7 @@ def _to_inner(h: HloBuilder, x: Value) -> Value:
 
 
 def _forward(
-    h: HloBuilder, graph: Graph, x: Value, fences: frozenset[str]
+    h: HloBuilder, graph: Graph, rules: Rules, x: Value, fences: frozenset[str]
 ) -> tuple[dict[str, Value], dict[str, object]]:
     values: dict[str, Value] = {"x": _to_inner(h, x)}
     saved: dict[str, object] = {}
@@ -176,7 +185,7 @@ def _forward(
         _comment_forward(h, node, x.shape[0])
         with h.at(node, node.name):
             inputs = (values[name] for name in node.inputs)
-            y, saved[node.name] = hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+            y, saved[node.name] = rules.hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
             values[node.name] = h.barrier([y], ["y_materialised"])[0] if node.name in fences else y
     return values, saved
 
@@ -188,7 +197,7 @@ def _comment_forward(h: HloBuilder, node: Node, batch: int) -> None:
 
 
 def _backward(
-    h: HloBuilder, graph: Graph, saved: dict[str, object], dlogits: Value, fences: frozenset[str]
+    h: HloBuilder, graph: Graph, rules: Rules, saved: dict[str, object], dlogits: Value, fences: frozenset[str]
 ) -> dict[str, Value]:
     """Cotangents from the last node to the first; a value that several nodes read gets the sum of theirs."""
     cotangents = {graph.output: dlogits}
@@ -197,13 +206,13 @@ def _backward(
         with h.at(node, node.name, "backward"):
             if node.name in fences:
                 cotangents[node.name] = h.barrier([cotangents[node.name]], ["dy_materialised"])[0]
-            dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
+            dxs = rules.hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
             for name, dx in zip(node.inputs, dxs, strict=True):
                 cotangents[name] = h.add(cotangents[name], dx, "dx_of_readers") if name in cotangents else dx
     return cotangents
 
 
-def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
+def _update(h: HloBuilder, graph: Graph, config: TrainConfig, rules: Rules) -> list[Value]:
     """The new parameters and slots, in the order of `_state_names`."""
     kind, slots = type(config.optimizer).__name__.lower(), config.optimizer.slots
     updated: list[list[Value]] = []
@@ -216,7 +225,15 @@ def _update(h: HloBuilder, graph: Graph, config: TrainConfig) -> list[Value]:
         function = f"{kind}_undecayed" if config.weight_decay and not decay else kind
         names = ["new", *(f"{slot}_new" for slot in slots)]
         with h.at(None, param.name):
-            updated.append(h.call(function, _reason(h, decay), operands, _Update(config, decay), names))
+            updated.append(
+                h.call(
+                    function,
+                    _reason(h, decay),
+                    operands,
+                    _Update(config, decay, rules.hlo_optimizer.of(type(config.optimizer))),
+                    names,
+                )
+            )
     return [values[i] for i in range(1 + len(slots)) for values in updated]
 
 
@@ -235,6 +252,7 @@ class _Update:
 
     config: TrainConfig
     decay: float
+    rule: Rule
 
     def __call__(self, h: HloBuilder, p: Value, *rest: Value) -> list[Value]:
         *slots, g, lr, t = rest
@@ -243,7 +261,7 @@ class _Update:
         weight_decay = Named(_as_f32(self.decay), "weight_decay")
         if self.decay and not decoupled:
             g = h.add(g, h.mul(p, weight_decay, "decay"), "g_decayed")
-        direction, *new_slots = hlo_optimizer.of(type(optimizer))(optimizer, h, g, *slots, t)
+        direction, *new_slots = self.rule(optimizer, h, g, *slots, t)
         moved = h.sub(p, h.mul(rate, direction, "step"), "p_stepped" if self.decay and decoupled else "p_new")
         if self.decay and decoupled:
             decay = h.mul(h.mul(rate, weight_decay, "decay_rate"), p, "decay")

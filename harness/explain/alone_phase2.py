@@ -12,7 +12,7 @@ from harness.explain.alone import Emitted
 from harness.explain.part import Part
 from harness.run.inprocess import Array, Phase2, Tensors, script_module
 from harness.spec.netspec import Conventions, DType
-from harness.spec.rules import jax_loss, jax_rule
+from harness.spec.rules import Rules
 
 HEAD = """\
 import jax
@@ -33,8 +33,9 @@ class AlonePhase2(Emitted):
     def __init__(self, side: Phase2) -> None:
         super().__init__(side.graph, side.config, side.dtype, side.conventions)
         self._script = side.source
-        self.sources = {part: layer_source(part, side.dtype, side.conventions) for part in self.parts.values()}
-        self.loss_source = self._loss_source()
+        made = side.dtype, side.conventions, side.rules
+        self.sources = {part: layer_source(part, *made) for part in self.parts.values()}
+        self.loss_source = self._loss_source(side.rules)
 
     def program(self, kind: str, part: Part | None, params: Sequence[str]) -> str:
         """A module with the function `layer`, `loss` or, in the whole script, `update`."""
@@ -69,10 +70,10 @@ class AlonePhase2(Emitted):
     def _stats(self, part: Part) -> Tensors:
         return {f"layer.{s.name}": np.zeros(s.shape, self.kind) for s in part.layer.states()}
 
-    def _loss_source(self) -> str:
+    def _loss_source(self, rules: Rules) -> str:
         loss, j = self.graph.spec.loss, JaxBuilder(self.conventions)
         with j.source.block("def loss(logits, labels):"):
-            rule = jax_loss.of(type(loss))
+            rule = rules.jax_loss.of(type(loss))
             value = rule(loss, j, Expr("logits"), Expr("labels"), self.config.label_smoothing)
             j.source.line(f"return {value}")
         return head(self.dtype) + j.module()
@@ -84,7 +85,7 @@ def head(dtype: DType) -> str:
     return HEAD.format(x64=x64, kind="float32" if dtype == "f32" else "float64")
 
 
-def layer_source(part: Part, dtype: DType, conventions: Conventions) -> str:
+def layer_source(part: Part, dtype: DType, conventions: Conventions, rules: Rules) -> str:
     """A program with the function `layer(params, stats, x1, …, t) -> y`, images NHWC."""
     node, j = part.node, JaxBuilder(conventions)
     with j.source.block(f"def layer(params, stats, {', '.join(node.inputs)}, t):"):
@@ -92,7 +93,7 @@ def layer_source(part: Part, dtype: DType, conventions: Conventions) -> str:
         if part.layer.states():
             j.source.line("new_stats = {}")
         j.node = node
-        j.source.line(f"return {jax_rule.of(type(part.layer))(part.layer, j, *map(Expr, node.inputs))}")
+        j.source.line(f"return {rules.jax.of(type(part.layer))(part.layer, j, *map(Expr, node.inputs))}")
     return head(dtype) + j.module()
 
 

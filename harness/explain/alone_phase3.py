@@ -16,7 +16,7 @@ from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Phase3, Tensors
 from harness.run.iree_runner import Device
 from harness.spec.netspec import Conventions, DType, Param, TrainConfig
-from harness.spec.rules import hlo_backward, hlo_forward, hlo_loss
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, inner
 
 Function = tuple[HloBuilder, list[Value]]
@@ -32,7 +32,7 @@ class AlonePhase3(Emitted):
 
     def __init__(self, side: Phase3) -> None:
         super().__init__(side.graph, side.config, side.dtype, side.conventions)
-        batch, made = side.config.batch_size, (side.dtype, side.conventions)
+        batch, made = side.config.batch_size, (side.dtype, side.conventions, side.rules)
         self._kinds = {p.name: replace(p, name="p", init="zeros", fan_in=1) for p in side.graph.params}
         self.texts: dict[tuple[str, object], str] = {}
         for part in dict.fromkeys(self.parts.values()):
@@ -125,30 +125,30 @@ def _builder(part: Part, batch: int, dtype: DType, conventions: Conventions) -> 
     return h
 
 
-def layer_forward(part: Part, batch: int, dtype: DType, conventions: Conventions) -> Function:
+def layer_forward(part: Part, batch: int, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
     """Parameters, statistics, x…, t -> y; images NHWC."""
     h = _builder(part, batch, dtype, conventions)
     with h.at(part.node, "layer"):
-        y, _ = hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
+        y, _ = rules.hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
     return h, [y]
 
 
-def layer_backward(part: Part, batch: int, dtype: DType, conventions: Conventions) -> Function:
+def layer_backward(part: Part, batch: int, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
     """Parameters, statistics, x…, t, dy -> dx…, then the gradients of the parameters; images NHWC."""
     h = _builder(part, batch, dtype, conventions)
     dy = h.input("dy", inner(batch, part.out_shape))
     with h.at(part.node, "layer"):
-        _, saved = hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
+        _, saved = rules.hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
     with h.at(part.node, "layer", "backward"):
-        dxs = hlo_backward.of(type(part.layer))(part.layer, h, saved, dy)
+        dxs = rules.hlo_backward.of(type(part.layer))(part.layer, h, saved, dy)
     return h, [*dxs, *(h.grads[name] for name in part.params)]
 
 
-def loss_alone(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions) -> Function:
+def loss_alone(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
     """Logits, labels -> the loss and its gradient w.r.t. the logits."""
     h = HloBuilder(dtype, conventions)
     logits = h.input("logits", (config.batch_size, graph.spec.classes))
     labels = h.input("labels", (config.batch_size,), "i32")
     with h.at(None, "loss"):
-        rule = hlo_loss.of(type(graph.spec.loss))
+        rule = rules.hlo_loss.of(type(graph.spec.loss))
         return h, [*rule(graph.spec.loss, h, logits, labels, config.label_smoothing)]

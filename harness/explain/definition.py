@@ -13,37 +13,38 @@ from harness.explain.part import Part
 from harness.run.inprocess import Array, Batch, Tensors
 from harness.spec.netspec import TrainConfig
 from harness.spec.reference import Reference
-from harness.spec.rules import reference_loss, reference_optimizer, reference_rule
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph
 
 
 class Definition(Alone):
     """What every piece of a network ought to give; no compiler has a part in it."""
 
-    def __init__(self, graph: Graph, config: TrainConfig) -> None:
+    def __init__(self, graph: Graph, config: TrainConfig, rules: Rules) -> None:
         super().__init__(graph, config, "f64")
+        self._rules = rules
 
     def forward(self, part: Part, params: Tensors, xs: Sequence[Array], t: int) -> Array:
         """By the layer's reference rule."""
-        return np.asarray(_rule(part, t)(params, *xs))
+        return np.asarray(self._rule(part, t)(params, *xs))
 
     def backward(self, part: Part, params: Tensors, xs: Sequence[Array], dy: Array, t: int) -> list[Array]:
         """By the derivative of the reference rule."""
-        vjp, _ = autograd.make_vjp(_rule(part, t), argnum=tuple(range(1 + len(xs))))(params, *xs)
+        vjp, _ = autograd.make_vjp(self._rule(part, t), argnum=tuple(range(1 + len(xs))))(params, *xs)
         dparams, *dxs = vjp(dy)
         return [*dxs, *(dparams[name] for name in part.params)]
 
     def loss(self, logits: Array, labels: Array) -> tuple[Array, Array]:
         """By the reference rule of the loss."""
         loss, smoothing = self.graph.spec.loss, self.config.label_smoothing
-        rule = reference_loss.of(type(loss))
+        rule = self._rules.reference_loss.of(type(loss))
         value, dlogits = autograd.value_and_grad(lambda z: rule(loss, anp, z, labels, smoothing))(logits)
         return np.asarray(value), dlogits
 
     def update(self, params: Tensors, slots: Tensors, grads: Tensors, rate: float, t: int) -> tuple[Tensors, Tensors]:
         """p - rate direction - rate wd p, the last for what decays. Source: specs/README.md, Weight decay."""
         optimizer, wd = self.config.optimizer, float(np.float32(self.config.weight_decay))
-        rule = reference_optimizer.of(type(optimizer))
+        rule = self._rules.reference_optimizer.of(type(optimizer))
         moved: Tensors = {}
         kept: Tensors = {}
         for param in (param for param in self.graph.params if param.name in params):
@@ -82,6 +83,10 @@ class Definition(Alone):
             params, slots = done[-1].moved, done[-1].kept
         return done
 
+    def _rule(self, part: Part, t: int) -> Callable[..., Any]:
+        rule = self._rules.reference.of(type(part.layer))
+        return lambda params, *xs: rule(part.layer, Reference(anp, part.node, params, t), *xs)
+
 
 @dataclass(frozen=True)
 class DefinedStep:
@@ -102,8 +107,3 @@ class DefinedStep:
     grads: Tensors
     moved: Tensors
     kept: Tensors
-
-
-def _rule(part: Part, t: int) -> Callable[..., Any]:
-    rule = reference_rule.of(type(part.layer))
-    return lambda params, *xs: rule(part.layer, Reference(anp, part.node, params, t), *xs)

@@ -14,6 +14,7 @@ from harness.explain.party import DTYPES, Meant, Party, initial
 from harness.explain.piece import LIMIT_F64
 from harness.explain.schedule import defined_rate
 from harness.explain.whole import first_off, healing_fence, run_plain, run_tapped, worst_move, worst_of
+from harness.nn.rules import registered_rules
 from harness.spec.netspec import DType
 
 Fault = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics"]
@@ -74,7 +75,7 @@ def locate(
 
 def define(meant: Meant, step: int) -> tuple[Definition, DefinedStep]:
     """The definition of a network, and its own step of that number from the initial parameters."""
-    definition = Definition(meant.graph, meant.config)
+    definition = Definition(meant.graph, meant.config, registered_rules())
     rates = [float(defined_rate(meant.config, t, meant.steps_per_epoch)) for t in range(1, step + 1)]
     with np.errstate(all="ignore"):  # a step that overflows is found to be not finite, and said to be
         return definition, definition.steps(meant.batches[:step], rates, initial(meant))[-1]

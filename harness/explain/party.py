@@ -1,4 +1,4 @@
-"""One side of a network, as its rules are when the party is made, and what it was fed."""
+"""One side of a network, and what it was fed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from harness.explain.alone_phase2 import AlonePhase2
 from harness.explain.alone_phase3 import AlonePhase3
 from harness.run.inprocess import SHARED, Batch, Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, DType, TrainConfig
-from harness.spec.rules import RulesOfNow
+from harness.spec.rules import Rules
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
 
@@ -32,8 +32,8 @@ class Meant:
 class Party:
     """The programs of one side, whole and in pieces, in both dtypes.
 
-    All are emitted here, so that rules that are replaced at this moment reach this party only. `conventions`, `batches`
-    and `rates` are what the side really goes by; without the last two it is fed what is meant, at its own rates.
+    `conventions`, `batches`, `rates` and `rules` are what the side really goes by; without the last three it is fed
+    what is meant, at its own rates, and emitted by the registered rules.
 
     Raises: RuleError for a missing rule; EmitError when a module does not verify or compile.
     """
@@ -46,10 +46,10 @@ class Party:
         conventions: Conventions = SHARED,
         batches: Sequence[Batch] | None = None,
         rates: Sequence[float] | None = None,
+        rules: Rules | None = None,
     ) -> None:
-        self.pipeline, self.meant, self.conventions = pipeline, meant, conventions
+        self.pipeline, self.meant, self.conventions, self.rules = pipeline, meant, conventions, rules
         self.batches = meant.batches if batches is None else batches
-        self.rules = RulesOfNow()
         self.sides: dict[DType, Side] = {}
         self.alone: dict[DType, Emitted] = {}
         for dtype in DTYPES:
@@ -60,9 +60,9 @@ class Party:
     def _made(self, dtype: DType) -> tuple[Side, Emitted]:
         made = (self.meant.graph, self.meant.config, dtype, self.conventions, self.meant.init_seed)
         if self.pipeline == "phase2":
-            phase2 = Phase2(*made)
+            phase2 = Phase2(*made, rules=self.rules)
             return phase2, AlonePhase2(phase2)
-        phase3 = Phase3(*made)
+        phase3 = Phase3(*made, rules=self.rules)
         return phase3, AlonePhase3(phase3)
 
 

@@ -69,8 +69,7 @@ def write_whole_reproducer(folder: Path, where: str, parties: Sequence[Party], s
     """
     smallest, truth = shrink(next(party for party in parties if party.pipeline == side))
     (other,) = (party for party in parties if party.pipeline != side)
-    with other.rules.installed():
-        beside = Party(other.pipeline, smallest.meant, conventions=other.conventions)
+    beside = Party(other.pipeline, smallest.meant, conventions=other.conventions, rules=other.rules)
     sides = {party.pipeline: party.sides["f64"] for party in (smallest, beside)}
     phase2, phase3, names = sides["phase2"], sides["phase3"], list(truth.params)
     assert isinstance(phase2, Phase2)

@@ -27,8 +27,7 @@ def shrink(party: Party) -> tuple[Party, DefinedStep]:
             if tries == _TRIES:
                 return smallest, truth
             tries += 1
-            with party.rules.installed():
-                other = Party(party.pipeline, meant, conventions=party.conventions)
+            other = Party(party.pipeline, meant, conventions=party.conventions, rules=party.rules)
             right = define(meant, 1)[1]
             if not _off(other, right) <= LIMIT_F64:
                 smallest, truth, found = other, right, True

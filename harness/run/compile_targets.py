@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.emit.train_step import emit_train_step
 from harness.errors import EmitError
+from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.spec.models import Model
@@ -61,7 +62,8 @@ def compile_steps(
 def compile_step(model: Model, backend: str, dtype: DType) -> Compilation:
     """Compile one training step for one backend."""
     row = BACKENDS[backend]
-    text = emit_train_step(model.graph, model.config, dtype, PROFILES["shared"]["phase3"])
+    conventions = PROFILES["shared"]["phase3"]
+    text = emit_train_step(model.graph, model.config, dtype, conventions, rules=registered_rules())
     flags = row.compile_flags()
     chip = flags[-1].partition("=")[2]  # the row's last flag names it
     size = len(text.encode()), text.count("\n")

@@ -21,6 +21,7 @@ from harness.emit.phase3 import emit_phase3
 from harness.emit.plan import RunnerPlan, make_plan, read_plan, write_plan
 from harness.emit.train_step import emit_norms
 from harness.errors import EmitError
+from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.cell import Cell
 from harness.run.compile import compile_module, compiler_version
@@ -73,7 +74,15 @@ def _emit_script(cell: Cell, folder: Path) -> Path:
     command = f"python -m harness emit {model.name} --pipeline phase2 --dtype {run.dtype}"
     command += f" --profile {run.profile} --seed {run.init_seed}{model.size_options}"
     conventions = PROFILES[run.profile]["phase2"]
-    text = emit_jax_script(model.graph, model.config, run.dtype, conventions, command=command, init_seed=run.init_seed)
+    text = emit_jax_script(
+        model.graph,
+        model.config,
+        run.dtype,
+        conventions,
+        command=command,
+        rules=registered_rules(),
+        init_seed=run.init_seed,
+    )
     path = folder / f"{_stem(cell)}.py"
     path.write_text(text)
     return path
@@ -89,6 +98,7 @@ def _emit_modules(cell: Cell, folder: Path) -> list[Path]:
         model.config,
         run.dtype,
         conventions,
+        rules=registered_rules(),
         init_seed=run.init_seed,
         pipeline=cell.pipeline,
         command=command + model.size_options,

@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 
 from harness.data.augment import augment
 from harness.emit.jax_script import emit_jax_script
+from harness.nn.rules import registered_rules
 from harness.spec.netspec import Conventions
 from tests.support.programs import script_module
 from tests.support.tiny_programs import CONFIG, GRAPH, picture_graph
 
 AUGMENTED = replace(CONFIG, augment=True)
-SCRIPT = script_module(emit_jax_script(picture_graph("cifar10", 32), AUGMENTED, "f32", Conventions(), command="test"))
+SCRIPT = script_module(
+    emit_jax_script(
+        picture_graph("cifar10", 32), AUGMENTED, "f32", Conventions(), command="test", rules=registered_rules()
+    )
+)
 
 
 def word(counter: int) -> int:
@@ -82,5 +87,5 @@ def test_epochs_and_examples_differ() -> None:
 
 
 def test_a_script_that_does_not_augment_does_not_say_so() -> None:
-    plain = emit_jax_script(GRAPH, CONFIG, "f32", Conventions(), command="test")
+    plain = emit_jax_script(GRAPH, CONFIG, "f32", Conventions(), command="test", rules=registered_rules())
     assert "augment(" not in plain and "epoch=None" not in plain

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.data.upsample import upsample
 from harness.emit.jax_script import emit_jax_script
+from harness.nn.rules import registered_rules
 from harness.spec.netspec import Conventions
 from tests.support.programs import script_module
 from tests.support.tiny_programs import CONFIG, picture_graph
@@ -16,7 +17,9 @@ from tests.support.tiny_programs import CONFIG, picture_graph
 
 def script_upsample(images: np.ndarray, side: int) -> np.ndarray:
     graph = picture_graph("imagenette", side)
-    script = script_module(emit_jax_script(graph, CONFIG, "f32", Conventions(), command="test"))
+    script = script_module(
+        emit_jax_script(graph, CONFIG, "f32", Conventions(), command="test", rules=registered_rules())
+    )
     return np.stack([script.upsample(image) for image in images])
 
 

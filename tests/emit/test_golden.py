@@ -19,6 +19,7 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.separable_conv import SeparableConv
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam, Sgd
+from harness.nn.rules import registered_rules
 from harness.spec.models import all_models, load_model
 from harness.spec.netspec import PROFILES, Conventions, NetSpec, TrainConfig
 from harness.spec.shapes import infer_shapes
@@ -38,7 +39,10 @@ def compare(name: str, text: str, update: bool) -> None:
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_cnn"])
 def test_phase2_script(model: str, request: pytest.FixtureRequest) -> None:
     m = load_model(model)
-    text = emit_jax_script(m.graph, m.config, "f32", PROFILES["shared"]["phase2"], command=f"harness emit {model}")
+    conventions = PROFILES["shared"]["phase2"]
+    text = emit_jax_script(
+        m.graph, m.config, "f32", conventions, command=f"harness emit {model}", rules=registered_rules()
+    )
     compare(f"{model}.phase2.py", text, request.config.getoption("--update-golden"))
     assert_as_by_hand(GOLDEN / f"{model}.phase2.py")
 
@@ -56,7 +60,9 @@ def assert_as_by_hand(path: Path) -> None:
 def test_scripts_of_all_networks_are_as_by_hand(tmp_path: Path) -> None:
     for model in all_models():
         for profile, sides in PROFILES.items():
-            text = emit_jax_script(model.graph, model.config, "f32", sides["phase2"], command="harness emit")
+            text = emit_jax_script(
+                model.graph, model.config, "f32", sides["phase2"], command="harness emit", rules=registered_rules()
+            )
             (tmp_path / f"{model.name}_{profile}.py").write_text(text)
     assert_as_by_hand(tmp_path)
 
@@ -84,7 +90,9 @@ def test_scripts_of_all_switches_are_as_by_hand(tmp_path: Path) -> None:
             options = {"schedule": schedule, "cosine": cosine, "warmup_epochs": warmup, "label_smoothing": 0.1}
             runs.append((dataclasses.replace(plain, **options), Conventions()))
     for i, (config, conventions) in enumerate(runs):
-        text = emit_jax_script(infer_shapes(spec), config, "f64", conventions, command="harness emit")
+        text = emit_jax_script(
+            infer_shapes(spec), config, "f64", conventions, command="harness emit", rules=registered_rules()
+        )
         (tmp_path / f"script{i}.py").write_text(text)
     assert_as_by_hand(tmp_path)
 
@@ -92,7 +100,14 @@ def test_scripts_of_all_switches_are_as_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_cnn"])
 def test_phase3_modules(model: str, request: pytest.FixtureRequest) -> None:
     m = load_model(model)
-    texts, _ = emit_phase3(m.graph, m.config, "f32", PROFILES["shared"]["phase3"], command=f"harness emit {model}")
+    texts, _ = emit_phase3(
+        m.graph,
+        m.config,
+        "f32",
+        PROFILES["shared"]["phase3"],
+        command=f"harness emit {model}",
+        rules=registered_rules(),
+    )
     for function, text in texts.items():
         compare(f"{model}.phase3.{function}.mlir", text, request.config.getoption("--update-golden"))
 
@@ -101,7 +116,8 @@ def test_phase3_modules(model: str, request: pytest.FixtureRequest) -> None:
 def test_emission_is_repeatable_and_f64_differs_only_in_width(model: str) -> None:
     m = load_model(model)
     first, again, wide = (
-        emit_phase3(m.graph, m.config, dtype, PROFILES["shared"]["phase3"])[0] for dtype in ("f32", "f32", "f64")
+        emit_phase3(m.graph, m.config, dtype, PROFILES["shared"]["phase3"], rules=registered_rules())[0]
+        for dtype in ("f32", "f32", "f64")
     )
     assert first == again
     for function, text in first.items():

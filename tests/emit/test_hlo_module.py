@@ -11,6 +11,7 @@ from harness.emit.train_step import emit_train_step
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
 from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.rules import registered_rules
 from harness.run.cell import Cell
 from harness.run.programs import emit_files
 from harness.spec.models import load_model
@@ -32,7 +33,7 @@ def test_a_module_has_the_name_of_its_network(name: str, identifier: str) -> Non
 
 def test_results_are_said_in_the_order_in_which_they_are_returned() -> None:
     graph, settings = infer_shapes(SPEC), load_model("mnist_mlp").config
-    text = emit_train_step(graph, settings, "f32", Conventions(), observed=False)
+    text = emit_train_step(graph, settings, "f32", Conventions(), observed=False, rules=registered_rules())
     params, states = [p.name for p in graph.params], [s.name for s in graph.states]
     said = re.findall(r"^    tensor<\S+>,?  // (.*)$", text, re.MULTILINE)
     moments = [f"{name}.{slot}" for slot in ("m", "v") for name in params]

@@ -8,6 +8,7 @@ import pytest
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Named
 from harness.emit.phase3 import emit_phase3
+from harness.nn.rules import registered_rules
 from harness.spec.models import load_model, model_names
 from harness.spec.netspec import Conventions
 
@@ -41,7 +42,7 @@ def test_values_are_named_by_meaning(model: str) -> None:
     A constant ends with its shape.
     """
     m = load_model(model)
-    texts, _ = emit_phase3(m.graph, m.config, "f32", Conventions())
+    texts, _ = emit_phase3(m.graph, m.config, "f32", Conventions(), rules=registered_rules())
     for name, operation in (pair for text in texts.values() for pair in values(text)):
         last = name.rpartition("_")[2].rstrip("0123456789")
         assert last not in (operation, SHORT.get(operation), "value"), f"%{name} = {operation}"

@@ -15,6 +15,7 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.residual_block import ResidualBlock
 from harness.nn.layers.transformer_encoder import TransformerEncoder
+from harness.nn.rules import registered_rules
 from harness.spec.netspec import Conventions, NetSpec
 from harness.spec.shapes import infer_shapes
 from harness.validation.oracle.side_by_side import SideBySide
@@ -26,7 +27,7 @@ TRANSFORMER = network((1, 6, 6), PatchEmbed(1, 4, 3, 4), TransformerEncoder(4, 2
 
 
 def text_of(spec: NetSpec) -> str:
-    return emit_train_step(infer_shapes(spec), config(), "f32", Conventions())
+    return emit_train_step(infer_shapes(spec), config(), "f32", Conventions(), rules=registered_rules())
 
 
 def called(text: str) -> dict[str, int]:
@@ -64,7 +65,9 @@ def test_what_is_done_for_every_tensor_is_one_function_for_each_shape() -> None:
 def test_an_update_says_how_it_decays() -> None:
     def reasons(conventions: Conventions, weight_decay: float) -> dict[str, str]:
         spec, settings = network((6,), Dense(6, 4), Dense(4, 4)), replace(config(), weight_decay=weight_decay)
-        text = emit_train_step(infer_shapes(spec), settings, "f32", conventions, observed=False)
+        text = emit_train_step(
+            infer_shapes(spec), settings, "f32", conventions, observed=False, rules=registered_rules()
+        )
         return {name: why for why, name in re.findall(r"  // (.*)\n  func\.func private @(\w+)\(", text)}
 
     apart, without = "p_new = p - lr direction - lr weight_decay p.", "p_new = p - lr direction."

@@ -1,4 +1,4 @@
-"""The search for conventions names what was planted, says what cannot be told apart, and refuses other runs."""
+"""The search for conventions names what was injected, says what cannot be told apart, and refuses other runs."""
 
 import dataclasses
 import json
@@ -31,9 +31,10 @@ from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
 from harness.nn.optimizers import Sgd
+from harness.nn.rules import registered_rules
 from harness.run.inprocess import Batch, Phase2, Phase3, Side, recorded
-from harness.spec import rules
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, infer_shapes
 from harness.trace.format import StepLine, Trace, TraceHeader
 from tests.support.networks import config, network
@@ -65,10 +66,17 @@ def fed(graph: Graph, train: TrainConfig, dtype: DType = "f64") -> Fed:
     return Fed(batch, 5, Phase2(graph, train, dtype).initial())
 
 
-def run(side: type[Side], graph: Graph, train: TrainConfig, *switches: Switch, dtype: DType = "f64") -> Trace:
+def run(
+    side: type[Side],
+    graph: Graph,
+    train: TrainConfig,
+    *switches: Switch,
+    dtype: DType = "f64",
+    rules: Rules | None = None,
+) -> Trace:
     """B: the trace of one side under those switches."""
     changed, chosen = applied(switches, train)
-    program, given = side(graph, changed, dtype, chosen), fed(graph, train, dtype)
+    program, given = side(graph, changed, dtype, chosen, rules=rules), fed(graph, train, dtype)
     batches = [given.batch(t) for t in range(1, STEPS + 1)]
     rates = program.rates(STEPS, 5)
     return recorded(program, program.train(batches, rates), batches, rates, steps_per_epoch=5).trace
@@ -146,7 +154,7 @@ def test_a_trial_is_phase_2() -> None:
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_each_planted_switch_is_named_in_f64(name: str, find) -> None:
+def test_each_injected_switch_is_named_in_f64(name: str, find) -> None:
     graph = HOME.get(BY_NAME[name].name, VECTORS)
     trials = conventions.Trials(graph, TRAIN, "f64", fed(graph, TRAIN))
     found = find(graph, TRAIN, tried(trials, BY_NAME[name]))
@@ -209,13 +217,10 @@ def test_one_step_cannot_tell(find) -> None:
 
 def test_a_bug_is_no_convention(find) -> None:
     def wrong(layer, h, saved, dy):
-        return tuple(h.mul(dx, 1.001) for dx in right(layer, h, saved, dy))
+        return tuple(h.mul(dx, 1.001) for dx in right.hlo_backward[Relu](layer, h, saved, dy))
 
-    right = rules.hlo_backward.replace(Relu, wrong)
-    try:
-        b = run(Phase3, VECTORS, TRAIN)
-    finally:
-        rules.hlo_backward.replace(Relu, right)
+    right = registered_rules()
+    b = run(Phase3, VECTORS, TRAIN, rules=right.replace(hlo_backward={Relu: wrong}))
     found = find(VECTORS, TRAIN, b)
     assert (found.closing, found.exit_code) == ((), 1)
     assert "parts from it in the norms of the gradients of step 1." in found.sentence()

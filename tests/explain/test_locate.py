@@ -1,4 +1,4 @@
-"""One planted error in a rule of either side: layer, direction and side are named, and nothing that lies behind it."""
+"""One injected error in a rule of either side: layer, direction and side are named, and nothing that lies behind it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,10 +19,9 @@ from harness.nn.layers.relu import Relu
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
 from harness.run.inprocess import Batch, Phase2, Phase3, Step
-from harness.spec import rules
 from harness.spec.netspec import Conventions
-from harness.spec.rules import Rule, RuleTable
-from tests.support.every_layer import home_of
+from harness.spec.rules import Rule
+from tests.support.every_layer import RULES, home_of
 from tests.support.networks import config
 from tests.support.wrong_sides import (
     NETWORKS,
@@ -34,24 +33,18 @@ from tests.support.wrong_sides import (
     loss_gradient_scaled,
     loss_scaled,
     meant,
+    mutated,
     pair,
     parameter_gradient_scaled,
-    planted,
     with_slow_momentum,
     without_epsilon,
 )
 
 
-def located(name: str, side: str, table: RuleTable, facts: type, change: Callable[[Rule], Rule]) -> Location:
-    """What is found when a rule is changed while one side is made."""
-    parties = {}
-    for pipeline in ("phase2", "phase3"):
-        if pipeline == side:
-            with planted(table, facts, change):
-                parties[pipeline] = Party(pipeline, meant(name))
-        else:
-            parties[pipeline] = Party(pipeline, meant(name))
-    return locate(parties["phase2"], parties["phase3"])
+def located(name: str, side: str, table: str, facts: type, change: Callable[[Rule], Rule]) -> Location:
+    """What is found when one side is made by a changed rule."""
+    rules = {"phase2": RULES, "phase3": RULES, side: mutated(table, facts, change)}
+    return locate(*(Party(pipeline, meant(name), rules=of) for pipeline, of in rules.items()))
 
 
 def nodes_of(name: str, layer: type) -> list[str]:
@@ -61,19 +54,19 @@ def nodes_of(name: str, layer: type) -> list[str]:
 @pytest.mark.parametrize(
     ("side", "table", "layer", "change", "direction"),
     [
-        ("phase2", rules.jax_rule, Convolution, jax_scaled, "forward"),
-        ("phase3", rules.hlo_forward, Convolution, hlo_scaled, "forward"),
-        ("phase3", rules.hlo_forward, LayerNorm, hlo_scaled, "forward"),
-        ("phase2", rules.jax_rule, MaxPool, gradient_lost_in_jax, "backward"),
-        ("phase2", rules.jax_rule, LayerNorm, gradient_lost_in_jax, "backward"),
-        ("phase3", rules.hlo_backward, MaxPool, gradient_scaled, "backward"),
-        ("phase3", rules.hlo_backward, BatchNorm, parameter_gradient_scaled, "backward"),
-        ("phase3", rules.hlo_backward, Dense, parameter_gradient_scaled, "backward"),
+        ("phase2", "jax", Convolution, jax_scaled, "forward"),
+        ("phase3", "hlo_forward", Convolution, hlo_scaled, "forward"),
+        ("phase3", "hlo_forward", LayerNorm, hlo_scaled, "forward"),
+        ("phase2", "jax", MaxPool, gradient_lost_in_jax, "backward"),
+        ("phase2", "jax", LayerNorm, gradient_lost_in_jax, "backward"),
+        ("phase3", "hlo_backward", MaxPool, gradient_scaled, "backward"),
+        ("phase3", "hlo_backward", BatchNorm, parameter_gradient_scaled, "backward"),
+        ("phase3", "hlo_backward", Dense, parameter_gradient_scaled, "backward"),
     ],
     ids=lambda part: getattr(part, "__name__", getattr(part, "name", part)),
 )
 def test_a_layer_is_named_and_nothing_behind_it(
-    side: str, table: RuleTable, layer: type, change: Callable[[Rule], Rule], direction: str
+    side: str, table: str, layer: type, change: Callable[[Rule], Rule], direction: str
 ) -> None:
     name = home_of(layer)
     found = located(name, side, table, layer, change)
@@ -87,10 +80,10 @@ def test_a_layer_is_named_and_nothing_behind_it(
 @pytest.mark.parametrize(
     ("side", "table", "facts", "change", "where"),
     [
-        ("phase2", rules.jax_loss, SoftmaxCrossEntropy, loss_scaled, ("forward", "loss", "forward")),
-        ("phase3", rules.hlo_loss, SoftmaxCrossEntropy, loss_gradient_scaled, ("backward", "loss", "backward")),
-        ("phase2", rules.jax_optimizer, Adam, with_slow_momentum, ("optimizer", "optimizer", "optimizer")),
-        ("phase3", rules.hlo_optimizer, Adam, without_epsilon, ("optimizer", "optimizer", "optimizer")),
+        ("phase2", "jax_loss", SoftmaxCrossEntropy, loss_scaled, ("forward", "loss", "forward")),
+        ("phase3", "hlo_loss", SoftmaxCrossEntropy, loss_gradient_scaled, ("backward", "loss", "backward")),
+        ("phase2", "jax_optimizer", Adam, with_slow_momentum, ("optimizer", "optimizer", "optimizer")),
+        ("phase3", "hlo_optimizer", Adam, without_epsilon, ("optimizer", "optimizer", "optimizer")),
     ],
     ids=lambda part: getattr(part, "__name__", getattr(part, "name", "")),
 )
@@ -118,7 +111,7 @@ def test_f32_alone_is_numerics() -> None:
         scaled = hlo_scaled(rule)
         return lambda layer, h, *x: (scaled if h.dtype == "f32" else rule)(layer, h, *x)
 
-    found = located("small", "phase3", rules.hlo_forward, Relu, coarse_in_f32)
+    found = located("small", "phase3", "hlo_forward", Relu, coarse_in_f32)
     assert (found.fault, found.layer, found.direction, found.side) == ("numerics", "relu1", "forward", "phase3")
 
 

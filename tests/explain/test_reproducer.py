@@ -15,14 +15,13 @@ from harness.explain.reproducer import Reproducer, write_reproducer, write_whole
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
-from harness.spec import rules
 from tests.support.wrong_sides import (
     fused_pool,
     gradient_scaled,
     loss_scaled,
     meant,
+    mutated,
     pair,
-    planted,
     with_slow_momentum,
 )
 
@@ -36,16 +35,15 @@ def reproduced(folder: Path, parties: tuple[Party, Party]) -> Reproducer:
 @pytest.mark.parametrize(
     ("side", "table", "facts", "change", "line"),
     [
-        ("phase3", rules.hlo_backward, MaxPool, gradient_scaled, "phase3  OFF    "),
-        ("phase2", rules.jax_loss, SoftmaxCrossEntropy, loss_scaled, "phase2  OFF    "),
-        ("phase3", rules.hlo_optimizer, Adam, with_slow_momentum, "phase3  OFF    "),
+        ("phase3", "hlo_backward", MaxPool, gradient_scaled, "phase3  OFF    "),
+        ("phase2", "jax_loss", SoftmaxCrossEntropy, loss_scaled, "phase2  OFF    "),
+        ("phase3", "hlo_optimizer", Adam, with_slow_momentum, "phase3  OFF    "),
     ],
     ids=["layer", "loss", "update"],
 )
 def test_a_folder_shows_the_culprit_and_no_other(tmp_path, side, table, facts, change, line) -> None:
     other = "phase2" if side == "phase3" else "phase3"
-    with planted(table, facts, change):
-        wrong = Party(side, meant("small"))
+    wrong = Party(side, meant("small"), rules=mutated(table, facts, change))
     made = reproduced(tmp_path, (Party(other, meant("small")), wrong))
     assert made.shows, made.output
     assert line in made.output
@@ -59,8 +57,7 @@ def test_a_folder_shows_the_culprit_and_no_other(tmp_path, side, table, facts, c
 
 
 def test_a_folder_that_shows_nothing_says_so(tmp_path) -> None:
-    with planted(rules.hlo_backward, MaxPool, gradient_scaled):
-        wrong = Party("phase3", meant("small"))
+    wrong = Party("phase3", meant("small"), rules=mutated("hlo_backward", MaxPool, gradient_scaled))
     right = pair("small")
     defined = define(meant("small"), 1)
     culprits = locate(right[0], wrong, defined=defined).culprits

@@ -59,7 +59,7 @@ def test_the_linters_find_nothing(linter: str, name: str) -> None:
         ("zizmor", "permissions: {}", "permissions: write-all"),
     ],
 )
-def test_the_linters_find_what_is_planted(tmp_path: Path, linter: str, old: str, new: str) -> None:
+def test_the_linters_find_what_is_injected(tmp_path: Path, linter: str, old: str, new: str) -> None:
     text = (FOLDER / "nightly.yml").read_text()
     assert old in text
     path = tmp_path / ".github" / "workflows" / "nightly.yml"

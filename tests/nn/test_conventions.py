@@ -21,6 +21,7 @@ from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.separable_conv import SeparableConv
+from harness.nn.rules import registered_rules
 from harness.run.inprocess import Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, Layer, Shape
 from harness.spec.shapes import infer_shapes
@@ -207,18 +208,19 @@ def test_no_side_ignores_a_switch(name: str, value: str) -> None:
     default, switched = Conventions(), Conventions(**{name: value})
 
     def body(conventions: Conventions) -> str:
-        script = emit_jax_script(EVERYTHING, config(), "f32", conventions, command="a test")
+        script = emit_jax_script(EVERYTHING, config(), "f32", conventions, command="a test", rules=registered_rules())
         return re.sub(r'"conventions": \{.*?\}', "", script, flags=re.DOTALL)
 
     assert body(switched) != body(default)
     if name in ONLY_PHASE_2:
         expected = f"conv1.bn: phase 3 has no {name}='{value}', only '{getattr(default, name)}'"
         with pytest.raises(EmitError, match=expected):
-            emit_phase3(EVERYTHING, config(), "f32", switched)
+            emit_phase3(EVERYTHING, config(), "f32", switched, rules=registered_rules())
         with pytest.raises(EmitError, match=expected):
-            emit_logits(EVERYTHING, 4, "f32", switched)
+            emit_logits(EVERYTHING, 4, "f32", switched, rules=registered_rules())
     else:
-        texts = [emit_phase3(EVERYTHING, config(), "f32", c)[0]["train_step"] for c in (default, switched)]
+        rules = registered_rules()
+        texts = [emit_phase3(EVERYTHING, config(), "f32", c, rules=rules)[0]["train_step"] for c in (default, switched)]
         assert texts[0] != texts[1]
 
 

@@ -13,8 +13,8 @@ from harness.nn.layers.dense import Dense
 from harness.nn.layers.dropout import Dropout
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Sgd
+from harness.nn.rules import registered_rules
 from harness.spec.netspec import Conventions, NetSpec, Shape, TrainConfig
-from harness.spec.rules import jax_eval_rule
 from harness.spec.shapes import Node, infer_shapes
 from tests.support.programs import hlo_layer, iree_call, jax_layer, layer_node
 
@@ -84,12 +84,12 @@ def test_the_kept_fraction_is_right(rate: float) -> None:
 
 def test_evaluation_drops_nothing() -> None:
     x = Expr("x")
-    assert jax_eval_rule.of(Dropout)(Dropout(0.5), JaxBuilder(Conventions()), x) is x
+    assert registered_rules().jax_eval_of(Dropout)(Dropout(0.5), JaxBuilder(Conventions()), x) is x
     layers = (Dropout(0.5), Dense(6, 4))
     loss = SoftmaxCrossEntropy()
     spec = NetSpec(name="net", dataset="mnist", input_shape=(6,), classes=4, layers=layers, loss=loss)
     train = TrainConfig(lr=0.1, batch_size=2, epochs=1, optimizer=Sgd())
-    texts, _ = emit_phase3(infer_shapes(spec), train, "f32", Conventions())
+    texts, _ = emit_phase3(infer_shapes(spec), train, "f32", Conventions(), rules=registered_rules())
     assert "dropout1_y = stablehlo.select" in texts["train_step"]
     assert "dropout" not in texts["logits"]
 

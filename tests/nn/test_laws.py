@@ -37,11 +37,12 @@ from harness.nn.layers.to_pixel import ToPixel
 from harness.nn.layers.to_sequence import ToSequence
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam, Sgd
+from harness.nn.rules import registered_rules
 from harness.run.inprocess import SHARED, script_module
-from harness.spec import rules
 from harness.spec.reference import Reference
 from tests.support.programs import hlo_layer, iree_call, jax_layer, layer_node
 
+RULES = registered_rules()
 # Layer -> its samples: (layer, shapes of its inputs without the batch).
 SAMPLES = {
     Dense: [
@@ -113,12 +114,12 @@ CASES = [
 
 
 def test_every_layer_has_every_rule_and_a_sample() -> None:
-    layers = set(rules.jax_rule)
-    assert layers == set(rules.hlo_forward) == set(rules.hlo_backward) == set(SAMPLES)
-    assert layers == set(rules.reference_rule)
-    assert set(rules.jax_eval_rule) == set(rules.hlo_eval_rule)
-    assert set(rules.jax_loss) == set(rules.hlo_loss) == set(rules.reference_loss) == {SoftmaxCrossEntropy}
-    assert set(rules.jax_optimizer) == set(rules.hlo_optimizer) == set(rules.reference_optimizer) == {Adam, Sgd}
+    layers = set(RULES.jax)
+    assert layers == set(RULES.hlo_forward) == set(RULES.hlo_backward) == set(SAMPLES)
+    assert layers == set(RULES.reference)
+    assert set(RULES.jax_eval) == set(RULES.hlo_eval)
+    assert set(RULES.jax_loss) == set(RULES.hlo_loss) == set(RULES.reference_loss) == {SoftmaxCrossEntropy}
+    assert set(RULES.jax_optimizer) == set(RULES.hlo_optimizer) == set(RULES.reference_optimizer) == {Adam, Sgd}
 
 
 @pytest.mark.parametrize(("layer", "in_shapes"), CASES)
@@ -134,7 +135,7 @@ def test_both_sides_and_the_reference_mean_one_thing(layer, in_shapes, kind) -> 
 
     def reference(params, *xs):
         xs = [anp.moveaxis(x, 1, -1) if x.ndim == 4 else x for x in xs]
-        y = rules.reference_rule.of(type(layer))(layer, Reference(anp, node, params, step), *xs)
+        y = RULES.reference.of(type(layer))(layer, Reference(anp, node, params, step), *xs)
         return anp.moveaxis(y, -1, 1) if y.ndim == 4 else y
 
     params = {f"layer.{p.name}": rng.normal(size=p.shape) for p in layer.params()}
@@ -164,9 +165,9 @@ def test_the_reference_loss_means_what_jax_means(smoothing) -> None:
     z, labels = rng.normal(size=(5, 7)), rng.integers(0, 7, 5).astype(np.int32)
     loss, j = SoftmaxCrossEntropy(), JaxBuilder(SHARED)
     with j.source.block("def loss(z, labels):"):
-        j.source.line(f"return {rules.jax_loss.of(type(loss))(loss, j, Expr('z'), Expr('labels'), smoothing)}")
+        j.source.line(f"return {RULES.jax_loss.of(type(loss))(loss, j, Expr('z'), Expr('labels'), smoothing)}")
     theirs = script_module(f"import jax, jax.numpy as jnp\n{j.module()}").loss
-    mine = rules.reference_loss.of(type(loss))
+    mine = RULES.reference_loss.of(type(loss))
     found = autograd.value_and_grad(lambda z: mine(loss, anp, z, labels, smoothing))(z)
     expected = jax.value_and_grad(lambda z: theirs(z, labels))(z)
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-14)
@@ -177,30 +178,16 @@ def test_the_reference_loss_means_what_jax_means(smoothing) -> None:
 def test_the_reference_optimizer_means_what_jax_means(optimizer) -> None:
     rng, j, slots = np.random.default_rng(3), JaxBuilder(SHARED), type(optimizer).slots
     with j.source.block(f"def direction(g, {', '.join(slots)}, t):"):
-        results = rules.jax_optimizer.of(type(optimizer))(optimizer, j, *map(Expr, ("g", *slots, "t")))
+        results = RULES.jax_optimizer.of(type(optimizer))(optimizer, j, *map(Expr, ("g", *slots, "t")))
         j.source.line(f"return {', '.join(map(str, results))}")
     theirs = script_module(f"import jax, jax.numpy as jnp\n{j.module()}").direction
-    mine, state = rules.reference_optimizer.of(type(optimizer)), [np.zeros(6) for _ in slots]
+    mine, state = RULES.reference_optimizer.of(type(optimizer)), [np.zeros(6) for _ in slots]
     for t in (1, 2, 3):
         g = rng.normal(size=6)
         found, expected = mine(optimizer, np, g, *state, t), theirs(g, *state, np.float64(t))
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12)  # 1 - 0.999^t is a small difference
         state = [np.asarray(slot) for slot in found[1:]]
-
-
-def test_a_second_rule_is_refused() -> None:
-    table = rules.RuleTable("demo")
-    table(Dense)(lambda: None)
-    with pytest.raises(rules.RuleError, match="demo: Dense has a rule already"):
-        table(Dense)(lambda: None)
-
-
-def test_a_missing_rule_lists_what_exists() -> None:
-    table = rules.RuleTable("demo")
-    table(Dense)(lambda: None)
-    with pytest.raises(rules.RuleError, match=r"demo: no rule for Relu. Existing: Dense\."):
-        table.of(Relu)
 
 
 def test_precedence_in_printed_expressions() -> None:

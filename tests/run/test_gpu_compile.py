@@ -19,6 +19,7 @@ from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
+from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import Compiled, compile_module
 from harness.spec.models import load_model
@@ -58,7 +59,7 @@ SEQUENCES = infer_shapes(
 
 
 def compiled(backend: str, graph: Graph, config: TrainConfig, dtype: DType) -> dict[str, Compiled]:
-    texts, _ = emit_phase3(graph, config, dtype, Conventions())
+    texts, _ = emit_phase3(graph, config, dtype, Conventions(), rules=registered_rules())
     flags = BACKENDS[backend].compile_flags()
     return {name: compile_module(text, flags, f"{graph.spec.name} {name}") for name, text in texts.items()}
 

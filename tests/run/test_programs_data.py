@@ -13,6 +13,7 @@ from harness.data.dataset import read_data, read_folder, resolve_data
 from harness.data.idx import colour_images_header, labels_header
 from harness.data.synthetic import write_synthetic
 from harness.emit.jax_script import emit_jax_script
+from harness.nn.rules import registered_rules
 from harness.run.inprocess import script_module
 from harness.spec.netspec import Conventions
 from tests.support.pictures import write_archive
@@ -114,7 +115,9 @@ def test_prepared_pictures_are_fed_alike_and_normalised(imagenette: Programs, pr
 
 def test_both_call_imagenette_what_has_its_classes_and_counts(imagenette: Programs, tmp_path: Path) -> None:
     """Black pictures, as many as there are, and then one fewer, or with a class of another name."""
-    script = script_module(emit_jax_script(imagenette.graph, AUGMENTED, "f32", Conventions(), command="test"))
+    script = script_module(
+        emit_jax_script(imagenette.graph, AUGMENTED, "f32", Conventions(), command="test", rules=registered_rules())
+    )
 
     def names(train: int, test: int, classes: tuple[str, ...]) -> set[str]:
         for split, count in (("train", train), ("t10k", test)):

@@ -1,7 +1,6 @@
 """Networks that together hold every layer that has rules, and errors in the backward rules of a layer."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.nn.layers.conv2d import Conv2d
@@ -23,7 +22,8 @@ from harness.nn.layers.separable_conv import SeparableConv
 from harness.nn.layers.sigmoid import Sigmoid
 from harness.nn.layers.swish import Swish
 from harness.nn.layers.transformer_encoder import TransformerEncoder
-from harness.spec import rules
+from harness.nn.rules import registered_rules
+from harness.spec.rules import Rules
 from harness.spec.shapes import infer_shapes
 from tests.support.networks import network
 
@@ -52,7 +52,8 @@ NETWORKS = {
     "sequences": network((1, 6, 6), Conv2d(1, 2, 1), PatchEmbed(2, 8, 3, 4), TransformerEncoder(8, 2, 8), Dense(8, 4)),
 }
 GRAPHS = {name: infer_shapes(spec) for name, spec in NETWORKS.items()}
-Spoil = Callable[[HloBuilder, tuple], tuple]
+Mutation = Callable[[HloBuilder, tuple], tuple]
+RULES = registered_rules()
 
 
 def home_of(layer: type) -> str:
@@ -60,20 +61,15 @@ def home_of(layer: type) -> str:
     return next(name for name, graph in GRAPHS.items() if any(type(node.layer) is layer for node in graph.nodes))
 
 
-@contextmanager
-def planted(layer: type, spoil: Spoil) -> Iterator[None]:
-    """Backward rules whose results `spoil(h, dxs)` changes."""
-    original = rules.hlo_backward.of(layer)
-    rules.hlo_backward.replace(layer, lambda facts, h, saved, dy: spoil(h, original(facts, h, saved, dy)))
-    try:
-        yield
-    finally:
-        rules.hlo_backward.replace(layer, original)
+def with_backward_mutated(layer: type, mutate: Mutation) -> Rules:
+    """Rules with a layer's backward rule whose results `mutate(h, dxs)` changes."""
+    original = RULES.hlo_backward.of(layer)
+    return RULES.replace(hlo_backward={layer: lambda facts, h, saved, dy: mutate(h, original(facts, h, saved, dy))})
 
 
-def scale_gradient(param: str, factor: float) -> Spoil:
-    def spoil(h: HloBuilder, dxs: tuple) -> tuple:
+def scale_gradient(param: str, factor: float) -> Mutation:
+    def mutate(h: HloBuilder, dxs: tuple) -> tuple:
         h.grad(param, h.mul(h.grads.pop(f"{h.node.scope}.{param}"), factor))
         return dxs
 
-    return spoil
+    return mutate

@@ -7,12 +7,12 @@ import numpy as np
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import SHARED, Batch, Step, script_module
 from harness.run.iree_runner import Device
 from harness.spec.netspec import Conventions, DType, Layer, Shape, TrainConfig
-from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
 from harness.spec.shapes import Graph, Node
 from harness.validation.oracle.side_by_side import SideBySide
 
@@ -63,7 +63,7 @@ def jax_layer(node: Node, conventions: Conventions = SHARED) -> Any:
         j.node = node
         xs = [Expr(name) for name in node.inputs]
         xs = [j.transpose(x, (0, 2, 3, 1)) if len(s) == 3 else x for x, s in zip(xs, node.in_shapes, strict=True)]
-        y = j.let("y", jax_rule.of(type(node.layer))(node.layer, j, *xs))
+        y = j.let("y", registered_rules().jax.of(type(node.layer))(node.layer, j, *xs))
         j.source.line(f"return {j.transpose(y, (0, 3, 1, 2)) if len(node.out_shape) == 3 else y}")
     head = "import jax, jax.numpy as jnp, numpy as np\nDTYPE = np.float64\n"
     return script_module(head + j.module()).layer
@@ -81,9 +81,10 @@ def hlo_layer(node: Node, batch: int, conventions: Conventions = SHARED) -> str:
     def turn(x: Value, order: Shape) -> Value:
         return h.transpose(x, order) if len(x.shape) == 4 else x
 
+    rules = registered_rules()
     with h.at(node, "layer"):
-        y, saved = hlo_forward.of(type(node.layer))(node.layer, h, *(turn(x, (0, 2, 3, 1)) for x in xs))
-        dxs = hlo_backward.of(type(node.layer))(node.layer, h, saved, turn(dy, (0, 2, 3, 1)))
+        y, saved = rules.hlo_forward.of(type(node.layer))(node.layer, h, *(turn(x, (0, 2, 3, 1)) for x in xs))
+        dxs = rules.hlo_backward.of(type(node.layer))(node.layer, h, saved, turn(dy, (0, 2, 3, 1)))
     results = [turn(y, (0, 3, 1, 2)), *(turn(dx, (0, 3, 1, 2)) for dx in dxs)]
     results += [h.grads[f"layer.{p.name}"] for p in node.layer.params()]
     arguments = ", ".join(f"{v}: {v.type}" for v in h.inputs.values())

@@ -24,6 +24,7 @@ from harness.nn.layers.global_avg_pool import GlobalAvgPool
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
+from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig
@@ -118,10 +119,20 @@ class Programs:
         if pipeline == "phase2":
             script = self.folder / f"{stem}.py"
             script.write_text(
-                emit_jax_script(self.graph, self.config, dtype, Conventions(), command="a test", init_seed=seed)
+                emit_jax_script(
+                    self.graph,
+                    self.config,
+                    dtype,
+                    Conventions(),
+                    command="a test",
+                    rules=registered_rules(),
+                    init_seed=seed,
+                )
             )
             return (sys.executable, str(script))
-        texts, facts = emit_phase3(self.graph, self.config, dtype, Conventions(), init_seed=seed)
+        texts, facts = emit_phase3(
+            self.graph, self.config, dtype, Conventions(), rules=registered_rules(), init_seed=seed
+        )
         plan = self.folder / f"{stem}.json"
         write_plan(plan, facts)
         flags = BACKENDS["cpu"].compile_flags()

@@ -1,8 +1,7 @@
 """Sides of small networks: right ones, and ones that are made by a wrong rule."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from harness.emit.jax_builder import Expr
@@ -12,10 +11,9 @@ from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
-from harness.spec import rules
-from harness.spec.rules import Rule, RuleTable
+from harness.spec.rules import Rule, Rules
 from harness.spec.shapes import infer_shapes
-from tests.support.every_layer import GRAPHS
+from tests.support.every_layer import GRAPHS, RULES
 from tests.support.networks import config, network
 from tests.support.programs import drawn
 
@@ -34,13 +32,9 @@ def pair(name: str, **phase3: Any) -> tuple[Party, Party]:
     return Party("phase2", meant(name)), Party("phase3", meant(name), **phase3)
 
 
-@contextmanager
-def planted(table: RuleTable, facts: type, change: Callable[[Rule], Rule]) -> Iterator[None]:
-    original = table.replace(facts, change(table.of(facts)))
-    try:
-        yield
-    finally:
-        table.replace(facts, original)
+def mutated(table: str, facts: type, change: Callable[[Rule], Rule]) -> Rules:
+    """Rules of which one is changed."""
+    return RULES.replace(**{table: {facts: change(getattr(RULES, table).of(facts))}})
 
 
 def jax_scaled(rule: Rule) -> Rule:
@@ -95,8 +89,8 @@ def loss_gradient_scaled(rule: Rule) -> Rule:
     return scaled
 
 
-def unless_fenced(rule: Rule) -> Rule:
-    """As a compiler errs that computes a layer together with the one before: alone, or behind a fence, it is right."""
+def unless_behind_a_barrier(rule: Rule) -> Rule:
+    """As a compiler errs that computes a layer with the one before: in isolation or behind a barrier it is right."""
 
     def fused(layer: Any, h: Any, x: Any) -> Any:
         y, saved = rule(layer, h, x)
@@ -109,13 +103,12 @@ def unless_fenced(rule: Rule) -> Rule:
 
 def fused_pool() -> Party:
     """A phase 3 whose pool passes on too little where it is computed together with what is before it."""
-    original = rules.hlo_backward.of(MaxPool)
+    forward, original = RULES.hlo_forward.of(MaxPool), RULES.hlo_backward.of(MaxPool)
 
     def backward(layer: Any, h: Any, saved: Any, dy: Any) -> Any:
         saved, right = saved
         dxs = original(layer, h, saved, dy)
         return dxs if right else tuple(h.mul(dx, 0.55) for dx in dxs)
 
-    forward = planted(rules.hlo_forward, MaxPool, unless_fenced)
-    with forward, planted(rules.hlo_backward, MaxPool, lambda rule: backward):
-        return Party("phase3", meant("small"))
+    wrong = RULES.replace(hlo_forward={MaxPool: unless_behind_a_barrier(forward)}, hlo_backward={MaxPool: backward})
+    return Party("phase3", meant("small"), rules=wrong)

@@ -16,8 +16,8 @@ from harness.nn.cases import BLIND_SPOTS, CASES, CONFIG, PUBLISHED, find_case
 from harness.nn.layers.hard_sigmoid import HardSigmoid
 from harness.nn.layers.hard_swish import HardSwish
 from harness.nn.layers.relu6 import Relu6
+from harness.nn.rules import registered_rules
 from harness.run.inprocess.reference_interpreter import interpret, operations
-from harness.spec import rules
 from harness.validation.oracle.examination import OracleFinding, ThirdOpinion, first_batches
 from harness.validation.oracle.judgement import Largest, complaints, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
@@ -55,7 +55,7 @@ def test_the_published_cases_have_the_published_sizes_and_training() -> None:
 
 def test_the_cases_hold_every_layer_that_has_rules() -> None:
     held = {type(node.layer) for case in CASES.values() for node in case.graph().nodes}
-    assert held == set(rules.hlo_backward)
+    assert held == set(registered_rules().hlo_backward)
     assert len(CASES) == len(PUBLISHED) + len(BLIND_SPOTS)
 
 
@@ -109,11 +109,8 @@ def test_the_case_of_bent_activations_reaches_their_bends(mnist: Path) -> None:
     batches, steps_per_epoch = first_batches(graph, case.config, "f64", mnist)
     right = SideBySide(graph, case.config, "f64").phase2(batches[:1], steps_per_epoch)[0]
     for name, (layer, rule) in FORGETFUL.items():
-        previous = rules.hlo_backward.replace(layer, rule)
-        try:
-            both = SideBySide(graph, case.config, "f64")
-        finally:
-            rules.hlo_backward.replace(layer, previous)
+        wrong = registered_rules().replace(hlo_backward={layer: rule})
+        both = SideBySide(graph, case.config, "f64", rules=wrong)
         found = gradient_difference(both.interpreted(batches[0], steps_per_epoch).grads, right.grads)
         assert not found.within(1e-9), name
 

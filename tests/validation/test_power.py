@@ -49,7 +49,7 @@ def test_a_slice_of_the_faults_is_found_and_no_right_pair_is_failed() -> None:
         assert {name: said.status for name, said in examine_pair(pair).items()} == dict.fromkeys(DETECTORS, "PASS")
 
 
-def test_planted_faults_are_placed() -> None:
+def test_injected_faults_are_placed() -> None:
     for name in ("dense weight transposed | mlp | phase2", "weight gradient times 1.0035 | mlp | phase3"):
         found = place(next(case for case in CHOSEN if case.name == name))
         assert (found.called_right, found.layer_right, found.side_right) == (True, True, True), found.evidence
@@ -181,8 +181,8 @@ def test_exit_codes() -> None:
     fifty = rows(*["FAIL"] * 59, "PASS")
     assert exit_code(fifty) == 0  # 98.3 %
     assert exit_code(rows(*["FAIL"] * 59, "PASS", update_error=1e-3)) == 1
-    assert exit_code(rows("SILENT")) == 1  # nothing says why: it may not be planted at all
+    assert exit_code(rows("SILENT")) == 1  # nothing says why: it may not be injected at all
     assert exit_code(rows("SILENT")[:1]) == 3
-    assert "is it planted at all?" in str(render(rows("SILENT"), "text"))
+    assert "is it injected at all?" in str(render(rows("SILENT"), "text"))
     accused = Row("clean", PAIRS[0].name, None, "killed by SIGSEGV: it said nothing", 1.0)
     assert exit_code([*rows("FAIL"), accused]) == 1

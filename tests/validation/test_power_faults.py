@@ -1,31 +1,24 @@
-"""The corpus of planted faults: each reaches its side, there alone, and nothing of it stays behind."""
+"""The corpus of injected faults: each reaches its side, there alone, and nothing of it stays behind."""
 
 from functools import cache
 
 import numpy as np
 import pytest
 
+from harness.nn.rules import registered_rules
 from harness.run.inprocess import Phase2, Side
-from harness.spec import rules
 from harness.spec.netspec import DType
-from harness.spec.rules import RuleTable
 from harness.validation.power.cases import CASES
 from harness.validation.power.fault import SIDES, Fault, Pipeline
 from harness.validation.power.faults import FAULTS
 from harness.validation.power.networks import NETWORKS, STEPS, draw_feed
 from harness.validation.power.pairs import DTYPES
 
-TABLES = [table for table in vars(rules).values() if isinstance(table, RuleTable)]
-
 
 @cache
 def right_side(network: str, pipeline: Pipeline, dtype: DType) -> Side:
     one = NETWORKS[network]
     return SIDES[pipeline](one.graph(), one.config, dtype)
-
-
-def registered() -> list[dict[type, rules.Rule]]:
-    return [{facts: table.of(facts) for facts in table} for table in TABLES]
 
 
 def program(side: Side) -> str:
@@ -48,7 +41,7 @@ def test_guilty_layers_exist() -> None:
 
 def is_changed(fault: Fault, side: Side, right: Side, network: str) -> bool:
     """In its program, its optimizer's code, its rates, its batches, or what its header states."""
-    feed, usual = fault.plants[side.pipeline].feed(draw_feed(network)), draw_feed(network)
+    feed, usual = fault.injections[side.pipeline].feed(draw_feed(network)), draw_feed(network)
     fed = [
         (f.rates(s), [(b.x.tobytes(), b.labels.tobytes()) for b in f.batches(s)])
         for f, s in ((feed, side), (usual, right))
@@ -62,9 +55,9 @@ def is_changed(fault: Fault, side: Side, right: Side, network: str) -> bool:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_changes_its_side_and_no_other(fault: Fault) -> None:
-    before = registered()
+    before = registered_rules()
     network = next(iter(fault.where))
-    for pipeline in fault.plants:
+    for pipeline in fault.injections:
         # What is a fault of one precision alone is none in the other.
         changed = []
         for dtype in DTYPES:
@@ -74,9 +67,9 @@ def test_a_fault_changes_its_side_and_no_other(fault: Fault) -> None:
                 break
         assert any(changed)
         assert side.conventions == right.conventions
-        if pipeline == "phase2":  # which is quick: planted again, it is the same
+        if pipeline == "phase2":  # which is quick: injected again, it is the same
             assert program(fault.make(pipeline, network, dtype)) == program(side)
-    assert registered() == before
+    assert registered_rules() == before
 
 
 def test_epochs_end_within_three_steps_and_leave_images_over() -> None:

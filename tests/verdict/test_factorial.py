@@ -1,4 +1,4 @@
-"""The split of a difference between derivation and compiler: made-up runs, and real ones with planted errors."""
+"""The split of a difference between derivation and compiler: made-up runs, and real ones with injected errors."""
 
 import json
 import re
@@ -37,7 +37,7 @@ from harness.verdict.compare import Judging
 from harness.verdict.factorial import Factorial, split, split_factorial
 from harness.verdict.relation import relation
 from harness.verdict.tolerance import MODES
-from tests.support.every_layer import planted, scale_gradient
+from tests.support.every_layer import scale_gradient, with_backward_mutated
 from tests.support.networks import config, network
 from tests.support.programs import drawn
 from tests.support.sample_traces import trace, write
@@ -193,7 +193,7 @@ def test_corners_that_share_one_side_of_the_square_pair() -> None:
     assert relation(facts("phase3-xla"), facts("lean")) is None
 
 
-# The runs in this process, so that an error can be planted in some of them.
+# The runs in this process, so that an error can be injected in some of them.
 
 
 class ExportedPhase2(Phase3):
@@ -233,8 +233,8 @@ def test_an_error_of_a_derivation_is_blamed_on_it(tmp_path: Path) -> None:
     """A gradient that is too large by a thousandth: rounding is much smaller, on both compilers."""
     Phase3OnXla.folder = tmp_path
     given = (VECTORS, config(), "f32")
-    with planted(Dense, scale_gradient("w", 1.001)):
-        by_hand: list[Side] = [Phase3OnXla(*given), Phase3(*given)]
+    wrong = with_backward_mutated(Dense, scale_gradient("w", 1.001))
+    by_hand: list[Side] = [Phase3OnXla(*given, rules=wrong), Phase3(*given, rules=wrong)]
     found = factorial_of([Phase2(*given), ExportedPhase2(*given), *by_hand])
     assert found.shares is not None
     assert found.shares.derivation > 0.95

@@ -1,7 +1,7 @@
 """Both programs of a network in this process, fed alike: the emitted script by JAX, the emitted modules by IREE.
 
-A side emits its program when it is made, so that rules replaced at that moment reach this side only. Whole runs, with
-their time limits, environment and files, are cells (`harness.run`); a side serves where single steps are looked into.
+A side emits its program when it is made, by rules of its own where it is given some. Whole runs, with their time
+limits, environment and files, are cells (`harness.run`); a side serves where single steps are looked into.
 """
 
 from harness.run.inprocess.phase2 import Phase2, script_module

@@ -22,7 +22,9 @@ class Phase2(Side):
 
     def _emit(self, instruments: Instruments) -> None:
         facts = self.graph, self.config, self.dtype, self.conventions
-        self.source = emit_jax_script(*facts, command="harness", init_seed=self.init_seed, instruments=instruments)
+        self.source = emit_jax_script(
+            *facts, command="harness", rules=self.rules, init_seed=self.init_seed, instruments=instruments
+        )
         self.script = script_module(self.source)
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:

@@ -22,8 +22,9 @@ class Phase3(Side):
 
     def _emit(self, instruments: Instruments) -> None:
         facts = self.graph, self.config, self.dtype, self.conventions
-        _, self.plan = emit_phase3(*facts, init_seed=self.init_seed)
-        self.text = emit_train_step(*facts, observed=False, instruments=instruments)  # norms compile for long
+        _, self.plan = emit_phase3(*facts, rules=self.rules, init_seed=self.init_seed)
+        # Without norms, which compile for long.
+        self.text = emit_train_step(*facts, rules=self.rules, observed=False, instruments=instruments)
         self._train_step: Device | None = None
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
@@ -46,7 +47,7 @@ class Phase3(Side):
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
         """By a second module's `train_step`, behind steps of this one."""
         facts = self.graph, self.config, self.dtype, self.conventions
-        text = emit_train_step(*facts, observed=False, instruments=Instruments(taps=True))
+        text = emit_train_step(*facts, rules=self.rules, observed=False, instruments=Instruments(taps=True))
         device = self._device(text, "train_step with taps")
         *before, (t, batch, rate) = enumerate_steps(batches, rates)
         plain = self._device(self.text, "train_step") if before else device
@@ -68,7 +69,8 @@ class Phase3(Side):
         """The modules' `update`, emitted for just these parameters."""
         some = replace(self.graph, params=tuple(p for p in self.graph.params if p.name in params))
         names = [p.name for p in some.params]
-        device = self._device(emit_update(some, self.config, self.dtype, self.conventions), "update")
+        text = emit_update(some, self.config, self.dtype, self.conventions, rules=self.rules)
+        device = self._device(text, "update")
         kind = params[names[0]].dtype
         rate = device.put(np.array(np.float32(self.config.lr), kind))
         slot_names = [f"{name}.{slot}" for slot in self.config.optimizer.slots for name in names]

@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.instruments import BARE, Instruments
+from harness.nn.rules import registered_rules
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import Rules
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph, size
 
@@ -56,6 +58,8 @@ class Moved:
 class Side(ABC):
     """The program of one pipeline for one network, emitted when it is made. `instruments`: in its training step.
 
+    `rules`: what everything is emitted by; None: the registered ones.
+
     Raises: RuleError for a missing rule; EmitError when a module does not verify.
     """
 
@@ -69,20 +73,22 @@ class Side(ABC):
         conventions: Conventions = SHARED,
         init_seed: int = DEFAULT_INIT_SEED,
         instruments: Instruments = BARE,
+        rules: Rules | None = None,
     ) -> None:
         self.graph, self.config, self.dtype, self.conventions = graph, config, dtype, conventions
         self.init_seed = init_seed
+        self.rules = registered_rules() if rules is None else rules
         self.names = [p.name for p in graph.params]
         self._emit(instruments)
 
     @abstractmethod
     def _emit(self, instruments: Instruments) -> None:
-        """Make the program, by the rules of now."""
+        """Make the program."""
 
     def instrumented(self, instruments: Instruments) -> Self:
-        """The same side with other instruments, emitted by the rules of now."""
+        """The same side with other instruments."""
         facts = self.graph, self.config, self.dtype, self.conventions, self.init_seed
-        return type(self)(*facts, instruments=instruments)
+        return type(self)(*facts, instruments=instruments, rules=self.rules)
 
     def fenced(self, fences: frozenset[str]) -> Self:
         """The same side with fences in its training step."""
@@ -117,7 +123,7 @@ class Side(ABC):
 
     @abstractmethod
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
-        """The last of as many steps as there are batches, with taps, which are emitted by the rules of now."""
+        """The last of as many steps as there are batches, with taps."""
 
     @abstractmethod
     def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:

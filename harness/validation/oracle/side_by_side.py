@@ -8,12 +8,15 @@ import numpy as np
 from harness.run.inprocess import SHARED, Batch, Moved, Phase2, Phase3, Step, Tensors
 from harness.run.inprocess.reference_interpreter import interpret
 from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.rules import Rules
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
 
 
 class SideBySide:
     """Each side runs its own program with its own learning rate; both start from `initial`, which may be set.
+
+    `rules`: what both are emitted by; None: the registered ones.
 
     Raises: RuleError for a missing rule; EmitError when a module does not verify or compile.
     """
@@ -25,11 +28,12 @@ class SideBySide:
         dtype: DType,
         conventions: Conventions = SHARED,
         init_seed: int = DEFAULT_INIT_SEED,
+        rules: Rules | None = None,
     ) -> None:
         self.graph, self.config, self.dtype = graph, config, dtype
         self.sides = (
-            Phase2(graph, config, dtype, conventions, init_seed),
-            Phase3(graph, config, dtype, conventions, init_seed),
+            Phase2(graph, config, dtype, conventions, init_seed, rules=rules),
+            Phase3(graph, config, dtype, conventions, init_seed, rules=rules),
         )
         self.initial = self.sides[0].initial()
 

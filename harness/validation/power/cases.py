@@ -1,4 +1,4 @@
-"""Every fault in every network and on every side that it can be planted in."""
+"""Every fault in every network and on every side that it can be injected into."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from harness.validation.power.faults import FAULTS
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, the network that it is planted in, and the side."""
+    """A fault, the network that it is injected into, and the side."""
 
     fault: str
     network: str
@@ -21,5 +21,5 @@ class Case:
 
 
 CASES = tuple(
-    Case(fault.name, network, side) for fault in FAULTS.values() for network in fault.where for side in fault.plants
+    Case(fault.name, network, side) for fault in FAULTS.values() for network in fault.where for side in fault.injections
 )

@@ -1,4 +1,4 @@
-"""One planted fault on one side of one network: what the detectors say, and how much the fault moves."""
+"""One injected fault on one side of one network: what the detectors say, and how much the fault moves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,18 +43,18 @@ def clean(side: Pipeline, network: str) -> dict[DType, Run]:
 
 def wrong(fault: Fault, side: Pipeline, network: str) -> dict[DType, Run]:
     """The side with the fault."""
-    feed = fault.plants[side].feed(draw_feed(network))
+    feed = fault.injections[side].feed(draw_feed(network))
     return in_both(lambda dtype: fault.make(side, network, dtype), feed)
 
 
 def examine(case: Case) -> PowerFinding:
-    """Plant the fault and judge the pair, phase 2 first."""
-    spoiled, right = wrong(FAULTS[case.fault], case.side, case.network), clean(case.side, case.network)
+    """Inject the fault and judge the pair, phase 2 first."""
+    mutated, right = wrong(FAULTS[case.fault], case.side, case.network), clean(case.side, case.network)
     other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
-    both = {case.side: spoiled, other: clean(other, case.network)}
+    both = {case.side: mutated, other: clean(other, case.network)}
     found = verdicts(both["phase2"], both["phase3"], envelope_of(case.network))
-    same = all(is_same(spoiled[dtype], right[dtype]) for dtype in DTYPES)
-    return PowerFinding(said(found), update_error(spoiled["f64"], right["f64"]), same)
+    same = all(is_same(mutated[dtype], right[dtype]) for dtype in DTYPES)
+    return PowerFinding(said(found), update_error(mutated["f64"], right["f64"]), same)
 
 
 def said(found: dict[str, Verdict]) -> dict[str, Detection]:

@@ -1,4 +1,4 @@
-"""Where `explain` places a planted fault: the layer, the direction and the side, with the other side right."""
+"""Where `explain` places an injected fault: the layer, the direction and the side, with the other side right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -71,13 +71,17 @@ def _right(pipeline: Pipeline, network: str) -> Party:
 
 def _wrong(fault: Fault, pipeline: Pipeline, network: str) -> Party:
     """The party of a side whose rules, settings or feed are wrong."""
-    plant, meant = fault.plants[pipeline], _meant(network)
-    feed = plant.feed(draw_feed(network))
-    spoiled = replace(meant, config=plant.config(meant.config))
-    with fault.planted(pipeline, network):
-        party = Party(pipeline, spoiled, conventions=plant.conventions, batches=_batches(feed))
+    injection, meant = fault.injections[pipeline], _meant(network)
+    feed = injection.feed(draw_feed(network))
+    party = Party(
+        pipeline,
+        replace(meant, config=injection.config(meant.config)),
+        conventions=injection.conventions,
+        batches=_batches(feed),
+        rules=fault.rules(pipeline, network),
+    )
     for side in party.sides.values():
-        plant.made(side)
+        injection.made(side)
     party.rates = [float(rate) for rate in feed.rates(party.sides["f64"])]
     return party
 

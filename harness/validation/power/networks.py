@@ -1,4 +1,4 @@
-"""The networks that faults are planted in: small, together with every kind of layer and training that a fault needs.
+"""The networks that faults are injected into: small, together with every kind of layer and training that a fault needs.
 
 Epochs of two steps and a remainder, so that within three steps an epoch ends, images are left out and the learning rate
 changes.

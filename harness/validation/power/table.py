@@ -52,7 +52,7 @@ def exit_code(rows: Sequence[Row]) -> int:
 
 
 def _idle(mutants: Sequence[Mutant]) -> list[str]:
-    """Faults that changed nothing on a side, on no network, though nothing says why: were they planted at all?"""
+    """Faults that changed nothing on a side, on no network, though nothing says why: were they injected at all?"""
     groups = _groups(mutants, lambda mutant: f"{mutant.case.fault}, {mutant.case.side}")
     return [name for name, found in groups if not any(mutant.counts or mutant.fault.silent for mutant in found)]
 
@@ -129,7 +129,7 @@ def _sentences(mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> Iter
             called = mutant.finding.said["ladder"]
             yield f"{mutant.case.name}: is {mutant.fault.called} and called {called.fault}: {called.reason}"
     for name in _idle(mutants):
-        yield f"{name}: changes nothing on any network, and no reason is known: is it planted at all?"
+        yield f"{name}: changes nothing on any network, and no reason is known: is it injected at all?"
     for innocent in innocents:
         for detector in DETECTORS:
             if innocent.accused(detector):

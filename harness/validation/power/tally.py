@@ -1,4 +1,4 @@
-"""Rows counted: how often each detector saw what was planted, called it right, or complained of nothing."""
+"""Rows counted: how often each detector saw what was injected, called it right, or complained of nothing."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A row of a planted fault; `finding` is None where its process came to no end."""
+    """A row of an injected fault; `finding` is None where its process came to no end."""
 
     case: Case
     fault: Fault

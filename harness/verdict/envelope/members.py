@@ -11,6 +11,7 @@ import numpy as np
 from harness.emit.header import header_facts
 from harness.emit.jax_builder import JaxBuilder
 from harness.emit.jax_script import emit_jax_script
+from harness.nn.rules import registered_rules
 from harness.run.inprocess import SHARED, Array, script_module
 from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.shapes import Graph
@@ -58,6 +59,7 @@ class Members:
                 "f32",
                 self.conventions,
                 command="harness envelope",
+                rules=registered_rules(),
                 builder=BUILDERS[program],
             )
             script = script_module(source)

@@ -7,8 +7,8 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr
 from harness.validation.power.fault import Fault
-from harness.validation.power.faults.planting import methods, ruled
-from harness.validation.power.spoil import jax_expr, jax_with_gradients
+from harness.validation.power.faults.injecting import methods, ruled
+from harness.validation.power.mutate import jax_expr, jax_with_gradients
 
 _RELUS = {"mlp": "dense1.relu", "cnn": "conv2.relu"}
 _GELUS = {"mlp": "dense3.gelu", "attention": "encoder1.b1.mlp1.gelu"}

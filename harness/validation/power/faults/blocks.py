@@ -9,9 +9,9 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.max_pool import MaxPool
 from harness.spec.netspec import Conventions
-from harness.validation.power.fault import Fault, Plant
-from harness.validation.power.faults.planting import methods, ruled
-from harness.validation.power.spoil import Nth, jax_expr, jax_with_gradients, with_methods
+from harness.validation.power.fault import Fault, Injection
+from harness.validation.power.faults.injecting import methods, ruled
+from harness.validation.power.mutate import MutatedBuilder, Nth, jax_expr, jax_with_gradients
 
 _SUMS = {"residual": "residual1.b1.sum", "mobile": "mbconv1.b1.sum"}
 _ATTENTION = {"attention": "encoder1.b1.attention"}
@@ -38,7 +38,7 @@ def _hlo_equality(rule: Any, layer: MaxPool, h: HloBuilder, x: Value) -> Any:
         taps.append(original(*arguments))
         return taps[-1]
 
-    y, saved = rule(layer, with_methods(h, slice=keep), x)
+    y, saved = rule(layer, MutatedBuilder(h, slice=keep), x)
     return y, dataclasses.replace(saved, takes=tuple(h.compare("EQ", tap, y) for tap in taps))
 
 
@@ -84,7 +84,7 @@ FAULTS = (
         _POOL,
         {
             "phase2": ruled(_jax_all_ties)["phase2"],
-            "phase3": Plant(conventions=Conventions(pool_ties="all")),
+            "phase3": Injection(conventions=Conventions(pool_ties="all")),
         },
     ),
     Fault(

@@ -8,8 +8,8 @@ from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.convolution import Convolution, window_span
 from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
 from harness.validation.power.fault import Fault
-from harness.validation.power.faults.planting import methods, parameter_gradient, parameter_seen, ruled
-from harness.validation.power.spoil import jax_with_gradients
+from harness.validation.power.faults.injecting import methods, parameter_gradient, parameter_seen, ruled
+from harness.validation.power.mutate import jax_with_gradients
 
 _CONVOLUTIONS = {"cnn": "conv2", "residual": "residual1.b1.conv1", "mobile": "conv1"}
 _INNER = {name: _CONVOLUTIONS[name] for name in ("cnn", "residual")}

@@ -8,8 +8,8 @@ import numpy as np
 from harness.data.batches import BatchOrder
 from harness.run.inprocess import Side
 from harness.spec.netspec import TrainConfig
-from harness.validation.power.fault import Fault, Plant
-from harness.validation.power.faults.planting import Plants, everywhere
+from harness.validation.power.fault import Fault, Injection
+from harness.validation.power.faults.injecting import Injections, everywhere
 from harness.validation.power.networks import Feed
 
 _SOME = dict.fromkeys(("mlp", "cnn", "attention"))
@@ -19,16 +19,16 @@ _COSINE = dict.fromkeys(("mlp", "mobile"))
 _SHUFFLED = dict.fromkeys(("cnn", "residual"))
 
 
-def _fed(change: Callable[[Feed], Feed]) -> Plants:
-    return everywhere(Plant(feed=change))
+def _fed(change: Callable[[Feed], Feed]) -> Injections:
+    return everywhere(Injection(feed=change))
 
 
-def _rated(change: Callable[[TrainConfig], TrainConfig]) -> Plants:
+def _rated(change: Callable[[TrainConfig], TrainConfig]) -> Injections:
     """A schedule for another config."""
-    return everywhere(Plant(config=change))
+    return everywhere(Injection(config=change))
 
 
-def _rate(change: Callable[[float], float]) -> Plants:
+def _rate(change: Callable[[float], float]) -> Injections:
     """Another rate at a step than the side's formula gives."""
 
     def rate(side: Side, t: int, steps_per_epoch: int) -> np.float32:
@@ -144,6 +144,6 @@ FAULTS = (
     # A header says how many steps an epoch has.
     Fault("last batch dropped", "last batch", "contract", _ALL, _fed(_last_dropped)),
     Fault("remainder kept", "last batch", "contract", _SOME, _fed(_remainder_kept)),
-    Fault("another init seed", "initial parameters", "contract", _SOME, everywhere(Plant(made=_other_seed))),
-    Fault("another batch size stated", "header", "contract", {"mlp": None}, everywhere(Plant(made=_other_header))),
+    Fault("another init seed", "initial parameters", "contract", _SOME, everywhere(Injection(made=_other_seed))),
+    Fault("another batch size stated", "header", "contract", {"mlp": None}, everywhere(Injection(made=_other_header))),
 )

@@ -1,7 +1,7 @@
 """Gradients that are scaled, lost or turned around on their way."""
 
 from harness.validation.power.fault import Fault
-from harness.validation.power.faults.planting import input_gradient, parameter_gradient
+from harness.validation.power.faults.injecting import input_gradient, parameter_gradient
 
 _WEIGHTS = {
     "mlp": "dense2",

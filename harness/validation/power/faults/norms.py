@@ -6,12 +6,16 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.batch_norm import EPSILON, BatchNorm
-from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.instance_norm import (
+    InstanceNorm,
+    hlo_instance_norm,
+    hlo_instance_norm_backward,
+    jax_instance_norm,
+)
 from harness.spec.netspec import Conventions
-from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
-from harness.validation.power.fault import Fault, Plant
-from harness.validation.power.faults.planting import Plants, input_gradient, methods, ruled
-from harness.validation.power.spoil import Nth
+from harness.validation.power.fault import Fault, Injection
+from harness.validation.power.faults.injecting import Injections, input_gradient, methods, ruled
+from harness.validation.power.mutate import Nth
 
 _BATCH = {"cnn": "conv1.bn", "residual": "residual1.b1.conv1.bn"}
 _LAYER = {"attention": "encoder1.b1.ln2"}
@@ -48,7 +52,7 @@ _EPSILON_OUTSIDE = methods(
 )
 
 
-def _as_instance_norm() -> Plants:
+def _as_instance_norm() -> Injections:
     """Statistics of each image where the batch's are meant."""
 
     def facts(layer: BatchNorm) -> InstanceNorm:
@@ -56,15 +60,14 @@ def _as_instance_norm() -> Plants:
 
     def jax(rule: Any, layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
         rule(layer, j, x)  # for the running statistics
-        y: Expr = jax_rule.of(InstanceNorm)(facts(layer), j, x)
-        return y
+        return jax_instance_norm(facts(layer), j, x)
 
     def forward(rule: Any, layer: BatchNorm, h: HloBuilder, x: Value) -> Any:
         rule(layer, h, x)
-        return hlo_forward.of(InstanceNorm)(facts(layer), h, x)
+        return hlo_instance_norm(facts(layer), h, x)
 
     def backward(rule: Any, layer: BatchNorm, h: HloBuilder, saved: Any, dy: Value) -> Any:
-        return hlo_backward.of(InstanceNorm)(facts(layer), h, saved, dy)
+        return hlo_instance_norm_backward(facts(layer), h, saved, dy)
 
     return ruled(jax, forward, backward)
 
@@ -100,7 +103,7 @@ FAULTS = (
         {"cnn": "conv1.bn"},
         {
             "phase2": input_gradient(0, f"dy * {round(1 / _CNN_COUNT, 6) * _CNN_COUNT!r}", lambda h, dx: dx)["phase2"],
-            "phase3": Plant(conventions=Conventions(batch_norm_inverse_count="six-decimals")),
+            "phase3": Injection(conventions=Conventions(batch_norm_inverse_count="six-decimals")),
         },
     ),
     Fault(

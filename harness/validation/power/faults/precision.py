@@ -5,10 +5,9 @@ from typing import Any, Literal
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.spec.rules import hlo_loss, jax_loss
-from harness.validation.power.fault import Fault, Plant
-from harness.validation.power.faults.planting import Plants, ruled
-from harness.validation.power.spoil import hlo_reduced, jax_reduced, with_methods
+from harness.validation.power.fault import Fault, Injection
+from harness.validation.power.faults.injecting import Injections, ruled
+from harness.validation.power.mutate import MutatedBuilder, hlo_reduced, jax_reduced
 
 Where = Literal["f32", "f64", "both"]
 _LAYERS = {"mlp": "dense2", "cnn": "conv2", "attention": "encoder1.b1.mlp1"}
@@ -28,22 +27,22 @@ def _hlo_in(where: Where, h: HloBuilder, x: Value, mantissa: int) -> Value:
     return hlo_reduced(h, x, mantissa) if where in ("both", h.dtype) else x
 
 
-def _operands(where: Where, mantissa: int) -> Plants:
+def _operands(where: Where, mantissa: int) -> Injections:
     """What a layer multiplies, on the way forward; autodiff rounds what it multiplies on the way back as well."""
 
     def jax(rule: Any, layer: Any, j: JaxBuilder, x: Expr) -> Expr:
-        less = with_methods(j, param=lambda _, original, name: _jax_in(where, j, original(name), mantissa))
+        less = MutatedBuilder(j, param=lambda _, original, name: _jax_in(where, j, original(name), mantissa))
         y: Expr = rule(layer, less, _jax_in(where, j, x, mantissa))
         return y
 
     def forward(rule: Any, layer: Any, h: HloBuilder, x: Value) -> Any:
-        less = with_methods(h, param=lambda _, original, name: _hlo_in(where, h, original(name), mantissa))
+        less = MutatedBuilder(h, param=lambda _, original, name: _hlo_in(where, h, original(name), mantissa))
         return rule(layer, less, _hlo_in(where, h, x, mantissa))
 
     return ruled(jax, forward)
 
 
-def _result(where: Where, mantissa: int) -> Plants:
+def _result(where: Where, mantissa: int) -> Injections:
     def jax(rule: Any, layer: Any, j: JaxBuilder, x: Expr) -> Expr:
         return _jax_in(where, j, j.let(j.local("whole"), rule(layer, j, x)), mantissa)
 
@@ -54,17 +53,17 @@ def _result(where: Where, mantissa: int) -> Plants:
     return ruled(jax, forward)
 
 
-def _weight_gradient(where: Where, mantissa: int) -> Plants:
+def _weight_gradient(where: Where, mantissa: int) -> Injections:
     def backward(rule: Any, layer: Any, h: HloBuilder, saved: Any, dy: Value) -> Any:
         def grad(_: HloBuilder, original: Any, name: str, value: Value) -> None:
             original(name, _hlo_in(where, h, value, mantissa))
 
-        return rule(layer, with_methods(h, grad=grad), saved, dy)
+        return rule(layer, MutatedBuilder(h, grad=grad), saved, dy)
 
     return ruled(backward=backward)
 
 
-def _logits(where: Where, mantissa: int) -> Plants:
+def _logits(where: Where, mantissa: int) -> Injections:
     def jax(rule: Any, loss: Any, j: JaxBuilder, z: Expr, *rest: Any) -> Expr:
         value: Expr = rule(loss, j, _jax_in(where, j, z, mantissa), *rest)
         return value
@@ -72,7 +71,7 @@ def _logits(where: Where, mantissa: int) -> Plants:
     def hlo(rule: Any, loss: Any, h: HloBuilder, z: Value, *rest: Any) -> Any:
         return rule(loss, h, _hlo_in(where, h, z, mantissa), *rest)
 
-    return {"phase2": Plant(rules=((jax_loss, jax),)), "phase3": Plant(rules=((hlo_loss, hlo),))}
+    return {"phase2": Injection(rules={"jax_loss": jax}), "phase3": Injection(rules={"hlo_loss": hlo})}
 
 
 FAULTS = (

@@ -10,10 +10,9 @@ from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.run.inprocess import Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, TrainConfig
-from harness.spec.rules import hlo_loss, hlo_optimizer, jax_loss, jax_optimizer
-from harness.validation.power.fault import Fault, Plant, Wrap
-from harness.validation.power.faults.planting import Plants, everywhere
-from harness.validation.power.spoil import with_methods
+from harness.validation.power.fault import Fault, Injection, Wrap
+from harness.validation.power.faults.injecting import Injections, everywhere
+from harness.validation.power.mutate import MutatedBuilder
 
 _ALL = dict.fromkeys(("mlp", "cnn", "attention"))
 _ADAM = dict.fromkeys(("mlp", "attention"))
@@ -24,24 +23,24 @@ _SMOOTHED = {"residual": None}
 _BATCH = 4
 
 
-def _loss(jax: Wrap, hlo: Wrap) -> Plants:
-    return {"phase2": Plant(rules=((jax_loss, jax),)), "phase3": Plant(rules=((hlo_loss, hlo),))}
+def _loss(jax: Wrap, hlo: Wrap) -> Injections:
+    return {"phase2": Injection(rules={"jax_loss": jax}), "phase3": Injection(rules={"hlo_loss": hlo})}
 
 
-def _optimizer(wrap: Wrap) -> Plants:
+def _optimizer(wrap: Wrap) -> Injections:
     """Operations that both builders have."""
-    return {"phase2": Plant(rules=((jax_optimizer, wrap),)), "phase3": Plant(rules=((hlo_optimizer, wrap),))}
+    return {"phase2": Injection(rules={"jax_optimizer": wrap}), "phase3": Injection(rules={"hlo_optimizer": wrap})}
 
 
-def _configured(change: Callable[[TrainConfig], TrainConfig]) -> Plants:
-    return everywhere(Plant(config=change))
+def _configured(change: Callable[[TrainConfig], TrainConfig]) -> Injections:
+    return everywhere(Injection(config=change))
 
 
-def _of_optimizer(**changes: float) -> Plants:
+def _of_optimizer(**changes: float) -> Injections:
     return _configured(lambda config: replace(config, optimizer=replace(config.optimizer, **changes)))
 
 
-def _loss_over(divided_by: float) -> Plants:
+def _loss_over(divided_by: float) -> Injections:
     """Value and gradient with another divisor than the size of the batch."""
 
     def jax(rule: Any, loss: Any, j: JaxBuilder, z: Expr, labels: Expr, smoothing: float) -> Expr:
@@ -54,7 +53,7 @@ def _loss_over(divided_by: float) -> Plants:
     return _loss(jax, hlo)
 
 
-def _logits_gradient(factor: float) -> Plants:
+def _logits_gradient(factor: float) -> Injections:
     def jax(rule: Any, loss: Any, j: JaxBuilder, z: Expr, labels: Expr, smoothing: float) -> Expr:
         # In the loss function itself, whose script has the helper functions above it already.
         j.let("same", Expr("jax.custom_vjp(lambda x: x)"))
@@ -89,7 +88,7 @@ def _smoothing_without_share(rule: Any, loss: Any, h: HloBuilder, z: Value, labe
         made: Value = original(1 - smoothing if value == 1 - smoothing + share else value, *shape)
         return made
 
-    return rule(loss, with_methods(h, constant=constant), z, labels, smoothing)
+    return rule(loss, MutatedBuilder(h, constant=constant), z, labels, smoothing)
 
 
 def _jax_smoothing_without_share(rule: Any, loss: Any, j: JaxBuilder, z: Expr, labels: Expr, smoothing: float) -> Expr:
@@ -97,11 +96,11 @@ def _jax_smoothing_without_share(rule: Any, loss: Any, j: JaxBuilder, z: Expr, l
         less: Expr = original(a - smoothing / 10 if b == smoothing else a, b)
         return less
 
-    expr: Expr = rule(loss, with_methods(j, sub=sub), z, labels, smoothing)
+    expr: Expr = rule(loss, MutatedBuilder(j, sub=sub), z, labels, smoothing)
     return expr
 
 
-def _fresh(slot: int) -> Plants:
+def _fresh(slot: int) -> Injections:
     """An optimizer that reads a slot as zero at every step."""
 
     def wrap(rule: Any, optimizer: Any, builder: Any, g: Any, *rest: Any) -> Any:
@@ -112,11 +111,11 @@ def _fresh(slot: int) -> Plants:
     return _optimizer(wrap)
 
 
-def _at_time(shift: float) -> Plants:
+def _at_time(shift: float) -> Injections:
     return _optimizer(lambda rule, optimizer, b, *values: rule(optimizer, b, *values[:-1], b.add(values[-1], shift)))
 
 
-def _direction(change: Callable[[Any, Any], Any]) -> Plants:
+def _direction(change: Callable[[Any, Any], Any]) -> Injections:
     def wrap(rule: Any, optimizer: Any, builder: Any, *values: Any) -> Any:
         direction, *slots = rule(optimizer, builder, *values)
         return change(builder, direction), *slots
@@ -127,7 +126,7 @@ def _direction(change: Callable[[Any, Any], Any]) -> Plants:
 def _epsilon_inside(rule: Any, optimizer: Any, builder: Any, *values: Any) -> Any:
     """sqrt(v + eps) in the place of sqrt(v) + eps."""
     eps = optimizer.epsilon
-    inside = with_methods(
+    inside = MutatedBuilder(
         builder,
         sqrt=lambda b, original, x, *name: original(builder.add(x, eps), *name),
         add=lambda b, original, x, y, *name: x if y == eps else original(x, y, *name),
@@ -144,7 +143,7 @@ def _nesterov(rule: Any, optimizer: Any, builder: Any, g: Any, *rest: Any) -> An
     return builder.add(g, builder.mul(velocity, optimizer.momentum)), velocity
 
 
-def _stale(param: str) -> Plants:
+def _stale(param: str) -> Injections:
     """One parameter that every update leaves as it was."""
 
     def made(side: Side) -> None:
@@ -162,7 +161,7 @@ def _stale(param: str) -> Plants:
         head, returned = side.text.rsplit("return\n", 1)
         side.text = f"{head}return\n{re.sub(rf'%{old}_new', f'%{old}', returned, count=1)}"
 
-    return everywhere(Plant(made=made))
+    return everywhere(Injection(made=made))
 
 
 FAULTS = (
@@ -175,7 +174,7 @@ FAULTS = (
         "one label",
         "forward",
         _SOME,
-        _loss(lambda rule, loss, j, *values: rule(loss, with_methods(j, pick=_next_label), *values), _hlo_next_label),
+        _loss(lambda rule, loss, j, *values: rule(loss, MutatedBuilder(j, pick=_next_label), *values), _hlo_next_label),
     ),
     Fault(
         "smoothing forgotten", "smoothing", "forward", _SMOOTHED, _configured(lambda c: replace(c, label_smoothing=0.0))
@@ -206,21 +205,21 @@ FAULTS = (
         "weight decay",
         "optimizer",
         _ALL,
-        everywhere(Plant(conventions=Conventions(weight_decay="coupled"))),
+        everywhere(Injection(conventions=Conventions(weight_decay="coupled"))),
     ),
     Fault(
         "weight decay of every parameter",
         "weight decay",
         "optimizer",
         _ALL,
-        everywhere(Plant(conventions=Conventions(decay_set="all"))),
+        everywhere(Injection(conventions=Conventions(decay_set="all"))),
     ),
     Fault(
         "weight decay coupled, of every parameter",
         "weight decay",
         "optimizer",
         _SOME,
-        everywhere(Plant(conventions=Conventions("coupled", "all"))),
+        everywhere(Injection(conventions=Conventions("coupled", "all"))),
     ),
     Fault(
         "weight decay forgotten",

@@ -1,4 +1,4 @@
-"""The oracle is red for one planted error in every backward rule, in the optimizers and in weight decay.
+"""The oracle is red for one injected error in every backward rule, in the optimizers and in weight decay.
 
 Wrong derivations need no compiler to show: phase 3 runs in the interpreter here.
 """
@@ -16,32 +16,33 @@ from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.relu import Relu
 from harness.nn.optimizers import Adam, Sgd
 from harness.run.inprocess import Step
-from harness.spec import rules
 from harness.spec.netspec import DType
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, infer_shapes
 from harness.validation.oracle.examination import judge, optimizers_apart
 from harness.validation.oracle.judgement import GRADIENT, ULPS, Largest, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
-from tests.support.every_layer import GRAPHS, NETWORKS, Spoil, home_of, planted, scale_gradient
+from tests.support.every_layer import GRAPHS, NETWORKS, RULES, Mutation, home_of, scale_gradient, with_backward_mutated
 from tests.support.networks import config, network
 from tests.support.programs import drawn
 
 
-def scale_input_gradient(factor: float) -> Spoil:
+def scale_input_gradient(factor: float) -> Mutation:
     return lambda h, dxs: tuple(h.mul(dx, factor) for dx in dxs)
 
 
 @cache
 def reference(name: str, dtype: DType) -> Step:
-    """Step 1 of phase 2, which no planted error touches."""
+    """Step 1 of phase 2, which no injected error touches."""
     graph = GRAPHS[name]
     return SideBySide(graph, config(), dtype).phase2(*drawn(graph, config(), dtype, 1))[0]
 
 
-def difference(name: str, dtype: DType) -> Largest:
-    """Phase 3 as its rules are now, against the reference."""
+def difference(name: str, dtype: DType, rules: Rules = RULES) -> Largest:
+    """Phase 3 by those rules, against the reference."""
     batches, steps_per_epoch = drawn(GRAPHS[name], config(), dtype, 1)
-    found = SideBySide(GRAPHS[name], config(), dtype).interpreted(batches[0], steps_per_epoch)
+    both = SideBySide(GRAPHS[name], config(), dtype, rules=rules)
+    found = both.interpreted(batches[0], steps_per_epoch)
     return gradient_difference(found.grads, reference(name, dtype).grads)
 
 
@@ -57,7 +58,7 @@ def params_before(graph: Graph, layer: type) -> set[str]:
     return found
 
 
-LAYERS = sorted(rules.hlo_backward, key=lambda layer: layer.__name__)
+LAYERS = sorted(RULES.hlo_backward, key=lambda layer: layer.__name__)
 PARAMS = [
     (layer, param)
     for layer in LAYERS
@@ -77,8 +78,7 @@ def test_green_without_an_error(name: str, dtype: DType) -> None:
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.__name__)
 def test_a_scaled_input_gradient_is_red_and_named(layer: type, dtype: DType) -> None:
     name = home_of(layer)
-    with planted(layer, scale_input_gradient(1.02)):
-        found = difference(name, dtype)
+    found = difference(name, dtype, with_backward_mutated(layer, scale_input_gradient(1.02)))
     assert not found.within(GRADIENT[dtype])
     assert found.tensor in params_before(GRAPHS[name], layer)
 
@@ -87,8 +87,7 @@ def test_a_scaled_input_gradient_is_red_and_named(layer: type, dtype: DType) -> 
 def test_a_scaled_gradient_is_red_and_named(layer: type, param: str) -> None:
     """By one thousandth more than it is: in f64 only."""
     name = home_of(layer)
-    with planted(layer, scale_gradient(param, 1.001)):
-        found = difference(name, "f64")
+    found = difference(name, "f64", with_backward_mutated(layer, scale_gradient(param, 1.001)))
     assert found.value == pytest.approx(1e-3, rel=1e-3)
     scopes = [node.scope for node in GRAPHS[name].nodes if type(node.layer) is layer]
     assert found.tensor in [f"{scope}.{param}" for scope in scopes]
@@ -97,8 +96,7 @@ def test_a_scaled_gradient_is_red_and_named(layer: type, param: str) -> None:
 def test_the_loss_of_step_2_does_not_see_a_scale_and_the_gradient_does() -> None:
     graph = infer_shapes(network((6,), Dense(6, 5, activation=Relu()), Dense(5, 4)))
     train = config(weight_decay=0.0)
-    with planted(Dense, scale_gradient("w", 2.0)):
-        both = SideBySide(graph, train, "f64")
+    both = SideBySide(graph, train, "f64", rules=with_backward_mutated(Dense, scale_gradient("w", 2.0)))
     found = judge(both, *drawn(graph, train), PLAIN, third=True)
     assert max(found.losses) < 1e-6
     assert found.gradient.value == pytest.approx(1.0)
@@ -115,26 +113,23 @@ def test_right_optimizers_agree_apart(optimizer: Adam | Sgd, dtype: DType) -> No
 
 
 def without_correction(optimizer, h, g, m, v, t):
-    return rules_of_adam(optimizer, h, g, m, v, h.constant(1000.0))
+    return rule_of_adam(optimizer, h, g, m, v, h.constant(1000.0))
 
 
-rules_of_adam = rules.hlo_optimizer.of(Adam)
+rule_of_adam = RULES.hlo_optimizer.of(Adam)
 WRONG_ADAM = {
-    "epsilon": lambda o, *a: rules_of_adam(dataclasses.replace(o, epsilon=1e-7), *a),
-    "beta2": lambda o, *a: rules_of_adam(dataclasses.replace(o, beta2=0.99), *a),
+    "epsilon": lambda o, *a: rule_of_adam(dataclasses.replace(o, epsilon=1e-7), *a),
+    "beta2": lambda o, *a: rule_of_adam(dataclasses.replace(o, beta2=0.99), *a),
     "bias correction": without_correction,
-    "squares of what": lambda o, h, g, *a: rules_of_adam(o, h, h.mul(g, 1.001), *a),
+    "squares of what": lambda o, h, g, *a: rule_of_adam(o, h, h.mul(g, 1.001), *a),
 }
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("error", WRONG_ADAM)
 def test_an_error_in_the_optimizer_is_red(error: str, dtype: DType) -> None:
-    previous = rules.hlo_optimizer.replace(Adam, WRONG_ADAM[error])
-    try:
-        found = optimizers_apart(SideBySide(infer_shapes(network((6,), Dense(6, 4))), config(), dtype))
-    finally:
-        rules.hlo_optimizer.replace(Adam, previous)
+    wrong = RULES.replace(hlo_optimizer={Adam: WRONG_ADAM[error]})
+    found = optimizers_apart(SideBySide(infer_shapes(network((6,), Dense(6, 4))), config(), dtype, rules=wrong))
     assert not found.within(10 * ULPS)
 
 

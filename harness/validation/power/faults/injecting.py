@@ -1,4 +1,4 @@
-"""Ways to plant that several families share. Each gives the plants by side."""
+"""Ways to inject a fault that several families share. Each gives the injections by side."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,28 +6,27 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.spec.rules import hlo_backward, hlo_forward, jax_rule
-from harness.validation.power.fault import Pipeline, Plant, Wrap
-from harness.validation.power.spoil import Method, Nth, jax_gradient_as, with_methods
+from harness.validation.power.fault import Injection, Pipeline, Wrap
+from harness.validation.power.mutate import Method, MutatedBuilder, Nth, jax_gradient_as
 
-Plants = Mapping[Pipeline, Plant]
+Injections = Mapping[Pipeline, Injection]
 Change = Callable[[HloBuilder, Value], Value]
 
 
-def everywhere(plant: Plant) -> Plants:
+def everywhere(injection: Injection) -> Injections:
     """The same on either side."""
-    return {"phase2": plant, "phase3": plant}
+    return {"phase2": injection, "phase3": injection}
 
 
-def ruled(jax: Wrap | None = None, forward: Wrap | None = None, backward: Wrap | None = None) -> Plants:
-    """Rules of the guilty layer, by table; a side without any has no plant."""
-    three = ((hlo_forward, forward), (hlo_backward, backward))
-    plants: dict[Pipeline, Plant] = {}
+def ruled(jax: Wrap | None = None, forward: Wrap | None = None, backward: Wrap | None = None) -> Injections:
+    """Rules of the guilty layer, by table; a side without any has no injection."""
+    hlo = {"hlo_forward": forward, "hlo_backward": backward}
+    injections: dict[Pipeline, Injection] = {}
     if jax is not None:
-        plants["phase2"] = Plant(rules=((jax_rule, jax),))
+        injections["phase2"] = Injection(rules={"jax": jax})
     if forward is not None or backward is not None:
-        plants["phase3"] = Plant(rules=tuple((table, wrap) for table, wrap in three if wrap is not None))
-    return plants
+        injections["phase3"] = Injection(rules={table: wrap for table, wrap in hlo.items() if wrap is not None})
+    return injections
 
 
 def methods(**replaced: Method | Nth) -> Wrap:
@@ -35,30 +34,30 @@ def methods(**replaced: Method | Nth) -> Wrap:
 
     def wrap(rule: Callable[..., Any], layer: Any, builder: Any, *values: Any) -> Any:
         fresh = {name: m.counting() if isinstance(m, Nth) else m for name, m in replaced.items()}
-        return rule(layer, with_methods(builder, **fresh), *values)
+        return rule(layer, MutatedBuilder(builder, **fresh), *values)
 
     return wrap
 
 
-def parameter_gradient(param: str, cotangent: str, change: Change) -> Plants:
+def parameter_gradient(param: str, cotangent: str, change: Change) -> Injections:
     """The gradient of one parameter: an expression in `dy`, and what phase 3 makes of it."""
 
     def jax(rule: Callable[..., Expr], layer: Any, j: JaxBuilder, *xs: Expr) -> Expr:
         def read(_: JaxBuilder, original: Callable[[str], Expr], name: str) -> Expr:
             return jax_gradient_as(j, f"wrong_{param}", cotangent, original(name)) if name == param else original(name)
 
-        return rule(layer, with_methods(j, param=read), *xs)
+        return rule(layer, MutatedBuilder(j, param=read), *xs)
 
     def backward(rule: Callable[..., Any], layer: Any, h: HloBuilder, saved: Any, dy: Value) -> Any:
         def grad(_: HloBuilder, original: Callable[[str, Value], None], name: str, value: Value) -> None:
             original(name, change(h, value) if name == param else value)
 
-        return rule(layer, with_methods(h, grad=grad), saved, dy)
+        return rule(layer, MutatedBuilder(h, grad=grad), saved, dy)
 
     return ruled(jax, backward=backward)
 
 
-def input_gradient(at: int, cotangent: str, change: Change) -> Plants:
+def input_gradient(at: int, cotangent: str, change: Change) -> Injections:
     """The same of one input."""
 
     def jax(rule: Callable[..., Expr], layer: Any, j: JaxBuilder, *xs: Expr) -> Expr:
@@ -71,19 +70,19 @@ def input_gradient(at: int, cotangent: str, change: Change) -> Plants:
     return ruled(jax, backward=backward)
 
 
-def parameter_seen(param: str, expression: Callable[[Expr], str], change: Change) -> Plants:
+def parameter_seen(param: str, expression: Callable[[Expr], str], change: Change) -> Injections:
     """What the forward pass sees of one parameter. Phase 3's backward pass goes on seeing the right one."""
 
     def jax(rule: Callable[..., Expr], layer: Any, j: JaxBuilder, *xs: Expr) -> Expr:
         def read(_: JaxBuilder, original: Callable[[str], Expr], name: str) -> Expr:
             return Expr(expression(original(name))) if name == param else original(name)
 
-        return rule(layer, with_methods(j, param=read), *xs)
+        return rule(layer, MutatedBuilder(j, param=read), *xs)
 
     def forward(rule: Callable[..., Any], layer: Any, h: HloBuilder, *xs: Value) -> Any:
         def read(_: HloBuilder, original: Callable[[str], Value], name: str) -> Value:
             return change(h, original(name)) if name == param else original(name)
 
-        return rule(layer, with_methods(h, param=read), *xs)
+        return rule(layer, MutatedBuilder(h, param=read), *xs)
 
     return ruled(jax, forward)

@@ -1,41 +1,42 @@
 """What makes a rule wrong: operations of a builder replaced, gradients changed on the way back."""
 
-import copy
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
+from harness.emit.jax_writer import Body
 
-B = TypeVar("B", HloBuilder, JaxBuilder)
 # method(builder, original, *arguments): `original` is the builder's own operation of that name.
 Method = Callable[..., Any]
 
 
-def with_methods(builder: B, **methods: Method) -> B:
-    """A builder that writes where `builder` does, with some operations replaced.
+class MutatedBuilder:
+    """A builder that writes where another does, with some operations replaced: those that are listed, no others.
 
-    Helper functions of a JAX script that are written with it get names of their own.
+    An operation that another one uses inside stays the builder's own. Helper functions of a JAX script that are written
+    with it are mutated alike, and get names of their own.
     """
-    kind = type(builder)
-    if isinstance(builder, JaxBuilder):
-        methods = {"call": lambda j, original, name, *rest: original(f"wrong_{name}", *rest)} | methods
-    spoiled = copy.copy(builder)
-    spoiled.__class__ = type(f"Spoiled{kind.__name__}", (kind,), {n: _method(kind, n, m) for n, m in methods.items()})
-    return spoiled
 
+    def __init__(self, builder: "HloBuilder | JaxBuilder | MutatedBuilder", /, **replaced: Method) -> None:
+        self._builder: Any = builder
+        self._replaced = replaced
 
-def _method(kind: type, name: str, method: Method) -> Callable[..., Any]:
-    original = getattr(kind, name)
+    def __getattr__(self, name: str) -> Any:
+        original = getattr(self._builder, name)
+        return functools.partial(self._replaced[name], self, original) if name in self._replaced else original
 
-    def replaced(self: Any, *arguments: Any, **named: Any) -> Any:
-        return method(self, functools.partial(original, self), *arguments, **named)
+    def call(self, name: str, doc: str, parameters: Sequence[str], body: Body, *args: Expr) -> Any:
+        """A call of a helper function, as JAX's builder has it."""
 
-    return replaced
+        def mutated(inner: JaxBuilder, *names: Expr) -> tuple[Expr, ...]:
+            return body(MutatedBuilder(inner, **self._replaced), *names)
+
+        return self._builder.call(f"wrong_{name}", doc, parameters, mutated, *args)
 
 
 @dataclass(frozen=True)
