@@ -35,8 +35,8 @@ def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | No
     """
     from harness.report.terminal import show
     from harness.trace.recording import read_recordings
-    from harness.verdict import UNREADABLE, worst_exit_code
     from harness.verdict.compare import judging_by
+    from harness.verdict.judge import UNREADABLE, worst_exit_code
     from harness.verdict.pair import exit_code, judge_recordings
 
     if len(traces) < 2:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from harness.verdict import Verdict
+    from harness.verdict.judge import Verdict
 
 # Every run of pytest loads this where the package is installed, so what judges is imported by whoever calls it.
 _Path = str | os.PathLike[str]
@@ -44,12 +44,11 @@ def assert_traces_agree(
     HarnessError when a file cannot be read or an option makes no sense.
     """
     __tracebackhide__ = True
-    from harness.report.tables import show_sentence
     from harness.report.text import gates, render_summary
     from harness.system.text import Document
     from harness.trace.recording import read_recording
-    from harness.verdict import INCONCLUSIVE
     from harness.verdict.compare import judging_by
+    from harness.verdict.judge import INCONCLUSIVE
     from harness.verdict.pair import judge_recordings
 
     judging = judging_by(mode, window, steps, all_steps)
@@ -58,7 +57,7 @@ def assert_traces_agree(
     assert verdict is not None, "a pair of recordings is always judged"
     if verdict.status == "PASS":
         return verdict
-    first = [f"{row.name}: {show_sentence(verdict)}"]
+    first = [f"{row.name}: {verdict.sentence}"]
     if verdict.exit_code == INCONCLUSIVE:
         first.append("INCONCLUSIVE is no agreement: something that has to be compared is missing.")
     raise AssertionError(str(Document([*first, "", *render_summary([row]).blocks, "", gates(row)])))

@@ -66,7 +66,7 @@ def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | 
     from harness.report.attest.signature import read_public_key
     from harness.report.attest.verify import every_statement, verify_statement
     from harness.system.text import escape_control
-    from harness.verdict import worst_exit_code
+    from harness.verdict.judge import worst_exit_code
 
     public = None if key is None else read_public_key(key)
     codes = []

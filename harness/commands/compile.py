@@ -48,7 +48,7 @@ def compile_command(
     from harness.run.backends import backend
     from harness.run.compile_targets import compile_steps, part_of
     from harness.spec.models import load_model, model_names
-    from harness.verdict import EXIT_CODES
+    from harness.verdict.judge import EXIT_CODES
 
     names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))
     if not names:

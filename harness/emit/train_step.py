@@ -13,15 +13,13 @@ A step with taps gives two more results for every node, in their order: the valu
 Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
 """
 
-import struct
-from dataclasses import dataclass
-
 from harness.emit.hlo_builder import HloBuilder
-from harness.emit.hlo_function import Callees, Named, Value
+from harness.emit.hlo_function import Callees, Value
 from harness.emit.hlo_module import PublicFunction, module_text
 from harness.emit.instruments import BARE, Instruments
+from harness.emit.update import add_params_and_slots, build_update, state_in_words, state_names
 from harness.spec.netspec import Conventions, DType, TrainConfig
-from harness.spec.rules import Rule, Rules
+from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, Node, dims, inner
 
 
@@ -44,7 +42,7 @@ def emit_train_step(
     """
     callees = Callees()
     h = HloBuilder(dtype, conventions, callees)
-    _params_and_slots(h, graph, config)
+    add_params_and_slots(h, graph, config)
     for s in graph.states:
         h.input(s.name, s.shape)
     x = h.input("x", (config.batch_size, *graph.spec.input_shape))
@@ -65,14 +63,14 @@ def emit_train_step(
     for p in graph.params:
         with h.at(None, p.name):
             h.grads[p.name] = h.barrier([h.grads[p.name]], ["grad"])[0]
-    updated = _update(h, graph, config, rules)
-    results = [("loss", loss), *zip(_state_names(graph, config), updated, strict=True)]
+    updated = build_update(h, graph, config, rules)
+    results = [("loss", loss), *zip(state_names(graph, config), updated, strict=True)]
     results += [(s.name, h.new_states[s.name]) for s in graph.states]
     results += [(f"{p.name}.grad", h.grads[p.name]) for p in graph.params]
     if instruments.taps:
         results += [(f"value of {node.name}", values[node.name]) for node in graph.nodes]
         results += [(f"gradient w.r.t. {node.name}", cotangents[node.name]) for node in graph.nodes]
-    state = ", ".join([_state(config), *(["running statistics"] if graph.states else [])])
+    state = ", ".join([state_in_words(config), *(["running statistics"] if graph.states else [])])
     order = f"{state}, x, labels, lr, t -> loss, {state}, gradients"
     functions = [PublicFunction("train_step", h, results, order)]
     if observed:
@@ -88,34 +86,6 @@ def emit_norms(graph: Graph, dtype: DType, conventions: Conventions) -> str:
     return module_text(
         f"{graph.spec.name}: norms of a training step in {dtype}", graph, conventions, functions, callees
     )
-
-
-def emit_update(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, *, rules: Rules) -> str:
-    """Text of a module with the function `update`: what `train_step` does with its gradients."""
-    callees = Callees()
-    h, updated = update_function(graph, config, dtype, conventions, rules, callees)
-    results = list(zip(_state_names(graph, config), updated, strict=True))
-    order = f"{_state(config)}, gradients, lr, t -> {_state(config)}"
-    title = f"{graph.spec.name}: the update of a training step in {dtype}"
-    return module_text(title, graph, conventions, [PublicFunction("update", h, results, order)], callees)
-
-
-def update_function(
-    graph: Graph,
-    config: TrainConfig,
-    dtype: DType,
-    conventions: Conventions,
-    rules: Rules,
-    callees: Callees | None = None,
-) -> tuple[HloBuilder, list[Value]]:
-    """The function `update` and its results."""
-    h = HloBuilder(dtype, conventions, callees)
-    _params_and_slots(h, graph, config)
-    for p in graph.params:
-        h.grads[p.name] = h.input(f"{p.name}.grad", p.shape)
-    h.input("lr", ())
-    h.input("t", ())
-    return h, _update(h, graph, config, rules)
 
 
 def emit_logits(
@@ -145,26 +115,6 @@ def emit_logits(
     order = f"parameters, {'running statistics, ' if graph.states else ''}x -> logits"
     function = PublicFunction("logits", h, [("logits", values[graph.output])], order)
     return module_text(title, graph, conventions, [function], callees, command)
-
-
-def _state_names(graph: Graph, config: TrainConfig) -> list[str]:
-    """The tensors that an update changes, in its order: parameters, then slot by slot."""
-    names = [p.name for p in graph.params]
-    return [*names, *(f"{name}.{slot}" for slot in config.optimizer.slots for name in names)]
-
-
-def _state(config: TrainConfig) -> str:
-    """The same in words."""
-    return ", ".join(["parameters", *(f"their {slot}" for slot in config.optimizer.slots)])
-
-
-def _params_and_slots(h: HloBuilder, graph: Graph, config: TrainConfig) -> None:
-    """The first arguments of a step."""
-    for p in graph.params:
-        h.input(p.name, p.shape)
-    for slot in config.optimizer.slots:
-        for p in graph.params:
-            h.input(f"{p.name}.{slot}", p.shape)
 
 
 def _to_inner(h: HloBuilder, x: Value) -> Value:
@@ -210,69 +160,6 @@ def _backward(
             for name, dx in zip(node.inputs, dxs, strict=True):
                 cotangents[name] = h.add(cotangents[name], dx, "dx_of_readers") if name in cotangents else dx
     return cotangents
-
-
-def _update(h: HloBuilder, graph: Graph, config: TrainConfig, rules: Rules) -> list[Value]:
-    """The new parameters and slots, in the order of `_state_names`."""
-    kind, slots = type(config.optimizer).__name__.lower(), config.optimizer.slots
-    updated: list[list[Value]] = []
-    h.comment(f"Update: {config.optimizer}, weight decay {config.weight_decay:g} ({h.conventions.weight_decay})")
-    for param in graph.params:
-        p = h.inputs[param.name]
-        operands = {"p": p, **{slot: h.inputs[f"{param.name}.{slot}"] for slot in slots}, "g": h.grads[param.name]}
-        operands |= {"lr": h.inputs["lr"], "t": h.inputs["t"]}
-        decay = config.weight_decay if h.conventions.decays(param) else 0.0
-        function = f"{kind}_undecayed" if config.weight_decay and not decay else kind
-        names = ["new", *(f"{slot}_new" for slot in slots)]
-        with h.at(None, param.name):
-            updated.append(
-                h.call(
-                    function,
-                    _reason(h, decay),
-                    operands,
-                    _Update(config, decay, rules.hlo_optimizer.of(type(config.optimizer))),
-                    names,
-                )
-            )
-    return [values[i] for i in range(1 + len(slots)) for values in updated]
-
-
-def _reason(h: HloBuilder, decay: float) -> str:
-    """The comment above the function of an update."""
-    if not decay:
-        return "p_new = p - lr direction."
-    if h.conventions.weight_decay == "coupled":
-        return "p_new = p - lr direction, with the direction of g + weight_decay p."
-    return "p_new = p - lr direction - lr weight_decay p."
-
-
-@dataclass(frozen=True)
-class _Update:
-    """p_new = p - lr direction - lr wd p. Coupled decay goes into the gradient instead: g + wd p."""
-
-    config: TrainConfig
-    decay: float
-    rule: Rule
-
-    def __call__(self, h: HloBuilder, p: Value, *rest: Value) -> list[Value]:
-        *slots, g, lr, t = rest
-        optimizer, decoupled = self.config.optimizer, h.conventions.weight_decay == "decoupled"
-        rate = h.broadcast(lr, p.shape, (), "rate")
-        weight_decay = Named(_as_f32(self.decay), "weight_decay")
-        if self.decay and not decoupled:
-            g = h.add(g, h.mul(p, weight_decay, "decay"), "g_decayed")
-        direction, *new_slots = self.rule(optimizer, h, g, *slots, t)
-        moved = h.sub(p, h.mul(rate, direction, "step"), "p_stepped" if self.decay and decoupled else "p_new")
-        if self.decay and decoupled:
-            decay = h.mul(h.mul(rate, weight_decay, "decay_rate"), p, "decay")
-            moved = h.sub(moved, decay, "p_new")
-        return [moved, *new_slots]
-
-
-def _as_f32(value: float) -> float:
-    """A setting as every cell takes it, in f64 too: as the f32 value."""
-    rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
-    return rounded
 
 
 def _norms(graph: Graph, dtype: DType, conventions: Conventions, callees: Callees) -> PublicFunction:

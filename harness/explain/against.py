@@ -29,7 +29,8 @@ from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.system.text import Document, Table
 from harness.trace.format import Trace, TraceHeader, one_line
 from harness.trace.reader import read_trace
-from harness.verdict.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, compare_identity, first_nonfinite
+from harness.verdict.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, first_nonfinite
+from harness.verdict.identity import compare_identity
 from harness.verdict.tolerance import find_resolution, first_false
 
 AGAINST_VERSION = 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
-from harness.emit.train_step import update_function
+from harness.emit.update import update_function
 from harness.explain.alone import Emitted
 from harness.explain.part import Part
 from harness.run.backends import BACKENDS

@@ -8,7 +8,7 @@ from harness.explain.locate import Location
 from harness.explain.party import Meant
 from harness.explain.reproducer import Reproducer
 from harness.system.text import Document, spaced
-from harness.verdict import EXIT_CODES, INCONCLUSIVE
+from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 
 EXPLAIN_VERSION = 1
 

@@ -22,7 +22,7 @@ def render_pair(row: PairRow) -> str:
         parts.append(escape(row.note))
     if row.verdict is not None:
         parts.append(table(tables.GATE_COLUMNS, tables.gate_table(row.verdict)))
-        parts.append(f"**{escape(tables.show_sentence(row.verdict))}**")
+        parts.append(f"**{escape(row.verdict.sentence)}**")
     if row.findings:
         parts.append("\n".join(f"- {escape(finding)}" for finding in row.findings))
     return "\n\n".join(parts) + "\n"

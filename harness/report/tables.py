@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from harness.trace.recording import Recording
-from harness.verdict import Verdict
 from harness.verdict.compare import Comparison, Numbers
+from harness.verdict.judge import Verdict
 from harness.verdict.pair import PairRow
 
 PAIR_COLUMNS = ("loss", "|A - B|", "step", "A", "B")
@@ -112,13 +112,6 @@ def show_verdict(row: PairRow) -> str:
     if row.note:
         parts.append(row.note)
     return parts[0] + (f" ({'; '.join(parts[1:])})" if parts[1:] else "")
-
-
-def show_sentence(verdict: Verdict) -> str:
-    """The verdict with its reason, as one sentence."""
-    gate = f"{verdict.gate}: " if verdict.gate else ""
-    fault = f" ({verdict.fault})" if verdict.fault else ""
-    return f"{verdict.status}{fault}: {gate}{verdict.reason}"
 
 
 def show(value: float | None) -> str:

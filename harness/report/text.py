@@ -29,7 +29,7 @@ def render_judged(row: PairRow, *, named: bool = True) -> Document:
     if row.verdict is None:
         return Document([])
     blocks: list[str | Table] = [gates(row), ""] if row.verdict.evidence else []
-    sentence = tables.show_sentence(row.verdict)
+    sentence = row.verdict.sentence
     return Document([*blocks, f"{row.name}: {sentence}" if named else sentence, *row.findings])
 
 

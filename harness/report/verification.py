@@ -14,9 +14,9 @@ from harness.spec.shapes import dims
 from harness.system.files import replace_file
 from harness.system.text import Document, Table, spaced
 from harness.trace.store import StoredCell
-from harness.verdict import INCONCLUSIVE, worst_exit_code
 from harness.verdict.compare import Judging
 from harness.verdict.factorial import Factorial
+from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
 from harness.verdict.pair import PairRow, exit_code
 from harness.verdict.relation import EDGES
 

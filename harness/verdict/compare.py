@@ -1,15 +1,14 @@
 """Two recordings side by side: first whether they may be compared, then the numbers. `verdict` judges them."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from harness.errors import HarnessError, unknown
 from harness.trace.format import Floats, StepLine, Trace
 from harness.trace.recording import Recording
+from harness.verdict.identity import Identity, compare_identity
 from harness.verdict.tolerance import (
     DEFAULT_MODE,
     MODES,
@@ -27,20 +26,6 @@ DEFAULT_WINDOW = 8
 # How far two learning rates may be apart, relatively, and as a part of the largest rate of the run.
 RATE_RTOL, RATE_ATOL = 1e-5, 1e-6
 COARSEST_RATE = 1e-6  # as published traces print them
-# Header keys that must not differ, beside those of `config`. A key that only one side has is unknown, not different.
-IDENTITY = (
-    "netspec_name",
-    "netspec_hash",
-    "total_params",
-    "params",
-    "dataset",
-    "data_sha256",
-    "shuffle",
-    "init_sha256",
-    "dtype",
-    "units",
-    "epoch_steps",
-)
 
 
 @dataclass(frozen=True)
@@ -74,37 +59,6 @@ def judging_by(mode: str, window: int | None = None, steps: int | None = None, a
     if all_steps and window is not None:
         raise HarnessError("--window and --all-steps exclude each other.")
     return Judging(MODES[mode], window, steps, all_steps)
-
-
-@dataclass(frozen=True)
-class KeyDifference:
-    """One key, or batch, that differs, and its two values."""
-
-    key: str
-    a: Any
-    b: Any
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What the headers and batch digests say about whether the runs should be alike.
-
-    `unknown_a`: keys that only A has. `conventions`: differing ones, as evidence.
-    `batches`: compared steps whose batch digest both have.
-    """
-
-    differences: tuple[KeyDifference, ...]
-    unknown_a: tuple[str, ...]
-    unknown_b: tuple[str, ...]
-    conventions: tuple[KeyDifference, ...]
-    batches: int
-    batch_difference: KeyDifference | None
-    batch_step: int | None
-
-    @property
-    def refused(self) -> bool:
-        """Whether the runs are unlike, so that their numbers mean nothing beside each other."""
-        return bool(self.differences) or self.batch_difference is not None
 
 
 @dataclass(frozen=True)
@@ -198,19 +152,6 @@ def compare(a: Recording, b: Recording, judging: Judging = Judging()) -> Compari
     return Comparison(a, b, judging, identity, *resolutions, numbers)
 
 
-def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
-    """Whether two traces are of runs that should agree, from headers and batch digests alone."""
-    left, right = _identity_keys(a), _identity_keys(b)
-    differences, unknown_a, unknown_b = _differences(left, right)
-    conventions, _, _ = _differences(*(dict(sorted((t.header.conventions or {}).items())) for t in (a, b)))
-    common = sorted(step for step in a.digests.keys() & b.digests.keys() if step <= compared)
-    wrong = next((step for step in common if a.digests[step] != b.digests[step]), None)
-    batch = (
-        None if wrong is None else KeyDifference(f"batch_sha256 of step {wrong}", a.digests[wrong], b.digests[wrong])
-    )
-    return Identity(differences, unknown_a, unknown_b, conventions, len(common), batch, wrong)
-
-
 def _lr_resolution(trace: Trace, resolution: float | None) -> float:
     """How coarsely learning rates were printed. Few tell little, so no coarser than the losses or six decimals."""
     return 0.0 if resolution is None else min(resolution, find_resolution(trace.lr) or 0.0, COARSEST_RATE)
@@ -252,28 +193,6 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
         lr_a=lr_a,
         lr_b=lr_b,
     )
-
-
-def _identity_keys(trace: Trace) -> dict[str, Any]:
-    keys = {name: getattr(trace.header, name) for name in IDENTITY}
-    keys |= {f"config.{name}": value for name, value in sorted(trace.header.config.items())}
-    return {name: value for name, value in keys.items() if value is not None}
-
-
-def _differences(
-    a: Mapping[str, Any], b: Mapping[str, Any]
-) -> tuple[tuple[KeyDifference, ...], tuple[str, ...], tuple[str, ...]]:
-    differing = tuple(KeyDifference(key, a[key], b[key]) for key in a if key in b and not same(a[key], b[key]))
-    return differing, tuple(key for key in a if key not in b), tuple(key for key in b if key not in a)
-
-
-def same(a: object, b: object) -> bool:
-    """Equality of two JSON values: 1 is 1.0, but true is not 1."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
 def first_nonfinite(trace: Trace, compared: int) -> int | None:

@@ -2,8 +2,8 @@
 
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
-from harness.verdict.compare import KeyDifference, same
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
+from harness.verdict.identity import KeyDifference, same
 
 _START = ("init_sha256", "data_sha256")
 

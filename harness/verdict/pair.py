@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from harness.trace.recording import Recording
 from harness.trace.store import StoredCell
-from harness.verdict import Verdict, judge, worst_exit_code
 from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.find import find_shared_envelope
+from harness.verdict.judge import Verdict, judge, worst_exit_code
 
 
 @dataclass(frozen=True)

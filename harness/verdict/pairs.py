@@ -10,9 +10,9 @@ import msgspec
 from harness.errors import TraceError
 from harness.run.pipelines import PIPELINES
 from harness.trace.store import StoredCell
-from harness.verdict import Verdict
 from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.factorial import Factorial, split_factorial
+from harness.verdict.judge import Verdict
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.relation import relation
 

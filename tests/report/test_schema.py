@@ -16,9 +16,10 @@ from harness.trace import manifest
 from harness.trace.format import NonFinite
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
-from harness.verdict import Status, Verdict, evidence
+from harness.verdict import evidence
 from harness.verdict.compare import Judging, compare
 from harness.verdict.factorial import Factorial, Shares
+from harness.verdict.judge import Status, Verdict
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.tolerance import MODES
 from tests.support.f64_recordings import LOSSES, NORMS, Changes, f64_side

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.verdict.compare import IDENTITY, Comparison, Judging, Numbers, compare, same
+from harness.verdict.compare import Comparison, Judging, Numbers, compare
+from harness.verdict.identity import IDENTITY, same
 from harness.verdict.tolerance import MODES
 from tests.support.sample_traces import recording
 

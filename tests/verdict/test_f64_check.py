@@ -8,10 +8,10 @@ import pytest
 
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
-from harness.verdict import Verdict, judge
 from harness.verdict.channels import shared_channels
 from harness.verdict.compare import compare
 from harness.verdict.f64_check import SAME
+from harness.verdict.judge import Verdict, judge
 from tests.support.f64_recordings import LOSSES, Changes, f64_side
 from tests.support.sample_traces import recording
 

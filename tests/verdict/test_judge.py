@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import verdict
 from harness.report import as_json, markdown, text
 from harness.report.tables import summary_table
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
-from harness.verdict import Verdict, judge, worst_exit_code
+from harness.verdict import judge as judging
 from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import failed
 from harness.verdict.gates import Gate
+from harness.verdict.judge import Verdict, judge, worst_exit_code
 from harness.verdict.pair import PairRow, exit_code, judge_recordings
 from harness.verdict.tolerance import MODES
 from tests.support.sample_traces import recording, trace
@@ -283,17 +283,17 @@ def test_a_short_run_passes_and_lists_what_it_did_not_reach():
 
 def test_a_gate_is_a_name_and_a_function_in_a_list(monkeypatch):
     moon = Gate("moon", lambda pair: failed("it is full.", "sky", None))
-    monkeypatch.setattr(verdict, "GATES", (*verdict.GATES, moon))
+    monkeypatch.setattr(judging, "GATES", (*judging.GATES, moon))
     found = of([1.0], [1.0])
     assert (found.status, found.gate, found.reason, found.place) == ("FAIL", "moon", "it is full.", "sky")
 
 
 def test_every_gate_has_a_name_of_its_own():
-    assert len({gate.name for gate in verdict.GATES}) == len(verdict.GATES)
+    assert len({gate.name for gate in judging.GATES}) == len(judging.GATES)
 
 
 def test_a_check_that_answers_none_is_not_reached(monkeypatch):
-    monkeypatch.setattr(verdict, "GATES", (*verdict.GATES, Gate("moon", lambda pair: None)))
+    monkeypatch.setattr(judging, "GATES", (*judging.GATES, Gate("moon", lambda pair: None)))
     unlike = judged(recording([1.0]), recording([1.0], netspec_name="other"))
     for found, reason in (
         (of([], []), "there is no step to compare."),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from harness.report import as_json
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
-from harness.verdict import judge
 from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.envelope.envelope import FORMAT, Envelope
+from harness.verdict.judge import judge
 from harness.verdict.pair import PairRow
 from harness.verdict.tolerance import MODES, Mode
 from tests.support.sample_traces import CONFIG, recording

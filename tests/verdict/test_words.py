@@ -7,8 +7,8 @@ import pytest
 
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
-from harness.verdict import judge
 from harness.verdict.compare import Judging, compare
+from harness.verdict.judge import judge
 from tests.support.sample_traces import recording
 
 DEFAULT = Judging()

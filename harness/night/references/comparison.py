@@ -6,7 +6,6 @@ import msgspec
 
 from harness.night.references.environment import differences
 from harness.night.references.reference import Judgement, ReferenceTrace
-from harness.report.tables import show_sentence
 from harness.trace.format import StepLine, Trace
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
@@ -42,7 +41,7 @@ class Compared:
         return Judgement(
             status=verdict.status,
             gate=verdict.gate,
-            sentence=show_sentence(verdict),
+            sentence=verdict.sentence,
             steps=self.steps,
             bitwise=self.first_unlike is None,
         )

@@ -10,7 +10,7 @@ from harness.night.references.comparison import KIND, Compared, compare_with
 from harness.night.references.environment import Environment, environment_of
 from harness.night.references.reference import find_like, list_references, settle
 from harness.trace.store import StoredCell
-from harness.verdict import Verdict, worst_exit_code
+from harness.verdict.judge import Verdict, worst_exit_code
 from harness.verdict.pair import PairRow
 
 

@@ -17,7 +17,7 @@ from harness.trace.format import Count, one_line
 from harness.trace.manifest import Fraction, Manifest
 from harness.trace.recording import Recording
 from harness.trace.store import StoredCell, shelved
-from harness.verdict import Status
+from harness.verdict.judge import Status
 from harness.verdict.likeness import faults
 
 TRACE, MANIFEST, RECORD = ".jsonl.gz", ".manifest.json", ".accepted.json"

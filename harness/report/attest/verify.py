@@ -13,7 +13,7 @@ from harness.errors import AttestationError
 from harness.report.attest.signature import is_signed_by, open_envelope
 from harness.report.attest.statement import SUFFIX, Subject, parse_statement
 from harness.trace.format import one_line
-from harness.verdict import INCONCLUSIVE
+from harness.verdict.judge import INCONCLUSIVE
 
 _LARGEST = 16 << 20  # bytes of a statement
 _PART = re.compile(r"(?!\.\.?$)[^\\/\0]+")

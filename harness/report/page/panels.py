@@ -55,7 +55,7 @@ class Panel:
     @property
     def sentence(self) -> str:
         """The verdict with its reason."""
-        return tables.show_sentence(self.row.verdict) if self.row.verdict is not None else self.row.note
+        return self.row.verdict.sentence if self.row.verdict is not None else self.row.note
 
     @property
     def about(self) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Literal
 from harness.night.check import NightCheck
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import StoredCell
-from harness.verdict import INCONCLUSIVE, worst_exit_code
+from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
 from harness.verdict.pair import PairRow
 
 _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}

@@ -5,7 +5,7 @@ from junitparser.junitparser import FinalResult
 
 from harness.night.check import NightCheck
 from harness.report.summary import Summary, model_of
-from harness.report.tables import gate_table, show_sentence
+from harness.report.tables import gate_table
 from harness.system.text import escape_control
 from harness.trace.store import StoredCell
 from harness.verdict.pair import PairRow
@@ -35,7 +35,7 @@ def _pair(row: PairRow) -> TestCase:
     text = escape_control("\n".join([*row.findings, *lines]))
     kinds = {"FAIL": Failure, "INCONCLUSIVE": Error}
     if row.verdict.status in kinds:
-        case.result = [_told(kinds[row.verdict.status], show_sentence(row.verdict), text)]
+        case.result = [_told(kinds[row.verdict.status], row.verdict.sentence, text)]
     else:
         case.system_out = text
     return case

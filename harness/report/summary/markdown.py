@@ -2,7 +2,7 @@
 
 from harness.report.markdown import escape, table
 from harness.report.summary import Summary, model_of
-from harness.report.tables import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, show_sentence, summary_table
+from harness.report.tables import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, summary_table
 
 LONGEST = 900_000  # bytes; GitHub takes 1 MiB of a job
 _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️", "NOT RUN": "⏭️"}
@@ -17,7 +17,7 @@ def render(summary: Summary) -> str:
     for row in (*summary.of_status("FAIL"), *summary.of_status("INCONCLUSIVE")):
         assert row.verdict is not None
         parts.append(f"## {_SIGNS[row.verdict.status]} {escape(f'{model_of(row)} {row.name}'.strip())}")
-        parts.append(f"**{escape(show_sentence(row.verdict))}**")
+        parts.append(f"**{escape(row.verdict.sentence)}**")
         parts += [escape(finding) for finding in row.findings]
         if row.verdict.evidence:
             parts.append(table(GATE_COLUMNS, gate_table(row.verdict)))

@@ -8,7 +8,8 @@ import numpy as np
 
 from harness.emit.instruments import Instruments
 from harness.emit.phase3 import emit_phase3
-from harness.emit.train_step import emit_train_step, emit_update
+from harness.emit.train_step import emit_train_step
+from harness.emit.update import emit_update
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps

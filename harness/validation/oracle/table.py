@@ -8,7 +8,7 @@ from harness.report.markdown import table as markdown_table
 from harness.system.text import Document, Table, spaced
 from harness.validation.oracle.judgement import Largest
 from harness.validation.oracle.workers import OracleRow
-from harness.verdict import EXIT_CODES, INCONCLUSIVE
+from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 
 ORACLE_VERSION = 1
 COLUMNS = (

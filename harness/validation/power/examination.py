@@ -11,8 +11,8 @@ from harness.validation.power.fault import SIDES, Fault, Pipeline
 from harness.validation.power.faults import FAULTS
 from harness.validation.power.networks import NETWORKS, draw_feed
 from harness.validation.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
-from harness.verdict import Verdict
 from harness.verdict.evidence import Evidence
+from harness.verdict.judge import Verdict
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from harness.run.inprocess import Array, Side, Step, recorded
 from harness.spec.netspec import DType
 from harness.trace.recording import Recording
 from harness.validation.power.networks import Feed
-from harness.verdict import Verdict, judge
 from harness.verdict.compare import compare
 from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.judge import Verdict, judge
 
 DTYPES: tuple[DType, ...] = ("f32", "f64")
 # What judges: everything, f32 with its norms and digests, and nothing but the losses of f32.

@@ -1,0 +1,88 @@
+"""What two runs have to have in common, before any number is looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.trace.format import Trace
+
+# Header keys that must not differ, beside those of `config`. A key that only one side has is unknown, not different.
+IDENTITY = (
+    "netspec_name",
+    "netspec_hash",
+    "total_params",
+    "params",
+    "dataset",
+    "data_sha256",
+    "shuffle",
+    "init_sha256",
+    "dtype",
+    "units",
+    "epoch_steps",
+)
+
+
+@dataclass(frozen=True)
+class KeyDifference:
+    """One key, or batch, that differs, and its two values."""
+
+    key: str
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the headers and batch digests say about whether the runs should be alike.
+
+    `unknown_a`: keys that only A has. `conventions`: differing ones, as evidence.
+    `batches`: compared steps whose batch digest both have.
+    """
+
+    differences: tuple[KeyDifference, ...]
+    unknown_a: tuple[str, ...]
+    unknown_b: tuple[str, ...]
+    conventions: tuple[KeyDifference, ...]
+    batches: int
+    batch_difference: KeyDifference | None
+    batch_step: int | None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the runs are unlike, so that their numbers mean nothing beside each other."""
+        return bool(self.differences) or self.batch_difference is not None
+
+
+def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
+    """Whether two traces are of runs that should agree, from headers and batch digests alone."""
+    left, right = _identity_keys(a), _identity_keys(b)
+    differences, unknown_a, unknown_b = _differences(left, right)
+    conventions, _, _ = _differences(*(dict(sorted((t.header.conventions or {}).items())) for t in (a, b)))
+    common = sorted(step for step in a.digests.keys() & b.digests.keys() if step <= compared)
+    wrong = next((step for step in common if a.digests[step] != b.digests[step]), None)
+    batch = (
+        None if wrong is None else KeyDifference(f"batch_sha256 of step {wrong}", a.digests[wrong], b.digests[wrong])
+    )
+    return Identity(differences, unknown_a, unknown_b, conventions, len(common), batch, wrong)
+
+
+def _identity_keys(trace: Trace) -> dict[str, Any]:
+    keys = {name: getattr(trace.header, name) for name in IDENTITY}
+    keys |= {f"config.{name}": value for name, value in sorted(trace.header.config.items())}
+    return {name: value for name, value in keys.items() if value is not None}
+
+
+def _differences(
+    a: Mapping[str, Any], b: Mapping[str, Any]
+) -> tuple[tuple[KeyDifference, ...], tuple[str, ...], tuple[str, ...]]:
+    differing = tuple(KeyDifference(key, a[key], b[key]) for key in a if key in b and not same(a[key], b[key]))
+    return differing, tuple(key for key in a if key not in b), tuple(key for key in b if key not in a)
+
+
+def same(a: object, b: object) -> bool:
+    """Equality of two JSON values: 1 is 1.0, but true is not 1."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return isinstance(a, bool) == isinstance(b, bool) and a == b
