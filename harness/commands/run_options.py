@@ -46,7 +46,7 @@ class RunOptions:
 
         Raises: HarnessError.
         """
-        from harness.run.execute import DEFAULT_TIMEOUT_S
+        from harness.run.cell_plan import DEFAULT_TIMEOUT_S
         from harness.run.external import parse_externals
         from harness.run.verification import Verification
         from harness.spec.models import load_for_run

@@ -6,14 +6,14 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from harness.errors import TraceError
+from harness.run.cell_plan import CellPlan
 from harness.run.contract import TRACE_OUT, child_environment
 from harness.run.probe import installed_versions
 from harness.run.provenance import scrub, scrub_tree
@@ -21,57 +21,13 @@ from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.system.process import Child, Interruptions, signal_name
 from harness.trace.format import Trace
 from harness.trace.known_trouble import recognise
-from harness.trace.manifest import CellFacts, Manifest, Status, write_manifest
+from harness.trace.manifest import Manifest, Status, write_manifest
 
 POLL_S = 0.05
 TAIL_BYTES = 4096
-DEFAULT_TIMEOUT_S = 24 * 3600.0
 BEYOND = "stopped after the planned steps"
 
 Progress = Callable[[int, float, float], None]
-
-
-@dataclass(frozen=True)
-class CellPlan:
-    """A cell ready to run. `environment` comes on top of this process's own.
-
-    `planned_steps` None: what the trace's header says.
-    `obeys_step_limit`: False for programs that may not know LEAN_MLIR_MAX_STEPS. They are stopped when the trace goes
-    beyond the planned steps, or when they have not ended `linger_s` after the last one (a program that does know the
-    limit measures its accuracy in that time).
-    `timeout_s`: for all of the run; `stall_s`: without a new step. `facts`: what the manifest says of the cell.
-    `inputs`: digests that the trace's header tells when the run began with what it was given.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    folder: Path
-    backend: str = "cpu"
-    pipeline: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    planned_steps: int | None = None
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    stall_s: float | None = None
-    obeys_step_limit: bool = True
-    linger_s: float = 60.0
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    facts: CellFacts | None = None
-    inputs: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def trace(self) -> Path:
-        """The trace of a complete run."""
-        return self.folder / f"{self.name}.jsonl"
-
-    @property
-    def partial(self) -> Path:
-        """The trace while the program runs, and what is left of one that did not complete."""
-        return self.folder / f"{self.name}.partial.jsonl"
-
-    @property
-    def manifest(self) -> Path:
-        """How the run ended."""
-        return self.folder / f"{self.name}.manifest.json"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import TraceError
-from harness.run.execute import CellPlan
+from harness.run.cell_plan import CellPlan
 from harness.run.provenance import scrub_tree
 from harness.trace.manifest import Manifest, read_manifest
 from harness.trace.reader import read_trace

@@ -11,8 +11,9 @@ from harness.data.initial_parameters import write_init
 from harness.errors import EmitError
 from harness.run.backends import Presence, presence
 from harness.run.cell import Cell
+from harness.run.cell_plan import CellPlan
 from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
-from harness.run.execute import CellPlan, refuse, run_cell
+from harness.run.execute import refuse, run_cell
 from harness.run.kept import find_ended, find_kept
 from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
@@ -99,7 +100,7 @@ class Runner:
     ) -> StoredCell:
         """Run one cell, or record what is the matter with it. `verification`: this one, or its f64 cross-check."""
         facts = verification.facts(cell, asked=asked)
-        plan = CellPlan(cell.name, (), verification.folder, cell.backend, cell.pipeline, facts=facts)
+        plan = CellPlan(cell.name, (), verification.folder, facts=facts)
         name = f"{facts.model} {facts.short_name}{f' in {cell.run.dtype}' if verification.is_evidence else ''}"
         present = presence(cell.backend, cell.pipeline)
         if not present:

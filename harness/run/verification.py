@@ -10,7 +10,7 @@ import msgspec
 from harness.data.batches import steps_per_epoch
 from harness.run.backends import BACKENDS
 from harness.run.cell import Cell
-from harness.run.execute import DEFAULT_TIMEOUT_S
+from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
 from harness.spec.models import Model

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from harness.errors import TraceError
-from harness.run.execute import CellPlan, read_accuracy, refuse, run_cell
-from harness.trace.manifest import Manifest, read_manifest
+from harness.run.cell_plan import CellPlan
+from harness.run.execute import read_accuracy, refuse, run_cell
+from harness.trace.manifest import CellFacts, Manifest, read_manifest
 from harness.trace.reader import read_trace
 from tests.support.misbehaving_cells import NAME, plan_of
 from tests.support.processes import dies, is_alive, start
@@ -342,7 +343,7 @@ def test_nothing_of_an_earlier_run_is_left(tmp_path: Path) -> None:
     assert run(tmp_path, "os.remove(trace.name)\nos.abort()").status == "crashed"
     assert files(tmp_path) == {".manifest.json"}
     assert run(tmp_path, WHOLE).status == "complete"
-    plan = CellPlan(NAME, (), tmp_path / "traces", "cuda", "phase2")
+    plan = CellPlan(NAME, (), tmp_path / "traces", facts=CellFacts(model="net", pipeline="phase2", backend="cuda"))
     for before in (WHOLE, "header(3)\nstep(1)"):
         run(tmp_path, before)
         manifest = refuse(plan, "no CUDA device")
@@ -424,22 +425,30 @@ def test_a_manifest_tells_nothing_about_the_machine(tmp_path: Path, monkeypatch:
         assert secret not in written
 
 
+ON_ROCM = CellFacts(model="net", pipeline="phase2", backend="rocm")
+ON_CUDA = CellFacts(model="net", pipeline="phase2", backend="cuda")
+
+
 def test_known_trouble_is_named(tmp_path: Path) -> None:
     code = "header(3)\nprint('INTERNAL: LaunchGraph failed', file=sys.stderr, flush=True)\nos.abort()"
     versions = {"versions": {"jax-rocm7-plugin": "0.10.2"}}
-    options: dict[str, Any] = {"backend": "rocm", "pipeline": "phase2", "provenance": versions}
+    options: dict[str, Any] = {"facts": ON_ROCM, "provenance": versions}
     assert run(tmp_path, code, **options).known_trouble == "jax-rocm-launch-graph"
-    assert run(tmp_path, code, **options | {"backend": "cuda"}).known_trouble is None
+    assert run(tmp_path, code, **options | {"facts": ON_CUDA}).known_trouble is None
     assert run(tmp_path, WHOLE + code.splitlines()[1], **options).known_trouble is None, "it did not die"
 
 
 def test_known_trouble_of_a_hang_and_of_a_compiler(tmp_path: Path) -> None:
     old = {"versions": {"jax": "0.9.1"}}
-    options: dict[str, Any] = {"backend": "rocm", "pipeline": "phase2", "provenance": old, "timeout_s": 0.7}
+    options: dict[str, Any] = {"facts": ON_ROCM, "provenance": old, "timeout_s": 0.7}
     assert run(tmp_path, "time.sleep(60)", **options).known_trouble == "jax-rocm-mesh-hang"
     assert run(tmp_path, "header(3)\nstep(1)\ntime.sleep(60)", **options).known_trouble is None, "it did compile"
     plan = CellPlan(
-        NAME, (), tmp_path / "traces", "rocm", "phase3", provenance={"versions": {"iree-base-compiler": "3.11.0"}}
+        NAME,
+        (),
+        tmp_path / "traces",
+        facts=CellFacts(model="net", pipeline="phase3", backend="rocm"),
+        provenance={"versions": {"iree-base-compiler": "3.11.0"}},
     )
     assert refuse(plan, "error: 'func.func' op failed to distribute").known_trouble == "iree-hip-failed-to-distribute"
     assert read_manifest(plan.manifest).known_trouble == "iree-hip-failed-to-distribute"
@@ -469,7 +478,8 @@ def test_an_accuracy_is_read_only_from_a_consistent_line(
 PARENT = """
 import json, sys
 from pathlib import Path
-from harness.run.execute import CellPlan, run_cell
+from harness.run.cell_plan import CellPlan
+from harness.run.execute import run_cell
 program, folder, name = sys.argv[1:]
 plan = CellPlan(name, (sys.executable, program), Path(folder), planned_steps=10**6)
 try:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ContractError
-from harness.run.execute import CellPlan, run_cell
+from harness.run.cell_plan import CellPlan
+from harness.run.execute import run_cell
 from harness.run.external import External, parse_external, parse_externals
-from harness.trace.manifest import Manifest
+from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.reader import read_trace
 
 # A program that is no part of the package: it obeys the contract but for the step limit, and tells what it was given.
@@ -36,7 +37,7 @@ def run(tmp_path: Path, text: str, environment: dict[str, str]) -> tuple[Manifes
         f"net.{external.name}-noshuf-cpu",
         tuple(word.replace("{data}", "some data") for word in external.command()),
         tmp_path / "traces",
-        pipeline=external.name,
+        facts=CellFacts(model="net", pipeline=external.name, backend="cpu"),
         environment={"TOLD": str(tmp_path / "told"), **environment},
         planned_steps=4,
         obeys_step_limit=False,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.run.cell import Cell
-from harness.run.execute import CellPlan, run_cell
+from harness.run.cell_plan import CellPlan
+from harness.run.execute import run_cell
 from harness.run.external import parse_external
 from harness.run.kept import find_ended, find_kept
 from harness.run.programs import external_program

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from harness.run.execute import CellPlan
+from harness.run.cell_plan import CellPlan
 
 # What the programs begin with: `header(planned)` and `step(k)` write lines of a trace.
 PREAMBLE = """
