@@ -150,3 +150,10 @@ def test_every_cited_section_exists() -> None:
             cited[section.strip().lower()] = path.name
     assert len(cited) > 10
     assert {section: name for section, name in cited.items() if section not in headings} == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_source_files_that_a_page_names_exist(page: Path) -> None:
+    rooms = "|".join(folder.name for folder in (ROOT / "harness").iterdir() if folder.is_dir())
+    named = re.findall(rf"`(?:harness/)?((?:{rooms})/[\w/]+\.py)`", page.read_text())
+    assert [path for path in named if not (ROOT / "harness" / path).is_file()] == []
