@@ -114,7 +114,7 @@ def test_envelopes_and_their_margin_are_of_the_code(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(harness, "__file__", str(tmp_path / "__init__.py"))
     seen = {code_version.__wrapped__()}
     for name in ("margin.json", "shipped/a.json"):
-        path = tmp_path / "envelope" / name
+        path = tmp_path / "verdict" / "envelope" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
         seen.add(code_version.__wrapped__())
