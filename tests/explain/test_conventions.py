@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.data.dataset import read_data, resolve_data
-from harness.data.feed import BatchFeed
+from harness.data.dataset import resolve_data
 from harness.emit.header import header_facts
 from harness.explain.conventions import search as convention_search
 from harness.explain.conventions.against import explain_against
@@ -32,7 +31,7 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
 from harness.nn.optimizers import Sgd
 from harness.nn.rules import registered_rules
-from harness.run.inprocess import Batch, Phase2, Phase3, Side, recorded
+from harness.run.inprocess import Batch, Phase2, Phase3, Side, first_batches, recorded
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, infer_shapes
@@ -282,14 +281,11 @@ def uncorrected(tmp_path_factory) -> Path:
     case = find_case("dense")
     graph, spec = case.graph(), case.spec
     choice = resolve_data("synthetic", spec.dataset, spec.input_shape)
-    data = read_data(choice.folder, spec.dataset, spec.input_shape)
-    feed = BatchFeed(
-        data, spec.dataset, spec.input_shape, "f32", case.config.batch_size, augmented=False, shuffle=False
-    )
-    batches = [Batch(*feed.training(t)) for t in range(1, 13)]
+    first = first_batches(graph, case.config, choice.folder, 12)
     side = Phase3(graph, case.config, "f32", Conventions(adam_bias_correction="off"))
-    rates = side.rates(12, feed.steps_per_epoch)
-    trace = recorded(side, side.train(batches, rates), batches, rates, steps_per_epoch=feed.steps_per_epoch).trace
+    rates = side.rates(12, first.steps_per_epoch)
+    steps = side.train(first.batches, rates)
+    trace = recorded(side, steps, first.batches, rates, steps_per_epoch=first.steps_per_epoch).trace
     header = type(trace.header)(**{**_fields(trace.header), "dataset": choice.name, "conventions": None})
     path = tmp_path_factory.mktemp("uncorrected") / "b.jsonl"
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (header, *trace.lines.values())))

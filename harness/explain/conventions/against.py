@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 
 from harness.data.batches import batch_sha256
-from harness.data.dataset import read_data, resolve_data
-from harness.data.feed import BatchFeed
+from harness.data.dataset import resolve_data
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
 from harness.errors import TraceError
@@ -23,7 +22,7 @@ from harness.explain.conventions.switches import applied, phrase
 from harness.explain.conventions.trials import TrialFeed
 from harness.explain.locate.definition import defined_rate
 from harness.nn.cases import OracleCase, find_case
-from harness.run.inprocess import Batch
+from harness.run.inprocess import Batch, open_feed
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.system.text import Document, Table
@@ -138,12 +137,7 @@ def explain_against(
     choice = resolve_data(data, spec.dataset, spec.input_shape)
     dtype: DType = "f64" if trace.header.dtype == "f64" else "f32"
     shuffle = trace.header.shuffle or False
-    feed = BatchFeed(
-        read_data(choice.folder, spec.dataset, spec.input_shape),
-        *(spec.dataset, spec.input_shape, dtype, config.batch_size),
-        augmented=config.augment,
-        shuffle=shuffle,
-    )
+    feed = open_feed(graph, config, choice.folder, dtype, shuffle=shuffle)
     initial = np.concatenate([p.ravel() for p in initial_parameters(graph.params, init_seed)])
     header = header_facts(graph, config, dtype, Conventions(), "phase2") | {
         "dataset": choice.name,
@@ -152,7 +146,7 @@ def explain_against(
         "epoch_steps": feed.steps_per_epoch,
         "shuffle": shuffle,
     }
-    trial_feed = TrialFeed(lambda t: _batch(feed, t), feed.steps_per_epoch, initial)
+    trial_feed = TrialFeed(lambda t: Batch(*feed.training(t)), feed.steps_per_epoch, initial)
     _refuse_another(trace, header, trial_feed, model)
     _refuse_other_names(trace, {p.name for p in graph.params}, model)
     result = search(graph, config, trace, trial_feed, dtype=dtype, steps=steps, replay=True)
@@ -175,10 +169,6 @@ def _flaws(trace: Trace, result: SearchResult, config: TrainConfig, steps_per_ep
     step = first_false(trace.epoch == (steps - 1) // steps_per_epoch)
     if step is not None:
         yield f"Step {step} is in its epoch {trace.epoch[step - 1]} and not in {(step - 1) // steps_per_epoch}."
-
-
-def _batch(feed: BatchFeed, t: int) -> Batch:
-    return Batch(*feed.training(t))
 
 
 def _finite(trace: Trace) -> Trace:

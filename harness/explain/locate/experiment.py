@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.dataset import read_data
-from harness.data.feed import BatchFeed
 from harness.data.initial_parameters import initial_parameters
 from harness.nn.cases import OracleCase
-from harness.run.inprocess import Batch, Tensors
+from harness.run.inprocess import Batch, Tensors, first_batches
 from harness.spec.netspec import TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
@@ -40,10 +38,6 @@ def experiment_for(case: OracleCase, folder: Path, step: int, init_seed: int) ->
 
     Raises: DataError when the data cannot be read or make no batch.
     """
-    graph, spec, config = case.graph(), case.spec, case.config
-    data = read_data(folder, spec.dataset, spec.input_shape)
-    feed = BatchFeed(
-        data, spec.dataset, spec.input_shape, "f32", config.batch_size, augmented=config.augment, shuffle=False
-    )
-    batches = [Batch(*feed.training(t)) for t in range(1, max(STEPS, step) + 1)]
-    return Experiment(graph, config, batches, feed.steps_per_epoch, init_seed)
+    graph = case.graph()
+    first = first_batches(graph, case.config, folder, max(STEPS, step))
+    return Experiment(graph, case.config, first.batches, first.steps_per_epoch, init_seed)
