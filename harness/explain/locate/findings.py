@@ -28,8 +28,10 @@ class Finding:
     @property
     def wrong_result(self) -> str:
         """The name of the wrong result: `the gradient w.r.t. conv4.relu`."""
-        prefix = {"backward": "gradient w.r.t. ", "forward": "value of "}.get(self.direction, "update of ")
-        return f"the {prefix}{self.tensor}"
+        if self.tensor == "loss":
+            return "the loss"
+        prefix = {"backward": "gradient w.r.t.", "forward": "value of", "optimizer": "update of"}[self.direction]
+        return f"the {prefix} {self.tensor}"
 
 
 def find_failures(
