@@ -57,8 +57,8 @@ VERBS = {
     ),
     "explain": Verb(
         "harness.commands.explain:explain_command",
-        "Name the layer, direction and side where the two pipelines of MODEL part, "
-        "by a third definition of every layer.",
+        "Name the layer, direction and side of MODEL that are wrong, "
+        "judged by an independent definition of every layer.",
     ),
     "export": Verb("harness.commands.export:export_command", "Pack cells into one file, for another host to import."),
     "import": Verb(

@@ -64,10 +64,10 @@ def envelope_command(
     from harness.data.dataset import resolve_data
     from harness.errors import EnvelopeError
     from harness.report.terminal import show
+    from harness.run.inprocess import first_batches
     from harness.spec.models import load_model
     from harness.verdict.envelope.build import build_envelope
     from harness.verdict.envelope.envelope import write_envelope
-    from harness.verdict.envelope.fed import first_batches
     from harness.verdict.envelope.find import keep_envelope, make_cache
     from harness.verdict.envelope.members import Members
     from harness.verdict.envelope.plan import make_plan

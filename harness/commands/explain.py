@@ -18,21 +18,21 @@ from harness.commands.options import batch_option, data_option, format_option, i
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     shell_complete=complete_traces,
-    help="A trace of MODEL: say which conventions it ran.",
+    help="A trace of MODEL: name the conventions of its run.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="With --against: how far what reproduces the trace is followed. Default: 100.",
+    help="With --against: up to which step a match is followed. Default: 100.",
 )
-@click.option("--step", type=click.IntRange(min=1), default=1, show_default=True, help="The training step looked at.")
+@click.option("--step", type=click.IntRange(min=1), default=1, show_default=True, help="The training step to examine.")
 @click.option(
     "--dtype",
     type=click.Choice(["f32", "f64"]),
     default="f32",
     show_default=True,
-    help="f64 comes first; f32 also looks for what f32 alone has.",
+    help="f64 comes first; f32 also searches errors that only f32 has.",
 )
 @click.option(
     "--profile",
@@ -55,7 +55,7 @@ from harness.commands.options import batch_option, data_option, format_option, i
 @click.option(
     "--dump",
     is_flag=True,
-    help="Also write every value and cotangent between layers, of both sides and of the reference.",
+    help="Also write every value and cotangent between layers, of both sides and of the definition.",
 )
 @format_option("text", "json")
 @click.pass_context
@@ -75,14 +75,14 @@ def explain_command(
     dump: bool,
     form: str,
 ) -> None:
-    """Name the layer, direction and side where the two pipelines of MODEL part, by a third definition of every layer.
+    """Name the layer, direction and side of MODEL that are wrong, judged by an independent definition of every layer.
 
     MODEL is a network of `harness models` or a case of `harness oracle`.
 
     With --against, search the conventions under which phase 2 gives the losses and norms of a trace, which may be all
     that a run has left.
 
-    Exit codes: 0 nothing but rounding was found, 1 a culprit was, or other conventions, 2 usage, 3 inconclusive.
+    Exit codes: 0 only rounding was found, 1 a culprit or other conventions, 2 usage, 3 inconclusive.
     """
     if against is not None:
         given = [
@@ -99,35 +99,36 @@ def explain_command(
 
     from harness.data.dataset import resolve_data
     from harness.errors import HarnessError
-    from harness.explain.dump import write_dumps
-    from harness.explain.fed import meant_for, parties_for
-    from harness.explain.locate import define, locate
-    from harness.explain.report import Report, exit_code, render
-    from harness.explain.reproducer import write_reproducer, write_whole_reproducer
+    from harness.explain.locate.dump import write_dumps
+    from harness.explain.locate.experiment import experiment_for
+    from harness.explain.locate.location import define, locate
+    from harness.explain.locate.report import LocationReport, exit_code, render
+    from harness.explain.locate.reproducer import write_reproducer, write_whole_reproducer
+    from harness.explain.locate.side_under_test import sides_for
     from harness.nn.cases import find_case
     from harness.report.terminal import show
     from harness.spec.netspec import DType
 
     case = find_case(model, batch, image_size)
     folder = Path(resolve_data(data, case.spec.dataset, case.spec.input_shape).folder)
-    meant = meant_for(case, folder, step, seed)
-    parties = parties_for(meant, folder, profile)
+    experiment = experiment_for(case, folder, step, seed)
+    sides = sides_for(experiment, folder, profile)
     dtypes: tuple[DType, ...] = ("f64", "f32") if dtype == "f32" else ("f64",)
-    defined = define(meant, step)
-    location = locate(*parties, step, dtypes, defined)
+    defined = define(experiment, step)
+    location = locate(*sides, step, dtypes, defined)
     place = out / f"{case.name}.step{step}.{profile}"
     try:
-        dumped = write_dumps(place, parties, dtypes[-1], defined[1]) if dump else ()
+        dumped = write_dumps(place, sides, dtypes[-1], defined[1]) if dump else ()
         made = None
         if location.culprits:
-            made = write_reproducer(place / "reproducer", location.culprits, parties, *defined)
+            made = write_reproducer(place / "reproducer", location.culprits, sides, *defined)
         elif location.layer:
             where = f"{location.layer}, {location.direction}"
-            made = write_whole_reproducer(place / "reproducer", where, parties, location.side)
+            made = write_whole_reproducer(place / "reproducer", where, sides, location.side)
     except (OSError, SafetensorError) as error:
         what = getattr(error, "strerror", None) or error
         raise HarnessError(f"{place}: cannot be written: {what}. Give another folder with --out.") from None
-    show(render(Report(location, meant, step, profile, dumped, made), form))
+    show(render(LocationReport(location, experiment, step, profile, dumped, made), form))
     sys.exit(exit_code(location))
 
 
@@ -141,7 +142,7 @@ def _explain_against(
     seed: int,
     form: str,
 ) -> NoReturn:
-    from harness.explain.against import STEPS, explain_against
+    from harness.explain.conventions.against import STEPS, explain_against
     from harness.report.terminal import show
 
     found = explain_against(

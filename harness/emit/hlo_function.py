@@ -156,8 +156,10 @@ class HloFunction:
         previous = self.node, self._prefix, self._part, self._task
         part = part_of(prefix) if node is not None else ""
         self.node, self._prefix, self._part, self._task = node, prefix.replace(".", "_"), part, task
-        yield
-        self.node, self._prefix, self._part, self._task = previous
+        try:
+            yield
+        finally:
+            self.node, self._prefix, self._part, self._task = previous
 
     def input(self, name: str, shape: Shape, dtype: ElementType | None = None) -> Value:
         """Declare an argument of the function."""

@@ -1,4 +1,4 @@
-"""What is added to a training step in order to look into it; a step of a run has nothing of the kind."""
+"""Instruments of a training step: taps and optimization barriers, which the step of a run does not have."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 class Instruments:
     """`taps`: every value between layers and its cotangent are results too.
 
-    `fences`: nodes whose value, and its cotangent, are materialised: nothing behind such a boundary is computed
-    together with what is before it.
+    `barriers`: nodes with an optimization barrier at their value and its cotangent: both are materialised, so nothing
+    after such a boundary is fused with anything before it.
     """
 
     taps: bool = False
-    fences: frozenset[str] = frozenset()
+    barriers: frozenset[str] = frozenset()
 
 
 BARE = Instruments()

@@ -82,7 +82,7 @@ def _write_layers(
             values[node.name] = y
         else:
             values[node.name] = y if y.text == j.local() else j.let(j.local(), y)
-        if node.name in instruments.fences:
+        if node.name in instruments.barriers:
             j.let(str(values[node.name]), Expr(f"jax.lax.optimization_barrier({values[node.name]})"))
         if instruments.taps:
             j.let(str(values[node.name]), j.add(values[node.name], Expr(f'stats["{PROBE}{node.name}"]')))

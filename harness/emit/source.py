@@ -35,8 +35,10 @@ class Source:
         """`head` at the current depth, and what is written inside one deeper."""
         self.line(head)
         self._depth += 1
-        yield
-        self._depth -= 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     def __str__(self) -> str:
         return "\n".join(self._lines) + "\n"

@@ -50,13 +50,13 @@ def emit_train_step(
     h.input("lr", ())
     h.input("t", ())
 
-    values, saved = _forward(h, graph, rules, x, instruments.fences)
+    values, saved = _forward(h, graph, rules, x, instruments.barriers)
     logits = values[graph.output]
     h.comment(f"Loss: {type(graph.spec.loss).__name__}")
     with h.at(None, "loss"):
         rule = rules.hlo_loss.of(type(graph.spec.loss))
         loss, dlogits = rule(graph.spec.loss, h, logits, labels, config.label_smoothing)
-    cotangents = _backward(h, graph, rules, saved, dlogits, instruments.fences)
+    cotangents = _backward(h, graph, rules, saved, dlogits, instruments.barriers)
     h.comment(
         "Gradients, materialised: otherwise the update is computed inside their sums, which run on fewer cores then"
     )
@@ -127,7 +127,7 @@ def _to_inner(h: HloBuilder, x: Value) -> Value:
 
 
 def _forward(
-    h: HloBuilder, graph: Graph, rules: Rules, x: Value, fences: frozenset[str]
+    h: HloBuilder, graph: Graph, rules: Rules, x: Value, barriers: frozenset[str]
 ) -> tuple[dict[str, Value], dict[str, object]]:
     values: dict[str, Value] = {"x": _to_inner(h, x)}
     saved: dict[str, object] = {}
@@ -136,7 +136,7 @@ def _forward(
         with h.at(node, node.name):
             inputs = (values[name] for name in node.inputs)
             y, saved[node.name] = rules.hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
-            values[node.name] = h.barrier([y], ["y_materialised"])[0] if node.name in fences else y
+            values[node.name] = h.barrier([y], ["y_materialised"])[0] if node.name in barriers else y
     return values, saved
 
 
@@ -147,14 +147,14 @@ def _comment_forward(h: HloBuilder, node: Node, batch: int) -> None:
 
 
 def _backward(
-    h: HloBuilder, graph: Graph, rules: Rules, saved: dict[str, object], dlogits: Value, fences: frozenset[str]
+    h: HloBuilder, graph: Graph, rules: Rules, saved: dict[str, object], dlogits: Value, barriers: frozenset[str]
 ) -> dict[str, Value]:
     """Cotangents from the last node to the first; a value that several nodes read gets the sum of theirs."""
     cotangents = {graph.output: dlogits}
     for node in reversed(graph.nodes):
         h.comment(f"{node.name}: backward")
         with h.at(node, node.name, "backward"):
-            if node.name in fences:
+            if node.name in barriers:
                 cotangents[node.name] = h.barrier([cotangents[node.name]], ["dy_materialised"])[0]
             dxs = rules.hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
             for name, dx in zip(node.inputs, dxs, strict=True):

@@ -1,4 +1,4 @@
-"""`harness explain` in a process of its own, for whoever must not end with it; what it finds, as sentences."""
+"""`harness explain` in a subprocess, so that its failure is not the caller's; the results as sentences."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Culprit:
-    """What of a training step was found to be off: `backward of pool1 (phase3)`, empty when nothing was.
+    """The wrong piece of a training step: `backward of pool1 (phase3)`, empty when none is.
 
     `failed`: the search did not finish.
     """
@@ -36,26 +36,26 @@ class Culprit:
 
 
 def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: Path) -> Iterator[PairRow]:
-    """The rows; those that f64 tells apart with the conventions that either side was found to have.
+    """The rows; those that differ in f64 with the conventions of either side, as the search names them.
 
-    `in_f64`: cells in f64. `data`: the folder that they were fed from.
+    `in_f64`: cells in f64. `data`: the folder of the data that they trained on.
     """
-    found: dict[StoredCell, str] = {}
+    sentences: dict[StoredCell, str] = {}
     for row in rows:
         evidence = row.verdict.evidence if row.verdict is not None else ()
         differs = any(line.gate == F64_CHECK.name and line.outcome == "fail" for line in evidence)
         sides = [other for cell in row.cells for other in cells_in_f64(cell, in_f64)] if differs else []
         for cell in sides:
-            if cell not in found:
+            if cell not in sentences:
                 about = ["--data", str(data), *cell.facts.start_options]
-                found[cell] = search_conventions(cell.facts.model, cell.trace, about)
-        yield replace(row, findings=tuple(f"with B = {cell.short_name} in f64: {found[cell]}" for cell in sides))
+                sentences[cell] = search_conventions(cell.facts.model, cell.trace, about)
+        yield replace(row, findings=tuple(f"with B = {cell.short_name} in f64: {sentences[cell]}" for cell in sides))
 
 
 def search_conventions(model: str, trace: Path, options: Sequence[str]) -> str:
     """The result of `harness explain MODEL --against TRACE` as a sentence, or why there is none.
 
-    `options`: what tells the run from the usual one, such as `--seed 43`.
+    `options`: those of the run that are not the default, such as `--seed 43`.
     """
     search = "the search for conventions"
     answer = _explain([model, "--against", str(trace), *options], _Conventions, _CONVENTIONS_TIMEOUT_S, search)
@@ -78,13 +78,13 @@ def search_layer(row: PairRow, data: Path) -> Culprit:
 
 
 class _Conventions(msgspec.Struct, kw_only=True, frozen=True):
-    """What of the output of `explain --against` is told."""
+    """The part of the output of `explain --against` that is passed on."""
 
     sentence: str
 
 
 class _Layer(msgspec.Struct, kw_only=True, frozen=True):
-    """What of the output of `explain` is told."""
+    """The part of the output of `explain` that is passed on."""
 
     fault: str | None
     layer: str
@@ -98,7 +98,7 @@ def _explain(arguments: Sequence[str], kind: type[Answer], timeout_s: float, sea
     command = [sys.executable, "-m", "harness", "explain", *arguments, "--format", "json"]
     done = capture(command, {**os.environ, **BACKENDS["cpu"].jax_environment()}, timeout_s)
     if done is None:
-        return f"{search} did not end within {timeout_s:g} s."
+        return f"{search} did not finish within {timeout_s:g} s."
     try:
         return msgspec.json.decode(done.out, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):

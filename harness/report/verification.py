@@ -132,7 +132,7 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     verification = outcome.verification
     config = verification.model.config
     steps = verification.planned_steps(outcome.data.examples)
-    whole = verification.planned_steps(outcome.data.examples) if verification.run.steps is None else None
+    whole = verification.run.steps is None
     return [
         ("network", f"{verification.model.spec.name}, {verification.model.graph.total_params:,} parameters"),
         ("netspec", verification.model.spec.netspec_hash()),

@@ -11,16 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.data.dataset import read_data, resolve_data
-from harness.data.feed import BatchFeed
+from harness.data.dataset import resolve_data
 from harness.emit.header import header_facts
-from harness.explain import conventions
-from harness.explain.against import explain_against
-from harness.explain.conventions import search
-from harness.explain.found import Found
-from harness.explain.readings import Allowance, Reading, noise, spread_of
-from harness.explain.switches import SWITCHES, Switch, applied, compatible, phrase, switches_of
-from harness.explain.trials import Fed, Trials, nudged
+from harness.explain.conventions import search as convention_search
+from harness.explain.conventions.against import explain_against
+from harness.explain.conventions.readings import Allowance, Reading, noise, spread_of
+from harness.explain.conventions.result import SearchResult
+from harness.explain.conventions.search import search
+from harness.explain.conventions.switches import SWITCHES, Switch, applied, compatible, phrase, switches_of
+from harness.explain.conventions.trials import TrialFeed, Trials, perturbed_by_one_ulp
 from harness.nn.cases import find_case
 from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn
@@ -32,7 +31,7 @@ from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
 from harness.nn.optimizers import Sgd
 from harness.nn.rules import registered_rules
-from harness.run.inprocess import Batch, Phase2, Phase3, Side, recorded
+from harness.run.inprocess import Batch, Phase2, Phase3, Side, first_batches, recorded
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, infer_shapes
@@ -54,7 +53,7 @@ BY_NAME = {str(switch): switch for switch in SWITCHES}
 STEPS = 3
 
 
-def fed(graph: Graph, train: TrainConfig, dtype: DType = "f64") -> Fed:
+def feed_of(graph: Graph, train: TrainConfig, dtype: DType = "f64") -> TrialFeed:
     """Drawn batches, another one each step, of three shades: a window of a pool has ties that ReLU lets through."""
     kind = np.float32 if dtype == "f32" else np.float64
 
@@ -63,7 +62,7 @@ def fed(graph: Graph, train: TrainConfig, dtype: DType = "f64") -> Fed:
         x = rng.integers(0, 3, (train.batch_size, *graph.spec.input_shape)).astype(kind) / 2
         return Batch(x, rng.integers(0, graph.spec.classes, train.batch_size).astype(np.int32))
 
-    return Fed(batch, 5, Phase2(graph, train, dtype).initial())
+    return TrialFeed(batch, 5, Phase2(graph, train, dtype).initial())
 
 
 def run(
@@ -76,7 +75,7 @@ def run(
 ) -> Trace:
     """B: the trace of one side under those switches."""
     changed, chosen = applied(switches, train)
-    program, given = side(graph, changed, dtype, chosen, rules=rules), fed(graph, train, dtype)
+    program, given = side(graph, changed, dtype, chosen, rules=rules), feed_of(graph, train, dtype)
     batches = [given.batch(t) for t in range(1, STEPS + 1)]
     rates = program.rates(STEPS, 5)
     return recorded(program, program.train(batches, rates), batches, rates, steps_per_epoch=5).trace
@@ -84,7 +83,7 @@ def run(
 
 def tried(trials: Trials, *switches: Switch) -> Trace:
     """B: what a trial of phase 2 says, with programs that are compiled already."""
-    read = {r.place: r.values for r in trials.run(frozenset(switches), STEPS, lambda t: True)}
+    read = {r.position: r.values for r in trials.run(frozenset(switches), STEPS, lambda t: True)}
     norms = [
         {f"{kind}_norms": dict(zip(trials.names, read[t, kind].tolist(), strict=True)) for kind in ("grad", "update")}
         for t in range(1, STEPS + 1)
@@ -113,19 +112,19 @@ def shared_trials() -> dict[str, Trials]:
 def find(shared_trials, monkeypatch):
     """search(graph, train, b), with programs kept."""
 
-    def kept(graph: Graph, train: TrainConfig, dtype: DType, given: Fed) -> Trials:
+    def kept(graph: Graph, train: TrainConfig, dtype: DType, given: TrialFeed) -> Trials:
         key = repr((graph.spec, train, dtype))
         return shared_trials.setdefault(key, Trials(graph, train, dtype, given))
 
-    def find(graph: Graph, train: TrainConfig, b: Trace, dtype: DType = "f64") -> Found:
-        return search(graph, train, b, fed(graph, train, dtype), dtype=dtype, steps=STEPS)
+    def find(graph: Graph, train: TrainConfig, b: Trace, dtype: DType = "f64") -> SearchResult:
+        return search(graph, train, b, feed_of(graph, train, dtype), dtype=dtype, steps=STEPS)
 
-    monkeypatch.setattr(conventions, "Trials", kept)
+    monkeypatch.setattr(convention_search, "Trials", kept)
     return find
 
 
-def named(found: Found) -> set[str]:
-    return {str(switch) for switch in found.closing[0].switches}
+def named(found: SearchResult) -> set[str]:
+    return {str(switch) for switch in found.matching[0].switches}
 
 
 def test_every_switch_is_in_the_search() -> None:
@@ -145,7 +144,7 @@ def test_a_trial_is_phase_2() -> None:
     """Its three programs give what the training step of the script gives."""
     both = [BY_NAME["weight_decay=coupled"], BY_NAME["label_smoothing=0.0"]]
     whole = run(Phase2, VECTORS, TRAIN, *both)
-    parts = tried(Trials(VECTORS, TRAIN, "f64", fed(VECTORS, TRAIN)), *both)
+    parts = tried(Trials(VECTORS, TRAIN, "f64", feed_of(VECTORS, TRAIN)), *both)
     np.testing.assert_allclose(parts.loss, whole.loss, rtol=1e-12)
     for t in range(1, STEPS + 1):
         for norms in ("grad_norms", "update_norms"):
@@ -156,9 +155,9 @@ def test_a_trial_is_phase_2() -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_each_injected_switch_is_named_in_f64(name: str, find) -> None:
     graph = HOME.get(BY_NAME[name].name, VECTORS)
-    trials = conventions.Trials(graph, TRAIN, "f64", fed(graph, TRAIN))
+    trials = convention_search.Trials(graph, TRAIN, "f64", feed_of(graph, TRAIN))
     found = find(graph, TRAIN, tried(trials, BY_NAME[name]))
-    assert (named(found), len(found.closing), found.exit_code) == ({name}, 1, 1)
+    assert (named(found), len(found.matching), found.exit_code) == ({name}, 1, 1)
     assert found.sentence().startswith(f"phase 2 with {phrase([BY_NAME[name]])} reproduces B ")
 
 
@@ -167,17 +166,19 @@ def test_the_pair_of_the_published_phase_3_is_named_by_norms(find) -> None:
     pair = {"pool_ties=all", "batch_norm_inverse_count=six-decimals"}
     b = run(Phase3, NORMED, TRAIN, *(BY_NAME[name] for name in pair))
     found = find(NORMED, TRAIN, b)
-    assert (named(found), len(found.closing)) == (pair, 1), found.sentence()
+    assert (named(found), len(found.matching)) == (pair, 1), found.sentence()
     by_losses = find(NORMED, TRAIN, without_norms(b))
     assert named(by_losses) == {"pool_ties=all"}
-    assert "not tell from it: 1/N of batch norm's backward pass in six decimals as well (" in by_losses.sentence()
+    assert (
+        "not distinguish it from: 1/N of batch norm's backward pass in six decimals as well (" in by_losses.sentence()
+    )
 
 
 def test_the_pair_of_the_published_phase_2_is_named_by_losses(find) -> None:
     pair = {"weight_decay=coupled", "decay_set=all"}
     found = find(VECTORS, TRAIN, without_norms(run(Phase3, VECTORS, TRAIN, *(BY_NAME[name] for name in pair))))
-    assert (named(found), len(found.closing)) == (pair, 1), found.sentence()
-    assert found.closing[0].gap < 1e-9
+    assert (named(found), len(found.matching)) == (pair, 1), found.sentence()
+    assert found.matching[0].gap < 1e-9
 
 
 def test_what_a_header_says_of_conventions_makes_no_difference(find) -> None:
@@ -200,11 +201,11 @@ def test_what_is_the_same_by_mathematics_cannot_be_told(find) -> None:
     """Plain gradient descent decays alike, coupled or not."""
     train = config(optimizer=Sgd())
     found = find(VECTORS, train, run(Phase2, VECTORS, train, BY_NAME["weight_decay=coupled"]))
-    assert {frozenset(map(str, c.switches)) for c in found.closing} == {
+    assert {frozenset(map(str, c.switches)) for c in found.matching} == {
         frozenset(),
         frozenset({"weight_decay=coupled"}),
     }
-    assert "What these steps do not tell from it: coupled weight decay on weights alone (" in found.sentence()
+    assert "These steps do not distinguish it from: coupled weight decay on weights alone (" in found.sentence()
 
 
 def test_one_step_cannot_tell(find) -> None:
@@ -212,7 +213,7 @@ def test_one_step_cannot_tell(find) -> None:
     short = dataclasses.replace(without_norms(b), **{name: getattr(b, name)[:1] for name in ("loss", "lr", "epoch")})
     found = find(VECTORS, TRAIN, short)
     assert (found.default, found.exit_code) == (True, 3)
-    assert "over 1 step. That is too few to tell it from other conventions." in found.sentence()
+    assert "over 1 step. That is too few steps to distinguish it from other conventions." in found.sentence()
 
 
 def test_a_bug_is_no_convention(find) -> None:
@@ -222,8 +223,8 @@ def test_a_bug_is_no_convention(find) -> None:
     right = registered_rules()
     b = run(Phase3, VECTORS, TRAIN, rules=right.replace(hlo_backward={Relu: wrong}))
     found = find(VECTORS, TRAIN, b)
-    assert (found.closing, found.exit_code) == ((), 1)
-    assert "parts from it in the norms of the gradients of step 1." in found.sentence()
+    assert (found.matching, found.exit_code) == ((), 1)
+    assert "differs from it first in the norms of the gradients of step 1." in found.sentence()
     assert found.sentence().startswith(f"none of {len(found.tried)} sets of known conventions reproduces B: ")
 
 
@@ -235,23 +236,23 @@ def test_in_f32_rounding_is_measured_and_what_it_hides_is_said(find) -> None:
     assert "reproduces B to its print resolution, 1e-06, over 3 steps." in found.sentence()
 
 
-def test_parameters_are_nudged_by_one_unit_in_the_last_place() -> None:
+def test_parameters_are_perturbed_by_one_ulp() -> None:
     start = np.array([1.0, -2.0, 0.0, 3e-5] * 50, np.float32)
-    moved = nudged(start, 1)
+    moved = perturbed_by_one_ulp(start, 1)
     assert ((moved == start) == (start == 0)).all()
     assert (np.abs(moved - start) <= np.spacing(np.abs(start))).all()
     assert (moved > start).any() and (moved < start).any()
 
 
-def test_readings_are_near_up_to_rounding_resolution_and_the_spread_of_twins() -> None:
+def test_readings_are_near_up_to_rounding_resolution_and_the_spread_of_copies() -> None:
     one = Reading(2, "loss", np.array([1.0]))
     assert Allowance(1e-3).excess(one, np.array([1.002])) == pytest.approx(2, rel=0.01)
     assert Allowance(0.0, 1e-6).excess(one, np.array([1 + 1e-6])) == pytest.approx(1, rel=1e-6)
     assert Allowance(0.0).excess(one, np.array([1.0])) == 0
     assert Allowance(1e-3).excess(one, np.array([np.nan])) == np.inf
-    twin = [Reading(t, "loss", np.array([1.0 + 10.0**-t])) for t in (1, 2, 3)]
+    copy = [Reading(t, "loss", np.array([1.0 + 10.0**-t])) for t in (1, 2, 3)]
     base = [Reading(t, "loss", np.array([1.0])) for t in (1, 2, 3)]
-    spread = spread_of(base[::-1], [twin[::-1]])
+    spread = spread_of(base[::-1], [copy[::-1]])
     assert spread[3, "loss"] == pytest.approx(10 * 1e-2, rel=1e-6)  # what the next one shows
     assert spread[1, "loss"] == pytest.approx(10 * 1e-1, rel=1e-6)
 
@@ -280,14 +281,11 @@ def uncorrected(tmp_path_factory) -> Path:
     case = find_case("dense")
     graph, spec = case.graph(), case.spec
     choice = resolve_data("synthetic", spec.dataset, spec.input_shape)
-    data = read_data(choice.folder, spec.dataset, spec.input_shape)
-    feed = BatchFeed(
-        data, spec.dataset, spec.input_shape, "f32", case.config.batch_size, augmented=False, shuffle=False
-    )
-    batches = [Batch(*feed.training(t)) for t in range(1, 13)]
+    first = first_batches(graph, case.config, choice.folder, 12)
     side = Phase3(graph, case.config, "f32", Conventions(adam_bias_correction="off"))
-    rates = side.rates(12, feed.steps_per_epoch)
-    trace = recorded(side, side.train(batches, rates), batches, rates, steps_per_epoch=feed.steps_per_epoch).trace
+    rates = side.rates(12, first.steps_per_epoch)
+    steps = side.train(first.batches, rates)
+    trace = recorded(side, steps, first.batches, rates, steps_per_epoch=first.steps_per_epoch).trace
     header = type(trace.header)(**{**_fields(trace.header), "dataset": choice.name, "conventions": None})
     path = tmp_path_factory.mktemp("uncorrected") / "b.jsonl"
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (header, *trace.lines.values())))
@@ -349,7 +347,7 @@ def test_the_published_traces_ran_the_defaults(name: str) -> None:
     folder = os.environ.get("HARNESS_REFERENCE_TRACES")
     if not folder:
         pytest.skip("HARNESS_REFERENCE_TRACES does not name the folder of the two published traces")
-    found = explain_against("mnist_mlp", Path(folder) / f"mnist_mlp.phase3-noshuf-{name}.jsonl", steps=30).found
+    found = explain_against("mnist_mlp", Path(folder) / f"mnist_mlp.phase3-noshuf-{name}.jsonl", steps=30).result
     assert (found.default, found.exit_code) == (True, 0)
     assert "the default conventions reproduces B to its print resolution, 1e-06, over the first" in found.sentence()
 
@@ -359,7 +357,7 @@ def test_the_published_traces_ran_the_defaults(name: str) -> None:
     [
         (
             {"loss": lambda step, loss: loss * (1 if step["step"] < 10 else 1.5)},
-            "At step 10 B is suddenly far from that",
+            "At step 10 B diverges from it suddenly",
         ),
         ({"loss": lambda step, loss: loss if step["step"] < 10 else "NaN"}, "B is not finite from step 10 on."),
         ({"lr": lambda step, rate: 1.2 * rate}, "Its learning rate at step 1 is 0.0012"),

@@ -1,4 +1,4 @@
-"""One injected error in a rule of either side: layer, direction and side are named, and nothing that lies behind it."""
+"""One injected error in a rule of either side: layer, direction and side are named, and no layer that receives it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.explain.locate import Location, define, locate
-from harness.explain.party import Party
-from harness.explain.schedule import defined_rate
-from harness.explain.whole import first_off, run_plain, run_tapped
+from harness.explain.locate.definition import defined_rate
+from harness.explain.locate.location import Location, define, locate
+from harness.explain.locate.side_under_test import SideUnderTest
+from harness.explain.locate.whole_step import first_deviating_boundary, run_plain, run_tapped
 from harness.nn.layers.batch_norm import BatchNorm
 from harness.nn.layers.convolution import Convolution
 from harness.nn.layers.dense import Dense
@@ -25,6 +25,7 @@ from tests.support.every_layer import RULES, home_of
 from tests.support.networks import config
 from tests.support.wrong_sides import (
     NETWORKS,
+    experiment,
     fused_pool,
     gradient_lost_in_jax,
     gradient_scaled,
@@ -32,7 +33,6 @@ from tests.support.wrong_sides import (
     jax_scaled,
     loss_gradient_scaled,
     loss_scaled,
-    meant,
     mutated,
     pair,
     parameter_gradient_scaled,
@@ -42,9 +42,9 @@ from tests.support.wrong_sides import (
 
 
 def located(name: str, side: str, table: str, facts: type, change: Callable[[Rule], Rule]) -> Location:
-    """What is found when one side is made by a changed rule."""
+    """The location when one side is emitted by a changed rule."""
     rules = {"phase2": RULES, "phase3": RULES, side: mutated(table, facts, change)}
-    return locate(*(Party(pipeline, meant(name), rules=of) for pipeline, of in rules.items()))
+    return locate(*(SideUnderTest(pipeline, experiment(name), rules=of) for pipeline, of in rules.items()))
 
 
 def nodes_of(name: str, layer: type) -> list[str]:
@@ -65,7 +65,7 @@ def nodes_of(name: str, layer: type) -> list[str]:
     ],
     ids=lambda part: getattr(part, "__name__", getattr(part, "name", part)),
 )
-def test_a_layer_is_named_and_nothing_behind_it(
+def test_a_layer_is_named_and_none_that_receives_its_error(
     side: str, table: str, layer: type, change: Callable[[Rule], Rule], direction: str
 ) -> None:
     name = home_of(layer)
@@ -74,7 +74,7 @@ def test_a_layer_is_named_and_nothing_behind_it(
     nodes = nodes_of(name, layer)
     assert found.layer == (nodes[0] if direction == "forward" else nodes[-1])
     assert {culprit.layer for culprit in found.culprits} == set(nodes)
-    assert f"pieces in f64: {found.layer}, {direction}, {side}: " in found.evidence[-1]
+    assert f"isolated pieces in f64: {found.layer}, {direction}, {side}: " in found.evidence[-1]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_two_right_sides_have_no_culprit() -> None:
     found = locate(*pair("small"))
     assert found == Location(None, evidence=found.evidence)
     assert [line.partition(":")[0] for line in found.evidence] == [
-        *("data", "schedule", "pieces in f64", "whole step in f64", "pieces in f32")
+        *("data", "schedule", "isolated pieces in f64", "whole step in f64", "isolated pieces in f32")
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_convention_is_a_culprit_of_the_side_that_has_it() -> None:
     assert (found.fault, found.layer, found.side) == ("optimizer", "optimizer", "phase3")
 
 
-def test_f32_alone_is_numerics() -> None:
+def test_an_error_in_f32_only_is_numerics() -> None:
     def coarse_in_f32(rule: Rule) -> Rule:
         scaled = hlo_scaled(rule)
         return lambda layer, h, *x: (scaled if h.dtype == "f32" else rule)(layer, h, *x)
@@ -115,23 +115,23 @@ def test_f32_alone_is_numerics() -> None:
     assert (found.fault, found.layer, found.direction, found.side) == ("numerics", "relu1", "forward", "phase3")
 
 
-def test_the_side_that_was_fed_something_else_is_named() -> None:
-    right = meant("small").batches
+def test_the_side_with_another_feed_is_named() -> None:
+    right = experiment("small").batches
     turned = [*right[:2], Batch(right[2].x[::-1], right[2].labels)]
     found = locate(*pair("small", batches=turned))
     assert (found.fault, found.side) == ("data", "phase3")
-    assert "phase3: images of step 3 are not those of the order" in found.evidence[-1]
+    assert "phase3: images of step 3 are not the expected ones" in found.evidence[-1]
     labels = right[1].labels.copy()
     labels[0] += 1
     found = locate(*pair("small", batches=[right[0], Batch(right[1].x, labels), right[2]]))
-    assert "phase3: labels of step 2 are not those of the order" in found.evidence[-1]
+    assert "phase3: labels of step 2 are not the expected ones" in found.evidence[-1]
 
 
 def test_the_side_with_another_rate_is_named() -> None:
-    rates = Party("phase3", meant("small")).rates
+    rates = SideUnderTest("phase3", experiment("small")).rates
     found = locate(*pair("small", rates=[rates[0], rates[1] * 1.001, rates[2]]))
     assert (found.fault, found.side) == ("schedule", "phase3")
-    assert "phase3: the rate of step 2 is " in found.evidence[-1]
+    assert "phase3: the learning rate of step 2 is " in found.evidence[-1]
 
 
 @pytest.mark.parametrize("schedule", ["epoch", "step"])
@@ -145,39 +145,39 @@ def test_the_defined_rate_is_that_of_both_sides(schedule, warmup, cosine) -> Non
 
 
 def test_taps_change_no_loss_and_show_what_the_definition_has() -> None:
-    truth = define(meant("small"), 2)[1]
-    for party in pair("small"):
-        tapped, plain = run_tapped(party, "f64", 2), run_plain(party, party.sides["f64"], "f64", 2)[-1]
+    truth = define(experiment("small"), 2)[1]
+    for side in pair("small"):
+        tapped, plain = run_tapped(side, "f64", 2), run_plain(side, side.programs["f64"], "f64", 2)[-1]
         assert tapped.step.loss == plain.loss
         assert list(tapped.values) == list(tapped.cotangents) == [node.name for node in NETWORKS["small"].nodes]
-        assert first_off(tapped, truth) is None
+        assert first_deviating_boundary(tapped, truth) is None
 
 
 def test_an_update_that_does_not_follow_from_its_gradient_is_named() -> None:
     right, wrong = pair("small")
-    side = wrong.sides["f64"]
+    side = wrong.programs["f64"]
     train = side.train
 
-    def stale(*fed: Any) -> list[Step]:
-        steps = train(*fed)
+    def stale(*feed: Any) -> list[Step]:
+        steps = train(*feed)
         before = dict(zip(side.names, side.split(side.initial()), strict=True))
         return [dataclasses.replace(s, params=s.params | {"dense1.w": before["dense1.w"]}) for s in steps]
 
     side.train = stale
     found = locate(right, wrong)
     assert (found.fault, found.layer, found.side) == ("optimizer", "optimizer", "phase3")
-    assert "phase3: the update of dense1.w is off by" in found.evidence[-1]
+    assert "phase3: the update of dense1.w deviates by" in found.evidence[-1]
 
 
-def test_nothing_is_held_to_a_definition_that_is_not_finite() -> None:
-    definition, truth = define(meant("small"), 1)
+def test_nothing_is_compared_with_a_definition_that_is_not_finite() -> None:
+    definition, truth = define(experiment("small"), 1)
     found = locate(*pair("small"), defined=(definition, dataclasses.replace(truth, loss=float("nan"))))
     assert (found.fault, found.conclusive) == (None, False)
-    assert "so nothing can be held to it" in found.evidence[-1]
+    assert "so nothing can be compared with it" in found.evidence[-1]
 
 
-def test_a_fence_names_the_place_where_every_piece_is_right() -> None:
-    found = locate(Party("phase2", meant("small")), fused_pool())
+def test_a_barrier_names_the_place_where_every_piece_is_correct() -> None:
+    found = locate(SideUnderTest("phase2", experiment("small")), fused_pool())
     assert (found.fault, found.layer, found.side) == ("backward", "relu1", "phase3")
-    assert "pieces in f64: every layer, the loss and the update alone are right on both sides." in found.evidence
-    assert found.evidence[-1].startswith("fences: phase3: one at relu1 heals the step")
+    assert "isolated pieces in f64: every layer, the loss and the update are correct on both sides." in found.evidence
+    assert found.evidence[-1].startswith("barriers: phase3: an optimization barrier at relu1 removes the error")

@@ -9,45 +9,45 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file
 
 from harness.cli import main
-from harness.explain.locate import define, locate
-from harness.explain.party import Party
-from harness.explain.reproducer import Reproducer, write_reproducer, write_whole_reproducer
+from harness.explain.locate.location import define, locate
+from harness.explain.locate.reproducer import Reproducer, write_reproducer, write_whole_reproducer
+from harness.explain.locate.side_under_test import SideUnderTest
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam
 from tests.support.wrong_sides import (
+    experiment,
     fused_pool,
     gradient_scaled,
     loss_scaled,
-    meant,
     mutated,
     pair,
     with_slow_momentum,
 )
 
 
-def reproduced(folder: Path, parties: tuple[Party, Party]) -> Reproducer:
-    defined = define(parties[0].meant, 1)
-    location = locate(*parties, defined=defined)
-    return write_reproducer(folder, location.culprits, parties, *defined)
+def reproduced(folder: Path, sides: tuple[SideUnderTest, SideUnderTest]) -> Reproducer:
+    defined = define(sides[0].experiment, 1)
+    location = locate(*sides, defined=defined)
+    return write_reproducer(folder, location.culprits, sides, *defined)
 
 
 @pytest.mark.parametrize(
     ("side", "table", "facts", "change", "line"),
     [
-        ("phase3", "hlo_backward", MaxPool, gradient_scaled, "phase3  OFF    "),
-        ("phase2", "jax_loss", SoftmaxCrossEntropy, loss_scaled, "phase2  OFF    "),
-        ("phase3", "hlo_optimizer", Adam, with_slow_momentum, "phase3  OFF    "),
+        ("phase3", "hlo_backward", MaxPool, gradient_scaled, "phase3  WRONG  "),
+        ("phase2", "jax_loss", SoftmaxCrossEntropy, loss_scaled, "phase2  WRONG  "),
+        ("phase3", "hlo_optimizer", Adam, with_slow_momentum, "phase3  WRONG  "),
     ],
     ids=["layer", "loss", "update"],
 )
 def test_a_folder_shows_the_culprit_and_no_other(tmp_path, side, table, facts, change, line) -> None:
     other = "phase2" if side == "phase3" else "phase3"
-    wrong = Party(side, meant("small"), rules=mutated(table, facts, change))
-    made = reproduced(tmp_path, (Party(other, meant("small")), wrong))
+    wrong = SideUnderTest(side, experiment("small"), rules=mutated(table, facts, change))
+    made = reproduced(tmp_path, (SideUnderTest(other, experiment("small")), wrong))
     assert made.shows, made.output
     assert line in made.output
-    assert f"{other}  OFF" not in made.output
+    assert f"{other}  WRONG" not in made.output
     assert {path.name for path in tmp_path.iterdir()} == {
         *("README.md", "run.py", "facts.json", "phase2.py", "phase3.mlir"),
         *("inputs.safetensors", "expected.safetensors"),
@@ -57,25 +57,26 @@ def test_a_folder_shows_the_culprit_and_no_other(tmp_path, side, table, facts, c
 
 
 def test_a_folder_that_shows_nothing_says_so(tmp_path) -> None:
-    wrong = Party("phase3", meant("small"), rules=mutated("hlo_backward", MaxPool, gradient_scaled))
+    wrong = SideUnderTest("phase3", experiment("small"), rules=mutated("hlo_backward", MaxPool, gradient_scaled))
     right = pair("small")
-    defined = define(meant("small"), 1)
+    defined = define(experiment("small"), 1)
     culprits = locate(right[0], wrong, defined=defined).culprits
     made = write_reproducer(tmp_path, culprits, right, *defined)
     assert not made.shows
     assert "does NOT show the error" in (tmp_path / "README.md").read_text()
 
 
-def test_a_step_that_is_off_as_a_whole_is_shrunk(tmp_path) -> None:
+def test_a_network_whose_whole_step_is_wrong_is_shrunk(tmp_path) -> None:
     made = write_whole_reproducer(
-        tmp_path, "relu1, backward", (Party("phase2", meant("small")), fused_pool()), "phase3"
+        tmp_path, "relu1, backward", (SideUnderTest("phase2", experiment("small")), fused_pool()), "phase3"
     )
     assert made.shows, made.output
-    off = [line for line in made.output.splitlines() if " OFF " in line]
-    assert off
-    assert all(line.startswith("phase3") and "gradient of conv1." in line for line in off)
-    network = json.loads((tmp_path / "facts.json").read_text())["network"]
-    assert len(json.loads(network)["layers"]) < len(meant("small").graph.spec.layers)
+    wrong = [line for line in made.output.splitlines() if " WRONG " in line]
+    assert wrong
+    assert all(line.startswith("phase3") and "gradient of conv1." in line for line in wrong)
+    facts, expected = json.loads((tmp_path / "facts.json").read_text()), load_file(tmp_path / "expected.safetensors")
+    assert all(np.linalg.norm(expected[name]) <= 1.001 * scale for name, scale in facts["scales"].items())
+    assert len(json.loads(facts["network"])["layers"]) < len(experiment("small").graph.spec.layers)
 
 
 def test_the_command_names_the_pool_and_leaves_a_folder_and_dumps(tmp_path) -> None:

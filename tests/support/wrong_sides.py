@@ -1,11 +1,12 @@
-"""Sides of small networks: right ones, and ones that are made by a wrong rule."""
+"""Sides of small networks: correct ones, and ones that are emitted by a wrong rule."""
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from harness.emit.jax_builder import Expr
-from harness.explain.party import Meant, Party
+from harness.explain.locate.experiment import Experiment
+from harness.explain.locate.side_under_test import SideUnderTest
 from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
@@ -22,14 +23,14 @@ SMALL = network((1, 4, 4), Conv2d(1, 2, 3), Relu(), MaxPool(2, 2), Flatten(), De
 NETWORKS = GRAPHS | {"small": infer_shapes(SMALL)}
 
 
-def meant(name: str) -> Meant:
+def experiment(name: str) -> Experiment:
     batches, steps_per_epoch = drawn(NETWORKS[name], TRAIN, "f32")
-    return Meant(NETWORKS[name], TRAIN, batches, steps_per_epoch)
+    return Experiment(NETWORKS[name], TRAIN, batches, steps_per_epoch)
 
 
-def pair(name: str, **phase3: Any) -> tuple[Party, Party]:
-    """Both sides; the second may be fed or told something else."""
-    return Party("phase2", meant(name)), Party("phase3", meant(name), **phase3)
+def pair(name: str, **phase3: Any) -> tuple[SideUnderTest, SideUnderTest]:
+    """Both sides; the second may have another feed or other conventions."""
+    return SideUnderTest("phase2", experiment(name)), SideUnderTest("phase3", experiment(name), **phase3)
 
 
 def mutated(table: str, facts: type, change: Callable[[Rule], Rule]) -> Rules:
@@ -101,7 +102,7 @@ def unless_behind_a_barrier(rule: Rule) -> Rule:
     return fused
 
 
-def fused_pool() -> Party:
+def fused_pool() -> SideUnderTest:
     """A phase 3 whose pool passes on too little where it is computed together with what is before it."""
     forward, original = RULES.hlo_forward.of(MaxPool), RULES.hlo_backward.of(MaxPool)
 
@@ -111,4 +112,4 @@ def fused_pool() -> Party:
         return dxs if right else tuple(h.mul(dx, 0.55) for dx in dxs)
 
     wrong = RULES.replace(hlo_forward={MaxPool: unless_behind_a_barrier(forward)}, hlo_backward={MaxPool: backward})
-    return Party("phase3", meant("small"), rules=wrong)
+    return SideUnderTest("phase3", experiment("small"), rules=wrong)

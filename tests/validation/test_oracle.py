@@ -17,8 +17,9 @@ from harness.nn.layers.hard_sigmoid import HardSigmoid
 from harness.nn.layers.hard_swish import HardSwish
 from harness.nn.layers.relu6 import Relu6
 from harness.nn.rules import registered_rules
+from harness.run.inprocess import first_batches
 from harness.run.inprocess.reference_interpreter import interpret, operations
-from harness.validation.oracle.examination import OracleFinding, ThirdOpinion, first_batches
+from harness.validation.oracle.examination import OracleFinding, ThirdOpinion
 from harness.validation.oracle.judgement import Largest, complaints, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
 from harness.validation.oracle.table import exit_code, render
@@ -106,12 +107,12 @@ FORGETFUL = {
 def test_the_case_of_bent_activations_reaches_their_bends(mnist: Path) -> None:
     case = find_case("bent-activations", batch=2)
     graph = case.graph()
-    batches, steps_per_epoch = first_batches(graph, case.config, "f64", mnist)
-    right = SideBySide(graph, case.config, "f64").phase2(batches[:1], steps_per_epoch)[0]
+    first = first_batches(graph, case.config, mnist, 1, "f64")
+    right = SideBySide(graph, case.config, "f64").phase2(first.batches, first.steps_per_epoch)[0]
     for name, (layer, rule) in FORGETFUL.items():
         wrong = registered_rules().replace(hlo_backward={layer: rule})
         both = SideBySide(graph, case.config, "f64", rules=wrong)
-        found = gradient_difference(both.interpreted(batches[0], steps_per_epoch).grads, right.grads)
+        found = gradient_difference(both.interpreted(first.batches[0], first.steps_per_epoch).grads, right.grads)
         assert not found.within(1e-9), name
 
 

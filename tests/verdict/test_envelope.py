@@ -21,7 +21,7 @@ from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.relu import Relu
-from harness.run.inprocess import SHARED
+from harness.run.inprocess import SHARED, FirstBatches
 from harness.spec.models import load_model
 from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
@@ -30,7 +30,6 @@ from harness.trace.recording import Recording
 from harness.verdict.compare import compare
 from harness.verdict.envelope.build import build_envelope, pooled
 from harness.verdict.envelope.envelope import EPSILON, Envelope, read_envelope, write_envelope
-from harness.verdict.envelope.fed import FirstBatches
 from harness.verdict.envelope.find import SHIPPED, find_envelope, find_shared_envelope, keep_envelope
 from harness.verdict.envelope.growth import measure_growth
 from harness.verdict.envelope.members import BUILDERS, Members, moved

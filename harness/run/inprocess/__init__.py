@@ -4,6 +4,7 @@ A side emits its program when it is made, by rules of its own where it is given 
 limits, environment and files, are cells (`harness.run`); a side serves where single steps are looked into.
 """
 
+from harness.run.inprocess.first_batches import FirstBatches, first_batches, open_feed
 from harness.run.inprocess.phase2 import Phase2, script_module
 from harness.run.inprocess.phase3 import Phase3
 from harness.run.inprocess.recorded import recorded
@@ -13,6 +14,7 @@ __all__ = [
     "SHARED",
     "Array",
     "Batch",
+    "FirstBatches",
     "Moved",
     "Phase2",
     "Phase3",
@@ -20,6 +22,8 @@ __all__ = [
     "Step",
     "Tapped",
     "Tensors",
+    "first_batches",
+    "open_feed",
     "recorded",
     "script_module",
 ]

@@ -90,9 +90,9 @@ class Side(ABC):
         facts = self.graph, self.config, self.dtype, self.conventions, self.init_seed
         return type(self)(*facts, instruments=instruments, rules=self.rules)
 
-    def fenced(self, fences: frozenset[str]) -> Self:
-        """The same side with fences in its training step."""
-        return self.instrumented(Instruments(fences=fences))
+    def with_barriers(self, nodes: frozenset[str]) -> Self:
+        """The same side with optimization barriers at the values of those nodes."""
+        return self.instrumented(Instruments(barriers=nodes))
 
     @property
     def kind(self) -> type[np.floating]:

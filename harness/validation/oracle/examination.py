@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.dataset import read_data
-from harness.data.feed import BatchFeed
 from harness.nn.cases import OracleCase
-from harness.run.inprocess import Batch, Step, Tensors, reference_interpreter
-from harness.spec.netspec import DType, Param, TrainConfig
-from harness.spec.shapes import Graph, size
+from harness.run.inprocess import Batch, Step, Tensors, first_batches, reference_interpreter
+from harness.spec.netspec import DType, Param
+from harness.spec.shapes import size
 from harness.validation.oracle.judgement import (
     GRADIENT,
     LOSS_F64,
@@ -72,8 +70,9 @@ def examine(case: OracleCase, dtype: DType, folder: Path, third: bool) -> Oracle
     Raises: HarnessError when a program cannot be made, or the data not be had.
     """
     graph = case.graph()
-    batches, steps_per_epoch = first_batches(graph, case.config, dtype, folder)
-    return judge(SideBySide(graph, case.config, dtype), batches, steps_per_epoch, case.tolerance, third)
+    first = first_batches(graph, case.config, folder, STEPS, dtype)
+    both = SideBySide(graph, case.config, dtype)
+    return judge(both, first.batches, first.steps_per_epoch, case.tolerance, third)
 
 
 def judge(
@@ -91,16 +90,6 @@ def judge(
         said += third_complaints(opinion)
     shown_only = rounding_decides(both.dtype, tolerance)
     return OracleFinding(both.graph.total_params, gradient, losses, optimizer, opinion, tuple(said), shown_only)
-
-
-def first_batches(graph: Graph, config: TrainConfig, dtype: DType, folder: Path) -> tuple[list[Batch], int]:
-    """The batches of the first steps in file order, as both pipelines are fed them, and the steps of an epoch."""
-    spec = graph.spec
-    data = read_data(folder, spec.dataset, spec.input_shape)
-    feed = BatchFeed(
-        data, spec.dataset, spec.input_shape, dtype, config.batch_size, augmented=config.augment, shuffle=False
-    )
-    return [Batch(*feed.training(step)) for step in range(1, STEPS + 1)], feed.steps_per_epoch
 
 
 def optimizers_apart(both: SideBySide) -> Largest:

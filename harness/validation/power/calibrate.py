@@ -14,13 +14,12 @@ from scipy.stats import genpareto
 
 from harness.data.dataset import resolve_data
 from harness.nn.cases import PUBLISHED, find_case
-from harness.run.inprocess import Phase2, Phase3, recorded
+from harness.run.inprocess import Phase2, Phase3, first_batches, recorded
 from harness.run.probe import installed_versions
 from harness.run.provenance import cpu_model
 from harness.system.files import replace_file
 from harness.verdict.channels import shared_channels
 from harness.verdict.envelope.build import build_envelope
-from harness.verdict.envelope.fed import first_batches
 from harness.verdict.envelope.margin import DEFAULT_RATE, Margin
 from harness.verdict.envelope.members import Members
 from harness.verdict.envelope.plan import make_plan

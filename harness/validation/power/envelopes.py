@@ -2,11 +2,10 @@
 
 from functools import cache
 
-from harness.run.inprocess import Batch
+from harness.run.inprocess import Batch, FirstBatches
 from harness.validation.power.networks import NETWORKS, draw_feed
 from harness.verdict.envelope.build import build_envelope
 from harness.verdict.envelope.envelope import Envelope
-from harness.verdict.envelope.fed import FirstBatches
 from harness.verdict.envelope.members import Members
 from harness.verdict.envelope.plan import make_plan
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.jax_builder import JaxBuilder
-from harness.explain.part import part_of
+from harness.explain.locate.isolated import isolate
 from harness.nn.rules import registered_rules
 from harness.run.inprocess import SHARED, Phase2, Phase3, Side
 from harness.spec.netspec import Conventions, DType, Layer, TrainConfig
@@ -82,8 +82,8 @@ class Fault:
         """What is to blame: a layer, or one that is the same piece; `loss`, `optimizer`, or nothing in the network."""
         guilty, nodes = self.where[network], NETWORKS[network].graph().nodes
         if guilty is not None:
-            piece = part_of(next(node for node in nodes if node.name == guilty))
-            return tuple(node.name for node in nodes if part_of(node) == piece)
+            piece = isolate(next(node for node in nodes if node.name == guilty))
+            return tuple(node.name for node in nodes if isolate(node) == piece)
         return (
             {"forward": "loss", "backward": "loss", "optimizer": "optimizer", "numerics": "loss"}.get(self.called, ""),
         )
@@ -91,12 +91,12 @@ class Fault:
 
 def _at(guilty: Node, wrap: Wrap) -> Wrap:
     """`wrap` where the node is the guilty one, in its network or as a piece taken out of it."""
-    piece = part_of(guilty)
+    piece = isolate(guilty)
 
     def guarded(rule: Rule, layer: Layer, builder: HloBuilder | JaxBuilder, *values: Any) -> Any:
         node = builder.node
         assert node is not None
-        mutated = node.name == guilty.name or (node.name == piece.node.name and part_of(node) == piece)
+        mutated = node.name == guilty.name or (node.name == piece.node.name and isolate(node) == piece)
         return wrap(rule, layer, builder, *values) if mutated else rule(layer, builder, *values)
 
     return guarded

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from harness.explain.locate import Location, locate
-from harness.explain.party import Meant, Party
+from harness.explain.locate.experiment import Experiment
+from harness.explain.locate.location import Location, locate
+from harness.explain.locate.side_under_test import SideUnderTest
 from harness.run.inprocess import Batch
 from harness.validation.power.cases import CASES, Case
 from harness.validation.power.fault import Fault, Pipeline
@@ -38,7 +39,7 @@ CHOSEN = tuple(
 
 
 def place(case: Case) -> Localization:
-    """Locate the fault, the right party first."""
+    """Locate the fault, the correct side first."""
     fault = FAULTS[case.fault]
     other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
     found = locate(_right(other, case.network), _wrong(fault, case.side, case.network))
@@ -59,31 +60,31 @@ def _placed(found: Location, fault: Fault, case: Case) -> Localization:
 
 
 @cache
-def _meant(network: str) -> Meant:
+def _experiment(network: str) -> Experiment:
     one, feed = NETWORKS[network], draw_feed(network)
-    return Meant(one.graph(), one.config, _batches(feed), feed.steps_per_epoch)
+    return Experiment(one.graph(), one.config, _batches(feed), feed.steps_per_epoch)
 
 
 @cache
-def _right(pipeline: Pipeline, network: str) -> Party:
-    return Party(pipeline, _meant(network))
+def _right(pipeline: Pipeline, network: str) -> SideUnderTest:
+    return SideUnderTest(pipeline, _experiment(network))
 
 
-def _wrong(fault: Fault, pipeline: Pipeline, network: str) -> Party:
-    """The party of a side whose rules, settings or feed are wrong."""
-    injection, meant = fault.injections[pipeline], _meant(network)
+def _wrong(fault: Fault, pipeline: Pipeline, network: str) -> SideUnderTest:
+    """A side whose rules, settings or feed are wrong."""
+    injection, experiment = fault.injections[pipeline], _experiment(network)
     feed = injection.feed(draw_feed(network))
-    party = Party(
+    wrong = SideUnderTest(
         pipeline,
-        replace(meant, config=injection.config(meant.config)),
+        replace(experiment, config=injection.config(experiment.config)),
         conventions=injection.conventions,
         batches=_batches(feed),
         rules=fault.rules(pipeline, network),
     )
-    for side in party.sides.values():
-        injection.made(side)
-    party.rates = [float(rate) for rate in feed.rates(party.sides["f64"])]
-    return party
+    for program in wrong.programs.values():
+        injection.made(program)
+    wrong.rates = [float(rate) for rate in feed.rates(wrong.programs["f64"])]
+    return wrong
 
 
 def _batches(feed: Feed) -> Sequence[Batch]:

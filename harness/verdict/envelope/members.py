@@ -12,12 +12,11 @@ from harness.emit.header import header_facts
 from harness.emit.jax_builder import JaxBuilder
 from harness.emit.jax_script import emit_jax_script
 from harness.nn.rules import registered_rules
-from harness.run.inprocess import SHARED, Array, script_module
+from harness.run.inprocess import SHARED, Array, FirstBatches, script_module
 from harness.spec.netspec import Conventions, TrainConfig
 from harness.spec.shapes import Graph
 from harness.trace.format import StepLine, Trace, TraceHeader, to_number
 from harness.verdict.envelope.builders import NoisyBuilder, ReversedBuilder
-from harness.verdict.envelope.fed import FirstBatches
 from harness.verdict.envelope.plan import EnsembleMember, Program
 
 BUILDERS: dict[Program, type[JaxBuilder]] = {"plain": JaxBuilder, "noisy": NoisyBuilder, "reversed": ReversedBuilder}

@@ -1,12 +1,12 @@
-"""What was located, as text and as JSON."""
+"""The location of a fault, as text and as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
 
-from harness.explain.local_test import Finding
-from harness.explain.locate import Location
-from harness.explain.party import Meant
-from harness.explain.reproducer import Reproducer
+from harness.explain.locate.experiment import Experiment
+from harness.explain.locate.findings import Finding
+from harness.explain.locate.location import Location
+from harness.explain.locate.reproducer import Reproducer
 from harness.system.text import Document, spaced
 from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 
@@ -14,27 +14,27 @@ EXPLAIN_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Report:
-    """What is told: where the two part, of what run, what was dumped, and the reproducer if there is one."""
+class LocationReport:
+    """The location, the experiment, the sentences of the dumps, and the reproducer if there is one."""
 
     location: Location
-    meant: Meant
+    experiment: Experiment
     step: int
     profile: str
     dumped: tuple[str, ...] = ()
     reproducer: Reproducer | None = None
 
 
-def render(report: Report, form: str) -> Document | str:
-    """The evidence, a line a stage, and the culprit."""
-    location, meant, made = report.location, report.meant, report.reproducer
-    spec = meant.graph.spec
+def render(report: LocationReport, form: str) -> Document | str:
+    """The evidence, one line per stage, and the culprit."""
+    location, experiment, made = report.location, report.experiment, report.reproducer
+    spec = experiment.graph.spec
     facts = {
         "netspec_name": spec.name,
         "netspec_hash": spec.netspec_hash(),
         "step": report.step,
-        "batch_size": meant.config.batch_size,
-        "init_seed": meant.init_seed,
+        "batch_size": experiment.config.batch_size,
+        "init_seed": experiment.init_seed,
         "profile": report.profile,
     }
     if form == "json":
@@ -43,12 +43,12 @@ def render(report: Report, form: str) -> Document | str:
         document |= {"dumped": report.dumped, "reproducer": shown, "exit_code": exit_code(location)}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     head = [
-        f"network   {spec.name}, {meant.graph.total_params:,} parameters",
+        f"network   {spec.name}, {experiment.graph.total_params:,} parameters",
         f"netspec   {spec.netspec_hash()}",
-        f"run       step {report.step} of batch {meant.config.batch_size}, init seed {meant.init_seed}, "
+        f"run       step {report.step} of batch {experiment.config.batch_size}, init seed {experiment.init_seed}, "
         f"profile {report.profile}",
     ]
-    others = [f"also off by itself: {_described(f)}" for f in _others(location)]
+    others = [f"also fails in isolation: {_described(f)}" for f in _others(location)]
     end = [*others, conclusion(location)]
     if made is not None:
         ran = "run and verified" if made.shows else "it was run and does NOT show the error"
@@ -63,7 +63,7 @@ def conclusion(location: Location) -> str:
     if location.fault in ("data", "schedule"):
         return f"culprit: {location.fault}, on the side of {location.side}."
     side = "on both sides" if location.side == "both" else f"on the side of {location.side}"
-    numerics = ", in f32 alone" if location.fault == "numerics" else ""
+    numerics = ", in f32 only" if location.fault == "numerics" else ""
     return f"culprit: {_place(location.layer, location.direction)}, {side}{numerics}."
 
 
@@ -75,7 +75,7 @@ def exit_code(location: Location) -> int:
 
 
 def _others(location: Location) -> list[Finding]:
-    """One finding for each other piece that is off, not counting what a layer's forward pass drags along."""
+    """One finding for each other layer and side that fails: a wrong forward pass makes the backward pass wrong too."""
     seen = {(location.layer, location.side), (location.layer, "both")}
     others = []
     for f in location.culprits:
@@ -86,7 +86,7 @@ def _others(location: Location) -> list[Finding]:
 
 
 def _described(f: Finding) -> str:
-    return f"{_place(f.layer, f.direction)}, {f.side}: {f.what} by {f.error:.2e}."
+    return f"{_place(f.layer, f.direction)}, {f.side}: {f.wrong_result} deviates by {f.error:.2e}."
 
 
 def _place(layer: str, direction: str) -> str:

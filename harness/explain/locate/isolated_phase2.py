@@ -1,4 +1,4 @@
-"""Phase 2's layers, loss and update alone: every rule as a function of its own, compiled by XLA."""
+"""The pieces of phase 2 in isolation: every rule as a function of its own, compiled by XLA."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -8,8 +8,7 @@ import jax
 import numpy as np
 
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.explain.alone import Emitted
-from harness.explain.part import Part
+from harness.explain.locate.isolated import EmittedPieces, IsolatedLayer
 from harness.run.inprocess import Array, Phase2, Tensors, script_module
 from harness.spec.netspec import Conventions, DType
 from harness.spec.rules import Rules
@@ -27,32 +26,32 @@ DTYPE = np.{kind}
 """
 
 
-class AlonePhase2(Emitted):
-    """The JAX rules of a network, printed when it is made and compiled when called."""
+class IsolatedPhase2(EmittedPieces):
+    """The JAX rules of a network, emitted by the constructor and compiled when called."""
 
     def __init__(self, side: Phase2) -> None:
         super().__init__(side.graph, side.config, side.dtype, side.conventions)
         self._script = side.source
         made = side.dtype, side.conventions, side.rules
-        self.sources = {part: layer_source(part, *made) for part in self.parts.values()}
+        self.sources = {layer: layer_source(layer, *made) for layer in self.layers.values()}
         self.loss_source = self._loss_source(side.rules)
 
-    def program(self, kind: str, part: Part | None, params: Sequence[str]) -> str:
+    def program(self, kind: str, layer: IsolatedLayer | None, params: Sequence[str]) -> str:
         """A module with the function `layer`, `loss` or, in the whole script, `update`."""
         if kind == "update":
             return self._script
-        return self.loss_source if part is None else self.sources[part]
+        return self.loss_source if layer is None else self.sources[layer]
 
-    def forward(self, part: Part, params: Tensors, xs: Sequence[Array], t: int) -> Array:
+    def forward(self, layer: IsolatedLayer, params: Tensors, xs: Sequence[Array], t: int) -> Array:
         """The layer's function."""
-        run = _compiled(self.sources[part])["forward"]
-        return np.asarray(run(params, self._stats(part), xs, self.kind(t)))
+        run = _compiled(self.sources[layer])["forward"]
+        return np.asarray(run(params, self._stats(layer), xs, self.kind(t)))
 
-    def backward(self, part: Part, params: Tensors, xs: Sequence[Array], dy: Array, t: int) -> list[Array]:
+    def backward(self, layer: IsolatedLayer, params: Tensors, xs: Sequence[Array], dy: Array, t: int) -> list[Array]:
         """JAX's derivative of the layer's function."""
-        run = _compiled(self.sources[part])["backward"]
-        dparams, *dxs = run(params, self._stats(part), xs, dy, self.kind(t))
-        return [np.asarray(d) for d in (*dxs, *(dparams[name] for name in part.params))]
+        run = _compiled(self.sources[layer])["backward"]
+        dparams, *dxs = run(params, self._stats(layer), xs, dy, self.kind(t))
+        return [np.asarray(d) for d in (*dxs, *(dparams[name] for name in layer.params))]
 
     def loss(self, logits: Array, labels: Array) -> tuple[Array, Array]:
         """The function of the loss, and JAX's derivative of it."""
@@ -63,12 +62,12 @@ class AlonePhase2(Emitted):
         """The script's `update`."""
         names = {slot: {name: f"{name}.{slot}" for name in params} for slot in self.config.optimizer.slots}
         nested = {slot: {name: slots[full] for name, full in full_names.items()} for slot, full_names in names.items()}
-        moved, kept = _update_of(self._script)(params, nested, grads, self.kind(rate), self.kind(t))
-        flat = {full: np.asarray(kept[slot][name]) for slot in names for name, full in names[slot].items()}
-        return {name: np.asarray(p) for name, p in moved.items()}, flat
+        new_params, new_slots = _update_of(self._script)(params, nested, grads, self.kind(rate), self.kind(t))
+        flat = {full: np.asarray(new_slots[slot][name]) for slot in names for name, full in names[slot].items()}
+        return {name: np.asarray(p) for name, p in new_params.items()}, flat
 
-    def _stats(self, part: Part) -> Tensors:
-        return {f"layer.{s.name}": np.zeros(s.shape, self.kind) for s in part.layer.states()}
+    def _stats(self, layer: IsolatedLayer) -> Tensors:
+        return {f"layer.{s.name}": np.zeros(s.shape, self.kind) for s in layer.layer.states()}
 
     def _loss_source(self, rules: Rules) -> str:
         loss, j = self.graph.spec.loss, JaxBuilder(self.conventions)
@@ -85,15 +84,15 @@ def head(dtype: DType) -> str:
     return HEAD.format(x64=x64, kind="float32" if dtype == "f32" else "float64")
 
 
-def layer_source(part: Part, dtype: DType, conventions: Conventions, rules: Rules) -> str:
+def layer_source(layer: IsolatedLayer, dtype: DType, conventions: Conventions, rules: Rules) -> str:
     """A program with the function `layer(params, stats, x1, …, t) -> y`, images NHWC."""
-    node, j = part.node, JaxBuilder(conventions)
+    node, j = layer.node, JaxBuilder(conventions)
     with j.source.block(f"def layer(params, stats, {', '.join(node.inputs)}, t):"):
-        j.source.line(f'"""{type(part.layer).__name__} alone."""')
-        if part.layer.states():
+        j.source.line(f'"""{type(layer.layer).__name__} in isolation."""')
+        if layer.layer.states():
             j.source.line("new_stats = {}")
         j.node = node
-        j.source.line(f"return {rules.jax.of(type(part.layer))(part.layer, j, *map(Expr, node.inputs))}")
+        j.source.line(f"return {rules.jax.of(type(layer.layer))(layer.layer, j, *map(Expr, node.inputs))}")
     return head(dtype) + j.module()
 
 

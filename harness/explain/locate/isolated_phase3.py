@@ -1,4 +1,4 @@
-"""Phase 3's layers, loss and update alone: every rule as a function of its own, compiled by IREE."""
+"""The pieces of phase 3 in isolation: every rule as a function of its own, compiled by IREE."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,8 +9,7 @@ import numpy as np
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.update import update_function
-from harness.explain.alone import Emitted
-from harness.explain.part import Part
+from harness.explain.locate.isolated import EmittedPieces, IsolatedLayer
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Phase3, Tensors
@@ -20,12 +19,12 @@ from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, inner
 
 Function = tuple[HloBuilder, list[Value]]
-# Functions that are loaded, by text: what two networks or two sides have in common is compiled once.
+# Functions that are loaded, by text: one that two networks or two sides share is compiled once.
 _LOADED: dict[str, Device] = {}
 
 
-class AlonePhase3(Emitted):
-    """The StableHLO rules of a network, written when it is made; all that is not loaded yet is compiled as one module.
+class IsolatedPhase3(EmittedPieces):
+    """The StableHLO rules of a network, emitted by the constructor; what is not loaded yet is compiled as one module.
 
     Raises: RuleError for a missing rule.
     """
@@ -35,27 +34,27 @@ class AlonePhase3(Emitted):
         batch, made = side.config.batch_size, (side.dtype, side.conventions, side.rules)
         self._kinds = {p.name: replace(p, name="p", init="zeros", fan_in=1) for p in side.graph.params}
         self.texts: dict[tuple[str, object], str] = {}
-        for part in dict.fromkeys(self.parts.values()):
-            self.texts["forward", part] = function_text(layer_forward(part, batch, *made))
-            self.texts["backward", part] = function_text(layer_backward(part, batch, *made))
-        self.texts["loss", None] = function_text(loss_alone(side.graph, side.config, *made))
+        for layer in dict.fromkeys(self.layers.values()):
+            self.texts["forward", layer] = function_text(layer_forward(layer, batch, *made))
+            self.texts["backward", layer] = function_text(layer_backward(layer, batch, *made))
+        self.texts["loss", None] = function_text(isolated_loss(side.graph, side.config, *made))
         for kind in dict.fromkeys(self._kinds.values()):
             some = replace(side.graph, params=(kind,))
             self.texts["update", kind] = function_text(update_function(some, side.config, *made))
 
-    def program(self, kind: str, part: Part | None, params: Sequence[str]) -> str:
+    def program(self, kind: str, layer: IsolatedLayer | None, params: Sequence[str]) -> str:
         """A module with the function `main`."""
-        of = self._kinds[params[0]] if kind == "update" else part
+        of = self._kinds[params[0]] if kind == "update" else layer
         return f"module @piece {{\n{self.texts[kind, of]}}}\n"
 
-    def forward(self, part: Part, params: Tensors, xs: Sequence[Array], t: int) -> Array:
+    def forward(self, layer: IsolatedLayer, params: Tensors, xs: Sequence[Array], t: int) -> Array:
         """The function of the layer's forward rule."""
-        (y,) = self._call("forward", part, [*self._tensors(part, params), *xs, self._scalar(t)])
+        (y,) = self._call("forward", layer, [*self._tensors(layer, params), *xs, self._scalar(t)])
         return y
 
-    def backward(self, part: Part, params: Tensors, xs: Sequence[Array], dy: Array, t: int) -> list[Array]:
-        """The function of the layer's backward rule, behind the forward rule that it needs."""
-        return self._call("backward", part, [*self._tensors(part, params), *xs, self._scalar(t), dy])
+    def backward(self, layer: IsolatedLayer, params: Tensors, xs: Sequence[Array], dy: Array, t: int) -> list[Array]:
+        """The function of the layer's backward rule, after the forward rule that it needs."""
+        return self._call("backward", layer, [*self._tensors(layer, params), *xs, self._scalar(t), dy])
 
     def loss(self, logits: Array, labels: Array) -> tuple[Array, Array]:
         """The function of the loss."""
@@ -64,22 +63,22 @@ class AlonePhase3(Emitted):
 
     def update(self, params: Tensors, slots: Tensors, grads: Tensors, rate: float, t: int) -> tuple[Tensors, Tensors]:
         """The end of the training step, one parameter after the other."""
-        moved: Tensors = {}
-        kept: Tensors = {}
+        new_params: Tensors = {}
+        new_slots: Tensors = {}
         for name, p in params.items():
             names = [f"{name}.{slot}" for slot in self.config.optimizer.slots]
-            fed = [p, *(slots[slot] for slot in names), grads[name], self._scalar(rate), self._scalar(t)]
-            moved[name], *new = self._call("update", self._kinds[name], fed)
-            kept |= dict(zip(names, new, strict=True))
-        return moved, kept
+            arguments = [p, *(slots[slot] for slot in names), grads[name], self._scalar(rate), self._scalar(t)]
+            new_params[name], *new = self._call("update", self._kinds[name], arguments)
+            new_slots |= dict(zip(names, new, strict=True))
+        return new_params, new_slots
 
-    def _tensors(self, part: Part, params: Tensors) -> list[Array]:
-        return [*(params[name] for name in part.params), *(np.zeros(s.shape, self.kind) for s in part.layer.states())]
+    def _tensors(self, layer: IsolatedLayer, params: Tensors) -> list[Array]:
+        return [*(params[name] for name in layer.params), *(np.zeros(s.shape, self.kind) for s in layer.layer.states())]
 
     def _scalar(self, value: float) -> Array:
         return np.array(value, self.kind)
 
-    def _call(self, what: str, of: Part | Param | None, arguments: Sequence[Array]) -> list[Array]:
+    def _call(self, what: str, of: IsolatedLayer | Param | None, arguments: Sequence[Array]) -> list[Array]:
         text = self.texts[what, of]
         if text not in _LOADED:
             self._load()
@@ -88,18 +87,18 @@ class AlonePhase3(Emitted):
         return [device.get(result) for result in results]
 
     def _load(self) -> None:
-        """Compile what is not loaded yet, with whatever two parts share once."""
+        """Compile what is not loaded yet; a function that two layers share once."""
         texts = [text for text in dict.fromkeys(self.texts.values()) if text not in _LOADED]
         backend = BACKENDS["cpu"]
         functions = "\n".join(text.replace("@main(", f"@{function_name(text)}(", 1) for text in texts)
-        name = f"{self.graph.spec.name}, its layers alone"
-        module = compile_module(f"module @alone {{\n{functions}}}\n", backend.compile_flags(), name)
+        name = f"{self.graph.spec.name}, its layers in isolation"
+        module = compile_module(f"module @isolated {{\n{functions}}}\n", backend.compile_flags(), name)
         device = Device(backend.hal_device, [module.path])
         _LOADED.update(dict.fromkeys(texts, device))
 
 
 def function_name(text: str) -> str:
-    """A name for a function that no other one has."""
+    """A name that no other function has."""
     return f"f{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
@@ -113,38 +112,38 @@ def function_text(function: Function) -> str:
     return f"  func.func @main({arguments}) -> ({types}) {{\n{body}{returned}  }}\n"
 
 
-def _builder(part: Part, batch: int, dtype: DType, conventions: Conventions) -> HloBuilder:
+def _builder(layer: IsolatedLayer, batch: int, dtype: DType, conventions: Conventions) -> HloBuilder:
     h = HloBuilder(dtype, conventions)
-    for param in part.layer.params():
+    for param in layer.layer.params():
         h.input(f"layer.{param.name}", param.shape)
-    for state in part.layer.states():
+    for state in layer.layer.states():
         h.input(f"layer.{state.name}", state.shape)
-    for name, shape in zip(part.node.inputs, part.in_shapes, strict=True):
+    for name, shape in zip(layer.node.inputs, layer.in_shapes, strict=True):
         h.input(name, inner(batch, shape))
     h.input("t", ())
     return h
 
 
-def layer_forward(part: Part, batch: int, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
+def layer_forward(layer: IsolatedLayer, batch: int, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
     """Parameters, statistics, x…, t -> y; images NHWC."""
-    h = _builder(part, batch, dtype, conventions)
-    with h.at(part.node, "layer"):
-        y, _ = rules.hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
+    h = _builder(layer, batch, dtype, conventions)
+    with h.at(layer.node, "layer"):
+        y, _ = rules.hlo_forward.of(type(layer.layer))(layer.layer, h, *(h.inputs[x] for x in layer.node.inputs))
     return h, [y]
 
 
-def layer_backward(part: Part, batch: int, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
+def layer_backward(layer: IsolatedLayer, batch: int, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
     """Parameters, statistics, x…, t, dy -> dx…, then the gradients of the parameters; images NHWC."""
-    h = _builder(part, batch, dtype, conventions)
-    dy = h.input("dy", inner(batch, part.out_shape))
-    with h.at(part.node, "layer"):
-        _, saved = rules.hlo_forward.of(type(part.layer))(part.layer, h, *(h.inputs[x] for x in part.node.inputs))
-    with h.at(part.node, "layer", "backward"):
-        dxs = rules.hlo_backward.of(type(part.layer))(part.layer, h, saved, dy)
-    return h, [*dxs, *(h.grads[name] for name in part.params)]
+    h = _builder(layer, batch, dtype, conventions)
+    dy = h.input("dy", inner(batch, layer.out_shape))
+    with h.at(layer.node, "layer"):
+        _, saved = rules.hlo_forward.of(type(layer.layer))(layer.layer, h, *(h.inputs[x] for x in layer.node.inputs))
+    with h.at(layer.node, "layer", "backward"):
+        dxs = rules.hlo_backward.of(type(layer.layer))(layer.layer, h, saved, dy)
+    return h, [*dxs, *(h.grads[name] for name in layer.params)]
 
 
-def loss_alone(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
+def isolated_loss(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
     """Logits, labels -> the loss and its gradient w.r.t. the logits."""
     h = HloBuilder(dtype, conventions)
     logits = h.input("logits", (config.batch_size, graph.spec.classes))

@@ -1,4 +1,4 @@
-"""The switches that a search for conventions tries: what each changes, which networks it concerns, its words."""
+"""The switches that a search for conventions tries: the change, the networks that it concerns, the words for it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ Stage = Literal["forward", "backward", "update"]
 
 @dataclass(frozen=True)
 class Switch:
-    """One choice off its default. `of`: where it lies. `stage`: the part of a training step that it changes first.
+    """One choice that is not the default. `of`: the record that has it. `stage`: of a step, the first that it changes.
 
-    `phrase`: what phase 2 does with it, as it reads behind "phase 2 with".
+    `phrase`: the words for it after "phase 2 with". `concerns`: whether it can change the training of a network.
     """
 
     name: str
@@ -54,8 +54,8 @@ def _adam(graph: Graph, config: TrainConfig) -> bool:
     return isinstance(config.optimizer, Adam)
 
 
-def _padded_otherwise(*kinds: type) -> Concerns:
-    """Whether a convolution of these kinds is padded otherwise by the symmetric convention: low sides differ."""
+def _padded_differently(*kinds: type) -> Concerns:
+    """True for networks where symmetric padding changes the low side of a convolution of these kinds."""
 
     def concerns(graph: Graph, config: TrainConfig) -> bool:
         for node in graph.nodes:
@@ -74,7 +74,7 @@ def _padded_otherwise(*kinds: type) -> Concerns:
 
 def _symmetric(graph: Graph, config: TrainConfig) -> bool:
     """Unless depthwise convolutions are all that it would change."""
-    return _padded_otherwise(Convolution)(graph, config)
+    return _padded_differently(Convolution)(graph, config)
 
 
 def _schedule(graph: Graph, config: TrainConfig) -> bool:
@@ -98,21 +98,37 @@ SWITCHES = (
     Switch("schedule", "step", "config", "update", "a learning rate that changes every step", _schedule),
     Switch("pool_ties", "all", "conventions", "backward", "the gradient of a pool to all tied maxima", _holds(MaxPool)),
     Switch(
-        *("batch_norm_inverse_count", "six-decimals", "conventions", "backward"),
-        *("1/N of batch norm's backward pass in six decimals", _holds(BatchNorm)),
+        "batch_norm_inverse_count",
+        "six-decimals",
+        "conventions",
+        "backward",
+        "1/N of batch norm's backward pass in six decimals",
+        _holds(BatchNorm),
     ),
     Switch(
-        *("batch_norm_statistics", "instance", "conventions", "forward"),
-        *("batch norm over each image alone", _holds(BatchNorm)),
+        "batch_norm_statistics",
+        "instance",
+        "conventions",
+        "forward",
+        "batch norm over each image alone",
+        _holds(BatchNorm),
     ),
     Switch(
-        *("batch_norm_epsilon", "outside", "conventions", "forward"),
-        *("batch norm's epsilon outside the root", _holds(BatchNorm)),
+        "batch_norm_epsilon",
+        "outside",
+        "conventions",
+        "forward",
+        "batch norm's epsilon outside the root",
+        _holds(BatchNorm),
     ),
     Switch("padding", "symmetric", "conventions", "forward", "symmetric padding", _symmetric),
     Switch(
-        *("padding", "symmetric-depthwise", "conventions", "forward"),
-        *("symmetric padding of depthwise convolutions", _padded_otherwise(DepthwiseConvolution)),
+        "padding",
+        "symmetric-depthwise",
+        "conventions",
+        "forward",
+        "symmetric padding of depthwise convolutions",
+        _padded_differently(DepthwiseConvolution),
     ),
     Switch("loss_reduction", "sum", "conventions", "forward", "a loss summed over the batch", _always),
     Switch("label_smoothing", 0.0, "config", "forward", "no label smoothing", _smoothed),
@@ -120,12 +136,12 @@ SWITCHES = (
 
 
 def switches_of(graph: Graph, config: TrainConfig) -> tuple[Switch, ...]:
-    """Those that concern a network and its training; any other could change nothing."""
+    """The switches that concern a network and its training; no other could change anything."""
     return tuple(switch for switch in SWITCHES if switch.concerns(graph, config))
 
 
 def compatible(switches: Iterable[Switch]) -> bool:
-    """Whether no two of them are values of one choice."""
+    """True unless two of them are values of one choice."""
     names = [switch.name for switch in switches]
     return len(names) == len(set(names))
 

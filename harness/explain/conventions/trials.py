@@ -1,4 +1,4 @@
-"""Runs phase 2 step by step under sets of switches. What several sets have in common is compiled and computed once."""
+"""Phase 2 step by step under sets of switches; what several sets share is compiled and computed once."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from harness.explain.readings import Reading
-from harness.explain.switches import Switches, applied
+from harness.explain.conventions.readings import Reading
+from harness.explain.conventions.switches import Switches, applied
 from harness.run.inprocess import Array, Batch, Phase2
 from harness.spec.netspec import DType, TrainConfig
 from harness.spec.shapes import Graph
 
 
 @dataclass(frozen=True)
-class Fed:
-    """What both sides are fed. `batch(t)`: the batch of step t, from 1. Shapes: initial (total_params,), f32."""
+class TrialFeed:
+    """The feed of both sides. `batch(t)`: the batch of step t, from 1. Shapes: initial (total_params,), f32."""
 
     batch: Callable[[int], Batch]
     steps_per_epoch: int
@@ -30,8 +30,8 @@ class Trials:
     a forward pass. Each is a function of the emitted script.
     """
 
-    def __init__(self, graph: Graph, config: TrainConfig, dtype: DType, fed: Fed) -> None:
-        self.graph, self.config, self.dtype, self.fed = graph, config, dtype, fed
+    def __init__(self, graph: Graph, config: TrainConfig, dtype: DType, feed: TrialFeed) -> None:
+        self.graph, self.config, self.dtype, self.feed = graph, config, dtype, feed
         self.names = [p.name for p in graph.params]
         self._losses: dict[Switches, Any] = {}
         self._gradients: dict[Switches, Any] = {}
@@ -44,19 +44,21 @@ class Trials:
     ) -> Iterator[Reading]:
         """The readings of the first steps, one by one: losses, and where `normed(t)` norms of gradients and updates.
 
-        Nothing is computed before it is asked for. `initial`: other parameters than those that both sides are fed.
+        Computed when asked for, no earlier. `initial`: other parameters than those of the feed.
+
+        Shapes: initial (total_params,); readings (1,) of a loss, (parameters,) of norms.
         """
         config, conventions = applied(switches, self.config)
         side = Phase2(self.graph, config, self.dtype, conventions)
         script = side.script
         network = frozenset(switch for switch in switches if switch.stage != "update")
-        params = script.unflatten(self.fed.initial if initial is None else initial)
+        params = script.unflatten(self.feed.initial if initial is None else initial)
         slots = {slot: jax.tree.map(np.zeros_like, params) for slot in script.SLOTS}
         stats = {name: np.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
         update = self._updates.setdefault(switches - network, jax.jit(script.update))
         norms = self._norms = self._norms or script.norms
         for t in range(1, steps + 1):
-            x, rate = self.fed.batch(t), script.DTYPE(side.learning_rate(t, self.fed.steps_per_epoch))
+            x, rate = self.feed.batch(t), script.DTYPE(side.learning_rate(t, self.feed.steps_per_epoch))
             inputs = (params, stats, x.x, x.labels, script.DTYPE(t))
             if t == 1 and initial is None:
                 if network not in self._first and any(switch.stage == "forward" for switch in switches):
@@ -81,8 +83,11 @@ class Trials:
         return self._gradients[network]
 
 
-def nudged(initial: Array, seed: int) -> Array:
-    """Initial parameters of which each that is not zero is one unit in the last place of an f32 higher or lower."""
+def perturbed_by_one_ulp(initial: Array, seed: int) -> Array:
+    """Initial parameters in f32, each that is not zero moved up or down by 1 ulp at random.
+
+    Shapes: (total_params,), both.
+    """
     up = np.random.default_rng(seed).random(initial.shape) < 0.5
     far = np.where(up, np.inf, -np.inf).astype(np.float32)
     return np.where(initial == 0, initial, np.nextafter(initial, far))

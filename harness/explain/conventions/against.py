@@ -1,4 +1,4 @@
-"""`harness explain MODEL --against FILE`: which conventions did the run have that left nothing but this trace?"""
+"""`harness explain MODEL --against FILE`: the conventions of a run that left nothing but this trace."""
 
 import hashlib
 import json
@@ -12,18 +12,17 @@ import msgspec
 import numpy as np
 
 from harness.data.batches import batch_sha256
-from harness.data.dataset import read_data, resolve_data
-from harness.data.feed import BatchFeed
+from harness.data.dataset import resolve_data
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
 from harness.errors import TraceError
-from harness.explain.conventions import WINDOW, search
-from harness.explain.found import Candidate, Found
-from harness.explain.schedule import defined_rate
-from harness.explain.switches import applied, phrase
-from harness.explain.trials import Fed
+from harness.explain.conventions.result import Candidate, SearchResult
+from harness.explain.conventions.search import WINDOW, search
+from harness.explain.conventions.switches import applied, phrase
+from harness.explain.conventions.trials import TrialFeed
+from harness.explain.locate.definition import defined_rate
 from harness.nn.cases import OracleCase, find_case
-from harness.run.inprocess import Batch
+from harness.run.inprocess import Batch, open_feed
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.system.text import Document, Table
@@ -39,73 +38,73 @@ _WIDEST = 60  # of the column of conventions
 
 
 @dataclass(frozen=True)
-class Against:
-    """A network beside a trace of it, and what the search found."""
+class ConventionsReport:
+    """A network, a trace of it, and the result of the search."""
 
     case: OracleCase
     trace: Trace
     dtype: DType
-    found: Found
+    result: SearchResult
 
     @property
     def exit_code(self) -> int:
         """0: the default conventions reproduce B, 1: others do, or none, 3: B has too few steps to tell."""
-        return self.found.exit_code
+        return self.result.exit_code
 
     def render(self, form: str) -> Document | str:
-        """As text or as JSON."""
+        """The report as text or as JSON."""
         return self._json() if form == "json" else self._text()
 
     def _text(self) -> Document:
-        printed = f", printed to {self.found.resolution:.0e}" if self.found.resolution else ""
+        printed = f", printed to {self.result.resolution:.0e}" if self.result.resolution else ""
         head = [
             f"network   {self.case.spec.name}, {self.case.graph().total_params:,} parameters",
             f"B         {self.trace.path}: {self.trace.header.phase}, {self.dtype}, {self.trace.steps} steps{printed}",
             f"          {self._stated()}",
         ]
-        names = [textwrap.fill(phrase(c.switches), _WIDEST) for c in self.found.tried]
+        names = [textwrap.fill(phrase(c.switches), _WIDEST) for c in self.result.tried]
         rows = [
-            [name, _outcome(c), f"{c.gap:.1e}", str(c.steps)] for name, c in zip(names, self.found.tried, strict=True)
+            [name, _outcome(c), f"{c.gap:.1e}", str(c.steps)] for name, c in zip(names, self.result.tried, strict=True)
         ]
-        table = Table(("phase 2 with", "parts from B at", "loss apart", "steps"), rows)
-        return Document([*head, "", table, "", self.found.sentence()])
+        table = Table(("phase 2 with", "differs from B at", "loss differs by", "steps"), rows)
+        return Document([*head, "", table, "", self.result.sentence()])
 
     def _stated(self) -> str:
-        """What the header says, which is a hint and no proof."""
+        """The conventions that the header states, which are a hint and no proof."""
         stated = self.trace.header.conventions
         if stated is None:
             return "its header states no conventions"
         defaults = asdict(Conventions())
-        off = [f"{name}={value}" for name, value in stated.items() if value != defaults.get(name)]
-        return f"its header states {', '.join(off) or 'the default conventions'}"
+        others = [f"{name}={value}" for name, value in stated.items() if value != defaults.get(name)]
+        return f"its header states {', '.join(others) or 'the default conventions'}"
 
     def _json(self) -> str:
-        found = self.found
+        result = self.result
         document = {
             "against_version": AGAINST_VERSION,
             "netspec_name": self.case.spec.name,
             "netspec_hash": self.case.spec.netspec_hash(),
             "trace": self.trace.path,
             "dtype": self.dtype,
-            "print_resolution": found.resolution or None,
+            "print_resolution": result.resolution or None,
             "stated": self.trace.header.conventions,
-            "sentence": found.sentence(),
-            "closing": [_facts(c) for c in found.closing],
-            "tried": [_facts(c) for c in found.tried],
-            "exit_code": found.exit_code,
+            "sentence": result.sentence(),
+            "closing": [_facts(c) for c in result.matching],
+            "tried": [_facts(c) for c in result.tried],
+            "exit_code": result.exit_code,
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _outcome(candidate: Candidate) -> str:
-    if candidate.failed is None:
+    if candidate.failed_at is None:
         return "-"
-    step, kind = candidate.failed
+    step, kind = candidate.failed_at
     return f"step {step}, {kind if kind == 'loss' else f'{kind} norms'}"
 
 
 def _facts(candidate: Candidate) -> dict[str, Any]:
-    step, kind = candidate.failed or (None, None)
+    step, kind = candidate.failed_at or (None, None)
     return {
         "switches": {switch.name: switch.value for switch in sorted(candidate.switches, key=str)},
         "parts_at": None if step is None else {"step": step, "channel": kind},
@@ -124,10 +123,10 @@ def explain_against(
     batch: int | None = None,
     image_size: int | None = None,
     init_seed: int = DEFAULT_INIT_SEED,
-) -> Against:
+) -> ConventionsReport:
     """Search the conventions under which phase 2 of a network, or of a case of the oracle, gives a trace.
 
-    `steps`: how far what reproduces it is followed.
+    `steps`: up to which a set that reproduces it is followed.
 
     Raises: TraceError when the trace cannot be read, has no steps or is of another network, config, start or data.
     """
@@ -138,12 +137,7 @@ def explain_against(
     choice = resolve_data(data, spec.dataset, spec.input_shape)
     dtype: DType = "f64" if trace.header.dtype == "f64" else "f32"
     shuffle = trace.header.shuffle or False
-    feed = BatchFeed(
-        read_data(choice.folder, spec.dataset, spec.input_shape),
-        *(spec.dataset, spec.input_shape, dtype, config.batch_size),
-        augmented=config.augment,
-        shuffle=shuffle,
-    )
+    feed = open_feed(graph, config, choice.folder, dtype, shuffle=shuffle)
     initial = np.concatenate([p.ravel() for p in initial_parameters(graph.params, init_seed)])
     header = header_facts(graph, config, dtype, Conventions(), "phase2") | {
         "dataset": choice.name,
@@ -152,32 +146,29 @@ def explain_against(
         "epoch_steps": feed.steps_per_epoch,
         "shuffle": shuffle,
     }
-    fed = Fed(lambda t: _batch(feed, t), feed.steps_per_epoch, initial)
-    _refuse_another(trace, header, fed, model)
+    trial_feed = TrialFeed(lambda t: Batch(*feed.training(t)), feed.steps_per_epoch, initial)
+    _refuse_another(trace, header, trial_feed, model)
     _refuse_other_names(trace, {p.name for p in graph.params}, model)
-    found = search(graph, config, trace, fed, dtype=dtype, steps=steps, replay=True)
-    return Against(case, trace, dtype, replace(found, flaws=tuple(_flaws(whole, found, config, feed.steps_per_epoch))))
+    result = search(graph, config, trace, trial_feed, dtype=dtype, steps=steps, replay=True)
+    flaws = tuple(_flaws(whole, result, config, feed.steps_per_epoch))
+    return ConventionsReport(case, trace, dtype, replace(result, flaws=flaws))
 
 
-def _flaws(trace: Trace, found: Found, config: TrainConfig, steps_per_epoch: int) -> Iterator[str]:
-    """What is wrong with a trace beside its losses, whatever its conventions."""
-    if (off := first_nonfinite(trace, trace.steps)) is not None:
-        yield f"B is not finite from step {off} on."
-    switches = found.closing[0].switches if found.closing else found.nearest.switches
-    meant, _ = applied(switches, config)
+def _flaws(trace: Trace, result: SearchResult, config: TrainConfig, steps_per_epoch: int) -> Iterator[str]:
+    """Sentences on the errors of a trace that no convention explains."""
+    if (step := first_nonfinite(trace, trace.steps)) is not None:
+        yield f"B is not finite from step {step} on."
+    switches = (result.matching[0] if result.matching else result.nearest).switches
+    switched, _ = applied(switches, config)
     steps = np.arange(1, trace.steps + 1)
-    rates = np.array([float(defined_rate(meant, int(t), steps_per_epoch)) for t in steps])
+    rates = np.array([float(defined_rate(switched, int(t), steps_per_epoch)) for t in steps])
     printed = min(find_resolution(trace.loss) or 0.0, COARSEST_RATE)
-    off = first_false(np.abs(trace.lr - rates) <= RATE_RTOL * rates + RATE_ATOL * rates.max() + printed)
-    if off is not None:
-        yield f"Its learning rate at step {off} is {trace.lr[off - 1]:.9g} and not {rates[off - 1]:.9g}."
-    off = first_false(trace.epoch == (steps - 1) // steps_per_epoch)
-    if off is not None:
-        yield f"Step {off} is in its epoch {trace.epoch[off - 1]} and not in {(off - 1) // steps_per_epoch}."
-
-
-def _batch(feed: BatchFeed, t: int) -> Batch:
-    return Batch(*feed.training(t))
+    step = first_false(np.abs(trace.lr - rates) <= RATE_RTOL * rates + RATE_ATOL * rates.max() + printed)
+    if step is not None:
+        yield f"Its learning rate at step {step} is {trace.lr[step - 1]:.9g} and not {rates[step - 1]:.9g}."
+    step = first_false(trace.epoch == (steps - 1) // steps_per_epoch)
+    if step is not None:
+        yield f"Step {step} is in its epoch {trace.epoch[step - 1]} and not in {(step - 1) // steps_per_epoch}."
 
 
 def _finite(trace: Trace) -> Trace:
@@ -202,13 +193,13 @@ def _refuse_other_names(trace: Trace, names: set[str], model: str) -> None:
                 raise TraceError(f"{where}, which {model} has not. Give the right MODEL.")
 
 
-def _refuse_another(trace: Trace, header: dict[str, Any], fed: Fed, model: str) -> None:
-    """Raise TraceError unless everything that the trace says of itself is true of this network as it is fed here."""
-    fed_at = [t for t in sorted(trace.digests) if t <= trace.steps][:WINDOW]
-    digests = {t: batch_sha256(batch.x, batch.labels) for t in fed_at for batch in [fed.batch(t)]}
+def _refuse_another(trace: Trace, header: dict[str, Any], feed: TrialFeed, model: str) -> None:
+    """Raise TraceError unless every fact in the trace is true of this network and its feed."""
+    steps = [t for t in sorted(trace.digests) if t <= trace.steps][:WINDOW]
+    digests = {t: batch_sha256(batch.x, batch.labels) for t in steps for batch in [feed.batch(t)]}
     ours = Trace("", msgspec.convert(header, TraceHeader), trace.epoch, trace.loss, trace.lr, digests)
     identity = compare_identity(ours, trace, trace.steps)
-    # The cause before what follows from it.
+    # A cause before its consequences.
     differences = sorted(identity.differences, key=lambda d: not d.key.startswith(("netspec_name", "config.")))
     for difference in (*differences, *([identity.batch_difference] if identity.batch_difference else [])):
         raise TraceError(
