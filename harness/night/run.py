@@ -19,7 +19,7 @@ from harness.night.folder import Night, NightFolder
 from harness.run.provenance import scrub
 from harness.run.runner import Policy, run_cells
 from harness.run.verification import Verification
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
@@ -84,7 +84,7 @@ def _run_cells(folder: NightFolder, verifications: Sequence[Verification], polic
 
 def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Budget, say: Say) -> None:
     """Look for the cause of every difference that has a place."""
-    cells = read_shelf([folder.traces]).cells if folder.traces.is_dir() else ()
+    cells = read_store([folder.traces]).cells if folder.traces.is_dir() else ()
     rows = list(judge_cells(cells, Judging()))
     verifications = config.verifications(night.night, folder.path)
     asked_for = {cell.name: one for one in verifications for cell, _ in one.planned_cells()}

@@ -164,7 +164,7 @@ def test_what_is_not_a_whole_cell_is_refused(tmp_path: Path, what: str, changes:
 
 
 def a_trace(folder: Path, **keys: Any) -> Path:
-    """The trace of a cell whose manifest may be none of a shelf."""
+    """The trace of a cell whose manifest may not be readable."""
     try:
         return a_cell(folder, **keys).trace
     except TraceError:

@@ -20,7 +20,7 @@ from harness.spec.models import model_names
 from harness.system.lock import exclusive
 from tests.support.nights import CHECK, NOON
 from tests.support.paths import ROOT
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 
 @pytest.mark.parametrize("name", ["nightly", "weekly"])
@@ -274,7 +274,7 @@ def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
     text = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp', 'mnist_cnn']\nsteps = 3\n" + CHECK
     night = begin(NightFolder(tmp_path), text, NOON)
     names = [f"mnist_mlp.{pipeline}-noshuf-cpu" for pipeline in ("phase2", "phase3")]
-    cells = [shelve(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
+    cells = [store(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
     lines = list(find_unfinished(night, cells, (), ["mnist_cnn: no data"]))
     assert {line.partition(":")[0] for line in lines} == {*(f"{name}.f64" for name in names), "check a"}
     assert "check a: not run: the night did not come to it" in lines

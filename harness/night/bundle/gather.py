@@ -14,9 +14,8 @@ from harness.night.check import read_check
 from harness.night.findings import read_findings
 from harness.night.folder import PLAN, NightFolder
 from harness.trace.format import one_line
-from harness.trace.intact import intact_cells, visible
 from harness.trace.manifest import manifest_path
-from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell
+from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell, verified_cells, visible
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
     """
     files: dict[str, Path] = {}
     left_out: list[Path] = []
-    cells = intact_cells(paths)
+    cells = verified_cells(paths)
     for cell in cells:
         for file in filter(Path.is_file, (manifest_path(cell.trace), cell.trace)):
             _add(files, cell.root, file)

@@ -16,7 +16,7 @@ from harness.night.references.environment import Environment, environment_of
 from harness.trace.format import Count, one_line
 from harness.trace.manifest import Fraction, Manifest
 from harness.trace.recording import Recording
-from harness.trace.store import StoredCell, shelved
+from harness.trace.store import StoredCell, read_cell
 from harness.verdict.judge import Status
 from harness.verdict.likeness import faults
 
@@ -134,7 +134,7 @@ def read_reference(path: Path) -> ReferenceTrace:
     trace = path.with_name(name + TRACE)
     try:
         record = msgspec.json.decode(path.read_bytes(), type=Record)
-        cell = shelved(path.with_name(name + MANIFEST), path.parents[1])
+        cell = read_cell(path.with_name(name + MANIFEST), path.parents[1])
         recording = cell.read()
     except OSError as error:
         raise _damaged(path, f"cannot be read: {error.strerror or error}") from None

@@ -14,7 +14,7 @@ from harness.night.unfinished import find_unfinished
 from harness.report.summary import Event, Summary
 from harness.report.summary.history import read_history
 from harness.run.provenance import scrub
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells
 
@@ -42,21 +42,21 @@ def summarise(
         nights += [NightFolder(path) for path in _with_nights(folder)]
     nights = list({night.path.resolve(): night for night in nights}.values())
     planned = [night.path for night in nights if night.is_night]
-    shelf = read_shelf([night.cells for night in nights if night.cells.is_dir()], planned)
-    gathered = _Gathered(problems=list(shelf.problems))
+    stored = read_store([night.cells for night in nights if night.cells.is_dir()], planned)
+    gathered = _Gathered(problems=list(stored.problems))
     for night in nights:
         gathered.add(night)
     golden = GoldenFindings()
     if references is not None and references.is_dir():
-        golden = compare_to_references(shelf.cells, references)
+        golden = compare_to_references(stored.cells, references)
     date = max((plan.night.isoformat() for plan in gathered.plans), default=UNDATED)
     earlier = [row for row in read_history(history) if row.night < date] if history is not None else []
     return Summary(
         title=title or next((plan.parsed.title for plan in gathered.plans), "cells"),
         night=date,
         mode=judging.mode.name,
-        cells=shelf.cells,
-        rows=(*with_findings(list(judge_cells(shelf.cells, judging)), gathered.findings), *golden.rows),
+        cells=stored.cells,
+        rows=(*with_findings(list(judge_cells(stored.cells, judging)), gathered.findings), *golden.rows),
         checks=tuple(gathered.checks),
         events=tuple(_events(golden)),
         history=tuple(earlier),
@@ -97,7 +97,7 @@ class _Gathered:
             with self._damage():
                 plan = night.read()
                 self.plans.append(plan)
-                own = read_shelf([night.cells]).cells if night.cells.is_dir() else ()  # also those that are copies
+                own = read_store([night.cells]).cells if night.cells.is_dir() else ()  # also those that are copies
                 self.problems += find_unfinished(plan, own, {check.name for check in checks}, could_not)
 
     @contextmanager
