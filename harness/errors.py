@@ -51,7 +51,7 @@ class AttestationError(HarnessError):
     """A statement or a key cannot be read, or a statement cannot be made."""
 
 
-class GoldenError(HarnessError):
+class ReferenceTraceError(HarnessError):
     """A reference trace is damaged, or a cell cannot become one."""
 
 

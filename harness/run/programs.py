@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 
-from harness.emit.check import verify_module
 from harness.emit.header import header_facts
 from harness.emit.jax_script import emit_jax_script
-from harness.emit.phase3 import emit_phase3
+from harness.emit.phase3 import emit_phase3, verify_module
 from harness.emit.plan import RunnerPlan, make_plan, read_plan, write_plan
 from harness.emit.train_step import emit_norms
 from harness.errors import EmitError

@@ -106,7 +106,6 @@ def read_manifest(path: str | Path) -> Manifest:
 
 def write_manifest(path: str | Path, manifest: Manifest) -> None:
     """Write a manifest so that its name only ever holds the whole of it. Raises: OSError."""
-    from harness.system.files import replace_file  # here, because a differ only reads and has to start fast
+    from harness.system.files import write_json  # here, because a differ only reads and has to start fast
 
-    with replace_file(Path(path)) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    write_json(Path(path), manifest, indent=2)

@@ -21,7 +21,7 @@ from harness.night.bundle.format import host_folder
 from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
-from harness.night.check import NightCheck, write_check
+from harness.night.checks import NightCheck, write_check
 from harness.trace.manifest import manifest_path
 from harness.trace.store import read_store
 from tests.support.bundles import bundle_text, sha256

@@ -11,11 +11,10 @@ from click.testing import CliRunner
 from harness import cli
 from harness.errors import ConfigError, HarnessError
 from harness.night import checks, config, folder
-from harness.night.check import NightCheck, read_check
+from harness.night.checks import NightCheck, read_check
 from harness.night.config import parse_config, read_config
-from harness.night.folder import NightFolder, begin, find_folder
+from harness.night.folder import NightFolder, begin, find_folder, find_unfinished
 from harness.night.run import Budget
-from harness.night.unfinished import find_unfinished
 from harness.spec.models import model_names
 from harness.system.lock import exclusive
 from tests.support.nights import CHECK, NOON

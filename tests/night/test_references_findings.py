@@ -3,7 +3,7 @@ from typing import Any
 
 from harness.night.references.accept import propose, write
 from harness.night.references.comparison import first_unlike_step
-from harness.night.references.findings import GoldenFindings, compare_to_references
+from harness.night.references.findings import ReferenceFindings, compare_to_references
 from harness.night.references.reference import TRACE
 from harness.trace.store import StoredCell
 from tests.support.sample_cells import CLOSE, FAR, KEY, LOSSES, MODEL, NAME, a_cell, bumped
@@ -17,7 +17,7 @@ def keep(into: Path, *cells: StoredCell) -> None:
     write(propose([cell.trace for cell in cells], "a test", into), into)
 
 
-def compare(into: Path, *cells: StoredCell) -> GoldenFindings:
+def compare(into: Path, *cells: StoredCell) -> ReferenceFindings:
     return compare_to_references(cells, into)
 
 
@@ -126,7 +126,7 @@ def test_what_is_no_complete_cell_of_its_own_is_left_out(tmp_path: Path) -> None
     keep(into, a_cell(tmp_path / "old"))
     crashed = a_cell(tmp_path / "crashed", status="crashed")
     evidence = a_cell(tmp_path / "cells", evidence=True)
-    assert compare(into, crashed, evidence) == GoldenFindings()
+    assert compare(into, crashed, evidence) == ReferenceFindings()
 
 
 def test_a_damaged_reference_or_cell_is_one_inconclusive_row(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.errors import HarnessError
-from harness.night.check import NightCheck, write_check
+from harness.night.checks import NightCheck, write_check
 from harness.night.folder import NightFolder, begin
 from harness.report.summary import Event, Summary, as_json, junit, markdown
 from harness.report.summary.build import summarise

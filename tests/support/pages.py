@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.night.check import NightCheck
+from harness.night.checks import NightCheck
 from harness.report.summary import Event, Summary, model_of
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import read_store

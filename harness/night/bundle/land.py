@@ -22,7 +22,7 @@ _ARRIVING = ".importing"  # hidden, and below the folder that it will be in, so 
 
 @dataclass(frozen=True)
 class Landed:
-    """What became of a bundle. `folder`: where its new files are, None when all were there already.
+    """Result of an import. `folder`: the one of its new files, None when all were there already.
 
     `new` and `there`: cells.
     """

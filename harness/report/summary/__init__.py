@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.night.check import NightCheck
+from harness.night.checks import NightCheck
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import StoredCell
 from harness.verdict.judge import INCONCLUSIVE, worst_exit_code

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import HarnessError, TraceError
-from harness.night.check import NightCheck, read_check
+from harness.night.checks import NightCheck, read_check
 from harness.night.findings import NightFinding, read_findings, with_findings
-from harness.night.folder import PLAN, Night, NightFolder
-from harness.night.references.findings import GoldenFindings, compare_to_references
-from harness.night.unfinished import find_unfinished
+from harness.night.folder import PLAN, Night, NightFolder, find_unfinished
+from harness.night.references.findings import ReferenceFindings, compare_to_references
 from harness.report.summary import Event, Summary
 from harness.report.summary.history import read_history
 from harness.run.provenance import scrub
@@ -46,9 +45,9 @@ def summarise(
     gathered = _Gathered(problems=list(stored.problems))
     for night in nights:
         gathered.add(night)
-    golden = GoldenFindings()
+    accepted = ReferenceFindings()
     if references is not None and references.is_dir():
-        golden = compare_to_references(stored.cells, references)
+        accepted = compare_to_references(stored.cells, references)
     date = max((plan.night.isoformat() for plan in gathered.plans), default=UNDATED)
     earlier = [row for row in read_history(history) if row.night < date] if history is not None else []
     return Summary(
@@ -56,9 +55,9 @@ def summarise(
         night=date,
         mode=judging.mode.name,
         cells=stored.cells,
-        rows=(*with_findings(list(judge_cells(stored.cells, judging)), gathered.findings), *golden.rows),
+        rows=(*with_findings(list(judge_cells(stored.cells, judging)), gathered.findings), *accepted.rows),
         checks=tuple(gathered.checks),
-        events=tuple(_events(golden)),
+        events=tuple(_events(accepted)),
         history=tuple(earlier),
         problems=tuple(gathered.problems),
     )
@@ -108,13 +107,13 @@ class _Gathered:
             self.problems.append(scrub(str(error)))
 
 
-def _events(golden: GoldenFindings) -> Iterator[Event]:
-    if golden.event is not None:
-        failed = golden.event.outcome == "fail"
+def _events(accepted: ReferenceFindings) -> Iterator[Event]:
+    if accepted.event is not None:
+        failed = accepted.event.outcome == "fail"
         yield Event(
-            "environment", "fail" if failed else "note", golden.event.sentence.removeprefix("environment event: ")
+            "environment", "fail" if failed else "note", accepted.event.sentence.removeprefix("environment event: ")
         )
-    if golden.without and (golden.rows or golden.event):
-        many = len(golden.without)
-        line = f"{many} {'cell has' if many == 1 else 'cells have'} none yet, such as {golden.without[0]}"
+    if accepted.without and (accepted.rows or accepted.event):
+        many = len(accepted.without)
+        line = f"{many} {'cell has' if many == 1 else 'cells have'} none yet, such as {accepted.without[0]}"
         yield Event("references", "note", f"{line}; `harness accept` makes one")

@@ -3,7 +3,7 @@
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
-from harness.night.check import NightCheck
+from harness.night.checks import NightCheck
 from harness.report.summary import Summary, model_of
 from harness.report.tables import gate_table
 from harness.system.text import escape_control
