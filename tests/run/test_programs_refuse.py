@@ -12,8 +12,21 @@ FILE_VARIABLES = ("LEAN_MLIR_INIT_LOAD", "LEAN_MLIR_INIT_DUMP", "LEAN_MLIR_TRACE
 VALUES = {
     "LEAN_MLIR_NO_SHUFFLE": ["", "0", "2", "01", " 1", "1\n", "true", "١"],
     "LEAN_MLIR_MAX_STEPS": [
-        *("", "0", "-1", "+5", "1.0", "1e3", "0x10", "1_000", " 7", "7\n", "nan", "²", "٣"),
-        *(str(2**53 + 1), "9" * 5000),
+        "",
+        "0",
+        "-1",
+        "+5",
+        "1.0",
+        "1e3",
+        "0x10",
+        "1_000",
+        " 7",
+        "7\n",
+        "nan",
+        "²",
+        "٣",
+        str(2**53 + 1),
+        "9" * 5000,
     ],
     "HARNESS_TRACE_CHANNELS": ["", "ALL", "all,none"],
     "LEAN_MLIR_INIT_LOAD": ["", "absent.bin", "folder", "short.bin", "long.bin"],
@@ -26,7 +39,9 @@ VALUES = {
     ("pipeline", "name", "value"),
     [
         pytest.param(
-            *(pipeline, name, value),
+            pipeline,
+            name,
+            value,
             id=f"{pipeline}-{name}-{value[:20]!a}",
         )
         for name, values in VALUES.items()
