@@ -1,4 +1,4 @@
-"""Which images make the batch of a step, what is fed, and the digest of what was fed.
+"""Batches: the images of each step, their arrays, and the digest of those.
 
 Source: specs/README.md, "Data".
 """

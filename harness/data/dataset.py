@@ -77,7 +77,7 @@ def open_dataset(name_or_dir: str | Path) -> DataSet:
 def resolve_data(
     arg: str | None, dataset: str = "mnist", input_shape: Shape | None = None, progress: bool = True
 ) -> DataChoice:
-    """What `--data ARG` means for a network that is trained on `dataset` with inputs of `input_shape`.
+    """Find the data of `--data ARG` for a network that is trained on `dataset` with inputs of `input_shape`.
 
     Nothing: the real data set, or what stands in for it, fetched if it is not in the cache. `synthetic`: images that
     are made here. Anything else: a folder; an archive of pictures is prepared in the cache first.

@@ -9,7 +9,7 @@ from harness.data.upsample import upsample
 
 
 class BatchFeed:
-    """What a network that is trained on `dataset` is fed from `data`. Source: specs/README.md, Data.
+    """Batches of `data` for a network that is trained on `dataset`. Source: specs/README.md, Data.
 
     Shapes: images (B, *input_shape) in `dtype`, labels (B,) int32.
     Raises: DataError when the data do not make one batch.

@@ -199,7 +199,7 @@ class JaxBuilder(JaxWriter):
         return self.helper("max_pool", MAX_POOL, f'{x}, {window}, {stride}, "{padding}"')
 
     def window_taps(self, x: Expr, window: int, stride: int) -> Expr:
-        """What windows of H and W see, one tap after the other in a new first axis; SAME, minus infinity outside."""
+        """Taps of windows of H and W, one tap after the other in a new first axis; SAME, minus infinity outside."""
         return self.helper("window_taps", WINDOW_TAPS, f"{x}, {window}, {stride}")
 
     # Gradients

@@ -1,4 +1,4 @@
-"""Which code this is: what was computed by other code is computed again."""
+"""Digest of the code: results of other code are computed again."""
 
 import hashlib
 import json

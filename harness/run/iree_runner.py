@@ -226,7 +226,7 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
 
 
 def count_correct(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> int:
-    """How many of the first test images are classified rightly; the last batch is filled up with repeats."""
+    """Number of the first test images that are classified correctly; the last batch is filled up with repeats."""
     correct = 0
     for start in range(0, total, batch_size):
         x, y = feed.test(np.arange(start, start + batch_size).clip(max=total - 1))

@@ -1,4 +1,4 @@
-"""What an interpreter says of itself and of its device.
+"""Versions and device of an interpreter.
 
 A backend may have a Python of its own, without this package in it; this file is sent there as text and stands alone.
 """

@@ -57,8 +57,8 @@ def emit_files(cell: Cell, folder: Path) -> list[Path]:
 def prepare(cell: Cell, folder: Path) -> Program:
     """Write the programs of a cell and compile what is compiled beforehand.
 
-    Both controls run in phase 3's host program, so that three of the four corners of a factorial differ in nothing but
-    modules and compiler.
+    Both controls run in phase 3's host program, so that three of the four pipelines of a factorial differ in modules
+    and compiler only.
 
     Raises: EmitError, also when the compiler refuses a module.
     """

@@ -56,7 +56,7 @@ class TraceTail:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether it is a file by itself. Opening a pipe may never end, and what a link leads to is somebody else's."""
+    """True for a regular file. Opening a pipe may never end, and what a link leads to is somebody else's."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:

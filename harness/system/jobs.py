@@ -25,7 +25,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What became of a job: its answer, or in `trouble` why there is none."""
+    """Result of a job: its answer, or in `trouble` the reason why there is none."""
 
     job: Job
     answer: Any

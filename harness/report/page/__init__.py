@@ -18,7 +18,7 @@ from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_CHECK, OF_EXIT_C
 from harness.report.summary import Summary
 from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS
 
-OPENED = 6  # panels that a reader finds open
+OPENED = 6  # panels that are open at first
 
 _TEMPLATES = Environment(
     loader=PackageLoader(__name__),
@@ -32,7 +32,7 @@ _TEMPLATES = Environment(
 def render_page(summary: Summary) -> str:
     """The whole page. Names out of traces and manifests are text in it, whatever characters they have.
 
-    Panels, curves and the plotting library travel compressed: a browser unpacks what somebody looks at.
+    Panels, curves and the plotting library travel compressed: a browser unpacks the part that is looked at.
     """
     charts, curves = draw(summary.rows)
     panels = make_panels(summary.rows, charts)

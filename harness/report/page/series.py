@@ -1,4 +1,4 @@
-"""The curves of a page: which numbers are drawn, and how they travel."""
+"""Curves of a page: the numbers that are drawn, and their encoding."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A summary as JUnit XML, which every CI system shows: a test case a pair, a cell and a check."""
+"""A summary as JUnit XML, which every CI system shows: one test case per pair, cell and check."""
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
