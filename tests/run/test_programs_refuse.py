@@ -1,4 +1,4 @@
-"""What both emitted programs refuse: exit code 2 and one line that says what is wrong."""
+"""Input that both emitted programs refuse: exit code 2 and one line that says what is wrong."""
 
 import re
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_the_data_folder_is_asked_for(programs: Programs, pipeline: str, tmp_pat
     assert "DATA" in done.stderr.upper()
 
 
-SPOILT_DATA = {
+DAMAGED_DATA = {
     "absent": None,
     "empty": {},
     "not-idx": dict.fromkeys(FILES, b"rubbish"),
@@ -111,10 +111,10 @@ SPOILT_DATA = {
 
 
 @pipelines
-@pytest.mark.parametrize("what", SPOILT_DATA)
+@pytest.mark.parametrize("what", DAMAGED_DATA)
 def test_unusable_data_is_refused(programs: Programs, pipeline: str, what: str, tmp_path: Path) -> None:
-    data = tmp_path / "spoilt"
-    if (files := SPOILT_DATA[what]) is not None:
+    data = tmp_path / "damaged"
+    if (files := DAMAGED_DATA[what]) is not None:
         data.mkdir()
         for name, content in files.items():
             (data / name).write_bytes(content)

@@ -107,7 +107,7 @@ def a_hostile_night(root: Path) -> Summary:
 
 
 def _of_the_envelope() -> dict[str, object]:
-    """What a header of the shipped MLP says."""
+    """Facts in a header of the shipped MLP."""
     envelope = read_envelope(next(SHIPPED.glob("MNIST_MLP-*.json")))
     names = (
         "netspec_name",

@@ -44,5 +44,5 @@ def a_cell(
 
 
 def bumped(**versions: str) -> dict[str, Any]:
-    """What changes in a provenance with a bump: `jaxlib="0.11.0"`, dashes as underscores."""
+    """Changes of a provenance with a bump: `jaxlib="0.11.0"`, dashes as underscores."""
     return {"versions": VERSIONS | {name.replace("_", "-"): version for name, version in versions.items()}}
