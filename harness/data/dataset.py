@@ -17,7 +17,6 @@ from harness.data import (
     TASKS,
     DataSetFacts,
     data_sha256,
-    dataset_facts,
     task,
     upsampled_name,
 )
@@ -62,16 +61,6 @@ class DataChoice:
     name: str
     data_sha256: str
     examples: int
-
-
-def open_dataset(name_or_dir: str | Path) -> DataSet:
-    """The data set of the table by that name, fetched if need be, or else the one in a folder.
-
-    Raises: DataError.
-    """
-    if isinstance(name_or_dir, str) and name_or_dir in DATASETS:
-        return read_folder(fetch(name_or_dir), dataset_facts(name_or_dir))
-    return read_folder(Path(name_or_dir), DATASETS["mnist"])
 
 
 def resolve_data(

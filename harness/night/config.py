@@ -121,11 +121,6 @@ def parse_config(text: str, where: str) -> NightConfig:
     return config
 
 
-def read_config(path: Path) -> NightConfig:
-    """Read the configuration of a file. Raises: as `parse_config`, and ConfigError for a file that cannot be read."""
-    return parse_config(read_text(path), str(path))
-
-
 def check_file(name: str) -> str:
     """Name of the file that the result of a check goes to."""
     return f"{name.replace(' ', '-')}.json"

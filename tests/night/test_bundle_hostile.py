@@ -40,7 +40,7 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 
 def refusal(bundle: Path) -> str:
-    """What is said of a bundle of which nothing must be left, beside what is there already."""
+    """Message for a bundle of which nothing must be left, beside the files that are there already."""
     into = bundle.parent / "in"
     kept = into / "host" / "1" / "kept.manifest.json"
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Why pairs of a night differ: searched once, kept, and tried again when the search failed."""
+"""Causes of the differences of a night: searched once, kept, and tried again when the search failed."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a night runs, where it keeps it, and what it does not run again."""
+"""Runs of a night, their places, and those that are not run again."""
 
 import datetime
 import json
@@ -12,7 +12,7 @@ from harness import cli
 from harness.errors import ConfigError, HarnessError
 from harness.night import checks, config, folder
 from harness.night.checks import NightCheck, read_check
-from harness.night.config import parse_config, read_config
+from harness.night.config import parse_config
 from harness.night.folder import NightFolder, begin, find_folder, find_unfinished
 from harness.night.run import Budget
 from harness.spec.models import model_names
@@ -24,7 +24,7 @@ from tests.support.stored_cells import store
 
 @pytest.mark.parametrize("name", ["nightly", "weekly"])
 def test_every_network_has_its_turn(name: str) -> None:
-    found = read_config(ROOT / "ci" / f"{name}.toml")
+    found = parse_config((ROOT / "ci" / f"{name}.toml").read_text(), name)
     turns = max(part.rotate for part in found.verify)
     nights = [NOON.date() + datetime.timedelta(days=k) for k in range(turns)]
     names = [{options.model.name for options in found.verifications(night, Path())} for night in nights]
@@ -78,7 +78,9 @@ def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 def test_backends_of_a_host_replace_those_of_the_file() -> None:
-    found = config.override_backends(read_config(ROOT / "ci" / "nightly.toml"), ("cuda",), "--backends")
+    found = config.override_backends(
+        parse_config((ROOT / "ci" / "nightly.toml").read_text(), "f"), ("cuda",), "--backends"
+    )
     assert found.backends == ["cuda"]
     with pytest.raises(ConfigError, match="--backends: unknown backend 'tpu'; known are cpu, cuda, rocm"):
         config.override_backends(found, ("cpu", "tpu"), "--backends")

@@ -127,13 +127,13 @@ def test_a_verdict_is_bound_to_every_trace(tmp_path: Path) -> None:
 def test_only_a_whole_cell_has_a_statement(tmp_path: Path) -> None:
     absent = store(tmp_path / "cells", "phase2", (), backend="cuda", status="refused", absent=True)
     crashed = a_cell(tmp_path / "cells", "phase3", status="crashed")
-    spoilt = a_cell(tmp_path / "cells", "phase2")
-    spoilt.trace.write_bytes(spoilt.trace.read_bytes().replace(b"2.0", b"3.0"))
+    altered = a_cell(tmp_path / "cells", "phase2")
+    altered.trace.write_bytes(altered.trace.read_bytes().replace(b"2.0", b"3.0"))
     verdict = tmp_path / "verdict.json"
     verdict.write_text("{}")
-    written = write_statements(tmp_path / "attestations", [absent, crashed, spoilt], verdict).paths
+    written = write_statements(tmp_path / "attestations", [absent, crashed, altered], verdict).paths
     assert [path.name for path in written] == ["some_mlp.phase3-noshuf-cpu.intoto.json", "verdict.intoto.json"]
-    assert sha256(spoilt.trace) in written[-1].read_text()
+    assert sha256(altered.trace) in written[-1].read_text()
     result = run("attest", "make", tmp_path / "cells", "-o", tmp_path / "a")
     assert (result.exit_code, "its manifest says" in result.stderr) == (2, True)
     assert not (tmp_path / "a").exists()
@@ -213,8 +213,8 @@ def test_the_signature_is_the_standard_s(tmp_path: Path, keys: tuple[Path, Path]
     envelope["signatures"][0]["keyid"] = "somebody's own name for it"
     path.write_text(json.dumps(envelope))
     assert verify_statement(path, key=public).trusted
-    for spoilt in (payload.replace(b"42", b"43"), payload + b" "):
-        path.write_text(json.dumps(envelope | {"payload": base64.b64encode(spoilt).decode()}))
+    for altered in (payload.replace(b"42", b"43"), payload + b" "):
+        path.write_text(json.dumps(envelope | {"payload": base64.b64encode(altered).decode()}))
         assert not verify_statement(path, key=public).trusted
     for signatures in ([], [{"sig": ""}], [{"sig": "AAAA"}]):
         path.write_text(json.dumps(envelope | {"signatures": signatures}))

@@ -1,4 +1,4 @@
-"""What is left out of a curve, nobody would have seen."""
+"""Decimation of a curve keeps everything that the eye looks for."""
 
 import numpy as np
 from hypothesis import given

@@ -18,7 +18,7 @@ from tests.support.stored_cells import store
 
 
 def decode(rows: tuple[PairRow, ...]) -> tuple[list[dict[str, int] | None], list[tuple[np.ndarray, np.ndarray]]]:
-    """What a page reads: the charts, and of every curve its steps and values."""
+    """Data of a page: the charts, and of every curve its steps and values."""
     about, numbers = encode(*draw(rows))
     told = json.loads(about)
     total = sum(told["lengths"])

@@ -33,8 +33,6 @@ class Change:
 class EnvironmentEvent:
     """Cells that have references of other environments only. `compared`: each against the one most like its own."""
 
-    old_keys: tuple[str, ...]
-    new_keys: tuple[str, ...]
     changes: tuple[Change, ...]
     compared: tuple[Compared, ...]
 
@@ -125,8 +123,6 @@ def compare_to_references(cells: Sequence[StoredCell], folder: Path) -> Referenc
 def _event(cells: Sequence[tuple[Compared, Environment, Environment]]) -> EnvironmentEvent:
     changes = Counter(change for _, old, new in cells for change in new.changes(old))
     return EnvironmentEvent(
-        old_keys=tuple(sorted({compared.key for compared, _, _ in cells})),
-        new_keys=tuple(sorted({new.key for _, _, new in cells})),
         changes=tuple(Change(*change, count) for change, count in sorted(changes.items())),
         compared=tuple(compared for compared, _, _ in cells),
     )

@@ -22,9 +22,7 @@ def render(summary: Summary) -> str:
         "headline": summary.headline,
         "exit_code": summary.exit_code,
         "hosts": list(summary.hosts),
-        "pairs": [
-            {"model": model_of(row), "where": where(row), "compared": describe_pair(row)} for row in summary.rows
-        ],
+        "pairs": [_pair(row) for row in summary.rows],
         "cells": [_cell(cell) for cell in summary.cells],
         "checks": [
             {
