@@ -1,4 +1,4 @@
-"""Data sets: what they consist of, where their bytes come from, and the order in which they are fed.
+"""Data sets: their files, the sources of their bytes, and the batches made of them.
 
 This module is the one table; its rows are read by `fetch`, `dataset`, the emitter and the command line.
 Source: specs/README.md, "Data".

@@ -55,7 +55,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class DataChoice:
-    """The folder that a run reads, and what goes on record about it. `examples`: training images in it."""
+    """The folder that a run reads, and the facts that are recorded about it. `examples`: training images in it."""
 
     folder: Path
     name: str

@@ -30,7 +30,7 @@ def is_cached(name: str, cache: Path | None = None) -> bool:
 def fetch(
     name: str, cache: Path | None = None, progress: bool = True, sources: Sequence[DataSource] | None = None
 ) -> Path:
-    """The folder with the files of a data set, after fetching those that are not there. Running it again goes on.
+    """Folder with the files of a data set, after fetching those that are not there. Running it again resumes.
 
     `cache` defaults to `cache_root()`, `sources` to those of the table. Several of these may run at the same time.
 

@@ -1,4 +1,4 @@
-"""NetSpec -> what the runner of modules needs: two StableHLO modules and a plan that says how to call them."""
+"""NetSpec -> two StableHLO modules, and the plan by which their runner calls them."""
 
 import iree.compiler.ir as ir
 

@@ -1,4 +1,4 @@
-"""The plan of a run: the facts that the runner of modules is told about them. It holds nothing to calculate with."""
+"""The plan of a run: facts about modules for their runner. It holds nothing to calculate with."""
 
 import hashlib
 from pathlib import Path

@@ -37,7 +37,7 @@ class CellPlan:
 
     @property
     def backend(self) -> str:
-        """Name of the backend; what is not said to be elsewhere runs on the CPU."""
+        """Name of the backend; without facts it is the CPU."""
         return "cpu" if self.facts is None else self.facts.backend
 
     @property

@@ -1,4 +1,4 @@
-"""Compiles the training steps of networks for the targets of backends, present or not, and says how it went."""
+"""Compiles the training steps of networks for the targets of backends, present or not, and reports the results."""
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The environment contract: how a training program is told what to do. Every pipeline obeys it."""
+"""The environment contract: the variables that every pipeline obeys."""
 
 import os
 from collections.abc import Mapping

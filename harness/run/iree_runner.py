@@ -119,7 +119,7 @@ class Trainer:
         return d.get(loss), gradients
 
     def norms(self, gradients: Sequence[Any], before: Sequence[Any]) -> list[Array]:
-        """The Euclidean norms of the gradients, of the parameters before the step, and of what it moved them by."""
+        """Euclidean norms of the gradients, of the parameters before the step, and of their updates."""
         arguments = [*gradients, *before, *self.parameters]
         return [self._device.get(view) for view in self._device.call("norms", arguments)]
 

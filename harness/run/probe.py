@@ -16,7 +16,7 @@ _TELLING = re.compile(
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of the installed packages that have a say in a trace, by name."""
+    """Versions of the installed packages that affect a trace, by name."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()

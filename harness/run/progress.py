@@ -17,7 +17,7 @@ from harness.system.terminal import is_interactive
 
 
 class CellProgress:
-    """One row a cell, on standard error. Use as a context manager."""
+    """One row per cell, on standard error. Use as a context manager."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)

@@ -71,7 +71,7 @@ def cpu_description() -> str:
 
 
 def scrub(text: str) -> str:
-    """`text` without what tells about this machine: paths as `scrub_paths`, names of host and user as words."""
+    """`text` without facts about this machine: paths as `scrub_paths`, names of host and user as words."""
     text = scrub_paths(text)
     for name, instead in ((socket.gethostname(), "HOST"), (_user(), "USER")):
         if name and name not in ("localhost", "root"):

@@ -44,7 +44,7 @@ class CellsOfRun:
     evidence: tuple[StoredCell, ...]
 
 
-def run_alone(verification: Verification, pipeline: str, backend: str) -> StoredCell:
+def run_single(verification: Verification, pipeline: str, backend: str) -> StoredCell:
     """Run one cell. Raises: HarnessError for unusable input."""
     with prepared(verification) as runner, CellProgress() as progress:
         return runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)

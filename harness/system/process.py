@@ -101,7 +101,7 @@ class Child:
         return True
 
     def stop(self, patience: float = GRACE_S, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Ask the whole group to end; make it after so many seconds, or as soon as `hurry` says so."""
+        """Ask the whole group to end; kill it after so many seconds, or as soon as `hurry` is true."""
         self._signal_group(signal.SIGTERM)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline and not hurry():

@@ -94,7 +94,7 @@ def _packed_library() -> str:
 
 
 def _pack(data: bytes) -> str:
-    """gzip and base64: letters, digits and three signs, whatever the data says."""
+    """Compress with gzip and encode in base64: letters, digits and three signs, whatever the data holds."""
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
 
 

@@ -1,4 +1,4 @@
-"""A summary for programs: `verdict.json`, as `schema/verdict.schema.json` says."""
+"""A summary for programs: `verdict.json`. Source: `schema/verdict.schema.json`."""
 
 import dataclasses
 import json
