@@ -24,7 +24,7 @@ from harness.report.summary.history import HistoryRow
 from harness.run.provenance import provenance
 from harness.trace.format import TraceHeader, TraceWriter
 from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells
 
@@ -59,7 +59,7 @@ def write_cells(folder: Path, cells: int, steps: int) -> None:
 
 def summarize(folder: Path) -> Summary:
     """The report of the folder, with nights before it."""
-    cells = read_shelf([folder]).cells
+    cells = read_store([folder]).cells
     rows = tuple(judge_cells(cells, Judging()))
     history = []
     for night in range(1, NIGHTS + 1):

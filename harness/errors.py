@@ -51,7 +51,7 @@ class AttestationError(HarnessError):
     """A statement or a key cannot be read, or a statement cannot be made."""
 
 
-class GoldenError(HarnessError):
+class ReferenceTraceError(HarnessError):
     """A reference trace is damaged, or a cell cannot become one."""
 
 
@@ -60,7 +60,7 @@ class PackageError(HarnessError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """What to say of a name that is none of `known`: which one it may be meant for, and all of them."""
+    """Message for a name that is none of `known`: the most similar one, and all of them."""
     from difflib import get_close_matches  # here, because it is slow to import and seldom needed
 
     names = list(known)

@@ -35,10 +35,10 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     from harness.report.attest.make import write_statements
     from harness.report.attest.signature import read_private_key
     from harness.system.text import escape_control
-    from harness.trace.intact import intact_cells
+    from harness.trace.store import verified_cells
 
     signer = None if key is None else read_private_key(key)
-    written = write_statements(out, intact_cells(cells), signer=signer)
+    written = write_statements(out, verified_cells(cells), signer=signer)
     for path in written.paths:
         click.echo(escape_control(str(path)))
     for line in written.left_out:

@@ -1,12 +1,11 @@
 """Completions that a shell offers when tab is pressed, and the script that teaches it. Nothing here loads a network."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 SHELLS = ("bash", "zsh", "fish")
 TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
 

@@ -126,17 +126,14 @@ def render(envelope: "Envelope") -> "Document":
 
 
 def _fit(folder: Path, jobs: int, out: Path | None) -> None:
-    import msgspec
-
-    from harness.system.files import replace_file
+    from harness.system.files import write_json
     from harness.validation.power.calibrate import SEEDS, default_names, fit_margin
     from harness.verdict.envelope.margin import MARGIN_FILE
 
     folder.mkdir(parents=True, exist_ok=True)
     margin = fit_margin(SEEDS, default_names(), jobs, folder, click.echo)
     path = MARGIN_FILE if out is None else out
-    with replace_file(path) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(margin)) + b"\n")
+    write_json(path, margin, indent=2)
     held = margin.held_out
     click.echo(
         f"Fitted on {margin.fitted_on['pairs']} pairs; held out, {held['outside']} of {held['pairs']} are outside. "

@@ -72,7 +72,7 @@ def nightly_command(
 
 
 class TimedLog:
-    """A log that tells a line at a time, with the minutes since the beginning, on standard error."""
+    """A log on standard error, line by line, with the minutes since the beginning."""
 
     def __init__(self, title: str) -> None:
         import time
@@ -82,7 +82,7 @@ class TimedLog:
         self(title)
 
     def __call__(self, line: str) -> None:
-        """Say a line."""
+        """Print a line."""
         from harness.system.text import escape_control
 
         minutes = (self._clock() - self._started) / 60

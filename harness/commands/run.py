@@ -29,7 +29,7 @@ def run_command(asked: RunOptions, pipeline: str, backend: str) -> None:
     from harness.errors import unknown
     from harness.run.backends import backend as find_backend
     from harness.run.pipelines import CONTROLS, PIPELINES
-    from harness.run.runner import run_alone
+    from harness.run.runner import run_single
     from harness.system.process import interruptible
 
     find_backend(backend)
@@ -39,6 +39,6 @@ def run_command(asked: RunOptions, pipeline: str, backend: str) -> None:
         raise click.BadParameter(unknown("pipeline", pipeline, known), param_hint="--pipeline")
     verification = replace(loaded, backends=(backend,), factorial=pipeline in CONTROLS)
     interruptible()
-    cell = run_alone(verification, pipeline, backend)
+    cell = run_single(verification, pipeline, backend)
     click.echo(f"{cell.trace}: {cell.note or f'{cell.manifest.steps_written} steps'}")
     sys.exit(0 if cell.complete else NOT_COMPLETE)

@@ -1,4 +1,4 @@
-"""Data sets: what they consist of, where their bytes come from, and the order in which they are fed.
+"""Data sets: their files, the sources of their bytes, and the batches made of them.
 
 This module is the one table; its rows are read by `fetch`, `dataset`, the emitter and the command line.
 Source: specs/README.md, "Data".
@@ -145,7 +145,7 @@ DATASETS = {facts.name: facts for facts in (MNIST, MNIST_SYNTHETIC, CIFAR10, CIF
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What is done to a pixel in [0, 1]: (x - mean) / deviation, channel by channel."""
+    """Normalisation of a pixel in [0, 1]: (x - mean) / deviation, channel by channel."""
 
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
@@ -153,7 +153,7 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What a network may be trained on: `facts` when it is given nothing else.
+    """Data that a network may be trained on: `facts` by default.
 
     `any_side`: images are fed at the network's own size, those of `facts` upsampled.
     """
@@ -184,8 +184,16 @@ PREPARED_FILES = (
 )
 PREPARED_CLASSES = "classes.txt"
 IMAGENETTE_CLASSES = (
-    *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
-    *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
+    "n01440764",
+    "n02102040",
+    "n02979186",
+    "n03000684",
+    "n03028079",
+    "n03394916",
+    "n03417042",
+    "n03425413",
+    "n03445777",
+    "n03888257",
 )
 IMAGENETTE_COUNTS = 9_469, 3_925
 
@@ -201,7 +209,7 @@ def dataset_facts(name: str) -> DataSetFacts:
 
 
 def task(dataset: str, input_shape: tuple[int, ...]) -> TrainingTask:
-    """What a network that declares `dataset` is trained on.
+    """Task of a network that declares `dataset`.
 
     Raises: DataError for another data set, or an input shape that its images cannot be given.
     """
@@ -234,5 +242,5 @@ def data_sha256(digests: Iterable[tuple[str, str]], upsampled: int | None = None
 
 
 def upsampled_name(name: str, side: int) -> str:
-    """What a data set is called whose images are enlarged."""
+    """Name of a data set whose images are enlarged."""
     return f"{name}-up{side}"

@@ -39,6 +39,6 @@ def _words(examples: Indices, epoch: int) -> npt.NDArray[np.uint64]:
 
 
 def _shift(words: npt.NDArray[np.uint64], bit: int, most: int) -> Indices:
-    """How far an image moves along an axis, from -most to most, by 16 bits of its word."""
+    """Shift of an image along an axis, from -most to most, by 16 bits of its word."""
     field = words >> np.uint64(bit) & np.uint64(0xFFFF)
     return (field % np.uint64(2 * most + 1)).astype(np.int64) - most

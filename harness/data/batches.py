@@ -1,4 +1,4 @@
-"""Which images make the batch of a step, what is fed, and the digest of what was fed.
+"""Batches: the images of each step, their arrays, and the digest of those.
 
 Source: specs/README.md, "Data".
 """
@@ -97,11 +97,11 @@ def pixels(images: Bytes, dtype: str = "f32", normalisation: Normalisation | Non
 
     Shapes: as `images`, whose last axes are (C, H, W) where there is a normalisation.
     """
-    fed = np.divide(images, np.float32(255), dtype=np.float32)
+    values = np.divide(images, np.float32(255), dtype=np.float32)
     if normalisation is not None:
-        fed -= np.array(normalisation.mean, np.float32)[:, None, None]
-        fed /= np.array(normalisation.deviation, np.float32)[:, None, None]
-    return fed.astype(np.float64) if dtype == "f64" else fed
+        values -= np.array(normalisation.mean, np.float32)[:, None, None]
+        values /= np.array(normalisation.deviation, np.float32)[:, None, None]
+    return values.astype(np.float64) if dtype == "f64" else values
 
 
 def fed_labels(labels: Bytes) -> Labels:

@@ -17,7 +17,6 @@ from harness.data import (
     TASKS,
     DataSetFacts,
     data_sha256,
-    dataset_facts,
     task,
     upsampled_name,
 )
@@ -56,7 +55,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class DataChoice:
-    """The folder that a run reads, and what goes on record about it. `examples`: training images in it."""
+    """The folder that a run reads, and the facts that are recorded about it. `examples`: training images in it."""
 
     folder: Path
     name: str
@@ -64,20 +63,10 @@ class DataChoice:
     examples: int
 
 
-def open_dataset(name_or_dir: str | Path) -> DataSet:
-    """The data set of the table by that name, fetched if need be, or else the one in a folder.
-
-    Raises: DataError.
-    """
-    if isinstance(name_or_dir, str) and name_or_dir in DATASETS:
-        return read_folder(fetch(name_or_dir), dataset_facts(name_or_dir))
-    return read_folder(Path(name_or_dir), DATASETS["mnist"])
-
-
 def resolve_data(
     arg: str | None, dataset: str = "mnist", input_shape: Shape | None = None, progress: bool = True
 ) -> DataChoice:
-    """What `--data ARG` means for a network that is trained on `dataset` with inputs of `input_shape`.
+    """Find the data of `--data ARG` for a network that is trained on `dataset` with inputs of `input_shape`.
 
     Nothing: the real data set, or what stands in for it, fetched if it is not in the cache. `synthetic`: images that
     are made here. Anything else: a folder; an archive of pictures is prepared in the cache first.

@@ -9,7 +9,7 @@ from harness.data.upsample import upsample
 
 
 class BatchFeed:
-    """What a network that is trained on `dataset` is fed from `data`. Source: specs/README.md, Data.
+    """Batches of `data` for a network that is trained on `dataset`. Source: specs/README.md, Data.
 
     Shapes: images (B, *input_shape) in `dtype`, labels (B,) int32.
     Raises: DataError when the data do not make one batch.
@@ -39,14 +39,14 @@ class BatchFeed:
         images = self._sized(self.data.train_images[rows])
         if self._augmented:
             images = augment(images, rows, (step - 1) // self.steps_per_epoch)
-        return self._fed(images), fed_labels(self.data.train_labels[rows])
+        return self._as_input(images), fed_labels(self.data.train_labels[rows])
 
     def test(self, rows: Indices) -> tuple[Pixels, Labels]:
         """Test images by number, never augmented."""
-        return self._fed(self._sized(self.data.test_images[rows])), self.test_labels[rows]
+        return self._as_input(self._sized(self.data.test_images[rows])), self.test_labels[rows]
 
     def _sized(self, images: Bytes) -> Bytes:
         return images if self.data.upsampled is None else upsample(images, self.data.upsampled)
 
-    def _fed(self, images: Bytes) -> Pixels:
+    def _as_input(self, images: Bytes) -> Pixels:
         return pixels(images, self._dtype, self._normalisation).reshape(-1, *self._input_shape)

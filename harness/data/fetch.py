@@ -17,20 +17,20 @@ _STALE_S = 3600  # a temporary file that nothing has been written to for so long
 
 
 def cached_folder(name: str, cache: Path | None = None) -> Path:
-    """Where the files of a data set of the table are kept, whether or not they are there."""
+    """Folder of the files of a data set of the table, whether or not they are there."""
     return (cache_root() if cache is None else cache) / "data" / dataset_facts(name).name
 
 
 def is_cached(name: str, cache: Path | None = None) -> bool:
-    """Whether every file is in the cache, with the right bytes."""
+    """True if every file is in the cache, with the right bytes."""
     folder = cached_folder(name, cache)
-    return all(_intact(folder / file.name, file) for file in dataset_facts(name).files)
+    return all(_has_digest(folder / file.name, file) for file in dataset_facts(name).files)
 
 
 def fetch(
     name: str, cache: Path | None = None, progress: bool = True, sources: Sequence[DataSource] | None = None
 ) -> Path:
-    """The folder with the files of a data set, after fetching those that are not there. Running it again goes on.
+    """Folder with the files of a data set, after fetching those that are not there. Running it again resumes.
 
     `cache` defaults to `cache_root()`, `sources` to those of the table. Several of these may run at the same time.
 
@@ -69,13 +69,13 @@ def _missing(facts: DataSetFacts, folder: Path, report: Reporter) -> Iterator[Ra
     """The files that are absent or damaged; good ones are kept."""
     for file in facts.files:
         path = folder / file.name
-        if not _intact(path, file):
+        if not _has_digest(path, file):
             if path.exists():
                 report.say(f"{facts.name}: {path} is damaged (size or SHA-256 differ); fetching it again")
             yield file
 
 
-def _intact(path: Path, file: RawFile) -> bool:
+def _has_digest(path: Path, file: RawFile) -> bool:
     try:
         if path.stat().st_size != file.size:
             return False
@@ -139,7 +139,7 @@ def _store(file: RawFile, chunks: Iterator[bytes], folder: Path, report: Reporte
 
 
 def not_writable(folder: Path, error: OSError) -> DataError:
-    """What to say when a folder of the cache cannot be written."""
+    """Error for a folder of the cache that cannot be written."""
     return DataError(
         f"{folder}: the cache cannot be written: {error.strerror or error}. "
         "Set HARNESS_CACHE to a folder that can, or use --data DIR."

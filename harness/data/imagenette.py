@@ -36,7 +36,7 @@ class _Picture:
 
 
 def is_archive(folder: Path) -> bool:
-    """Whether a folder looks like the archive, rather than like files that programs read."""
+    """True if a folder looks like the archive, rather than like files that programs read."""
     return any((folder / split).is_dir() for split in _SPLITS)
 
 

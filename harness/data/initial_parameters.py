@@ -28,7 +28,7 @@ _BLOCK = 64  # values that a lane makes before they are transposed into the outp
 
 
 class Parameter(Protocol):
-    """What the generator has to know of one tensor."""
+    """Facts of one tensor that the generator needs."""
 
     @property
     def name(self) -> str:

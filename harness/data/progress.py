@@ -1,4 +1,4 @@
-"""What a fetch tells the person who waits: a bar on a terminal, plain lines elsewhere, nothing if so wished."""
+"""Progress of a fetch: a bar on a terminal, plain lines elsewhere, nothing if so wished."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -227,7 +227,7 @@ class _Bounded:
 
 
 def _npm_complaint(stderr: str) -> str:
-    """What npm said, without its prefixes, its log file's path and its error numbers."""
+    """Message of npm, without its prefixes, its log file's path and its error numbers."""
     lines = [
         line.removeprefix("npm ").removeprefix("ERR! ").removeprefix("error ").strip() for line in stderr.splitlines()
     ]
@@ -237,7 +237,7 @@ def _npm_complaint(stderr: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """One line that says why."""
+    """Cause of an error, in one line."""
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
         return _reason(error.reason)
     if isinstance(error, TimeoutError):

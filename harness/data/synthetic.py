@@ -31,7 +31,7 @@ _PEN, _IMAGE, _NOISE, _TINT = range(4)  # streams of the generator
 
 @dataclass(frozen=True)
 class Picture:
-    """What the images of a set look like."""
+    """Format of the images of a set."""
 
     channels: int
     side: int

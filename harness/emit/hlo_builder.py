@@ -206,7 +206,7 @@ class HloBuilder(HloFunction):
     def pad(
         self, x: Value, value: float, low: Shape, high: Shape, interior: Shape | None = None, name: str | None = None
     ) -> Value:
-        """x with `value` around it, and between its elements where `interior` says so."""
+        """x with `value` around it, and `interior` times between its elements."""
         gaps = interior or (0,) * len(x.shape)
         shape = tuple(
             lo + n + max(n - 1, 0) * gap + hi for n, lo, hi, gap in zip(x.shape, low, high, gaps, strict=True)

@@ -1,4 +1,4 @@
-"""What a JAX rule writes besides expressions: statements, names, helper functions and hyperparameters."""
+"""Statements that JAX rules write, with their names, helper functions and hyperparameters."""
 
 from collections.abc import Callable, Sequence
 
@@ -33,7 +33,7 @@ class JaxWriter:
         return dict(self._hyperparameters)
 
     def module(self) -> str:
-        """What was written, below the hyperparameters and helper functions that it needs."""
+        """Source of the module: the statements, below the hyperparameters and helper functions that it needs."""
         constants = "".join(f"{name} = {value!r}\n" for name, value in self._hyperparameters.items())
         return "\n\n".join(filter(None, [constants, *self.functions, str(self.source)]))
 

@@ -1,4 +1,4 @@
-"""What comes several times in a function becomes a function of its own that is called: repeated blocks are read once.
+"""Repeated blocks of a function become functions of their own that are called, so that each is read once.
 
 It works on finished lines, so that rules know nothing of it: two runs of lines from two blocks that are alike but for
 the blocks' names are one function. The compiler inlines it again, and the result is the same code.
@@ -28,7 +28,7 @@ class _Run:
 
     @property
     def name(self) -> str:
-        """What a function made of it is called: after the block or the layer, and what is done there."""
+        """Name of a function made of it: the block or the layer, and the task."""
         scope, task = re.sub(r"\.b\d+$", ".block", self.part).replace(".", "_"), self.lines[-1].task
         return scope if task == "forward" else f"{scope}_{task}"
 

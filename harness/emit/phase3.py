@@ -1,9 +1,11 @@
-"""NetSpec -> what the runner of modules needs: two StableHLO modules and a plan that says how to call them."""
+"""NetSpec -> two StableHLO modules, and the plan by which their runner calls them."""
 
-from harness.emit.check import verify_module
+import iree.compiler.ir as ir
+
 from harness.emit.header import header_facts
 from harness.emit.plan import RunnerPlan, make_plan
 from harness.emit.train_step import emit_logits, emit_train_step
+from harness.errors import EmitError
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import Rules
 from harness.spec.run_config import DEFAULT_INIT_SEED
@@ -35,3 +37,16 @@ def emit_phase3(
         verify_module(text, f"{graph.spec.name}, {name}")
     header = header_facts(graph, config, dtype, conventions, "phase3") | {"pipeline": pipeline}
     return texts, make_plan(header, texts["train_step"], graph, config, dtype, init_seed)
+
+
+def verify_module(text: str, where: str) -> None:
+    """Parse StableHLO with the compiler's own MLIR library and run the verifiers of its operations.
+
+    Raises: EmitError with `where` and the first diagnostic, line and column included.
+    """
+    with ir.Context():
+        try:
+            ir.Module.parse(text).operation.verify()
+        except ir.MLIRError as error:
+            first = error.error_diagnostics[0]
+            raise EmitError(f"{where}: {first.location}: {first.message}") from None

@@ -1,4 +1,4 @@
-"""The plan of a run: the facts that the runner of modules is told about them. It holds nothing to calculate with."""
+"""The plan of a run: facts about modules for their runner. It holds nothing to calculate with."""
 
 import hashlib
 from pathlib import Path
@@ -28,7 +28,7 @@ class PlannedState(msgspec.Struct, frozen=True):
 
 
 class PlannedTraining(msgspec.Struct, frozen=True):
-    """What of a TrainConfig the runner needs: how many steps there are, of which rate, on which batches."""
+    """Part of a TrainConfig that the runner needs: number of steps, rates, batches."""
 
     lr: float
     batch_size: int
@@ -40,7 +40,7 @@ class PlannedTraining(msgspec.Struct, frozen=True):
 
 
 class RunnerPlan(msgspec.Struct, kw_only=True, frozen=True):
-    """How to call modules with the interface of `harness.emit.train_step`.
+    """Call of modules with the interface of `harness.emit.train_step`.
 
     `header`: the facts of the trace's header that are known beforehand. `slots`: names of what the optimizer keeps for
     each parameter, zero at the start.

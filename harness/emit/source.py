@@ -79,7 +79,7 @@ def _broken(text: str, indent: str) -> list[str]:
 
 
 def _last_brackets(text: str) -> tuple[int, list[int], int]:
-    """Where the last outermost pair of brackets opens, where commas part what it holds, and where it closes.
+    """Positions of the last outermost pair of brackets: its opening, the commas between its items, its end.
 
     (0, [], 0) when there is none. Strings and comments hold no brackets.
     """

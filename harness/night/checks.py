@@ -1,4 +1,4 @@
-"""Runs the checks of a night, each a command in a process of its own."""
+"""Checks of a night, each a command in a process of its own, and their results."""
 
 import hashlib
 import json
@@ -9,19 +9,52 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from harness.errors import HarnessError
-from harness.night.check import CheckStatus, NightCheck, read_check, write_check
 from harness.night.config import CheckPart
+from harness.night.documents import read_document
 from harness.run.backends import BACKENDS
 from harness.run.code_version import code_version
 from harness.run.provenance import host_name, scrub
+from harness.system.files import write_json
 from harness.system.process import Child, Interruptions, signal_name
 from harness.trace.format import one_line
 
 _KEPT_BYTES = 1 << 16  # of what a command prints
+CheckStatus = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"]
 _STATUSES: dict[int, CheckStatus] = {0: "PASS", 1: "FAIL"}
 _PROGRAMS = {"harness": (sys.executable, "-m", "harness"), "python": (sys.executable,)}
+
+
+class NightCheck(msgspec.Struct, kw_only=True, frozen=True):
+    """A command of a night. `line`: its result in a sentence; `output`: the end of what it printed; `host`: where.
+
+    `fingerprint`: of the command and of the code that it ran. Units: seconds of wall time.
+    """
+
+    name: str
+    command: str
+    status: CheckStatus
+    line: str
+    output: str = ""
+    exit_code: int | None = None
+    seconds: float | None = None
+    host: str = ""
+    fingerprint: str = ""
+
+
+def read_check(path: Path) -> NightCheck:
+    """Read the result of a check. Raises: HarnessError for a file that holds none, FileNotFoundError."""
+    return read_document(path, NightCheck, "a check")
+
+
+def write_check(path: Path, check: NightCheck) -> None:
+    """Write the file, whole or not at all. Raises: OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, check)
 
 
 def fingerprint(part: CheckPart, command: Sequence[str]) -> str:

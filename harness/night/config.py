@@ -1,4 +1,4 @@
-"""What a night runs, as a TOML file says it. `ci/nightly.toml` is one, with comments."""
+"""Configuration of a night, a TOML file. `ci/nightly.toml` is one, with comments."""
 
 import datetime
 import itertools
@@ -24,7 +24,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[A-Za
 
 
 class _Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """What both parts of a configuration have. `rotate`: so many nights share it."""
+    """Keys of both parts of a configuration. `rotate`: the number of nights that share it."""
 
     rotate: Positive = 1
 
@@ -75,7 +75,7 @@ class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     check: list[CheckPart] = msgspec.field(default_factory=list)
 
     def verifications(self, night: datetime.date, out: Path) -> list[Verification]:
-        """What `verify` is asked that night, in order. Raises: SpecError for a network or size that is not there."""
+        """Verifications of that night, in order. Raises: SpecError for a network or size that is not there."""
         externals = parse_externals([f"{name}={command}" for name, command in self.pipelines.items()])
         backends = None if self.backends == "present" else tuple(self.backends)
         parts = [(part, model) for part in self.verify for model in part.models[turn(night, part) :: part.rotate]]
@@ -90,7 +90,7 @@ class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
 
 def turn(night: datetime.date, part: _Part) -> int:
-    """Whose turn it is in a rotation, from 0."""
+    """Index of the night in a rotation, from 0."""
     return night.toordinal() % part.rotate
 
 
@@ -117,13 +117,8 @@ def parse_config(text: str, where: str) -> NightConfig:
             )
     if not (config.verify or config.check):
         raise ConfigError(f"{where}: nothing to run; expected [[verify]] or [[check]].")
-    _refuse_twins(config, where)
+    _refuse_duplicates(config, where)
     return config
-
-
-def read_config(path: Path) -> NightConfig:
-    """Raises: as `parse_config`, and ConfigError for a file that cannot be read."""
-    return parse_config(read_text(path), str(path))
 
 
 def check_file(name: str) -> str:
@@ -177,7 +172,7 @@ def _verifications(
         )
 
 
-def _refuse_twins(config: NightConfig, where: str) -> None:
+def _refuse_duplicates(config: NightConfig, where: str) -> None:
     """Cells of the same name would overwrite each other."""
     unrotated = msgspec.structs.replace(
         config, verify=[msgspec.structs.replace(part, rotate=1) for part in config.verify]

@@ -1,4 +1,4 @@
-"""Why pairs of a night differ: what `explain` says of them, kept beside the cells under the digests of their traces."""
+"""Causes of the differences of a night, by `explain`, kept beside the cells under the digests of their traces."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from harness.explain.subprocess import explain_pairs, search_layer
 from harness.night.documents import read_document
 from harness.run.pipelines import MAIN
 from harness.run.provenance import scrub
-from harness.system.files import replace_file
+from harness.system.files import write_json
 from harness.trace.store import StoredCell
 from harness.verdict.pair import PairRow
 
@@ -21,9 +21,9 @@ _LOCATED = ("forward", "backward", "optimizer", "numerics")
 
 
 class NightFinding(msgspec.Struct, kw_only=True, frozen=True):
-    """What was found about a pair. `culprit`: `backward of pool1 (phase3)`, empty when none was named.
+    """Result of `explain` for a pair. `culprit`: `backward of pool1 (phase3)`, empty when none was named.
 
-    `failed`: the search did not come to its end, and is tried again when the night goes on.
+    `failed`: the search did not finish, and is tried again when the night goes on.
     """
 
     culprit: str = ""
@@ -35,7 +35,7 @@ Findings = Mapping[str, NightFinding]
 
 
 def key_of(row: PairRow) -> str:
-    """Under which a pair is found again: its two traces."""
+    """Key of a pair: the digest of its two traces."""
     digests = [cell.manifest.trace_sha256 for cell in row.cells]
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
@@ -49,14 +49,14 @@ def read_findings(path: Path) -> Findings:
 
 
 def can_be_located(row: PairRow) -> bool:
-    """Whether `explain` can look at it: a difference between the two pipelines on one CPU, of the mathematics."""
+    """True if `explain` can look at it: a difference between the two pipelines on one CPU, of the mathematics."""
     if row.verdict is None or row.verdict.fault not in _LOCATED or row.kind != "cross-compiler":
         return False
     return all(cell.facts.pipeline in MAIN and cell.facts.backend == "cpu" for cell in row.cells)
 
 
 def with_findings(rows: Sequence[PairRow], found: Findings) -> list[PairRow]:
-    """The rows with what was found about them."""
+    """The rows with their findings."""
     told = [found.get(key_of(row)) if row.cells else None for row in rows]
     return [
         row if about is None else replace(row, culprit=about.culprit, findings=tuple(about.sentences))
@@ -67,25 +67,24 @@ def with_findings(rows: Sequence[PairRow], found: Findings) -> list[PairRow]:
 def find_causes(
     path: Path,
     rows: Sequence[PairRow],
-    rungs: Sequence[StoredCell],
+    f64_cells: Sequence[StoredCell],
     data: Callable[[PairRow], Path],
     refusal: Callable[[], str | None],
 ) -> None:
     """Explain what no earlier run of the night has, and keep each finding as soon as it is there.
 
-    `f64_cells`: the cells of the f64 cross-checks. `data`: the folder that a pair was fed from. Raises: OSError.
+    `f64_cells`: the cells of the f64 cross-checks. `data`: the data folder of a pair. Raises: OSError.
     """
     try:
         found = dict(read_findings(path))
     except HarnessError:
-        path.unlink()  # what is damaged is found again
+        path.unlink()  # a damaged file is made again
         found = {}
     for row in rows:
         earlier = found.get(key_of(row))
         if can_be_located(row) and (earlier is None or earlier.failed) and refusal() is None:
-            (told,) = explain_pairs([row], rungs, data(row))
+            (told,) = explain_pairs([row], f64_cells, data(row))
             culprit = search_layer(row, data(row))
             sentences = [scrub(sentence) for sentence in (culprit.sentence, *told.findings)]
             found[key_of(row)] = NightFinding(culprit=culprit.place, failed=culprit.failed, sentences=sentences)
-            with replace_file(path) as file:
-                file.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+            write_json(path, found)

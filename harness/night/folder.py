@@ -1,25 +1,27 @@
-"""The folder of a night: what it set out to do, and where everything of it lies."""
+"""The folder of a night: its plan, the paths in it, and what is planned and not done."""
 
 import datetime
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, HarnessError
 from harness.night.config import NightConfig, check_file, override_backends, parse_config
 from harness.night.documents import read_document
-from harness.system.files import replace_file
+from harness.system.files import write_json
 from harness.trace.format import one_line
+from harness.trace.store import StoredCell
 
 PLAN = "night.json"
+_NOT_REACHED = "not run: the night did not come to it"
 _FRESH_HOURS = 24  # an unfinished night of yesterday goes on; an older one is history
 
 
 class Night(msgspec.Struct, kw_only=True, frozen=True):
-    """What a night set out to do. It stays what it was, however often the night goes on.
+    """Plan of a night. It stays as it was, however often the night is resumed.
 
     `config`: the configuration's text. `backends`: what was asked for in place of its own.
     """
@@ -37,7 +39,7 @@ class Night(msgspec.Struct, kw_only=True, frozen=True):
         return override_backends(parse_config(self.config, where), self.backends, where)
 
     def is_of(self, config: str, backends: Sequence[str] | None) -> bool:
-        """Whether it set out to do this."""
+        """True if it has this plan."""
         return self.config == config and self.backends == (None if backends is None else list(backends))
 
 
@@ -54,21 +56,21 @@ class NightFolder:
         self.verdict = path / "verdict.json"
 
     def check(self, name: str) -> Path:
-        """Where the result of a check lies."""
+        """Path of the result of a check."""
         return self.checks / check_file(name)
 
     @property
     def cells(self) -> Path:
-        """Where its cells are, and those of a folder that is no night's: anywhere in it."""
+        """Folder of its cells; of a folder that is no night's the whole of it."""
         return self.traces if self.is_night else self.path
 
     @property
     def is_night(self) -> bool:
-        """Whether it holds one."""
+        """True if it holds the plan of a night."""
         return self.plan.is_file()
 
     def read(self) -> Night:
-        """Raises: ConfigError when there is no plan, or none that can be read."""
+        """Read the plan. Raises: ConfigError when there is none, or none that can be read."""
         try:
             return msgspec.json.decode(self.plan.read_bytes(), type=Night)
         except OSError as error:
@@ -81,12 +83,11 @@ class NightFolder:
             ) from None
 
     def write_problems(self, problems: Sequence[str]) -> None:
-        """Keep what could not be run at all, a line each. Raises: OSError."""
-        with replace_file(self.problems) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(problems), indent=1) + b"\n")
+        """Write the runs that could not be started, one line each. Raises: OSError."""
+        write_json(self.problems, problems)
 
     def read_problems(self) -> list[str]:
-        """What could not be run at all. Raises: HarnessError for a damaged file."""
+        """Read the runs that could not be started. Raises: HarnessError for a damaged file."""
         try:
             return read_document(self.problems, list[str], "a list of problems")
         except FileNotFoundError:
@@ -113,8 +114,7 @@ def begin(folder: NightFolder, config: str, now: datetime.datetime, backends: Se
         return night
     asked = None if backends is None else list(backends)
     night = Night(night=now.date(), started=now, config=config, backends=asked)
-    with replace_file(folder.plan) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(night), indent=1) + b"\n")
+    write_json(folder.plan, night)
     return night
 
 
@@ -145,3 +145,28 @@ def find_folder(
 
 def _is_fresh(night: Night, now: datetime.datetime) -> bool:
     return now - night.started < datetime.timedelta(hours=_FRESH_HOURS)
+
+
+def find_unfinished(
+    night: Night, cells: Sequence[StoredCell], checks: Collection[str], problems: Sequence[str]
+) -> Iterator[str]:
+    """A line for each cell and check of the night that has no result.
+
+    `cells`: those that it left; `checks`: names of those that were run; `problems`: of networks that could not be run.
+    """
+    try:
+        config = night.parsed
+        verifications = config.verifications(night.night, Path())
+    except HarnessError as error:
+        yield f"what the night set out to do is not known: {error}"
+        return
+    there = {(cell.name, cell.facts.evidence) for cell in cells}
+    for verification in verifications:
+        if any(problem.startswith(f"{verification.stem}: ") for problem in problems):
+            continue
+        planned = [cell.name for cell, _ in verification.planned_cells()]
+        ours = [cell for cell in cells if cell.name in planned and not cell.facts.evidence]
+        missing = [(name, False) for name in planned]
+        missing += [(cell.name, True) for _, cell in verification.planned_in_f64(ours)]
+        yield from (f"{name}: {_NOT_REACHED}" for name, evidence in missing if (name, evidence) not in there)
+    yield from (f"check {part.name}: {_NOT_REACHED}" for part in config.check if part.name not in checks)

@@ -1,4 +1,4 @@
-"""Runs a night: cells, then why pairs differ, then checks. Whatever has been done already is not done again."""
+"""Runs a night: cells, then causes of differences, then checks. Nothing that is done already is done again."""
 
 import math
 import time
@@ -11,15 +11,14 @@ from rich.console import Console
 
 from harness.data.dataset import resolve_data
 from harness.errors import HarnessError
-from harness.night.check import NightCheck
-from harness.night.checks import kept_check, not_run, run_check
+from harness.night.checks import NightCheck, kept_check, not_run, run_check
 from harness.night.config import CheckPart, NightConfig
 from harness.night.findings import can_be_located, find_causes
 from harness.night.folder import Night, NightFolder
 from harness.run.provenance import scrub
 from harness.run.runner import Policy, run_cells
 from harness.run.verification import Verification
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
@@ -36,7 +35,7 @@ class Budget:
     started: float = field(default_factory=time.monotonic)
 
     def refusal(self) -> str | None:
-        """Why nothing may start any more, None while it may."""
+        """Reason why nothing may start any more, None while it may."""
         if self.minutes is None or time.monotonic() - self.started < 60 * self.minutes:
             return None
         return f"not run: the budget of {self.minutes:g} minutes is spent"
@@ -49,7 +48,7 @@ class Budget:
 
 
 def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> None:
-    """Run what is not there yet. `say` is told a line about each part.
+    """Run what is missing. `say` gets a line about each part.
 
     Raises: HarnessError for unusable input, OSError when results cannot be written.
     """
@@ -84,7 +83,7 @@ def _run_cells(folder: NightFolder, verifications: Sequence[Verification], polic
 
 def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Budget, say: Say) -> None:
     """Look for the cause of every difference that has a place."""
-    cells = read_shelf([folder.traces]).cells if folder.traces.is_dir() else ()
+    cells = read_store([folder.traces]).cells if folder.traces.is_dir() else ()
     rows = list(judge_cells(cells, Judging()))
     verifications = config.verifications(night.night, folder.path)
     asked_for = {cell.name: one for one in verifications for cell, _ in one.planned_cells()}
@@ -92,11 +91,11 @@ def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Bud
     if differ:
         say(f"{len(differ)} {'pair differs' if len(differ) == 1 else 'pairs differ'}; looking for the cause")
 
-    def fed_from(row: PairRow) -> Path:
+    def data_folder(row: PairRow) -> Path:
         chosen = asked_for[row.cells[0].name]
         return resolve_data(chosen.data, chosen.model.spec.dataset, chosen.model.spec.input_shape).folder
 
-    find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], fed_from, budget.refusal)
+    find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], data_folder, budget.refusal)
 
 
 def _run_check(path: Path, part: CheckPart, command: tuple[str, ...], budget: Budget) -> NightCheck:

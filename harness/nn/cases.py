@@ -1,4 +1,4 @@
-"""The table of cases: what the published table checks, and what it cannot see."""
+"""The table of cases: those of the published table, and those for its blind spots."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""What people and programs read: every format shows the same rows."""
+"""Reports for people and programs: every format shows the same rows."""

@@ -1,4 +1,4 @@
-"""Reports as JSON: plain dicts, NaN and infinities as the strings that traces use. `schema/` says what they hold."""
+"""Reports as JSON: plain dicts, NaN and infinities as the strings that traces use. Specified by `schema/`."""
 
 import dataclasses
 import json

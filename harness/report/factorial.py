@@ -11,7 +11,7 @@ COLUMNS = ("step", "largest relative difference", "of", "derivation", "compiler"
 
 
 def sentences(factorials: Sequence[Factorial]) -> list[str]:
-    """One per factorial."""
+    """One sentence per factorial."""
     return [f"2x2 factorial on {factorial.backend}: {factorial.line}" for factorial in factorials]
 
 

@@ -29,7 +29,7 @@ def render_pair(row: PairRow) -> str:
 
 
 def render_summary(rows: Sequence[PairRow]) -> str:
-    """One table row a pair: differences at steps 1 and 2, median, maximum, verdict."""
+    """One table row per pair: differences at steps 1 and 2, median, maximum, verdict."""
     return table(tables.SUMMARY_COLUMNS, tables.summary_table(rows)) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Prints what a verb has to say: plain for files, pipes and CI jobs, in colours and to the width for a person."""
+"""Prints the output of a verb: plain for files, pipes and CI jobs, in colours and to the width for a person."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-# Columns whose cells begin with how something went.
+# Columns whose cells begin with an outcome.
 OUTCOMES = {"verdict", "outcome", "status", "result", "state"}
 GOOD, BAD, OPEN, ABSENT = "green", "bold red", "yellow", "dim"
 _STYLES = {
@@ -65,7 +65,7 @@ def _table(table: Table) -> "RichTable":
 
 
 def _colour(cell: "Text") -> None:
-    """The words that say how it went; what has none did not come about."""
+    """Colour the words of an outcome; a cell without any is dim."""
     for style, words in _STYLES.items():
         for word in words:
             if cell.plain.startswith(word):

@@ -25,7 +25,7 @@ def render_pair(row: PairRow) -> Document:
 
 
 def render_judged(row: PairRow, *, named: bool = True) -> Document:
-    """A line of evidence per gate, the verdict as a sentence, and what was found about the cause."""
+    """A line of evidence per gate, the verdict as a sentence, and the findings about the cause."""
     if row.verdict is None:
         return Document([])
     blocks: list[str | Table] = [gates(row), ""] if row.verdict.evidence else []

@@ -27,7 +27,7 @@ CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Everything that a verification found. `rows` are the pairs, `factorials` what they are together, by backend.
+    """Result of a verification. `rows` are the pairs, `factorials` their 2x2 factorials, by backend.
 
     `evidence`: cells that were run for the sake of others.
     """
@@ -92,7 +92,7 @@ def for_markdown(outcome: Outcome) -> str:
 
 
 def for_json(outcome: Outcome) -> str:
-    """Everything, for programs. `schema/verify.schema.json` says what it holds."""
+    """The whole result as JSON. Source: `schema/verify.schema.json`."""
     verification = outcome.verification
     document: dict[str, Any] = {
         "verify_version": VERIFY_VERSION,

@@ -170,7 +170,7 @@ def backend(name: str) -> Backend:
 
 @dataclass(frozen=True)
 class Presence:
-    """Whether a pipeline can run on a backend here: the device's name, or the reason why not.
+    """Availability of a backend to a pipeline here: the device's name, or the reason why it is absent.
 
     `driver`, `python`, `versions` (by package): of the backend's own interpreter, as far as it was asked.
     """
@@ -216,7 +216,7 @@ def presence(name: str, pipeline: str) -> Presence:
 
 
 def _ask(python: str, runtime: str, hal: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """What the probe prints. Raises: OSError, BackendError with the probe's last words."""
+    """Answer of the probe. Raises: OSError, BackendError with the last line of its stderr."""
     text = Path(__file__).with_name("probe.py").read_text()
     child = Child([python, "-c", text, runtime, hal], {**os.environ, **environment}, keep=1 << 16)
     deadline = time.monotonic() + PROBE_TIMEOUT_S

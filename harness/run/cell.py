@@ -8,7 +8,7 @@ from harness.spec.run_config import DEFAULT_RUN, RunConfig
 
 @dataclass(frozen=True)
 class Cell:
-    """What tells one run from another."""
+    """Identity of a run."""
 
     model: Model
     pipeline: str

@@ -14,12 +14,12 @@ DEFAULT_TIMEOUT_S = 24 * 3600.0
 class CellPlan:
     """A cell ready to run. `environment` comes on top of this process's own.
 
-    `planned_steps` None: what the trace's header says.
+    `planned_steps` None: those of the trace's header.
     `obeys_step_limit`: False for programs that may not know LEAN_MLIR_MAX_STEPS. They are stopped when the trace goes
     beyond the planned steps, or when they have not ended `linger_s` after the last one (a program that does know the
     limit measures its accuracy in that time).
-    `timeout_s`: for all of the run; `stall_s`: without a new step. `facts`: what the manifest says of the cell.
-    `inputs`: digests that the trace's header tells when the run began with what it was given.
+    `timeout_s`: for all of the run; `stall_s`: without a new step. `facts`: the identity that the manifest records.
+    `inputs`: digests that the trace's header holds when the run began with the inputs it was given.
     """
 
     name: str
@@ -37,7 +37,7 @@ class CellPlan:
 
     @property
     def backend(self) -> str:
-        """Name of the backend; what is not said to be elsewhere runs on the CPU."""
+        """Name of the backend; without facts it is the CPU."""
         return "cpu" if self.facts is None else self.facts.backend
 
     @property
@@ -57,5 +57,5 @@ class CellPlan:
 
     @property
     def manifest(self) -> Path:
-        """How the run ended."""
+        """Manifest of the run."""
         return self.folder / f"{self.name}.manifest.json"

@@ -1,4 +1,4 @@
-"""Which code this is: what was computed by other code is computed again."""
+"""Digest of the code: results of other code are computed again."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ _PACKAGES = ("jax", "jaxlib", "iree-base-compiler", "iree-base-runtime", "numpy"
 
 @cache
 def code_version() -> str:
-    """SHA-256 of this package's sources, of what it judges by, and of the versions of what computes."""
+    """SHA-256 of this package's sources, of the data that it judges by, and of the versions of what computes."""
     digest = hashlib.sha256()
     root = Path(harness.__file__).parent
     for path in sorted([*root.rglob("*.py"), *root.glob("verdict/envelope/**/*.json")]):

@@ -85,7 +85,7 @@ def compiler_version() -> str:
 
 
 def _host_of(flags: Sequence[str]) -> str:
-    """What ties the result to this machine: code for the `host` CPU runs on that CPU only."""
+    """Part of the key that ties the result to this machine: code for the `host` CPU runs on that CPU only."""
     return cpu_description() if any(flag.endswith("=host") for flag in flags) else ""
 
 

@@ -1,4 +1,4 @@
-"""Compiles the training steps of networks for the targets of backends, present or not, and says how it went."""
+"""Compiles the training steps of networks for the targets of backends, present or not, and reports the results."""
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from harness.trace.known_trouble import Trouble, recognise
 
 @dataclass(frozen=True)
 class Compilation:
-    """How one training step fared with iree-compile.
+    """Result of compiling one training step with iree-compile.
 
     `text_bytes`, `lines`: of the StableHLO. `module_bytes`, `seconds`: of the compiled module; None when `diagnostic`
     says why there is none, and then `trouble` is the known trouble it was recognised as, if any.

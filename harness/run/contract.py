@@ -1,4 +1,4 @@
-"""The environment contract: how a training program is told what to do. Every pipeline obeys it."""
+"""The environment contract: the variables that every pipeline obeys."""
 
 import os
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ class Contract:
     device: str
 
     def observes(self, step: int) -> bool:
-        """Whether the optional channels are written at this step."""
+        """True if the optional channels are written at this step."""
         if self.channels == "default":
             return step <= 8 or step % 64 == 0
         return self.channels == "all"

@@ -32,7 +32,7 @@ Progress = Callable[[int, float, float], None]
 
 @dataclass(frozen=True)
 class _End:
-    """How the program ended. `cut`: its trace counts up to the planned steps, whatever came after them."""
+    """End of the program. `cut`: its trace counts up to the planned steps, whatever came after them."""
 
     status: Status
     reason: str | None = None
@@ -126,7 +126,7 @@ def _watch(
 
 
 def _overdue(plan: CellPlan, step: int, elapsed: float, quiet: float) -> _End | None:
-    """What makes a running program be stopped, if anything."""
+    """Reason to stop a running program, if there is one."""
     if not plan.obeys_step_limit and step == plan.planned_steps and quiet > plan.linger_s:
         return _End("complete", BEYOND, cut=True)
     if elapsed > plan.timeout_s:
@@ -137,7 +137,7 @@ def _overdue(plan: CellPlan, step: int, elapsed: float, quiet: float) -> _End | 
 
 
 def _natural_end(code: int) -> _End:
-    """What an exit code means; minus the signal for a program that one killed."""
+    """Meaning of an exit code; minus the signal for a program that one killed."""
     if code == 0:
         return _End("complete", exit_code=0)
     if code < 0:
@@ -204,7 +204,7 @@ def _left_behind(plan: CellPlan, end: _End) -> tuple[Trace | None, str | None]:
 
 
 def _shortage(plan: CellPlan, trace: Trace | None) -> str | None:
-    """Why a program that ended well did not do its work, if so."""
+    """Reason why a program that exited 0 is incomplete, if it is."""
     if trace is None:
         return "exited 0 without a trace"
     planned = trace.header.planned_steps if plan.planned_steps is None else plan.planned_steps
@@ -251,7 +251,7 @@ def _publish(partial: Path, trace: Path) -> None:
 
 
 def _disk_trouble(stderr: str) -> str | None:
-    """What a program says, in the words of its system, when it cannot write any more."""
+    """Message of the system in a program's stderr when it cannot write any more."""
     numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return next((os.strerror(number) for number in numbers if os.strerror(number) in stderr), None)
 

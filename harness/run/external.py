@@ -11,7 +11,7 @@ from harness.run.pipelines import PIPELINES
 
 @dataclass(frozen=True)
 class External:
-    """A pipeline of somebody else. `command`: words, run without a shell."""
+    """A pipeline of another project. `command`: words, run without a shell."""
 
     name: str
     words: tuple[str, ...]

@@ -36,7 +36,7 @@ class HealthCheck:
 
 
 def examine() -> Document:
-    """Everything, as a table, and the versions that have a say in a trace."""
+    """Everything, as a table, and the versions that affect a trace."""
     checks = [*_hardware(), *_compilers(), *_data(), *_room(), *_optional()]
     table = Table(COLUMNS, [[check.what, check.state, check.found, check.mend] for check in checks], wrapped=True)
     versions = ", ".join(f"{name} {package_version(name) or 'absent'}" for name in PACKAGES)
@@ -156,7 +156,7 @@ def _size(folder: Path) -> int:
 
 
 def _available_memory() -> int | None:
-    """Bytes that can be had without swapping; None where the system does not say."""
+    """Bytes that are available without swapping; None where the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

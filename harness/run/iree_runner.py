@@ -119,7 +119,7 @@ class Trainer:
         return d.get(loss), gradients
 
     def norms(self, gradients: Sequence[Any], before: Sequence[Any]) -> list[Array]:
-        """The Euclidean norms of the gradients, of the parameters before the step, and of what it moved them by."""
+        """Euclidean norms of the gradients, of the parameters before the step, and of their updates."""
         arguments = [*gradients, *before, *self.parameters]
         return [self._device.get(view) for view in self._device.call("norms", arguments)]
 
@@ -226,7 +226,7 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
 
 
 def count_correct(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> int:
-    """How many of the first test images are classified rightly; the last batch is filled up with repeats."""
+    """Number of the first test images that are classified correctly; the last batch is filled up with repeats."""
     correct = 0
     for start in range(0, total, batch_size):
         x, y = feed.test(np.arange(start, start + batch_size).clip(max=total - 1))

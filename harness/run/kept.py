@@ -1,4 +1,4 @@
-"""Which cells need not run again: what a run left, held against what is planned now."""
+"""Cells that need not run again: those of a finished run that equal the planned ones."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 """The pipelines: ways from a spec to a running program. A pipeline is a row.
 
-A pipeline of this project is a derivation of the gradient and a compiler: two corners of a 2x2 factorial. The other two
+A pipeline of this project is a derivation of the gradient and a compiler: two cells of a 2x2 factorial. The other two
 are the controls, each derivation on the other one's compiler, which tell a difference of compilers from one of
 derivations.
 """
@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One way from a spec to a running program. `control`: it is run for its factorial alone."""
+    """One way from a spec to a running program. `control`: it is run for its factorial only."""
 
     name: str
     derivation: Literal["autodiff", "by hand"]
@@ -24,7 +24,7 @@ class Pipeline:
         return "jax" if self.compiler == "XLA" else "iree"
 
 
-# In the order of the factorial's corners.
+# In the order of the factorial.
 PIPELINES = {
     row.name: row
     for row in (

@@ -1,4 +1,4 @@
-"""What an interpreter says of itself and of its device.
+"""Versions and device of an interpreter.
 
 A backend may have a Python of its own, without this package in it; this file is sent there as text and stands alone.
 """
@@ -16,7 +16,7 @@ _TELLING = re.compile(
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of the installed packages that have a say in a trace, by name."""
+    """Versions of the installed packages that affect a trace, by name."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()

@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 
-from harness.emit.check import verify_module
 from harness.emit.header import header_facts
 from harness.emit.jax_script import emit_jax_script
-from harness.emit.phase3 import emit_phase3
+from harness.emit.phase3 import emit_phase3, verify_module
 from harness.emit.plan import RunnerPlan, make_plan, read_plan, write_plan
 from harness.emit.train_step import emit_norms
 from harness.errors import EmitError
@@ -58,8 +57,8 @@ def emit_files(cell: Cell, folder: Path) -> list[Path]:
 def prepare(cell: Cell, folder: Path) -> Program:
     """Write the programs of a cell and compile what is compiled beforehand.
 
-    Both controls run in phase 3's host program, so that three of the four corners of a factorial differ in nothing but
-    modules and compiler.
+    Both controls run in phase 3's host program, so that three of the four pipelines of a factorial differ in modules
+    and compiler only.
 
     Raises: EmitError, also when the compiler refuses a module.
     """

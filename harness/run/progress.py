@@ -1,4 +1,4 @@
-"""Shows how cells get on: bars on a terminal, a line now and then elsewhere."""
+"""Shows the progress of cells: bars on a terminal, a line now and then elsewhere."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from harness.system.terminal import is_interactive
 
 
 class CellProgress:
-    """One row a cell, on standard error. Use as a context manager."""
+    """One row per cell, on standard error. Use as a context manager."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -56,16 +56,18 @@ class CellProgress:
     def running(self, name: str, steps: int | None) -> Iterator[OnProgress]:
         """While a cell runs; gives the function that takes its progress."""
         task = self._bars.add_task(name, total=steps, state="starting")
-        first: list[tuple[int, float]] = []
-        said = [time.monotonic()]
+        first: tuple[int, float] | None = None
+        said = time.monotonic()
 
         def on_progress(step: int, loss: float, seconds: float) -> None:
-            first.append((step, seconds)) if not first else None
-            done, since = step - first[0][0], seconds - first[0][1]
+            nonlocal first, said
+            if first is None:
+                first = step, seconds
+            done, since = step - first[0], seconds - first[1]
             speed = f"{done / since:.1f} steps/s" if since > 0 else "-"
             self._bars.update(task, completed=step, state=f"{speed}  loss {loss:.6f}")
-            if not self._live and (step == steps or time.monotonic() - said[0] > LINE_EVERY_S):
-                said[0] = time.monotonic()
+            if not self._live and (step == steps or time.monotonic() - said > LINE_EVERY_S):
+                said = time.monotonic()
                 self._say(f"{name}: step {step} of {steps or '?'}, {speed}, loss {loss:.6f}")
 
         yield on_progress

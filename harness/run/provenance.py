@@ -19,9 +19,9 @@ PACKAGES = ("jax", "jaxlib", "numpy", "iree-base-compiler", "iree-base-runtime",
 
 
 def provenance(environment: Mapping[str, str], device: str | None, present: Presence | None = None) -> dict[str, Any]:
-    """What every manifest says, given what a run adds to the environment. The keys are those of traces/README.md.
+    """Provenance for a manifest, given the variables that a run adds to the environment. Source: traces/README.md.
 
-    `present`: what the backend's own Python said; without it, this one speaks.
+    `present`: the answer of the backend's own Python; without it, the facts are this one's.
     """
     given = child_environment(environment)
     asked = present if present is not None and present.versions is not None else None
@@ -40,7 +40,7 @@ def provenance(environment: Mapping[str, str], device: str | None, present: Pres
 
 
 def host_name() -> str:
-    """How manifests name this host: as HARNESS_HOST says, else by its processor."""
+    """Name of this host in manifests: HARNESS_HOST, else its processor."""
     return os.environ.get("HARNESS_HOST") or cpu_model()
 
 
@@ -71,7 +71,7 @@ def cpu_description() -> str:
 
 
 def scrub(text: str) -> str:
-    """`text` without what tells about this machine: paths as `scrub_paths`, names of host and user as words."""
+    """`text` without facts about this machine: paths as `scrub_paths`, names of host and user as words."""
     text = scrub_paths(text)
     for name, instead in ((socket.gethostname(), "HOST"), (_user(), "USER")):
         if name and name not in ("localhost", "root"):

@@ -26,9 +26,9 @@ from harness.trace.store import StoredCell
 
 @dataclass(frozen=True)
 class Policy:
-    """Which cells run. `resume`: not those that have run exactly so. `refusal`: why no other may start now, if so.
+    """Choice of cells to run. `resume`: skip those that have run exactly so. `refusal`: reason why none may start now.
 
-    `longest_s`: how long a cell that starts now may take.
+    `longest_s`: the seconds that a cell that starts now may take.
     """
 
     resume: bool = False
@@ -38,13 +38,13 @@ class Policy:
 
 @dataclass(frozen=True)
 class CellsOfRun:
-    """What a verification left. `evidence`: cells that were run for the sake of others, in f64."""
+    """Cells of a verification. `evidence`: cells that were run for the sake of others, in f64."""
 
     cells: tuple[StoredCell, ...]
     evidence: tuple[StoredCell, ...]
 
 
-def run_alone(verification: Verification, pipeline: str, backend: str) -> StoredCell:
+def run_single(verification: Verification, pipeline: str, backend: str) -> StoredCell:
     """Run one cell. Raises: HarnessError for unusable input."""
     with prepared(verification) as runner, CellProgress() as progress:
         return runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)

@@ -25,7 +25,7 @@ class TraceTail:
         self.loss = float("nan")
 
     def advance(self) -> bool:
-        """Read what is new; True when there was a new step. Lines that are no steps are somebody else's to judge."""
+        """Read the new lines; True when there was a new step. Other lines are judged when the run has ended."""
         before = self.step
         if not is_regular(self._path):
             return False
@@ -56,7 +56,7 @@ class TraceTail:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether it is a file by itself. Opening a pipe may never end, and what a link leads to is somebody else's."""
+    """True for a regular file. Opening a pipe may never end, and what a link leads to is somebody else's."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:

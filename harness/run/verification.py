@@ -1,4 +1,4 @@
-"""What a verification runs: one network in one configuration, on several pipelines and backends."""
+"""Cells of a verification: one network in one configuration, on several pipelines and backends."""
 
 import shlex
 from collections.abc import Iterator, Sequence

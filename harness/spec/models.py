@@ -85,7 +85,7 @@ def load_for_run(
 
 
 def _network(module: ModuleType, name: str, image_size: int) -> NetSpec:
-    """What the module's `network(image_size)` gives."""
+    """Call the module's `network(image_size)`."""
     if not hasattr(module, "network"):
         size = "x".join(map(str, module.SPEC.input_shape))
         raise SpecError(f"specs/{name}.py: the network takes inputs of {size} only. Leave the image size out.")

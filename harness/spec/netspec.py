@@ -1,4 +1,4 @@
-"""What is trained: the network, its training configuration and the conventions left open by both.
+"""Specification of a training: the network, its training configuration and the conventions left open by both.
 
 Everything here is a frozen dataclass of facts. It imports no back end and does no arithmetic on tensors.
 """
@@ -146,11 +146,11 @@ class Conventions:
                 raise SpecError(f"{field.name} is {found!r}, expected {' or '.join(map(repr, values))}.")
 
     def decays(self, param: Param) -> bool:
-        """Whether weight decay applies to `param`."""
+        """True if weight decay applies to `param`."""
         return self.decay_set == "all" or param.decays
 
     def pads(self, padding: str, *, depthwise: bool = False) -> str:
-        """How a convolution of that padding is padded: SAME, VALID, or SYMMETRIC in the place of SAME."""
+        """Padding that a convolution gets: SAME, VALID, or SYMMETRIC in the place of SAME."""
         symmetric = self.padding == "symmetric" or (self.padding == "symmetric-depthwise" and depthwise)
         return "SYMMETRIC" if symmetric and padding == "SAME" else padding
 
@@ -167,7 +167,7 @@ PROFILES: dict[str, dict[str, Conventions]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a network is trained. Source: specs/README.md, Training step.
+    """Configuration of a training. Source: specs/README.md, Training step.
 
     `seed` is recorded only: initial parameters come from the cell's own init seed. `schedule` says whether the learning
     rate changes between epochs or between steps.

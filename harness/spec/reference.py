@@ -1,4 +1,4 @@
-"""What a reference rule sees: plain array functions, its node's parameters, and how a window moves over an image.
+"""Arguments of a reference rule: plain array functions, its node's parameters, and the taps of a moving window.
 
 A reference rule is a layer's third meaning and belongs to neither side: the definition of specs/README.md as plainly as
 it can be written, run in f64 one operation at a time, without a compiler, and differentiated by whoever runs it.
@@ -31,7 +31,7 @@ class Reference:
         return self.params[f"{self.node.scope}.{name}"]
 
     def taps(self, x: Array, window: int, stride: int, padding: str, outside: float = 0.0) -> list[Array]:
-        """What lies under each place of a window as it moves over x, row by row of the window.
+        """Pixels under each place of a window as it moves over x, row by row of the window.
 
         Shapes: x (B, H, W, C), each of the window² results (B, H', W', C).
         Source: specs/README.md, Padding.

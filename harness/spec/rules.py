@@ -1,4 +1,4 @@
-"""The rules: which function gives a layer, loss or optimizer its meaning on each side.
+"""Rules: the functions that give a layer, loss or optimizer its meaning on each side.
 
 A rule is registered beside the facts it belongs to, once, when its module is imported. Programs are emitted by a
 `Rules` value, which never changes: wrong rules are another value. The two sides share facts, never arithmetic: no rule
@@ -117,7 +117,7 @@ class Registry:
         return register
 
     def table(self) -> RuleTable:
-        """What has been registered so far."""
+        """Table of the rules registered so far."""
         return RuleTable(self.name, self._rules)
 
 

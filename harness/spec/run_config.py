@@ -1,4 +1,4 @@
-"""The record of how a network is run: precision, start, conventions, order, length, and what is observed."""
+"""Configuration of a run: precision, start, conventions, order, length, and what is observed."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ F64_STEPS = 3
 
 
 class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
-    """One record of how a network is run, which everything that names, runs or reports a run embeds.
+    """Configuration of a run, embedded by everything that names, runs or reports one.
 
     `profile`: of conventions. `eager`: without just-in-time compilation. `steps` None: the whole training.
     `channels`: the steps that carry norms and batch digests.
@@ -29,7 +29,7 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def suffix(self) -> str:
-        """What file names end with where the run is off its defaults: `.f64.s43.published.eager`, or nothing."""
+        """Suffix of file names where the run differs from the defaults: `.f64.s43.published.eager`, or nothing."""
         parts = [
             self.dtype if self.dtype != "f32" else "",
             f"s{self.init_seed}" if self.init_seed != DEFAULT_INIT_SEED else "",

@@ -1,1 +1,1 @@
-"""What every room needs of the machine: processes, jobs, whole files, locks, terminals, blocks of text."""
+"""Services of the machine: processes, jobs, whole files, locks, terminals, blocks of text."""

@@ -1,11 +1,13 @@
-"""Writing a file so that its name only ever holds the whole of it."""
+"""Files whose names only ever hold the whole of them, and the JSON documents that are written that way."""
 
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import msgspec
 
 PART_SUFFIX = ".part"
 
@@ -32,3 +34,14 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def json_document(value: Any, *, indent: int = 1) -> bytes:
+    """A value as JSON that people can read, with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=indent) + b"\n"
+
+
+def write_json(path: Path, value: Any, *, indent: int = 1) -> None:
+    """Write a value as a JSON document, whole or not at all. Raises: OSError."""
+    with replace_file(path) as file:
+        file.write(json_document(value, indent=indent))

@@ -25,7 +25,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What became of a job: its answer, or in `trouble` why there is none."""
+    """Result of a job: its answer, or in `trouble` the reason why there is none."""
 
     job: Job
     answer: Any
@@ -47,10 +47,10 @@ def run_jobs(
     on_change: Callable[[int, Sequence[str]], None],
     on_outcome: Callable[[JobOutcome], Sequence[Job]] = lambda outcome: (),
 ) -> list[JobOutcome]:
-    """One outcome a job, as they come. `on_change` is told how many are done, and the names of those running.
+    """Run the jobs; one outcome per job, as they end. `on_change` gets the number done and the names of those running.
 
-    `on_outcome` is told of each and may give more jobs, which come before those that wait. An interruption stops what
-    runs and takes effect afterwards.
+    `on_outcome` gets each outcome and may return more jobs, which come before those that wait. An interruption stops
+    what runs and takes effect afterwards.
     """
     waiting = deque(jobs)
     running: list[_Running] = []

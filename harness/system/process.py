@@ -24,7 +24,7 @@ _DRAIN_S = 1.0  # for what is still in the pipes of a program that has ended
 
 
 class Output:
-    """What a program writes to one pipe: the newest `keep` bytes, and the last line that starts with `marker`."""
+    """Output of a program on one pipe: the newest `keep` bytes, and the last line that starts with `marker`."""
 
     def __init__(self, pipe: IO[bytes], keep: int, marker: bytes = b"") -> None:
         self.pipe = pipe
@@ -101,7 +101,7 @@ class Child:
         return True
 
     def stop(self, patience: float = GRACE_S, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Ask the whole group to end; make it after so many seconds, or as soon as `hurry` says so."""
+        """Ask the whole group to end; kill it after so many seconds, or as soon as `hurry` is true."""
         self._signal_group(signal.SIGTERM)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline and not hurry():
@@ -133,7 +133,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Captured:
-    """How a program ended, and the ends of what it printed."""
+    """Exit code of a program, and the ends of its outputs."""
 
     code: int
     out: str
@@ -156,7 +156,7 @@ def capture(command: Sequence[str], environment: Mapping[str, str], timeout_s: f
 
 
 def _check_program(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """What the system would say of a command, which it says to nobody once another program starts it."""
+    """Raise the system's own error for a command, which is lost once another program starts it."""
     if not command:
         raise ValueError("expected a program")
     if any("\0" in word for word in command):

@@ -194,13 +194,13 @@ def _numbers_or_none(values: Mapping[str, float] | None) -> dict[str, Number] | 
 
 
 def out_of_order(step: int, last: int) -> str:
-    """What is wrong with a step that does not follow the last one (0: there was none)."""
+    """Message for a step that does not follow the last one (0: there was none)."""
     if last == 0:
         return f"the first step is {step}; steps start at 1."
     return f"step {step} follows step {last}; steps must be consecutive."
 
 
 def one_line(text: object) -> str:
-    """Any text as at most 200 escape_control characters on one line."""
+    """Any text as at most 200 printable characters on one line."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
     return shown if len(shown) <= 200 else shown[:197] + "..."

@@ -1,4 +1,4 @@
-"""Known trouble of published backends: names the death of a program when it recognises it, and says what to try."""
+"""Known trouble of published backends: recognises the end of a program, and names a workaround."""
 
 import re
 from collections.abc import Mapping

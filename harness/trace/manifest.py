@@ -16,7 +16,7 @@ _TRACE_SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
 class CellFacts(RunConfig, kw_only=True, frozen=True):
-    """Which run a cell is: what reports group, pair and name cells by.
+    """Identity of a run: the facts that reports group, pair and name cells by.
 
     `batch_size`, `image_size`: None for the network's own. `command`: one that runs
     the cell again. `evidence`: it was run for the sake of others. `absent`: its backend is not on the host, and `asked`
@@ -37,7 +37,7 @@ class CellFacts(RunConfig, kw_only=True, frozen=True):
 
     @property
     def start_options(self) -> list[str]:
-        """What tells its start and size from the usual ones, as options of the verbs that look at a network."""
+        """Seed and sizes that differ from the defaults, as options of the verbs that look at a network."""
         sizes = (("--batch", self.batch_size), ("--image-size", self.image_size))
         return ["--seed", str(self.init_seed), *(w for name, n in sizes if n is not None for w in (name, str(n)))]
 
@@ -48,9 +48,9 @@ class CellFacts(RunConfig, kw_only=True, frozen=True):
 
 
 class Manifest(msgspec.Struct, kw_only=True, frozen=True):
-    """What is known about a run besides its trace. `reason`: why it is not complete, in one line.
+    """Record of a run besides its trace. `reason`: why it is not complete, in one line.
 
-    `cell`: which run it is. `trace_sha256`: of the uncompressed trace. `known_trouble`: id of the known issue that
+    `cell`: its identity. `trace_sha256`: of the uncompressed trace. `known_trouble`: id of the known issue that
     explains the end.
     `provenance`: versions, digests, flags, device, environment; no host names, user names or absolute paths.
 
@@ -79,7 +79,7 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def manifest_path(trace: str | Path) -> Path:
-    """Where the manifest of a trace lies: NAME.manifest.json beside NAME.jsonl, .jsonl.gz or .partial.jsonl."""
+    """Path of the manifest of a trace: NAME.manifest.json beside NAME.jsonl, .jsonl.gz or .partial.jsonl."""
     path = Path(trace)
     name = path.name
     for suffix in _TRACE_SUFFIXES:
@@ -106,7 +106,6 @@ def read_manifest(path: str | Path) -> Manifest:
 
 def write_manifest(path: str | Path, manifest: Manifest) -> None:
     """Write a manifest so that its name only ever holds the whole of it. Raises: OSError."""
-    from harness.system.files import replace_file  # here, because a differ only reads and has to start fast
+    from harness.system.files import write_json  # here, because a differ only reads and has to start fast
 
-    with replace_file(Path(path)) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    write_json(Path(path), manifest, indent=2)

@@ -192,7 +192,7 @@ class _ColumnReader:
 
 
 def has_channels(line: StepLine) -> bool:
-    """Whether a step carries any optional channel but its wall time."""
+    """True if a step carries any optional channel but its wall time."""
     norms = (line.grad_norm, line.param_norm, line.update_norm, line.grad_norms, line.param_norms, line.update_norms)
     channels = (*norms, line.batch_sha256)
     return any(channel is not None for channel in channels)

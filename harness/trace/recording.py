@@ -1,4 +1,4 @@
-"""What a cell leaves, read back: its trace and, where there is one, its manifest."""
+"""Recording of a cell, read back: its trace and, where there is one, its manifest."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Cells on disk: what a run left, wherever it ran, for everything that reads more than one of them."""
+"""Cells on disk: the two files that a run left, wherever it ran, and their digests, for all that reads several."""
 
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import TraceError
-from harness.trace.format import one_line
+from harness.trace.format import Trace, one_line
 from harness.trace.known_trouble import trouble_by_id
 from harness.trace.manifest import CellFacts, Manifest, manifest_path, read_manifest
+from harness.trace.reader import read_trace
 from harness.trace.recording import Recording, read_recording
 
 MANIFEST_SUFFIX = ".manifest.json"
 TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
+_EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,22 +38,22 @@ class StoredCell:
 
     @property
     def host(self) -> str:
-        """How the manifest names the host; empty when it does not."""
+        """Name of the host by the manifest; empty when it has none."""
         return str(self.manifest.provenance.get("host") or "")
 
     @property
     def complete(self) -> bool:
-        """Whether it ran to its end."""
+        """True if it ran to its end."""
         return self.manifest.status == "complete"
 
     @property
     def counts(self) -> bool:
-        """Whether a missing end of it makes a result inconclusive."""
+        """True if a result without its end is inconclusive."""
         return self.facts.asked or not self.facts.absent
 
     @property
     def note(self) -> str:
-        """What a table says of a cell that is not complete."""
+        """Reason and known trouble of a cell that is not complete, as tables print them; empty for others."""
         manifest = self.manifest
         if self.complete:
             return ""
@@ -80,14 +82,14 @@ class StoredCell:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Everything that lies in some folders. `problems`: a line for each file that could not be made sense of."""
+class Store:
+    """All cells of some folders. `problems`: a line for each file that could not be made sense of."""
 
     cells: tuple[StoredCell, ...]
     problems: tuple[str, ...] = ()
 
 
-def read_shelf(folders: Sequence[Path], skipped: Collection[Path] = ()) -> Shelf:
+def read_store(folders: Sequence[Path], skipped: Collection[Path] = ()) -> Store:
     """Find every cell below the folders once, in the order of their paths; not in those that are skipped.
 
     A manifest without facts about its cell is a problem, and so is a trace without manifest.
@@ -111,7 +113,7 @@ def read_shelf(folders: Sequence[Path], skipped: Collection[Path] = ()) -> Shelf
                 continue
             if path.name.endswith(MANIFEST_SUFFIX):
                 try:
-                    cell = shelved(path, folder)
+                    cell = read_cell(path, folder)
                     if (run := _run_of(cell)) not in runs:
                         cells.append(cell)
                     runs |= {run} - {None}
@@ -119,11 +121,11 @@ def read_shelf(folders: Sequence[Path], skipped: Collection[Path] = ()) -> Shelf
                     problems.append(str(error).replace(one_line(path), where))
             elif path.name.endswith(TRACE_SUFFIXES) and not manifest_path(path).is_file():
                 problems.append(f"{where}: a trace without manifest: whatever ran it was killed, or it is no cell.")
-    return Shelf(tuple(cells), tuple(problems))
+    return Store(tuple(cells), tuple(problems))
 
 
-def shelved(path: Path, root: Path) -> StoredCell:
-    """The cell of a manifest. Raises: TraceError."""
+def read_cell(path: Path, root: Path) -> StoredCell:
+    """Read the cell of a manifest. Raises: TraceError."""
     manifest = read_manifest(path)
     if manifest.cell is None:
         raise TraceError(f"{one_line(path)}:1: says nothing about its cell; expected `cell`. Run it again.")
@@ -133,8 +135,72 @@ def shelved(path: Path, root: Path) -> StoredCell:
     return StoredCell(manifest.cell, manifest, trace, root)
 
 
+def verified_cells(paths: Sequence[Path]) -> list[StoredCell]:
+    """Read the cells of traces, manifests and folders once each, and verify their digests.
+
+    The root of a cell is the folder that was named.
+
+    Raises: TraceError when a cell is damaged, or there is none.
+    """
+    cells: dict[Path, StoredCell] = {}
+    for path in paths:
+        root = path if path.is_dir() else path.parent.parent if path.parent.name == _EVIDENCE else path.parent
+        for manifest in _manifests(path):
+            if manifest.resolve() not in cells:
+                cells[manifest.resolve()] = cell = read_cell(manifest, root)
+                if manifest_path(cell.trace) != manifest:  # `a.partial.manifest.json`
+                    raise TraceError(f"{one_line(manifest)}: no name for a manifest; its trace would have another's.")
+                verify_digests(cell)
+    if not cells:
+        raise TraceError(f"{', '.join(map(one_line, paths))}: no cell there; expected traces with manifests.")
+    return list(cells.values())
+
+
+def verify_digests(cell: StoredCell) -> Trace | None:
+    """Read a cell's trace and hold its SHA-256 to the manifest's; None when it left no trace.
+
+    Raises: TraceError when the trace is not the one that the manifest describes.
+    """
+    expected = cell.manifest.trace_sha256
+    where = one_line(cell.trace)
+    if not cell.trace.is_file():
+        if expected is not None or cell.complete:
+            raise TraceError(f"{where}: is not there, and its manifest tells of it. Run the cell again.")
+        return None
+    trace = read_trace(cell.trace, with_digest=True)
+    if trace.sha256 != expected:
+        raise TraceError(
+            f"{where}: SHA-256 {trace.sha256}; its manifest says {one_line(expected or 'nothing')}. Run the cell again."
+        )
+    if cell.complete and cell.trace.name.endswith(".partial.jsonl"):
+        raise TraceError(f"{where}: the rest of a run; its manifest says that the run is complete.")
+    return trace
+
+
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """Files below a folder and in no hidden one: those are of whoever still writes them."""
+    found = sorted(folder.rglob(pattern))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+def _manifests(path: Path) -> Iterator[Path]:
+    """The manifests that a path stands for."""
+    where = one_line(path)
+    if path.is_dir():
+        yield from (found for found in visible(path, f"*{MANIFEST_SUFFIX}") if found.is_file())
+        return
+    if not path.is_file():
+        raise TraceError(f"{where}: no such file or folder; expected a trace, a manifest or a folder of cells.")
+    manifest = path if path.name.endswith(MANIFEST_SUFFIX) else manifest_path(path)
+    if not (path == manifest or path.name.endswith(TRACE_SUFFIXES)):
+        raise TraceError(f"{where}: expected a trace (.jsonl, .jsonl.gz), a manifest or a folder of cells.")
+    if not manifest.is_file():
+        raise TraceError(f"{where}: no manifest beside it; expected a whole cell.")
+    yield manifest
+
+
 def _run_of(cell: StoredCell) -> tuple[str, str] | None:
-    """What two copies of a cell share: the digest of a trace is also one of how long its steps took."""
+    """Identity that two copies of a cell share: the digest of a trace is also one of how long its steps took."""
     sha256 = cell.manifest.trace_sha256
     return None if sha256 is None else (f"{cell.host} {cell.name} {cell.facts}", sha256)
 

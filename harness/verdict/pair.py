@@ -18,7 +18,7 @@ class PairRow:
     `note`: why a side is absent ("compiled, not run: no CUDA device"). `kind`: cross-compiler, cross-platform, …
     A row without verdict is only mentioned and does not count for the exit code. `findings`: sentences about why the
     sides differ; `culprit`: what of a training step is off, where that is known. `envelope`: by which it was judged.
-    `cells`: the two, where they lie on a shelf.
+    `cells`: the two, where they are stored.
     """
 
     a: str

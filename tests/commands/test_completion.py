@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 
 
 def complete(line: str, folder: Path = ROOT, shell: str = "bash") -> list[str]:
-    """What `harness` offers for the last word of a line, as the shell's script asks it."""
+    """Completions that `harness` offers for the last word of a line, as the shell's script asks it."""
     words = line.split(" ")
     environment = {**os.environ, "_HARNESS_COMPLETE": f"{shell}_complete", "COMP_WORDS": line}
     environment |= {"COMP_CWORD": str(len(words) - 1) if shell != "fish" else words[-1]}

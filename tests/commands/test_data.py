@@ -7,8 +7,9 @@ from click.testing import CliRunner
 
 from harness.commands.data import data_command
 from harness.data import DATASETS
-from harness.data.dataset import open_dataset, read_folder
+from harness.data.dataset import read_folder
 from harness.errors import DataError
+from tests.support.datasets import open_dataset
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from harness.system.text import Table
 
 
 def checks() -> dict[str, HealthCheck]:
-    """What it finds, by line."""
+    """Its findings, by line."""
     table = examine().blocks[0]
     assert isinstance(table, Table)
     assert table.columns == COLUMNS

@@ -1,4 +1,4 @@
-"""What several tests of data sets are given."""
+"""Fixtures for the tests of data sets."""
 
 from pathlib import Path
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from harness.data.batches import BatchOrder, batch_sha256, fed_labels, pixels, shuffled, steps_per_epoch
 from harness.errors import DataError
 
-GOLDEN_EPOCH_0 = [9, 5, 1, 7, 3, 8, 6, 0, 2, 4]
-GOLDEN_EPOCH_1 = [4, 8, 3, 2, 0, 5, 1, 7, 9, 6]
+EXPECTED_EPOCH_0 = [9, 5, 1, 7, 3, 8, 6, 0, 2, 4]
+EXPECTED_EPOCH_1 = [4, 8, 3, 2, 0, 5, 1, 7, 9, 6]
 
 
 def reference_shuffle(order: list[int], epoch: int) -> list[int]:
@@ -47,11 +47,11 @@ def test_shuffles_are_cumulative_in_whatever_order_they_are_asked_for(n: int, ep
 
 def test_the_shuffle_has_not_changed() -> None:
     """Values of the reference, kept so that a change of both would show."""
-    assert reference_shuffle(list(range(10)), 0) == GOLDEN_EPOCH_0
+    assert reference_shuffle(list(range(10)), 0) == EXPECTED_EPOCH_0
     assert (
         BatchOrder(10, 3, shuffle=True).epoch_order(1).tolist()
-        == reference_shuffle(GOLDEN_EPOCH_0, 1)
-        == GOLDEN_EPOCH_1
+        == reference_shuffle(EXPECTED_EPOCH_0, 1)
+        == EXPECTED_EPOCH_1
     )
 
 

@@ -1,4 +1,4 @@
-"""Which data set an argument means, what is refused about a folder, and real MNIST down to the first loss."""
+"""The data set of an argument, refused folders, and real MNIST down to the first loss."""
 
 import gzip
 import hashlib
@@ -13,12 +13,13 @@ import pytest
 
 from harness.data import DATASETS, MNIST, data_sha256
 from harness.data.batches import BatchOrder, fed_labels, pixels
-from harness.data.dataset import DataSet, open_dataset, read_data, resolve_data
+from harness.data.dataset import DataSet, read_data, resolve_data
 from harness.data.fetch import fetch
 from harness.data.idx import images_header, labels_header
 from harness.data.initial_parameters import draw
 from harness.data.synthetic import write_synthetic
 from harness.errors import DataError
+from tests.support.datasets import open_dataset
 from tests.support.paths import ROOT
 
 NAMES = [file.name for file in MNIST.files]
@@ -34,7 +35,7 @@ def own_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def real_mnist(mnist: Path) -> DataSet:
-    """What is in the folder of real MNIST."""
+    """Contents of the folder of real MNIST."""
     return open_dataset("mnist")
 
 

@@ -1,4 +1,4 @@
-"""What a network is fed: the rows of a step, enlarged, moved and normalised in that order, one batch at a time."""
+"""Input of a network: the rows of a step, enlarged, moved and normalised in that order, one batch at a time."""
 
 from dataclasses import replace
 from pathlib import Path

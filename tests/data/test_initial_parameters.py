@@ -50,7 +50,7 @@ DIGESTS = {
     "mnist_mlp": (MLP, 669_706, "478e27f1c3d201eebe295c680f720720ef9590e61f92459f257363d1b805604d"),
     "mnist_cnn": (CNN, 1_676_458, "6b6601532f656427f69e09e5bd659be8aaef6c537e0d69e8cd2cef96fc779ba5"),
 }
-GOLDEN_WORDS = [
+EXPECTED_WORDS = [
     ("mnist_mlp", 0, "bd9b14e2 3d81de72 bc0a37d7"),
     ("mnist_mlp", 1_607_680, "3c0b0678 3dafc489 bbaac4f8"),
     ("mnist_cnn", 0, "bf34edb2 3f178385 bda14125"),
@@ -133,7 +133,7 @@ def test_initial_parameters_have_the_published_digests(model: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("model", "offset", "words"), GOLDEN_WORDS)
+@pytest.mark.parametrize(("model", "offset", "words"), EXPECTED_WORDS)
 def test_initial_parameters_have_the_published_words(model: str, offset: int, words: str, tmp_path: Path) -> None:
     path = tmp_path / "init.bin"
     write_init(path, DIGESTS[model][0])

@@ -1,4 +1,4 @@
-"""What a module's text says of itself, and that it is one text wherever it runs."""
+"""The header of a module's text, which is the same text wherever it runs."""
 
 import re
 from dataclasses import replace

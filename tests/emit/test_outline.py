@@ -31,7 +31,7 @@ def text_of(spec: NetSpec) -> str:
 
 
 def called(text: str) -> dict[str, int]:
-    """How often each function of a module is called; every call names a function that is there once."""
+    """Number of calls of each function of a module; every call names a function that is there once."""
     functions = re.findall(r"func\.func private @(\w+)\(", text)
     assert len(functions) == len(set(functions))
     calls = re.findall(r"call @(\w+)\(", text)

@@ -542,7 +542,7 @@ def plan(data, limit):
 
 
 def shardings():
-    """How arrays lie on the devices: whole on each of them, and split along the batch."""
+    """Shardings over the devices: whole on each of them, and split along the batch."""
     try:
         devices = jax.devices()
     except RuntimeError as error:

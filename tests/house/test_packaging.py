@@ -1,4 +1,4 @@
-"""What a wheel puts into site-packages."""
+"""Contents of a wheel in site-packages."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ import yaml
 
 from harness.cli import main
 from tests.support.paths import ROOT
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS: dict[str, dict[str, Any]] = {path.name: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yml")}
@@ -264,7 +264,7 @@ def test_cells_of_two_hosts_become_one_report_with_pairs_across_hosts(tmp_path: 
     for backend, job in (("cpu", "cpu"), ("cuda", "gpu"), ("rocm", "gpu")):
         host = tmp_path / backend
         for pipeline in ("phase2", "phase3"):
-            shelve(host / "night" / "traces", pipeline, backend=backend, host=f"the host of {backend}")
+            store(host / "night" / "traces", pipeline, backend=backend, host=f"the host of {backend}")
         packed = run_step(job, "Pack the cells", host, BACKEND=backend)
         assert packed.returncode == 0, packed.stderr
         (host / f"cells-{backend}.tar.gz").rename(bundles / f"cells-{backend}.tar.gz")

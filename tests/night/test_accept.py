@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import main
-from harness.errors import GoldenError, TraceError
+from harness.errors import ReferenceTraceError, TraceError
 from harness.night.references.reference import RECORD, TRACE, ReferenceTrace, read_reference, settle
 from harness.trace.manifest import manifest_path
 from harness.trace.reader import read_trace
@@ -164,7 +164,7 @@ def test_what_is_not_a_whole_cell_is_refused(tmp_path: Path, what: str, changes:
 
 
 def a_trace(folder: Path, **keys: Any) -> Path:
-    """The trace of a cell whose manifest may be none of a shelf."""
+    """The trace of a cell whose manifest may not be readable."""
     try:
         return a_cell(folder, **keys).trace
     except TraceError:
@@ -292,7 +292,7 @@ def test_killed_at_any_moment_every_reference_is_the_old_or_the_new_one(tmp_path
 
 
 def test_a_reference_whose_record_is_gone_is_none(tmp_path: Path) -> None:
-    with pytest.raises(GoldenError, match="cannot be read"):
+    with pytest.raises(ReferenceTraceError, match="cannot be read"):
         reference(tmp_path)
 
 

@@ -21,11 +21,11 @@ from harness.night.bundle.format import host_folder
 from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
-from harness.night.check import NightCheck, write_check
+from harness.night.checks import NightCheck, write_check
 from harness.trace.manifest import manifest_path
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from tests.support.bundles import bundle_text, sha256
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 PLAN = '{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
 ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", line="all agree")
@@ -34,11 +34,11 @@ ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", line
 def a_night(folder: Path, host: str = "host a") -> Path:
     """Cells of every kind, and what lies beside them."""
     cells = folder / "traces"
-    shelve(cells, "phase2", host=host)
-    shelve(cells, "phase3", host=host)
-    shelve(cells, "phase3", host=host, dtype="f64", evidence=True)
-    shelve(cells, "phase2", (2.5,), host=host, model="crashed_cnn", status="crashed", reason="segmentation fault")
-    shelve(cells, "phase2", (), host=host, backend="cuda", status="refused", absent=True, reason="no CUDA device")
+    store(cells, "phase2", host=host)
+    store(cells, "phase3", host=host)
+    store(cells, "phase3", host=host, dtype="f64", evidence=True)
+    store(cells, "phase2", (2.5,), host=host, model="crashed_cnn", status="crashed", reason="segmentation fault")
+    store(cells, "phase2", (), host=host, backend="cuda", status="refused", absent=True, reason="no CUDA device")
     (folder / "checks").mkdir()
     write_check(folder / "checks" / "oracle.json", ORACLE)
     (folder / "night.json").write_text(PLAN)
@@ -126,7 +126,7 @@ def test_what_is_exported_arrives_and_can_be_exported_again(
     folder = tmp_path_factory.mktemp("cells")
     source = folder / "source"
     for pipeline, backend, model, evidence, ended, compressed, losses in cells:
-        cell = shelve(
+        cell = store(
             source,
             pipeline,
             losses,
@@ -146,7 +146,7 @@ def test_what_is_exported_arrives_and_can_be_exported_again(
     landed = import_bundle(bundle, folder / "in")
     assert landed.new == len(cells)
     assert landed.folder is not None
-    sent, arrived = read_shelf([source]), read_shelf([folder / "in"])
+    sent, arrived = read_store([source]), read_store([folder / "in"])
     assert [(c.name, c.facts, c.manifest) for c in sent.cells] == [(c.name, c.facts, c.manifest) for c in arrived.cells]
     assert sent.problems == arrived.problems == ()
     assert export(folder / "b.tar.gz", landed.folder).read_bytes() == bundle.read_bytes()
@@ -155,8 +155,8 @@ def test_what_is_exported_arrives_and_can_be_exported_again(
 
 
 def test_cells_are_named_by_any_of_their_files(tmp_path: Path) -> None:
-    cell = shelve(tmp_path, "phase2")
-    f64_cell = shelve(tmp_path, "phase2", dtype="f64", evidence=True)
+    cell = store(tmp_path, "phase2")
+    f64_cell = store(tmp_path, "phase2", dtype="f64", evidence=True)
     expected = gather([tmp_path]).files
     assert list(expected) == [
         "evidence/some_mlp.phase2-noshuf-cpu.f64.jsonl",
@@ -174,7 +174,7 @@ def test_cells_are_named_by_any_of_their_files(tmp_path: Path) -> None:
 
 
 def test_a_damaged_cell_is_not_exported(tmp_path: Path) -> None:
-    cell = shelve(tmp_path, "phase2")
+    cell = store(tmp_path, "phase2")
     whole = cell.trace.read_bytes()
     cell.trace.write_bytes(whole.replace(b'"loss":2.0', b'"loss":2.5'))
     assert f"{cell.trace}: SHA-256 " in refusal(lambda: gather([tmp_path]))
@@ -195,7 +195,7 @@ def test_what_is_no_cell_is_not_exported(tmp_path: Path) -> None:
     assert "expected a trace" in refusal(lambda: gather([tmp_path / "a.txt"]))
     (tmp_path / "a.jsonl").write_text("a")
     assert "no manifest beside it" in refusal(lambda: gather([tmp_path / "a.jsonl"]))
-    shelve(tmp_path, "phase2")
+    store(tmp_path, "phase2")
     (tmp_path / "night.json").write_text("[]")
     assert "not the plan of a night" in refusal(lambda: gather([tmp_path]))
     (tmp_path / "night.json").write_text("[")
@@ -203,22 +203,22 @@ def test_what_is_no_cell_is_not_exported(tmp_path: Path) -> None:
 
 
 def test_two_files_with_one_name_are_not_exported_together(tmp_path: Path) -> None:
-    shelve(tmp_path / "a", "phase2")
-    shelve(tmp_path / "b", "phase2", (3.0,))
+    store(tmp_path / "a", "phase2")
+    store(tmp_path / "b", "phase2", (3.0,))
     assert "would have one name" in refusal(lambda: gather([tmp_path / "a", tmp_path / "b"]))
     assert gather([tmp_path]).cells == 2
 
 
 def test_a_bundle_is_of_one_host(tmp_path: Path) -> None:
-    shelve(tmp_path, "phase2", host="a")
-    shelve(tmp_path, "phase3", host="b")
+    store(tmp_path, "phase2", host="a")
+    store(tmp_path, "phase3", host="b")
     assert "is of host 'a', and" in refusal(lambda: gather([tmp_path]))
 
 
 def test_a_run_that_is_not_over_is_left_out_and_said(tmp_path: Path) -> None:
-    shelve(tmp_path / "cells", "phase2")
+    store(tmp_path / "cells", "phase2")
     (tmp_path / "cells" / "b.partial.jsonl").write_text("")
-    shelve(tmp_path / "cells" / ".hidden", "phase3")
+    store(tmp_path / "cells" / ".hidden", "phase3")
     result = run("export", tmp_path / "cells", "-o", tmp_path / "a.tar.gz")
     assert result.exit_code == 0, result.stderr
     assert "left out" in result.stderr
@@ -231,16 +231,16 @@ def test_a_run_that_is_not_over_is_left_out_and_said(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_bundle_holds_is_not_exported(tmp_path: Path) -> None:
-    shelve(tmp_path / "a", "phase2", model="m" * 120)
+    store(tmp_path / "a", "phase2", model="m" * 120)
     result = run("export", tmp_path / "a", "-o", tmp_path / "a.tar.gz")
     assert (result.exit_code, "cannot be a member of a bundle" in result.stderr) == (2, True)
-    shelve(tmp_path / "b", "phase2", model="<b>")
+    store(tmp_path / "b", "phase2", model="<b>")
     assert "no name for a file of a bundle" in refusal(lambda: gather([tmp_path / "b"]))
     assert not (tmp_path / "a.tar.gz").exists()
 
 
 def test_a_trace_that_grows_or_shrinks_meanwhile_is_not_exported(tmp_path: Path) -> None:
-    cell = shelve(tmp_path, "phase2")
+    cell = store(tmp_path, "phase2")
     whole = cell.trace.read_bytes()
     for other in (whole[:-1], whole.replace(b"2.0", b"3.0")):
 
@@ -259,7 +259,7 @@ def test_a_trace_that_grows_or_shrinks_meanwhile_is_not_exported(tmp_path: Path)
 
 
 def test_cells_that_are_too_large_are_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelve(tmp_path, "phase2", [2.0] * 2000)
+    store(tmp_path, "phase2", [2.0] * 2000)
     monkeypatch.setattr(bundle_format, "FREE_BYTES", 4096)
     monkeypatch.setattr(bundle_format, "MOST_RATIO", 2)
     assert "Export fewer cells" in refusal(lambda: export(tmp_path / "a.tar.gz", tmp_path))
@@ -271,8 +271,8 @@ def test_cells_that_are_too_large_are_not_exported(tmp_path: Path, monkeypatch: 
 def test_cells_of_one_name_from_two_hosts_lie_beside_each_other(tmp_path: Path) -> None:
     for host in ("host a", "host-b"):
         import_bundle(export(tmp_path / f"{host}.tar.gz", a_night(tmp_path / host, host)), tmp_path / "in")
-    shelf = read_shelf([tmp_path / "in"])
-    assert sorted({(cell.host, len([c for c in shelf.cells if c.host == cell.host])) for cell in shelf.cells}) == [
+    stored = read_store([tmp_path / "in"])
+    assert sorted({(cell.host, len([c for c in stored.cells if c.host == cell.host])) for cell in stored.cells}) == [
         ("host a", 5),
         ("host-b", 5),
     ]
@@ -280,26 +280,26 @@ def test_cells_of_one_name_from_two_hosts_lie_beside_each_other(tmp_path: Path) 
 
 
 def test_what_is_there_already_stays_and_what_is_new_comes(tmp_path: Path) -> None:
-    first = shelve(tmp_path / "a", "phase2")
+    first = store(tmp_path / "a", "phase2")
     into = tmp_path / "in"
     import_bundle(export(tmp_path / "1.tar.gz", tmp_path / "a"), into)
     before = everything(into)
-    shelve(tmp_path / "a", "phase3")
+    store(tmp_path / "a", "phase3")
     landed = import_bundle(export(tmp_path / "2.tar.gz", tmp_path / "a"), into)
     assert (landed.new, landed.there) == (1, 1)
     after = everything(into)
     assert before.items() < after.items()
     assert len(after) == 4
-    assert sorted(cell.facts.pipeline for cell in read_shelf([into]).cells) == ["phase2", "phase3"]
-    assert first.name in {cell.name for cell in read_shelf([into]).cells}
+    assert sorted(cell.facts.pipeline for cell in read_store([into]).cells) == ["phase2", "phase3"]
+    assert first.name in {cell.name for cell in read_store([into]).cells}
 
 
 def test_another_cell_of_the_same_name_is_refused_and_nothing_changes(tmp_path: Path) -> None:
     into = tmp_path / "in"
     import_bundle(export(tmp_path / "1.tar.gz", a_night(tmp_path / "a")), into)
     before = everything(into)
-    shelve(tmp_path / "b" / "traces", "phase2", (2.0, 1.5, 1.0))
-    shelve(tmp_path / "b" / "traces", "phase3-xla")
+    store(tmp_path / "b" / "traces", "phase2", (2.0, 1.5, 1.0))
+    store(tmp_path / "b" / "traces", "phase3-xla")
     bundle = export(tmp_path / "2.tar.gz", tmp_path / "b")
     what = refusal(lambda: import_bundle(bundle, into))
     assert f"{bundle}: traces/some_mlp.phase2-noshuf-cpu.manifest.json: " in what
@@ -364,9 +364,9 @@ def visible(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path) -> None:
-    shelve(tmp_path / "a", "phase2")
+    store(tmp_path / "a", "phase2")
     first = export(tmp_path / "1.tar.gz", tmp_path / "a")
-    shelve(tmp_path / "a", "phase3", evidence=True)
+    store(tmp_path / "a", "phase3", evidence=True)
     second = export(tmp_path / "2.tar.gz", tmp_path / "a")
     import_bundle(first, tmp_path / "start")
     import_bundle(first, tmp_path / "end")
@@ -379,7 +379,7 @@ def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path) -> None:
         lived = killed_at(killed + 1, second, into)
         now = visible(into)
         assert now in (start, end)
-        assert [cell for cell in read_shelf([into]).cells if "/.importing/" in str(cell.trace)] == []
+        assert [cell for cell in read_store([into]).cells if "/.importing/" in str(cell.trace)] == []
         if now == end:
             break
         assert not lived

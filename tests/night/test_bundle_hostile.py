@@ -21,7 +21,7 @@ from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
 from tests.support.bundles import bundle_text, header, listing, member, packed, sha256, tar, write_bundle_of
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 TRACE = "some_mlp.phase2-noshuf-cpu.jsonl"
 MANIFEST = "some_mlp.phase2-noshuf-cpu.manifest.json"
@@ -32,7 +32,7 @@ PLAN = b'{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, bytes]:
     """The files of a sound cell, by their names."""
-    shelve(tmp_path / "cells", "phase2")
+    store(tmp_path / "cells", "phase2")
     write_bundle(tmp_path / "sound.tar.gz", gather([tmp_path / "cells"]))
     found = bundle_text(tmp_path / "sound.tar.gz")
     del found["bundle.json"]
@@ -40,7 +40,7 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 
 def refusal(bundle: Path) -> str:
-    """What is said of a bundle of which nothing must be left, beside what is there already."""
+    """Message for a bundle of which nothing must be left, beside the files that are there already."""
     into = bundle.parent / "in"
     kept = into / "host" / "1" / "kept.manifest.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -356,7 +356,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 @given(st.data())
 def test_no_change_of_a_byte_passes_unseen(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("bundle")
-    shelve(folder / "cells", "phase2")
+    store(folder / "cells", "phase2")
     bundle = folder / "a"
     write_bundle(bundle, gather([folder / "cells"]))
     content = bytearray(gzip.decompress(bundle.read_bytes()))

@@ -1,4 +1,4 @@
-"""Why pairs of a night differ: searched once, kept, and tried again when the search failed."""
+"""Causes of the differences of a night: searched once, kept, and tried again when the search failed."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,20 @@ from harness.explain import subprocess
 from harness.night.findings import find_causes, read_findings, with_findings
 from harness.report.summary import where
 from harness.system.process import Captured
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 LOCATED = {"fault": "backward", "layer": "pool1", "direction": "backward", "side": "phase3", "evidence": ["it is off."]}
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> list[PairRow]:
-    shelve(tmp_path, "phase2")
-    shelve(tmp_path, "phase3", [2.0, 2.5, 1.25])
-    return list(judge_cells(read_shelf([tmp_path]).cells, Judging()))
+    store(tmp_path, "phase2")
+    store(tmp_path, "phase3", [2.0, 2.5, 1.25])
+    return list(judge_cells(read_store([tmp_path]).cells, Judging()))
 
 
 def search(monkeypatch: pytest.MonkeyPatch, path: Path, rows: list[PairRow], *answers: Captured | None) -> int:
@@ -64,6 +64,6 @@ def test_damaged_findings_are_found_again(tmp_path: Path, rows: list[PairRow], m
 
 def test_rounding_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for pipeline in ("phase2", "phase3"):
-        shelve(tmp_path, pipeline)
-    rows = list(judge_cells(read_shelf([tmp_path]).cells, Judging()))
+        store(tmp_path, pipeline)
+    rows = list(judge_cells(read_store([tmp_path]).cells, Judging()))
     assert search(monkeypatch, tmp_path / "findings.json", rows, None) == 0

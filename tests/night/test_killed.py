@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.night.folder import NightFolder
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 
 KILLS = 10
 CONFIG = """
@@ -61,7 +61,7 @@ def verdict(folder: Path) -> Any:
 def finished(folder: Path) -> Iterator[tuple[Path, int]]:
     """Cells that have run to their end, with the file that a second run would replace."""
     night = NightFolder(folder)
-    for cell in read_shelf([night.traces]).cells if night.is_night and night.traces.is_dir() else ():
+    for cell in read_store([night.traces]).cells if night.is_night and night.traces.is_dir() else ():
         if cell.complete:
             yield cell.trace, cell.trace.stat().st_ino
 

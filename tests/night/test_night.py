@@ -1,4 +1,4 @@
-"""What a night runs, where it keeps it, and what it does not run again."""
+"""Runs of a night, their places, and those that are not run again."""
 
 import datetime
 import json
@@ -11,21 +11,20 @@ from click.testing import CliRunner
 from harness import cli
 from harness.errors import ConfigError, HarnessError
 from harness.night import checks, config, folder
-from harness.night.check import NightCheck, read_check
-from harness.night.config import parse_config, read_config
-from harness.night.folder import NightFolder, begin, find_folder
+from harness.night.checks import NightCheck, read_check
+from harness.night.config import parse_config
+from harness.night.folder import NightFolder, begin, find_folder, find_unfinished
 from harness.night.run import Budget
-from harness.night.unfinished import find_unfinished
 from harness.spec.models import model_names
 from harness.system.lock import exclusive
 from tests.support.nights import CHECK, NOON
 from tests.support.paths import ROOT
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 
 @pytest.mark.parametrize("name", ["nightly", "weekly"])
 def test_every_network_has_its_turn(name: str) -> None:
-    found = read_config(ROOT / "ci" / f"{name}.toml")
+    found = parse_config((ROOT / "ci" / f"{name}.toml").read_text(), name)
     turns = max(part.rotate for part in found.verify)
     nights = [NOON.date() + datetime.timedelta(days=k) for k in range(turns)]
     names = [{options.model.name for options in found.verifications(night, Path())} for night in nights]
@@ -79,7 +78,9 @@ def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 def test_backends_of_a_host_replace_those_of_the_file() -> None:
-    found = config.override_backends(read_config(ROOT / "ci" / "nightly.toml"), ("cuda",), "--backends")
+    found = config.override_backends(
+        parse_config((ROOT / "ci" / "nightly.toml").read_text(), "f"), ("cuda",), "--backends"
+    )
     assert found.backends == ["cuda"]
     with pytest.raises(ConfigError, match="--backends: unknown backend 'tpu'; known are cpu, cuda, rocm"):
         config.override_backends(found, ("cpu", "tpu"), "--backends")
@@ -274,7 +275,7 @@ def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
     text = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp', 'mnist_cnn']\nsteps = 3\n" + CHECK
     night = begin(NightFolder(tmp_path), text, NOON)
     names = [f"mnist_mlp.{pipeline}-noshuf-cpu" for pipeline in ("phase2", "phase3")]
-    cells = [shelve(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
+    cells = [store(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
     lines = list(find_unfinished(night, cells, (), ["mnist_cnn: no data"]))
     assert {line.partition(":")[0] for line in lines} == {*(f"{name}.f64" for name in names), "check a"}
     assert "check a: not run: the night did not come to it" in lines

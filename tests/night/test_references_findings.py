@@ -3,7 +3,8 @@ from typing import Any
 
 from harness.night.references.accept import propose, write
 from harness.night.references.comparison import first_unlike_step
-from harness.night.references.findings import GoldenFindings, compare_to_references
+from harness.night.references.environment import environment_of
+from harness.night.references.findings import ReferenceFindings, compare_to_references
 from harness.night.references.reference import TRACE
 from harness.trace.store import StoredCell
 from tests.support.sample_cells import CLOSE, FAR, KEY, LOSSES, MODEL, NAME, a_cell, bumped
@@ -17,7 +18,7 @@ def keep(into: Path, *cells: StoredCell) -> None:
     write(propose([cell.trace for cell in cells], "a test", into), into)
 
 
-def compare(into: Path, *cells: StoredCell) -> GoldenFindings:
+def compare(into: Path, *cells: StoredCell) -> ReferenceFindings:
     return compare_to_references(cells, into)
 
 
@@ -75,13 +76,15 @@ def seventy(folder: Path, **keys: Any) -> list[StoredCell]:
 def test_a_toolchain_bump_is_one_event_and_no_red_row(tmp_path: Path) -> None:
     into = tmp_path / "reference"
     keep(into, *seventy(tmp_path / "old"))
-    found = compare(into, *seventy(tmp_path / "new", told=BUMPED, losses=CLOSE))
+    cells = seventy(tmp_path / "new", told=BUMPED, losses=CLOSE)
+    found = compare(into, *cells)
     assert (found.compared, found.rows, found.without, found.exit_code) == ((), (), (), 0)
     event = found.event
     assert event is not None
     assert (event.outcome, event.beyond, len(event.compared)) == ("note", (), 70)
-    assert event.old_keys == ("cpu-avx512-iree-3.13.0", KEY)
-    assert event.new_keys == ("cpu-avx512-iree-3.14.0", "cpu-avx512-jaxlib-0.11.0")
+    assert {one.key for one in event.compared} == {"cpu-avx512-iree-3.13.0", KEY}
+    new_keys = {environment_of(cell.read().trace.header, cell.manifest).key for cell in cells}
+    assert new_keys == {"cpu-avx512-iree-3.14.0", "cpu-avx512-jaxlib-0.11.0"}
     assert [(change.sentence, change.cells) for change in event.changes] == [
         ("iree 3.13.0 → 3.14.0", 35),
         ("jaxlib 0.10.2 → 0.11.0", 35),
@@ -111,7 +114,7 @@ def test_an_event_takes_the_reference_of_the_environment_most_like_its_own(tmp_p
     keep(into, a_cell(tmp_path / "b", told={"cpu_features": ["avx2"]}))
     event = compare(into, a_cell(tmp_path / "c", told=bumped(jaxlib="0.11.0"))).event
     assert event is not None
-    assert event.old_keys == (KEY,)
+    assert [one.key for one in event.compared] == [KEY]
     assert [change.sentence for change in event.changes] == ["jaxlib 0.10.2 → 0.11.0"]
 
 
@@ -126,7 +129,7 @@ def test_what_is_no_complete_cell_of_its_own_is_left_out(tmp_path: Path) -> None
     keep(into, a_cell(tmp_path / "old"))
     crashed = a_cell(tmp_path / "crashed", status="crashed")
     evidence = a_cell(tmp_path / "cells", evidence=True)
-    assert compare(into, crashed, evidence) == GoldenFindings()
+    assert compare(into, crashed, evidence) == ReferenceFindings()
 
 
 def test_a_damaged_reference_or_cell_is_one_inconclusive_row(tmp_path: Path) -> None:

@@ -46,8 +46,13 @@ RULES = registered_rules()
 # Layer -> its samples: (layer, shapes of its inputs without the batch).
 SAMPLES = {
     Dense: [
-        *((Dense(5, 3), ((5,),)), (Dense(17, 8), ((17,),)), (Dense(784, 6), ((784,),)), (Dense(502, 3), ((502,),))),
-        *((Dense(5, 3), ((4, 5),)), (Dense(6, 7), ((1, 6),)), (Dense(784, 6), ((2, 784),))),
+        (Dense(5, 3), ((5,),)),
+        (Dense(17, 8), ((17,),)),
+        (Dense(784, 6), ((784,),)),
+        (Dense(502, 3), ((502,),)),
+        (Dense(5, 3), ((4, 5),)),
+        (Dense(6, 7), ((1, 6),)),
+        (Dense(784, 6), ((2, 784),)),
     ],
     Convolution: [
         (Convolution(1, 4, 3), ((1, 6, 7),)),
@@ -58,15 +63,19 @@ SAMPLES = {
         (Convolution(2, 3, 4, stride=2, padding="VALID"), ((2, 9, 8),)),
         (Convolution(2, 3, 2), ((2, 5, 4),)),
         # One place along an axis, and pixels beyond it that no window sees.
-        *((Convolution(2, 3, 1, stride=2), ((2, 2, 2),)), (Convolution(2, 3, 3, 3, "VALID"), ((2, 5, 7),))),
-        *((Convolution(2, 3, 2, 3, "VALID"), ((2, 8, 7),)), (Convolution(2, 3, 3, 1, "VALID"), ((2, 5, 3),))),
+        (Convolution(2, 3, 1, stride=2), ((2, 2, 2),)),
+        (Convolution(2, 3, 3, 3, "VALID"), ((2, 5, 7),)),
+        (Convolution(2, 3, 2, 3, "VALID"), ((2, 8, 7),)),
+        (Convolution(2, 3, 3, 1, "VALID"), ((2, 5, 3),)),
     ],
     Bias: [(Bias(3), ((3, 4, 5),))],
     BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),))],
     MaxPool: [
         (MaxPool(2, 2), ((3, 6, 8),)),
         (MaxPool(2, 2), ((2, 7, 5),)),
-        *((MaxPool(3, 2), ((2, 8, 7),)), (MaxPool(3, 2), ((2, 7, 7),)), (MaxPool(3, 2), ((1, 6, 8),))),
+        (MaxPool(3, 2), ((2, 8, 7),)),
+        (MaxPool(3, 2), ((2, 7, 7),)),
+        (MaxPool(3, 2), ((1, 6, 8),)),
         (MaxPool(3, 3), ((1, 9, 9),)),
         (MaxPool(2, 1), ((2, 4, 4),)),
         (MaxPool(1, 2), ((2, 5, 4),)),
@@ -90,13 +99,16 @@ SAMPLES = {
     ],
     LayerNorm: [(LayerNorm(6), ((5, 6),)), (LayerNorm(9), ((9,),)), (LayerNorm(4), ((1, 4),))],
     Attention: [
-        *((Attention(1), ((5, 4),) * 3), (Attention(2), ((5, 6),) * 3), (Attention(3), ((4, 3),) * 3)),
+        (Attention(1), ((5, 4),) * 3),
+        (Attention(2), ((5, 6),) * 3),
+        (Attention(3), ((4, 3),) * 3),
         (Attention(2), ((1, 4),) * 3),
     ],
     Dropout: [(Dropout(0.25), ((3, 4, 5),)), (Dropout(0.5, seed=7), ((9,),)), (Dropout(0.9), ((4, 5),))],
     InstanceNorm: [(InstanceNorm(3), ((3, 4, 5),)), (InstanceNorm(1), ((1, 7, 7),)), (InstanceNorm(2), ((2, 1, 3),))],
     PatchConvolution: [
-        *((PatchConvolution(1, 4, 2), ((1, 4, 6),)), (PatchConvolution(2, 3, 3), ((2, 5, 7),))),
+        (PatchConvolution(1, 4, 2), ((1, 4, 6),)),
+        (PatchConvolution(2, 3, 3), ((2, 5, 7),)),
         (PatchConvolution(3, 2, 1), ((3, 2, 2),)),
     ],
     ToSequence: [(ToSequence(), ((3, 4, 5),)), (ToSequence(), ((2, 1, 1),))],

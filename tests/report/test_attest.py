@@ -26,10 +26,9 @@ from harness.errors import AttestationError
 from harness.report.attest.make import write_statements
 from harness.report.attest.signature import read_private_key, read_public_key
 from harness.report.attest.verify import verify_statement
-from harness.trace.intact import intact_cells
 from harness.trace.manifest import manifest_path
-from harness.trace.store import StoredCell
-from tests.support.shelves import shelve
+from harness.trace.store import StoredCell, verified_cells
+from tests.support.stored_cells import store
 
 DIGESTS = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("emitted", "init", "data")}
 PROVENANCE = {
@@ -45,7 +44,7 @@ PROVENANCE = {
 
 def a_cell(root: Path, pipeline: str = "phase2", **keys: Any) -> StoredCell:
     header = {"init_sha256": DIGESTS["init"], "data_sha256": DIGESTS["data"], "conventions": {"pool_ties": "first"}}
-    return shelve(root, pipeline, **({"provenance": PROVENANCE, "header": header, "steps": 3} | keys))
+    return store(root, pipeline, **({"provenance": PROVENANCE, "header": header, "steps": 3} | keys))
 
 
 def run(*arguments: object) -> Result:
@@ -126,15 +125,15 @@ def test_a_verdict_is_bound_to_every_trace(tmp_path: Path) -> None:
 
 
 def test_only_a_whole_cell_has_a_statement(tmp_path: Path) -> None:
-    absent = shelve(tmp_path / "cells", "phase2", (), backend="cuda", status="refused", absent=True)
+    absent = store(tmp_path / "cells", "phase2", (), backend="cuda", status="refused", absent=True)
     crashed = a_cell(tmp_path / "cells", "phase3", status="crashed")
-    spoilt = a_cell(tmp_path / "cells", "phase2")
-    spoilt.trace.write_bytes(spoilt.trace.read_bytes().replace(b"2.0", b"3.0"))
+    altered = a_cell(tmp_path / "cells", "phase2")
+    altered.trace.write_bytes(altered.trace.read_bytes().replace(b"2.0", b"3.0"))
     verdict = tmp_path / "verdict.json"
     verdict.write_text("{}")
-    written = write_statements(tmp_path / "attestations", [absent, crashed, spoilt], verdict).paths
+    written = write_statements(tmp_path / "attestations", [absent, crashed, altered], verdict).paths
     assert [path.name for path in written] == ["some_mlp.phase3-noshuf-cpu.intoto.json", "verdict.intoto.json"]
-    assert sha256(spoilt.trace) in written[-1].read_text()
+    assert sha256(altered.trace) in written[-1].read_text()
     result = run("attest", "make", tmp_path / "cells", "-o", tmp_path / "a")
     assert (result.exit_code, "its manifest says" in result.stderr) == (2, True)
     assert not (tmp_path / "a").exists()
@@ -214,8 +213,8 @@ def test_the_signature_is_the_standard_s(tmp_path: Path, keys: tuple[Path, Path]
     envelope["signatures"][0]["keyid"] = "somebody's own name for it"
     path.write_text(json.dumps(envelope))
     assert verify_statement(path, key=public).trusted
-    for spoilt in (payload.replace(b"42", b"43"), payload + b" "):
-        path.write_text(json.dumps(envelope | {"payload": base64.b64encode(spoilt).decode()}))
+    for altered in (payload.replace(b"42", b"43"), payload + b" "):
+        path.write_text(json.dumps(envelope | {"payload": base64.b64encode(altered).decode()}))
         assert not verify_statement(path, key=public).trusted
     for signatures in ([], [{"sig": ""}], [{"sig": "AAAA"}]):
         path.write_text(json.dumps(envelope | {"signatures": signatures}))
@@ -358,7 +357,7 @@ def test_whatever_a_manifest_tells_gives_a_statement_or_one_line(
     tmp_path: Path, told: dict[str, Any], digest: str
 ) -> None:
     cell = a_cell(tmp_path / "cells", provenance=told, header={"init_sha256": digest, "data_sha256": digest})
-    written = write_statements(tmp_path / "att", intact_cells([cell.trace]))
+    written = write_statements(tmp_path / "att", verified_cells([cell.trace]))
     assert len(written.paths) + len(written.left_out) == 1
     assert all(line.isprintable() for line in written.left_out)
     assert all(verify_statement(path).exit_code == 0 for path in written.paths)

@@ -1,10 +1,10 @@
-"""What is left out of a curve, nobody would have seen."""
+"""Decimation of a curve keeps everything that the eye looks for."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.page.decimate import decimate
+from harness.report.page.series import decimate
 from harness.trace.format import EARLY_STEPS
 
 ANY = st.lists(st.one_of(st.floats(), st.integers(-3, 3).map(float)), min_size=1, max_size=600).map(np.array)

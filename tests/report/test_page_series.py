@@ -14,11 +14,11 @@ from harness.verdict.compare import Judging
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
 from tests.support.pages import a_night
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 
 def decode(rows: tuple[PairRow, ...]) -> tuple[list[dict[str, int] | None], list[tuple[np.ndarray, np.ndarray]]]:
-    """What a page reads: the charts, and of every curve its steps and values."""
+    """Data of a page: the charts, and of every curve its steps and values."""
     about, numbers = encode(*draw(rows))
     told = json.loads(about)
     total = sum(told["lengths"])
@@ -89,7 +89,7 @@ def test_many_long_curves_share_the_page(tmp_path: Path) -> None:
 
 
 def _pair(root: Path, losses: Sequence[Sequence[float]]) -> tuple[PairRow, ...]:
-    cells = [shelve(root, pipeline, of) for pipeline, of in zip(("phase2", "phase3"), losses, strict=True)]
+    cells = [store(root, pipeline, of) for pipeline, of in zip(("phase2", "phase3"), losses, strict=True)]
     return tuple(judge_cells(cells, Judging()))
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.errors import HarnessError
-from harness.night.check import NightCheck, write_check
+from harness.night.checks import NightCheck, write_check
 from harness.night.folder import NightFolder, begin
 from harness.report.summary import Event, Summary, as_json, junit, markdown
 from harness.report.summary.build import summarise
@@ -21,7 +21,7 @@ from harness.report.summary.write import write_summary
 from harness.verdict.compare import Judging
 from tests.support.nights import CHECK, NOON
 from tests.support.schemas import violation
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 HOSTILE = "<script>alert(1)</script>](x)|`'\"&\x1b[31m\n\u202e"
 
@@ -37,7 +37,7 @@ def statuses(found: Summary) -> list[str]:
 
 def agreeing(folder: Path, model: str, **keys: Any) -> None:
     for pipeline in ("phase2", "phase3"):
-        shelve(folder, pipeline, model=model, **keys)
+        store(folder, pipeline, model=model, **keys)
 
 
 def test_the_headline_says_it_in_words(tmp_path: Path) -> None:
@@ -45,12 +45,12 @@ def test_the_headline_says_it_in_words(tmp_path: Path) -> None:
     agreeing(tmp_path, "b")
     assert summary(tmp_path).headline == "2 pairs agree"
     assert summary(tmp_path).exit_code == 0
-    shelve(tmp_path, "phase2", model="c")
-    shelve(tmp_path, "phase3", [3.0, 1.5, 1.25], model="c")
+    store(tmp_path, "phase2", model="c")
+    store(tmp_path, "phase3", [3.0, 1.5, 1.25], model="c")
     assert summary(tmp_path).headline == "2 pairs agree; 1 differs: c phase2-cpu vs phase3-cpu, forward, step 1"
     assert summary(tmp_path).exit_code == 1
-    shelve(tmp_path, "phase2", model="d")
-    shelve(tmp_path, "phase3", model="d", status="crashed", reason="killed by SIGSEGV")
+    store(tmp_path, "phase2", model="d")
+    store(tmp_path, "phase3", model="d", status="crashed", reason="killed by SIGSEGV")
     words = summary(tmp_path).headline
     assert words.endswith("1 inconclusive: d phase2-cpu vs phase3-cpu, phase3-cpu: crashed: killed by SIGSEGV")
 
@@ -69,7 +69,7 @@ def test_the_headline_tells_of_checks_problems_and_events(tmp_path: Path) -> Non
     noted = summary(tmp_path, events=(Event("environment", "note", "jaxlib 1 → 2"),))
     assert (noted.headline, noted.exit_code) == ("1 pair agrees", 0)
     assert summary(tmp_path, cells=(), rows=(), checks=(of["PASS"],)).headline == "1 of 1 check passed"
-    shelve(tmp_path, "phase2", model="b", status="interrupted", reason="interrupted by SIGTERM")
+    store(tmp_path, "phase2", model="b", status="interrupted", reason="interrupted by SIGTERM")
     assert summary(tmp_path).headline == "1 pair agrees, 1 cell is not complete: b.phase2-noshuf-cpu"
 
 
@@ -84,18 +84,18 @@ def test_nothing_compared_is_no_pass(tmp_path: Path) -> None:
 def test_an_absent_backend_costs_nothing_unless_it_was_asked_for(tmp_path: Path) -> None:
     agreeing(tmp_path, "a")
     about: dict[str, Any] = {"backend": "rocm", "status": "refused", "reason": "no ROCm device", "losses": ()}
-    shelve(tmp_path, "phase3", model="a", absent=True, asked=False, **about)
+    store(tmp_path, "phase3", model="a", absent=True, asked=False, **about)
     assert summary(tmp_path).exit_code == 0
-    shelve(tmp_path, "phase3", model="a", absent=True, asked=True, **about)
+    store(tmp_path, "phase3", model="a", absent=True, asked=True, **about)
     assert summary(tmp_path).exit_code == 3
 
 
 def test_every_form_takes_hostile_names_as_data(tmp_path: Path) -> None:
     for pipeline in ("phase2", "phase3"):
         told = {"conventions": {HOSTILE: HOSTILE}}
-        shelve(tmp_path, pipeline, host=HOSTILE, header=told, manifest={"stderr_tail": HOSTILE})
-    shelve(tmp_path, "phase2", model="x", status="crashed", reason=HOSTILE)
-    shelve(tmp_path, "phase3", model="x")
+        store(tmp_path, pipeline, host=HOSTILE, header=told, manifest={"stderr_tail": HOSTILE})
+    store(tmp_path, "phase2", model="x", status="crashed", reason=HOSTILE)
+    store(tmp_path, "phase3", model="x")
     check = NightCheck(name="c", command=HOSTILE, status="FAIL", line=HOSTILE, output=HOSTILE)
     found = summary(tmp_path, checks=(check,), title=HOSTILE, problems=(HOSTILE,))
     document = json.loads(as_json.render(found))
@@ -110,10 +110,10 @@ def test_every_form_takes_hostile_names_as_data(tmp_path: Path) -> None:
 
 
 def test_junit_has_failures_errors_and_skips(tmp_path: Path) -> None:
-    shelve(tmp_path, "phase2", model="c")
-    shelve(tmp_path, "phase3", [3.0, 1.5, 1.25], model="c")
-    shelve(tmp_path, "phase2", model="d")
-    shelve(tmp_path, "phase3", model="d", status="crashed", reason="exit code 1")
+    store(tmp_path, "phase2", model="c")
+    store(tmp_path, "phase3", [3.0, 1.5, 1.25], model="c")
+    store(tmp_path, "phase2", model="d")
+    store(tmp_path, "phase3", model="d", status="crashed", reason="exit code 1")
     late = NightCheck(name="late", command="c", status="NOT RUN", line="no time")
     root = ElementTree.fromstring(junit.render(summary(tmp_path, checks=(late,))))
     outcomes = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
@@ -170,7 +170,7 @@ def test_damaged_files_of_a_night_are_problems(tmp_path: Path) -> None:
 
 
 def test_cells_without_a_pair_are_no_agreement_even_beside_a_check_that_passed(tmp_path: Path) -> None:
-    shelve(tmp_path, "phase2")
+    store(tmp_path, "phase2")
     passed = NightCheck(name="c", command="c", status="PASS", line="fine")
     found = summary(tmp_path, checks=(passed,))
     assert (found.judged, found.exit_code) == ([], 3)
@@ -179,7 +179,7 @@ def test_cells_without_a_pair_are_no_agreement_even_beside_a_check_that_passed(t
 
 def test_a_cell_that_is_not_complete_and_has_no_pair_is_named(tmp_path: Path) -> None:
     agreeing(tmp_path, "a")
-    shelve(tmp_path, "phase2", model="b", status="interrupted", reason="interrupted by SIGTERM")
+    store(tmp_path, "phase2", model="b", status="interrupted", reason="interrupted by SIGTERM")
     found = summary(tmp_path)
     assert (statuses(found), found.exit_code) == (["PASS"], 3)
     assert "b.phase2-noshuf-cpu" in found.headline
@@ -259,7 +259,7 @@ def test_cells_of_two_hosts_become_one_report(tmp_path: Path) -> None:
     runner = CliRunner()
     for host, backend in (("one", "cpu"), ("two", "rocm")):
         for pipeline in ("phase2", "phase3"):
-            shelve(tmp_path / host, pipeline, host=host, backend=backend)
+            store(tmp_path / host, pipeline, host=host, backend=backend)
         bundle = str(tmp_path / f"{host}.tar.gz")
         assert runner.invoke(cli.main, ["export", str(tmp_path / host), "-o", bundle]).exit_code == 0
         taken = runner.invoke(cli.main, ["import", bundle, "--into", str(tmp_path / "all")])

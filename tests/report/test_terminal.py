@@ -1,4 +1,4 @@
-"""What a person sees on a terminal, and that nobody else does."""
+"""Output for a person at a terminal, and for nobody else."""
 
 import io
 import os

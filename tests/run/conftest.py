@@ -1,4 +1,4 @@
-"""What several tests of emitted programs are given."""
+"""Fixtures for the tests of emitted programs."""
 
 import pytest
 

@@ -36,8 +36,12 @@ TINY = infer_shapes(
         input_shape=(1, 12, 12),
         classes=10,
         layers=[
-            *(ConvBn(1, 4, kernel=3, stride=2), MaxPool(2, 2), ConvBn(4, 8, kernel=1)),
-            *(GlobalAvgPool(), Flatten(), Dense(8, 10)),
+            ConvBn(1, 4, kernel=3, stride=2),
+            MaxPool(2, 2),
+            ConvBn(4, 8, kernel=1),
+            GlobalAvgPool(),
+            Flatten(),
+            Dense(8, 10),
         ],
         loss=SoftmaxCrossEntropy(),
     )
@@ -50,8 +54,16 @@ SEQUENCES = infer_shapes(
         input_shape=(1, 28, 28),
         classes=10,
         layers=[
-            *(Conv2d(1, 4, 3, stride=2), InstanceNorm(4), Dropout(0.1), MaxPool(3, 2), PatchEmbed(4, 8, 3, 4)),
-            *(Dropout(0.1), TransformerEncoder(8, 2, 16), Dropout(0.5), LayerNorm(8), Dense(8, 10)),
+            Conv2d(1, 4, 3, stride=2),
+            InstanceNorm(4),
+            Dropout(0.1),
+            MaxPool(3, 2),
+            PatchEmbed(4, 8, 3, 4),
+            Dropout(0.1),
+            TransformerEncoder(8, 2, 16),
+            Dropout(0.5),
+            LayerNorm(8),
+            Dense(8, 10),
         ],
         loss=SoftmaxCrossEntropy(),
     )

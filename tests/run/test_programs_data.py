@@ -133,7 +133,7 @@ def test_both_call_imagenette_what_has_its_classes_and_counts(imagenette: Progra
     assert names(9469, 3925, (*IMAGENETTE_CLASSES[:9], "n00000000")) == {"imagenette-custom"}
 
 
-def spoil(data: Path, what: str) -> None:
+def damage(data: Path, what: str) -> None:
     """Change one thing about a good folder."""
     first, last = data / "data_batch_2.bin", data / "test_batch.bin"
     if what == "missing":
@@ -158,10 +158,10 @@ def test_unusable_records_are_refused(
     network: str, what: str, pipeline: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     programs = request.getfixturevalue(network)
-    write_synthetic(tmp_path / "spoilt", CIFAR_FILES, train=TRAIN, test=TEST)
-    spoil(tmp_path / "spoilt", what)
-    line = refusal(programs, pipeline, tmp_path, tmp_path / "spoilt", LEAN_MLIR_INIT_LOAD="absent")
-    assert str(tmp_path / "spoilt") in line
+    write_synthetic(tmp_path / "damaged", CIFAR_FILES, train=TRAIN, test=TEST)
+    damage(tmp_path / "damaged", what)
+    line = refusal(programs, pipeline, tmp_path, tmp_path / "damaged", LEAN_MLIR_INIT_LOAD="absent")
+    assert str(tmp_path / "damaged") in line
 
 
 def prepared_files(side: int = SIDE, labels: int = 16, label: int = 3, channels: int = 3) -> dict[str, bytes]:
@@ -170,7 +170,7 @@ def prepared_files(side: int = SIDE, labels: int = 16, label: int = 3, channels:
     return dict(zip(names, [images, labels_header(labels) + bytes([label] * labels)] * 2, strict=True))
 
 
-SPOILT_PREPARED = {
+DAMAGED_PREPARED = {
     "no-labels": {name: data for name, data in prepared_files().items() if "labels" not in name},
     "cut": {name: data[:-1] for name, data in prepared_files().items()},
     "other-size": prepared_files(side=SIDE + 1),
@@ -181,11 +181,11 @@ SPOILT_PREPARED = {
 
 
 @pipelines
-@pytest.mark.parametrize("what", SPOILT_PREPARED)
+@pytest.mark.parametrize("what", DAMAGED_PREPARED)
 def test_unusable_prepared_files_are_refused(imagenette: Programs, what: str, pipeline: str, tmp_path: Path) -> None:
-    data = tmp_path / "spoilt"
+    data = tmp_path / "damaged"
     data.mkdir()
-    for name, content in SPOILT_PREPARED[what].items():
+    for name, content in DAMAGED_PREPARED[what].items():
         (data / name).write_bytes(content)
     line = refusal(imagenette, pipeline, tmp_path, data, LEAN_MLIR_INIT_LOAD="absent")
     assert str(data) in line

@@ -1,4 +1,4 @@
-"""What both emitted programs refuse: exit code 2 and one line that says what is wrong."""
+"""Input that both emitted programs refuse: exit code 2 and one line that says what is wrong."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,21 @@ FILE_VARIABLES = ("LEAN_MLIR_INIT_LOAD", "LEAN_MLIR_INIT_DUMP", "LEAN_MLIR_TRACE
 VALUES = {
     "LEAN_MLIR_NO_SHUFFLE": ["", "0", "2", "01", " 1", "1\n", "true", "١"],
     "LEAN_MLIR_MAX_STEPS": [
-        *("", "0", "-1", "+5", "1.0", "1e3", "0x10", "1_000", " 7", "7\n", "nan", "²", "٣"),
-        *(str(2**53 + 1), "9" * 5000),
+        "",
+        "0",
+        "-1",
+        "+5",
+        "1.0",
+        "1e3",
+        "0x10",
+        "1_000",
+        " 7",
+        "7\n",
+        "nan",
+        "²",
+        "٣",
+        str(2**53 + 1),
+        "9" * 5000,
     ],
     "HARNESS_TRACE_CHANNELS": ["", "ALL", "all,none"],
     "LEAN_MLIR_INIT_LOAD": ["", "absent.bin", "folder", "short.bin", "long.bin"],
@@ -26,7 +39,9 @@ VALUES = {
     ("pipeline", "name", "value"),
     [
         pytest.param(
-            *(pipeline, name, value),
+            pipeline,
+            name,
+            value,
             id=f"{pipeline}-{name}-{value[:20]!a}",
         )
         for name, values in VALUES.items()
@@ -82,7 +97,7 @@ def test_the_data_folder_is_asked_for(programs: Programs, pipeline: str, tmp_pat
     assert "DATA" in done.stderr.upper()
 
 
-SPOILT_DATA = {
+DAMAGED_DATA = {
     "absent": None,
     "empty": {},
     "not-idx": dict.fromkeys(FILES, b"rubbish"),
@@ -96,10 +111,10 @@ SPOILT_DATA = {
 
 
 @pipelines
-@pytest.mark.parametrize("what", SPOILT_DATA)
+@pytest.mark.parametrize("what", DAMAGED_DATA)
 def test_unusable_data_is_refused(programs: Programs, pipeline: str, what: str, tmp_path: Path) -> None:
-    data = tmp_path / "spoilt"
-    if (files := SPOILT_DATA[what]) is not None:
+    data = tmp_path / "damaged"
+    if (files := DAMAGED_DATA[what]) is not None:
         data.mkdir()
         for name, content in files.items():
             (data / name).write_bytes(content)

@@ -93,7 +93,7 @@ class _Probe(Layer):
 
 @st.composite
 def vector_layers(draw: st.DrawFn, width: int) -> list[Layer]:
-    """What ends a network: dense layers, perhaps with a norm or a dropout between them."""
+    """End of a network: dense layers, perhaps with a norm or a dropout between them."""
     layers: list[Layer] = []
     for _ in range(draw(st.integers(0, 2))):
         units = draw(st.integers(2, 6))

@@ -6,16 +6,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.night.check import NightCheck
+from harness.night.checks import NightCheck
 from harness.report.summary import Event, Summary, model_of
 from harness.report.summary.history import HistoryRow
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.envelope.envelope import read_envelope
 from harness.verdict.envelope.find import SHIPPED
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 EVIL = (
     "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>\"&amp;{{ 7 * 7 }}%{y}\u2028../../x"
@@ -42,7 +42,7 @@ def a_night(root: Path, *, wrong: bool = False, steps: int = 700) -> Summary:
                 off = 0.5 if wrong and (model, pipeline, backend) == ("mnist_cnn", "phase3", "rocm") else 0.0
                 crashed = wrong and (model, pipeline, backend) == ("vit_tiny", "phase3", "rocm")
                 about = {"wall_s": 61.5, "test_accuracy": None if crashed else 0.9521}
-                shelve(
+                store(
                     root / host,
                     pipeline,
                     falling(9 if crashed else steps if model != "vit_tiny" else 24, seed, off),
@@ -56,9 +56,9 @@ def a_night(root: Path, *, wrong: bool = False, steps: int = 700) -> Summary:
                     provenance=_provenance(pipeline, backend),
                 )
         absent = {"status": "refused", "reason": "no CUDA device", "absent": True, "asked": False}
-        shelve(root / "host a", "phase2", (), backend="cuda", model=model, **absent)
+        store(root / "host a", "phase2", (), backend="cuda", model=model, **absent)
     cells = tuple(
-        replace(cell, facts=msgspec.structs.replace(cell.facts, command=COMMAND)) for cell in read_shelf([root]).cells
+        replace(cell, facts=msgspec.structs.replace(cell.facts, command=COMMAND)) for cell in read_store([root]).cells
     )
     rows = tuple(judge_cells(cells, Judging()))
     checks = (
@@ -107,7 +107,7 @@ def a_hostile_night(root: Path) -> Summary:
 
 
 def _of_the_envelope() -> dict[str, object]:
-    """What a header of the shipped MLP says."""
+    """Facts in a header of the shipped MLP."""
     envelope = read_envelope(next(SHIPPED.glob("MNIST_MLP-*.json")))
     names = (
         "netspec_name",

@@ -41,7 +41,7 @@ def is_alive(pid: int) -> bool:
 
 
 def dies(pid: int, within_s: float = 10) -> bool:
-    """Whether it ends in that time."""
+    """True if it ends in that time."""
     deadline = time.monotonic() + within_s
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -43,7 +43,7 @@ def worst_difference(a: list[Step], b: list[Step]) -> float:
 
 
 def difference(both: SideBySide, steps: int = 3) -> float:
-    """How far the two programs are apart on drawn batches."""
+    """Differences of the two programs on drawn batches."""
     fed = drawn(both.graph, both.config, both.dtype, steps)
     return worst_difference(both.phase3(*fed), both.phase2(*fed))
 

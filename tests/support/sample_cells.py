@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.trace.store import StoredCell
-from tests.support.shelves import shelve
+from tests.support.stored_cells import store
 
 MODEL = "mnist_mlp"
 NAME = f"{MODEL}.phase2-noshuf-cpu"
@@ -37,12 +37,12 @@ def a_cell(
     told: dict[str, Any] | None = None,
     **keys: Any,
 ) -> StoredCell:
-    """A complete cell; `told` changes its provenance, other keys are those of `shelve`."""
+    """A complete cell; `told` changes its provenance, other keys are those of `store`."""
     of_pipeline = ON_IREE if pipeline == "phase3" else {}
     provenance = PROVENANCE | of_pipeline | (told or {})
-    return shelve(folder, pipeline, losses, model=model, provenance=provenance, **keys)
+    return store(folder, pipeline, losses, model=model, provenance=provenance, **keys)
 
 
 def bumped(**versions: str) -> dict[str, Any]:
-    """What changes in a provenance with a bump: `jaxlib="0.11.0"`, dashes as underscores."""
+    """Changes of a provenance with a bump: `jaxlib="0.11.0"`, dashes as underscores."""
     return {"versions": VERSIONS | {name.replace("_", "-"): version for name, version in versions.items()}}

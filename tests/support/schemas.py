@@ -17,7 +17,7 @@ REGISTRY: Registry[Any] = Registry().with_resources(
 
 
 def violation(document: Any, name: str) -> str | None:
-    """What a document has that its schema (`diff`, `verify`) does not allow, and where; None when it conforms."""
+    """First violation of its schema (`diff`, `verify`) by a document, and its place; None when it conforms."""
     validator = Draft202012Validator(SCHEMAS[f"{name}.schema.json"], registry=REGISTRY)
     error = best_match(validator.iter_errors(document))
     return None if error is None else f"{error.json_path}: {error.message}"

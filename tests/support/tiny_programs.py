@@ -55,7 +55,7 @@ SHORT = {"LEAN_MLIR_MAX_STEPS": "4", "LEAN_MLIR_NO_SHUFFLE": "1", "HARNESS_TRACE
 
 @dataclass(frozen=True)
 class Run:
-    """What a program that ended well left: the lines of its trace and what it printed."""
+    """Results of a program that exited 0: the lines of its trace and what it printed."""
 
     header: dict[str, Any]
     steps: list[dict[str, Any]]

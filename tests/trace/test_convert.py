@@ -1,4 +1,4 @@
-"""What other tools' own readers make of converted traces."""
+"""Converted traces, read by the other tools' own readers."""
 
 import gzip
 import json
@@ -150,9 +150,9 @@ def test_one_unreadable_trace_does_not_keep_the_others(tmp_path, odd_trace):
 
 def test_names_that_would_meet_or_lead_elsewhere_are_refused(tmp_path, odd_trace):
     (tmp_path / "other").mkdir()
-    twin = write(tmp_path / "other" / "a.jsonl", [1.0])
+    namesake = write(tmp_path / "other" / "a.jsonl", [1.0])
     odd = write(tmp_path / "other" / "...jsonl", [1.0])
-    for traces, said in (((odd_trace, twin), "two of the traces are called a."), ((odd,), "cannot be converted")):
+    for traces, said in (((odd_trace, namesake), "two of the traces are called a."), ((odd,), "cannot be converted")):
         done = convert("tensorboard", tmp_path / "out", *traces)
         assert done.exit_code == 2
         assert said in done.stderr

@@ -1,4 +1,4 @@
-"""What a bundle is: names, sizes and the list of members. `traces/README.md` specifies it."""
+"""Format of a bundle: names, sizes and the list of members. `traces/README.md` specifies it."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""What of some files and folders belongs into a bundle: whole cells, each checked, and a night's other documents."""
+"""Contents of a bundle: of files and folders the whole cells, each verified, and a night's other documents."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,18 +10,17 @@ import msgspec
 
 from harness.errors import BundleError, HarnessError
 from harness.night.bundle.format import UNKNOWN_HOST, check_name, check_size
-from harness.night.check import read_check
+from harness.night.checks import read_check
 from harness.night.findings import read_findings
 from harness.night.folder import PLAN, NightFolder
 from harness.trace.format import one_line
-from harness.trace.intact import intact_cells, visible
 from harness.trace.manifest import manifest_path
-from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell
+from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell, verified_cells, visible
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Files by their names in a bundle, and the host whose they are. `cells`: how many of the files are manifests.
+    """Files by their names in a bundle, and the host whose they are. `cells`: the number of manifests among the files.
 
     `left_out`: traces without a manifest, which are of no finished run.
     """
@@ -32,7 +31,7 @@ class Gathered:
 
     @property
     def cells(self) -> int:
-        """How many cells the files make."""
+        """Number of cells in the files."""
         return sum(name.endswith(MANIFEST_SUFFIX) for name in self.files)
 
 
@@ -43,7 +42,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
     """
     files: dict[str, Path] = {}
     left_out: list[Path] = []
-    cells = intact_cells(paths)
+    cells = verified_cells(paths)
     for cell in cells:
         for file in filter(Path.is_file, (manifest_path(cell.trace), cell.trace)):
             _add(files, cell.root, file)
@@ -72,7 +71,7 @@ def _one_host(cells: Iterable[StoredCell]) -> str:
 
 
 def _documents(folder: Path) -> Iterator[Path]:
-    """What nights keep beside their cells, read as a report will read it."""
+    """Documents that nights keep beside their cells, read as a report will read them."""
     for plan in visible(folder, PLAN):
         night = NightFolder(plan.parent)
         checks = sorted(night.checks.glob("*.json"))

@@ -15,14 +15,14 @@ from harness.night.bundle.format import Contents, host_folder
 from harness.night.bundle.gather import Gathered, gather
 from harness.night.bundle.read import unpack
 from harness.trace.format import one_line
-from harness.trace.store import MANIFEST_SUFFIX, shelved
+from harness.trace.store import MANIFEST_SUFFIX, read_cell
 
 _ARRIVING = ".importing"  # hidden, and below the folder that it will be in, so that one rename moves it
 
 
 @dataclass(frozen=True)
 class Landed:
-    """What became of a bundle. `folder`: where its new files are, None when all were there already.
+    """Result of an import. `folder`: the one of its new files, None when all were there already.
 
     `new` and `there`: cells.
     """
@@ -115,7 +115,7 @@ def _take_out(folder: Path, known: Sequence[str]) -> None:
     """Remove what is there already, and the folders that get empty by it."""
     for name in known:
         if name.endswith(MANIFEST_SUFFIX):
-            shelved(folder / name, folder).trace.unlink(missing_ok=True)
+            read_cell(folder / name, folder).trace.unlink(missing_ok=True)
         (folder / name).unlink()
     for inner in sorted(folder.rglob("*"), reverse=True):
         if inner.is_dir() and not any(inner.iterdir()):

@@ -72,7 +72,7 @@ class _Counted:
         return block
 
     def rest(self) -> bytes:
-        """What is left, up to a little more than a tar file's last record."""
+        """The remaining bytes, up to a little more than a tar file's last record."""
         return self._stream.read(tarfile.RECORDSIZE + 1)
 
 

@@ -7,13 +7,11 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from harness import __version__
 from harness.errors import BundleError
 from harness.night.bundle.format import BLOCK, CONTENTS, BundleFile, Contents, check_size, most_unpacked
 from harness.night.bundle.gather import Gathered, open_member
-from harness.system.files import replace_file
+from harness.system.files import json_document, replace_file
 from harness.trace.format import one_line
 
 _LEVEL = 6
@@ -26,7 +24,7 @@ def write_bundle(path: Path, gathered: Gathered) -> int:
     """
     members = [_member(name, file) for name, file in gathered.files.items()]
     contents = Contents(harness_version=__version__, host=gathered.host, members=members)
-    listed = msgspec.json.format(msgspec.json.encode(contents), indent=1) + b"\n"
+    listed = json_document(contents)
     check_size(CONTENTS, len(listed))
     with replace_file(path) as file:
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=_LEVEL, mtime=0) as packed:

@@ -1,4 +1,4 @@
-"""Makes a reference of a cell: what may become one, and what is then written down about it."""
+"""Accepting a cell as a reference: the conditions, and the record that is then written."""
 
 import gzip
 import hashlib
@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
-from harness.errors import GoldenError
+from harness.errors import ReferenceTraceError
 from harness.night.references.comparison import compare_with
 from harness.night.references.environment import environment_of
 from harness.night.references.reference import (
@@ -27,6 +25,7 @@ from harness.night.references.reference import (
     settle,
     values_of,
 )
+from harness.system.files import json_document
 from harness.trace.format import TraceHeader, one_line
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording, read_recording
@@ -58,13 +57,13 @@ class Proposal:
 
     @property
     def refused(self) -> bool:
-        """Whether the change is more than rounding explains and nobody insists on it."""
+        """True if the change is more than rounding explains and nobody insists on it."""
         verdict = self.acceptance.verdict
         return verdict is not None and verdict.status != "PASS" and not self.acceptance.forced
 
     @property
     def sentence(self) -> str:
-        """What accepting it means."""
+        """Consequence of accepting it."""
         old, verdict = self.acceptance.old, self.acceptance.verdict
         if self.unchanged:
             return "is this trace already."
@@ -78,11 +77,11 @@ class Proposal:
 def propose(cells: Sequence[Path], reason: str, into: Path, *, force: bool = False) -> list[Proposal]:
     """Judge traces against the references of their names; nothing is written but what a killed acceptance had decided.
 
-    Raises: GoldenError for a cell that is not a whole run, TraceError for one that cannot be read.
+    Raises: ReferenceTraceError for a cell that is not a whole run, TraceError for one that cannot be read.
     """
     why = " ".join(reason.split())
     if not 0 < len(why) <= _LONGEST_REASON:
-        raise GoldenError(f"--reason has {len(why)} characters; expected 1 to {_LONGEST_REASON} that say why.")
+        raise ReferenceTraceError(f"--reason has {len(why)} characters; expected 1 to {_LONGEST_REASON} that say why.")
     settle(into)
     known, who, when = list_references(into), user_name(), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     proposals: dict[Path, Proposal] = {}
@@ -107,7 +106,9 @@ def propose(cells: Sequence[Path], reason: str, into: Path, *, force: bool = Fal
         unchanged = bool(history) and history[-1].new.trace_sha256 == new.new.trace_sha256
         proposal = Proposal(path, manifest, record, unchanged)
         if proposal.path in proposals:
-            raise GoldenError(f"{one_line(path)}: {proposals[proposal.path].trace} is of the same name. Give one.")
+            raise ReferenceTraceError(
+                f"{one_line(path)}: {proposals[proposal.path].trace} is of the same name. Give one."
+            )
         proposals[proposal.path] = proposal
     return list(proposals.values())
 
@@ -115,26 +116,26 @@ def propose(cells: Sequence[Path], reason: str, into: Path, *, force: bool = Fal
 def write(proposals: Sequence[Proposal], into: Path) -> None:
     """Make them the references: all of them or, when killed, none.
 
-    Raises: GoldenError when a trace has changed since it was judged, OSError.
+    Raises: ReferenceTraceError when a trace has changed since it was judged, OSError.
     """
     files: dict[Path, bytes] = {}
     for proposal in proposals:
         if not proposal.unchanged:
             stem = proposal.path.parent / proposal.record.name
             files[Path(f"{stem}{TRACE}")] = _compress(proposal)
-            files[Path(f"{stem}{MANIFEST}")] = _as_json(proposal.manifest)
-            files[Path(f"{stem}{RECORD}")] = _as_json(proposal.record)
+            files[Path(f"{stem}{MANIFEST}")] = json_document(proposal.manifest, indent=2)
+            files[Path(f"{stem}{RECORD}")] = json_document(proposal.record, indent=2)
     if files:
         into.mkdir(parents=True, exist_ok=True)
         publish(into, files)
 
 
 def _read_whole(path: Path) -> tuple[Recording, Manifest]:
-    """A complete cell whose trace is the one that its manifest describes. Raises: GoldenError, TraceError."""
+    """A complete cell whose trace is the one that its manifest describes. Raises: ReferenceTraceError, TraceError."""
     recording = read_recording(path)
     trace, manifest = recording.trace, recording.manifest
     if manifest is None:
-        raise GoldenError(f"{one_line(path)}: has no manifest beside it; expected a cell that `harness` ran.")
+        raise ReferenceTraceError(f"{one_line(path)}: has no manifest beside it; expected a cell that `harness` ran.")
     found = faults("the cell", recording)
     if trace.sha256 is None:
         found.append("its manifest does not say which trace it describes")
@@ -148,12 +149,14 @@ def _read_whole(path: Path) -> tuple[Recording, Manifest]:
     elif (step := first_nonfinite(trace, trace.steps)) is not None:
         found.append(f"its step {step} is not finite")
     if found:
-        raise GoldenError(f"{one_line(path)}: {'; '.join(found)}. It cannot become a reference; run the cell again.")
+        raise ReferenceTraceError(
+            f"{one_line(path)}: {'; '.join(found)}. It cannot become a reference; run the cell again."
+        )
     return recording, manifest
 
 
 def _contradictions(header: TraceHeader, manifest: Manifest) -> Iterator[str]:
-    """What the manifest does not say of the cell, or says otherwise than the trace."""
+    """Facts of the cell that its manifest lacks, or gives otherwise than the trace."""
     facts = manifest.cell
     if facts is None:
         yield "its manifest does not say which run it is"
@@ -174,15 +177,11 @@ def _compress(proposal: Proposal) -> bytes:
     path = proposal.trace
     content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
     if hashlib.sha256(content).hexdigest() != proposal.acceptance.new.trace_sha256:
-        raise GoldenError(f"{one_line(path)}: has changed since it was judged. Accept it again.")
+        raise ReferenceTraceError(f"{one_line(path)}: has changed since it was judged. Accept it again.")
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
         file.write(content)
     return buffer.getvalue()
-
-
-def _as_json(value: Manifest | Record) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
 def user_name() -> str:

@@ -30,7 +30,7 @@ class Compared:
 
     @property
     def passed(self) -> bool:
-        """Whether the cell does what its reference did, as far as rounding lets one tell."""
+        """True if the cell agrees with its reference within rounding."""
         return self.row.verdict is not None and self.row.verdict.status == "PASS"
 
     @property

@@ -23,10 +23,10 @@ _VECTORS = (
     ("neon", "neon"),
 )
 _BY_VALUE = ("backend", "vectors", "chip", "device")  # of these the key has no name
-_TWINS = {"jax": "jaxlib", "pjrt": "jaxlib", "iree runtime": "iree"}  # said only where it is of another version
+_COUPLED = {"jax": "jaxlib", "pjrt": "jaxlib", "iree runtime": "iree"}  # named only where its version is another
 _GPU_PACKAGE = re.compile(r"nvidia-(cublas|cudnn)(?:-cu\d+)?|jax-(?:cuda|rocm)\d+-(pjrt)")
 _CHIP = re.compile(r"--iree-\w+-target(?:-cpu)?=(.+)")
-# Of a provenance: what every run has its own of, or what says nothing about results.
+# Of a provenance: keys that differ in every run, or say nothing about results.
 _PASSING = {
     "host",
     "compile_s",
@@ -48,22 +48,22 @@ class Environment:
         values = dict(self.facts)
         parts = []
         for name, value in self.facts:
-            if name in _TWINS and values.get(_TWINS[name]) == value:
+            if name in _COUPLED and values.get(_COUPLED[name]) == value:
                 continue
             parts.append(_slug(value) if name in _BY_VALUE else f"{_slug(name)}-{_slug(value)}")
         return "-".join(parts)[:_LONGEST_KEY]
 
     def changes(self, old: "Environment") -> list[tuple[str, str, str]]:
-        """What differs from an older environment: name, old and new value; what changes with its twin is not said."""
+        """Differences from an older environment: name, old and new value. Versions that follow another are left out."""
         before, now = dict(old.facts), dict(self.facts)
         found = {name: (before.get(name, UNKNOWN), now.get(name, UNKNOWN)) for name in before | now}
         found = {name: values for name, values in found.items() if before.get(name) != now.get(name)}
-        alone = [name for name in found if name not in _TWINS or found.get(_TWINS[name]) != found[name]]
-        return [(name, *found[name]) for name in alone]
+        independent = [name for name in found if name not in _COUPLED or found.get(_COUPLED[name]) != found[name]]
+        return [(name, *found[name]) for name in independent]
 
 
 def environment_of(header: TraceHeader, manifest: Manifest) -> Environment:
-    """What a cell says of the hardware, as the compiler sees it, and of the versions of its compiler.
+    """Hardware of a cell, as the compiler sees it, and versions of its compiler.
 
     Neither the host, its operating system nor the exact model of its processor is of it.
     """
@@ -111,7 +111,7 @@ def _vectors(features: object) -> str:
 
 
 def _driver(driver: object) -> str:
-    """The first version in what the driver says of itself."""
+    """The first version number in the driver's own description."""
     found = re.search(r"\d+(?:\.\d+)+", str(driver or ""))
     return found[0] if found else UNKNOWN
 
@@ -126,7 +126,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def differences(old: Manifest, new: Manifest) -> tuple[str, ...]:
-    """What of two provenances differs, `cpu_count: 2 → 4`, but for what every run has its own of."""
+    """Differences of two provenances, `cpu_count: 2 → 4`, without those that every run has."""
     left, right = dict(_leaves(old.provenance)), dict(_leaves(new.provenance))
     names = [name for name in left | right if name not in _PASSING and left.get(name) != right.get(name)]
     return tuple(f"{one_line(name)}: {_show(left.get(name))} → {_show(right.get(name))}" for name in sorted(names))

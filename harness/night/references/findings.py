@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import GoldenError, TraceError
+from harness.errors import ReferenceTraceError, TraceError
 from harness.night.references.comparison import KIND, Compared, compare_with
 from harness.night.references.environment import Environment, environment_of
 from harness.night.references.reference import find_like, list_references, settle
@@ -16,7 +16,7 @@ from harness.verdict.pair import PairRow
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that two environments differ in. `cells`: how many cells it concerns."""
+    """One difference of two environments. `cells`: the number of cells that it concerns."""
 
     what: str
     old: str
@@ -33,14 +33,12 @@ class Change:
 class EnvironmentEvent:
     """Cells that have references of other environments only. `compared`: each against the one most like its own."""
 
-    old_keys: tuple[str, ...]
-    new_keys: tuple[str, ...]
     changes: tuple[Change, ...]
     compared: tuple[Compared, ...]
 
     @property
     def beyond(self) -> tuple[Compared, ...]:
-        """Those that the change of environment moved by more than rounding explains."""
+        """Those that the change of environment changed by more than rounding explains."""
         return tuple(one for one in self.compared if not one.passed)
 
     @property
@@ -58,8 +56,8 @@ class EnvironmentEvent:
 
 
 @dataclass(frozen=True)
-class GoldenFindings:
-    """What the references say of a night. `compared`: cells with a reference of their environment.
+class ReferenceFindings:
+    """Comparison of a night with the references. `compared`: cells with a reference of their environment.
 
     `unreadable`: rows of cells whose reference is damaged. `without`: names of cells that have none at all.
     """
@@ -83,7 +81,7 @@ class GoldenFindings:
         return worst_exit_code(codes)
 
 
-def compare_to_references(cells: Sequence[StoredCell], folder: Path) -> GoldenFindings:
+def compare_to_references(cells: Sequence[StoredCell], folder: Path) -> ReferenceFindings:
     """Compare the complete cells with the references below a folder; cells run as evidence for others are left out.
 
     Raises: EnvelopeError when an envelope of a run is damaged, OSError.
@@ -104,7 +102,7 @@ def compare_to_references(cells: Sequence[StoredCell], folder: Path) -> GoldenFi
             recording = cell.read()
             environment = environment_of(recording.trace.header, cell.manifest)
             reference = find_like(known[cell.name], environment)
-        except (GoldenError, TraceError) as error:
+        except (ReferenceTraceError, TraceError) as error:
             verdict = Verdict("INCONCLUSIVE", "reference", str(error), None)
             unreadable.append(PairRow("reference", cell.short_name, verdict=verdict, kind=KIND, cells=(cell, cell)))
             continue
@@ -119,14 +117,12 @@ def compare_to_references(cells: Sequence[StoredCell], folder: Path) -> GoldenFi
         else:
             other.append((compared, reference.environment, environment))
     event = _event(other) if other else None
-    return GoldenFindings(tuple(same), event, tuple(unreadable), tuple(without))
+    return ReferenceFindings(tuple(same), event, tuple(unreadable), tuple(without))
 
 
 def _event(cells: Sequence[tuple[Compared, Environment, Environment]]) -> EnvironmentEvent:
     changes = Counter(change for _, old, new in cells for change in new.changes(old))
     return EnvironmentEvent(
-        old_keys=tuple(sorted({compared.key for compared, _, _ in cells})),
-        new_keys=tuple(sorted({new.key for _, _, new in cells})),
         changes=tuple(Change(*change, count) for change, count in sorted(changes.items())),
         compared=tuple(compared for compared, _, _ in cells),
     )

@@ -1,4 +1,4 @@
-"""A reference trace as it lies on the disk: NAME.jsonl.gz, its manifest, and the record of who accepted it and why."""
+"""A reference trace on disk: NAME.jsonl.gz, its manifest, and the record of who accepted it and why."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from harness.errors import GoldenError, TraceError
+from harness.errors import ReferenceTraceError, TraceError
 from harness.night.references.environment import Environment, environment_of
 from harness.trace.format import Count, one_line
 from harness.trace.manifest import Fraction, Manifest
 from harness.trace.recording import Recording
-from harness.trace.store import StoredCell, shelved
+from harness.trace.store import StoredCell, read_cell
 from harness.verdict.judge import Status
 from harness.verdict.likeness import faults
 
@@ -69,7 +69,7 @@ class Acceptance(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True):
-    """What has been accepted under a name in an environment, the newest last."""
+    """Acceptances under a name in an environment, the newest last."""
 
     accepted_version: Literal[1] = 1
     name: str
@@ -87,7 +87,7 @@ class ReferenceTrace:
 
     @property
     def manifest(self) -> Manifest:
-        """How its run ended."""
+        """Manifest of its run."""
         return self.cell.manifest
 
     @property
@@ -129,19 +129,22 @@ def list_references(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def read_reference(path: Path) -> ReferenceTrace:
-    """The reference of a record. Raises: GoldenError when its three files are not what they were when accepted."""
+    """Read the reference of a record.
+
+    Raises: ReferenceTraceError when its three files are not what they were when accepted.
+    """
     name, key = path.name.removesuffix(RECORD), path.parent.name
     trace = path.with_name(name + TRACE)
     try:
         record = msgspec.json.decode(path.read_bytes(), type=Record)
-        cell = shelved(path.with_name(name + MANIFEST), path.parents[1])
+        cell = read_cell(path.with_name(name + MANIFEST), path.parents[1])
         recording = cell.read()
     except OSError as error:
         raise _damaged(path, f"cannot be read: {error.strerror or error}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _damaged(path, f"not a record of acceptance: {one_line(error)}") from None
     except TraceError as error:
-        raise GoldenError(f"{str(error).rstrip('.')}. {_RESTORE}") from None
+        raise ReferenceTraceError(f"{str(error).rstrip('.')}. {_RESTORE}") from None
     if (record.name, record.environment) != (name, key):
         raise _damaged(path, f"it is the record of {one_line(f'{record.environment}/{record.name}')}")
     found = faults("the reference", recording)
@@ -155,8 +158,8 @@ def read_reference(path: Path) -> ReferenceTrace:
 _RESTORE = "Restore the three files of this reference from version control."
 
 
-def _damaged(path: Path, what: str) -> GoldenError:
-    return GoldenError(f"{one_line(path)}: {what}. {_RESTORE}")
+def _damaged(path: Path, what: str) -> ReferenceTraceError:
+    return ReferenceTraceError(f"{one_line(path)}: {what}. {_RESTORE}")
 
 
 def find_like(records: Mapping[str, Path], environment: Environment) -> ReferenceTrace:
@@ -164,7 +167,7 @@ def find_like(records: Mapping[str, Path], environment: Environment) -> Referenc
 
     Of two alike the newer one. `records`: by key, at least one.
 
-    Raises: GoldenError when a reference that is looked at is damaged.
+    Raises: ReferenceTraceError when a reference that is looked at is damaged.
     """
     if environment.key in records:
         return read_reference(records[environment.key])

@@ -1,4 +1,4 @@
-"""One file a layer: its facts, its JAX rule, its StableHLO forward and backward rules, side by side.
+"""One file per layer: its facts, its JAX rule, its StableHLO forward and backward rules, side by side.
 
 Importing the package imports every file in it, so adding a layer is adding a file.
 """

@@ -60,7 +60,7 @@ def reference_convolution(layer: Convolution, r: Reference, x: Array) -> Array:
 
 
 def window_span(n: int, window: int, stride: int, padding: str) -> tuple[int, int, int]:
-    """How a window moves along an axis of n: (number of places, padding below, padding above).
+    """Places of a window along an axis of n: (number of places, padding below, padding above).
 
     SYMMETRIC padding below is what SAME has at stride 1, above as much as the last place reaches.
 

@@ -1,4 +1,4 @@
-"""What a token's place adds to it."""
+"""Positional embedding: a trained vector for each token's place."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""One file a loss: its facts and its rules of both sides."""
+"""One file per loss: its facts and its rules of both sides."""
 
 from harness.nn.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 

@@ -21,9 +21,8 @@ from harness.report.attest.statement import (
 )
 from harness.system.files import replace_file
 from harness.system.text import escape_control
-from harness.trace.intact import read_intact
 from harness.trace.manifest import manifest_path
-from harness.trace.store import MANIFEST_SUFFIX, StoredCell
+from harness.trace.store import MANIFEST_SUFFIX, StoredCell, verify_digests
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def write_statements(
             trace, beside = (_subject(path, folder, cell.root) for path in (cell.trace, manifest))
             traces.append(Subject(escape_control(trace.name), trace.sha256))
             try:
-                if (read := read_intact(cell)) is not None:
+                if (read := verify_digests(cell)) is not None:
                     name = _free(beside.name.removesuffix(MANIFEST_SUFFIX), told)
                     told[name] = cell_statement(cell, read.header, [trace, beside])
             except (TraceError, AttestationError) as error:

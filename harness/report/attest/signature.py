@@ -84,7 +84,7 @@ def open_envelope(text: bytes) -> Signed | None:
 
 
 def is_signed_by(envelope: Signed, key: Key) -> bool:
-    """Whether one of its signatures is of that key."""
+    """True if one of its signatures is of that key."""
     signed = Envelope(envelope.payload, envelope.payload_type, {}).pae()
     return any(_holds(key, signature.sig, signed) for signature in envelope.signatures)
 

@@ -46,7 +46,7 @@ class Subject:
 
 
 def cell_statement(cell: StoredCell, header: TraceHeader, subjects: Sequence[Subject]) -> Document:
-    """How the files of a cell, `subjects`, were made.
+    """Provenance of the files of a cell, `subjects`.
 
     What was asked for is external: the cell's facts, the configuration, the conventions. What the host brought along is
     internal: compiler, flags, environment, processor; its name is not told. What went in are dependencies: the emitted
@@ -75,7 +75,7 @@ def cell_statement(cell: StoredCell, header: TraceHeader, subjects: Sequence[Sub
 
 
 def verdict_statement(verdict: Subject, traces: Sequence[Subject], parameters: Mapping[str, Any]) -> Document:
-    """How a verdict was reached: from which traces, by which version. `parameters`: how pairs were judged.
+    """Provenance of a verdict: its traces and the version that reached it. `parameters`: those of judging.
 
     The file of the verdict is the subject and was made from the traces, so this is provenance as well. A test result of
     in-toto has what was tested as its subject, and would say nothing about the file that holds the evidence.
@@ -88,7 +88,7 @@ def verdict_statement(verdict: Subject, traces: Sequence[Subject], parameters: M
 
 
 def parse_statement(text: bytes) -> list[Subject]:
-    """The subjects of a statement that anybody wrote; what is said about them is not looked at.
+    """The subjects of a statement that anybody wrote; its claims are not looked at.
 
     Raises: AttestationError without the name of the file.
     """
@@ -105,7 +105,7 @@ def parse_statement(text: bytes) -> list[Subject]:
 
 
 def is_digest(value: object) -> bool:
-    """Whether it is a SHA-256 in hex."""
+    """True for a SHA-256 in hex."""
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 

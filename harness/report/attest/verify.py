@@ -23,20 +23,20 @@ Outcome = Literal["match", "mismatch", "missing"]
 
 @dataclass(frozen=True)
 class Held:
-    """A file as a statement has it, and whether it still is that. `found`: its digest, None when it is missing."""
+    """A file of a statement, and its digest now. `found`: that digest, None when it is missing."""
 
     subject: Subject
     found: str | None
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it."""
+        """Result of the check."""
         return "missing" if self.found is None else "match" if self.found == self.subject.sha256 else "mismatch"
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A statement. `signature`: what can be said of it; `trusted`: not when it fails a key that was given."""
+    """A statement. `signature`: its state in words; `trusted`: False when it fails a key that was given."""
 
     path: Path
     signature: str

@@ -1,5 +1,8 @@
 """The report as a page: one HTML file that holds everything it shows and asks no network for anything."""
 
+import base64
+import gzip
+import hashlib
 import json
 from functools import cache
 from importlib.resources import files
@@ -8,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report.page.matrix import make_matrix
-from harness.report.page.packed import pack, script_source
 from harness.report.page.panels import Panel, group, make_panels, urgent_first
 from harness.report.page.series import draw, encode
 from harness.report.page.trend import make_trends
@@ -16,7 +18,7 @@ from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_CHECK, OF_EXIT_C
 from harness.report.summary import Summary
 from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS
 
-OPENED = 6  # panels that a reader finds open
+OPENED = 6  # panels that are open at first
 
 _TEMPLATES = Environment(
     loader=PackageLoader(__name__),
@@ -30,7 +32,7 @@ _TEMPLATES = Environment(
 def render_page(summary: Summary) -> str:
     """The whole page. Names out of traces and manifests are text in it, whatever characters they have.
 
-    Panels, curves and the plotting library travel compressed: a browser unpacks what somebody looks at.
+    Panels, curves and the plotting library travel compressed: a browser unpacks the part that is looked at.
     """
     charts, curves = draw(summary.rows)
     panels = make_panels(summary.rows, charts)
@@ -52,11 +54,11 @@ def render_page(summary: Summary) -> str:
         seconds=seconds,
         script=Markup(script),
         style=Markup(_asset("page.css")),
-        sources=" ".join(map(script_source, (script, library))),
+        sources=" ".join(map(_script_source, (script, library))),
         packed={
-            "panels": Markup(pack(_render_panels(panels))),
-            "charts": Markup(pack(about_curves)),
-            "curves": Markup(pack(numbers)),
+            "panels": Markup(_pack(_render_panels(panels))),
+            "charts": Markup(_pack(about_curves)),
+            "curves": Markup(_pack(numbers)),
             "library": Markup(_packed_library()),
         },
     )
@@ -88,4 +90,14 @@ def _library() -> str:
 
 @cache
 def _packed_library() -> str:
-    return pack(_library().encode())
+    return _pack(_library().encode())
+
+
+def _pack(data: bytes) -> str:
+    """Compress with gzip and encode in base64: letters, digits and three signs, whatever the data holds."""
+    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
+
+
+def _script_source(text: str) -> str:
+    """The source by which a Content-Security-Policy allows exactly this script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

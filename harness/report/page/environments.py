@@ -10,7 +10,7 @@ from harness.verdict.pair import PairRow
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that both manifests may say. `a`, `b`: None where that side is silent."""
+    """One key of two manifests. `a`, `b`: None where that side lacks it."""
 
     name: str
     a: str | None
@@ -18,7 +18,7 @@ class Fact:
 
     @property
     def differs(self) -> bool:
-        """True where the sides do not say the same."""
+        """True if the values differ."""
         return self.a != self.b
 
 

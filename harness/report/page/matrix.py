@@ -33,7 +33,7 @@ class Matrix:
 
 
 def make_matrix(summary: Summary, panels: Sequence[Panel]) -> Matrix:
-    """Every pair that was judged, and those that would have been if their backends were there."""
+    """Every pair that was judged, and those whose backends are absent."""
     found: dict[tuple[str, str], dict[str, list[Field]]] = {}
     fields = [(p.row, p.network, Field(p.mark, show_verdict(p.row), p.id)) for p in panels]
     fields += [(row, model_of(row), Field(ABSENT, row.note)) for row in _absent_pairs(summary)]

@@ -1,4 +1,4 @@
-"""A pair as its panel tells it."""
+"""Panels of a page, one per pair."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _SLUG = 60  # characters of a name in an address
 
 @dataclass(frozen=True)
 class Delta:
-    """A difference as shown, and as sorted by."""
+    """A difference: its text, and the value that it is sorted by."""
 
     shown: str
     value: float | None
@@ -40,12 +40,12 @@ class Panel:
 
     @property
     def urgency(self) -> int:
-        """0 for what somebody has to look at first."""
+        """Rank of its status, 0 for the most urgent."""
         return URGENT_FIRST.index(self.mark)
 
     @property
     def deltas(self) -> list[Delta]:
-        """At step 1, step 2, their median and maximum."""
+        """Differences at step 1, at step 2, their median and maximum."""
         numbers = self.row.comparison.numbers if self.row.comparison is not None else None
         found = (
             [None] * 4 if numbers is None else [numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max]
@@ -67,7 +67,7 @@ class Panel:
 
     @property
     def numbers(self) -> list[list[str]]:
-        """Under `tables.PAIR_COLUMNS`."""
+        """Rows under `tables.PAIR_COLUMNS`."""
         numbers = self.row.comparison.numbers if self.row.comparison is not None else None
         return tables.pair_table(numbers) if numbers is not None and numbers.compared else []
 
@@ -108,12 +108,12 @@ class Group:
 
 
 def urgent_first(panels: Sequence[Panel]) -> list[Panel]:
-    """Those first that somebody has to look at."""
+    """Panels sorted by urgency."""
     return sorted(panels, key=lambda panel: panel.urgency)
 
 
 def group(panels: Sequence[Panel]) -> list[Group]:
-    """By status, those first that somebody has to look at; those that need no look stay closed."""
+    """Panels by status, the most urgent first; those that agree are closed."""
     found = []
     for mark in URGENT_FIRST:
         if of_mark := [panel for panel in panels if panel.mark == mark]:

@@ -1,4 +1,4 @@
-"""The curves of a page: which numbers are drawn, and how they travel."""
+"""Curves of a page: the numbers that are drawn, and their encoding."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.report.page.decimate import decimate
 from harness.trace.format import EARLY_STEPS, Floats, Ints
 from harness.verdict.channels import LOSS
 from harness.verdict.envelope_gate import allowed_by
@@ -39,6 +38,29 @@ class Curves:
         points = min(POINTS_OF_A_CURVE, max(_LEAST, POINTS_OF_A_PAGE // max(1, long)))
         kept = [decimate(values, points) for values in columns]
         return [(indices + 1, values[indices]) for indices, values in zip(kept, columns, strict=True)]
+
+
+def decimate(values: Floats, points: int, exact: int = EARLY_STEPS) -> Ints:
+    """The elements to draw, ascending: about `points` of them, or all when there are no more.
+
+    Kept are the first `exact` ones, the last, everything that is not finite and, of each bucket of the others, the
+    smallest and the largest, so that no peak is lost. Buckets grow with the step: curves are looked at from their
+    beginning, on an even or on a logarithmic axis.
+
+    Shapes: values (n,).
+    """
+    count = len(values)
+    if count <= max(points, exact):
+        return np.arange(count)
+    buckets = max(1, (points - exact) // 2)
+    finite = np.isfinite(values)
+    rest = exact + np.flatnonzero(finite[exact:])
+    bucket = (buckets * np.sqrt((rest - exact) / (count - exact))).astype(np.int64)
+    order = np.lexsort((values[rest], bucket))  # by bucket, and in it by value
+    first = np.flatnonzero(np.diff(bucket[order], prepend=-1))
+    last = np.append(first[1:], len(rest))[: len(first)] - 1
+    extrema = rest[order[np.append(first, last)]]
+    return np.unique(np.concatenate([np.arange(exact), extrema, np.flatnonzero(~finite), [0, count - 1]]))
 
 
 def draw(rows: Sequence[PairRow]) -> tuple[list[Chart | None], Curves]:

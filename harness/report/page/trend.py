@@ -1,4 +1,4 @@
-"""Night after night: what became of each pair, and how its differences moved."""
+"""Trends of a page: status and differences of each pair, night after night."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The statuses of a page: a key for filters and colours, a word and a sign, so that none is told by colour alone."""
+"""Statuses of a page: a key for filters and colours, a word and a sign, so that none is shown by colour only."""
 
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ def mark_of(row: PairRow) -> Mark:
 
 
 def seconds(value: float | None) -> str:
-    """A duration as people say it: 8.4 s, 12 min, 3 h 20 min."""
+    """A duration in words: 8.4 s, 12 min, 3 h 20 min."""
     if value is None:
         return "–"
     if value < 100:

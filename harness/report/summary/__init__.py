@@ -1,10 +1,10 @@
-"""All that folders of cells tell, as one report: the verdict in words, and everything behind it."""
+"""Summary of folders of cells: the verdict in words, and the results behind it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.night.check import NightCheck
+from harness.night.checks import NightCheck
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import StoredCell
 from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
@@ -15,7 +15,7 @@ _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}
 
 @dataclass(frozen=True)
 class Event:
-    """Something that concerns many cells at once and is told once, such as a compiler of another version."""
+    """An event that concerns many cells and is reported once, such as a compiler of another version."""
 
     title: str
     outcome: Literal["note", "fail"]
@@ -27,7 +27,7 @@ class Summary:
     """A report before it takes any form. `night`: its date, as 2026-11-26; `mode`: of tolerance.
 
     `rows`: every pair, judged, those of cells and their references too. `history`: the rows of earlier nights, oldest
-    first. `problems`: a line for each file that could not be made sense of, and for what was to run and did not.
+    first. `problems`: a line for each file that could not be read, and for each planned run that is missing.
     """
 
     title: str
@@ -76,11 +76,11 @@ class Summary:
             parts.append(f"{len(differ)} {'differs' if len(differ) == 1 else 'differ'}: {_named(differ)}")
         if unclear:
             parts.append(f"{len(unclear)} inconclusive: {_named(unclear)}")
-        alone = [
+        incomplete = [
             cell.name for cell in self.cells if cell.counts and not cell.complete and cell not in _cells_of(unclear)
         ]
-        if alone:
-            parts.append(f"{_count(len(alone), 'cell is', 'cells are')} not complete: {_listed(alone)}")
+        if incomplete:
+            parts.append(f"{_count(len(incomplete), 'cell is', 'cells are')} not complete: {_listed(incomplete)}")
         for status, word in (("FAIL", "failed"), ("INCONCLUSIVE", "inconclusive"), ("NOT RUN", "not run")):
             names = [check.name for check in self.checks if check.status == status]
             if names:
@@ -92,7 +92,7 @@ class Summary:
 
 
 def model_of(row: PairRow) -> str:
-    """The network of a pair, with what is off its default: `mnist_cnn`, `resnet34.b2`, `mnist_mlp.published`."""
+    """The network of a pair, with its settings off the defaults: `mnist_cnn`, `resnet34.b2`, `mnist_mlp.published`."""
     if not row.cells:
         return ""
     first = row.cells[0]

@@ -1,4 +1,4 @@
-"""A summary for programs: `verdict.json`, as `schema/verdict.schema.json` says."""
+"""A summary for programs: `verdict.json`. Source: `schema/verdict.schema.json`."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ VERDICT_VERSION = 1
 
 
 def render(summary: Summary) -> str:
-    """The document. Of when and how often a night was run, only seconds and digests of traces tell in it."""
+    """The document. A night that is run again changes only its seconds and digests of traces."""
     document: dict[str, Any] = {
         "verdict_version": VERDICT_VERSION,
         "title": summary.title,

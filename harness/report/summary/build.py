@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import HarnessError, TraceError
-from harness.night.check import NightCheck, read_check
+from harness.night.checks import NightCheck, read_check
 from harness.night.findings import NightFinding, read_findings, with_findings
-from harness.night.folder import PLAN, Night, NightFolder
-from harness.night.references.findings import GoldenFindings, compare_to_references
-from harness.night.unfinished import find_unfinished
+from harness.night.folder import PLAN, Night, NightFolder, find_unfinished
+from harness.night.references.findings import ReferenceFindings, compare_to_references
 from harness.report.summary import Event, Summary
 from harness.report.summary.history import read_history
 from harness.run.provenance import scrub
-from harness.trace.store import read_shelf
+from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells
 
@@ -42,23 +41,23 @@ def summarise(
         nights += [NightFolder(path) for path in _with_nights(folder)]
     nights = list({night.path.resolve(): night for night in nights}.values())
     planned = [night.path for night in nights if night.is_night]
-    shelf = read_shelf([night.cells for night in nights if night.cells.is_dir()], planned)
-    gathered = _Gathered(problems=list(shelf.problems))
+    stored = read_store([night.cells for night in nights if night.cells.is_dir()], planned)
+    gathered = _Gathered(problems=list(stored.problems))
     for night in nights:
         gathered.add(night)
-    golden = GoldenFindings()
+    accepted = ReferenceFindings()
     if references is not None and references.is_dir():
-        golden = compare_to_references(shelf.cells, references)
+        accepted = compare_to_references(stored.cells, references)
     date = max((plan.night.isoformat() for plan in gathered.plans), default=UNDATED)
     earlier = [row for row in read_history(history) if row.night < date] if history is not None else []
     return Summary(
         title=title or next((plan.parsed.title for plan in gathered.plans), "cells"),
         night=date,
         mode=judging.mode.name,
-        cells=shelf.cells,
-        rows=(*with_findings(list(judge_cells(shelf.cells, judging)), gathered.findings), *golden.rows),
+        cells=stored.cells,
+        rows=(*with_findings(list(judge_cells(stored.cells, judging)), gathered.findings), *accepted.rows),
         checks=tuple(gathered.checks),
-        events=tuple(_events(golden)),
+        events=tuple(_events(accepted)),
         history=tuple(earlier),
         problems=tuple(gathered.problems),
     )
@@ -97,7 +96,7 @@ class _Gathered:
             with self._damage():
                 plan = night.read()
                 self.plans.append(plan)
-                own = read_shelf([night.cells]).cells if night.cells.is_dir() else ()  # also those that are copies
+                own = read_store([night.cells]).cells if night.cells.is_dir() else ()  # also those that are copies
                 self.problems += find_unfinished(plan, own, {check.name for check in checks}, could_not)
 
     @contextmanager
@@ -108,13 +107,13 @@ class _Gathered:
             self.problems.append(scrub(str(error)))
 
 
-def _events(golden: GoldenFindings) -> Iterator[Event]:
-    if golden.event is not None:
-        failed = golden.event.outcome == "fail"
+def _events(accepted: ReferenceFindings) -> Iterator[Event]:
+    if accepted.event is not None:
+        failed = accepted.event.outcome == "fail"
         yield Event(
-            "environment", "fail" if failed else "note", golden.event.sentence.removeprefix("environment event: ")
+            "environment", "fail" if failed else "note", accepted.event.sentence.removeprefix("environment event: ")
         )
-    if golden.without and (golden.rows or golden.event):
-        many = len(golden.without)
-        line = f"{many} {'cell has' if many == 1 else 'cells have'} none yet, such as {golden.without[0]}"
+    if accepted.without and (accepted.rows or accepted.event):
+        many = len(accepted.without)
+        line = f"{many} {'cell has' if many == 1 else 'cells have'} none yet, such as {accepted.without[0]}"
         yield Event("references", "note", f"{line}; `harness accept` makes one")

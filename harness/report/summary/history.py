@@ -15,7 +15,7 @@ from harness.verdict.pair import PairRow
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One pair of one night. `model`: with what is off its default; `pair`: `phase2-cpu vs phase3-cpu`.
+    """One pair of one night. `model`: with its settings off the defaults; `pair`: `phase2-cpu vs phase3-cpu`.
 
     Units: differences in nats, accuracies as fractions, seconds of wall time.
     """

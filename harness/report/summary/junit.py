@@ -1,9 +1,9 @@
-"""A summary as JUnit XML, which every CI system shows: a test case a pair, a cell and a check."""
+"""A summary as JUnit XML, which every CI system shows: one test case per pair, cell and check."""
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
-from harness.night.check import NightCheck
+from harness.night.checks import NightCheck
 from harness.report.summary import Summary, model_of
 from harness.report.tables import gate_table
 from harness.system.text import escape_control

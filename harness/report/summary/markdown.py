@@ -9,7 +9,7 @@ _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️", "NOT RUN": "�
 
 
 def render(summary: Summary) -> str:
-    """The verdict, what differs with its evidence, then tables of everything."""
+    """The verdict, the differing pairs with their evidence, then tables of everything."""
     worst = "PASS" if summary.exit_code == 0 else "FAIL" if summary.exit_code == 1 else "INCONCLUSIVE"
     parts = [f"# {_SIGNS[worst]} {escape(summary.headline)}"]
     facts = [summary.title, summary.night, *summary.hosts]
@@ -41,7 +41,7 @@ def render(summary: Summary) -> str:
 
 
 def _cut(text: str) -> str:
-    """As much as a job's summary takes; the report that travels with it has the rest."""
+    """Cut a text to the size that a job's summary takes; report.html has the rest."""
     whole = text.encode()
     if len(whole) <= LONGEST:
         return text

@@ -1,4 +1,4 @@
-"""Both programs of a network in this process, fed alike: the emitted script by JAX, the emitted modules by IREE.
+"""Both programs of a network in this process, on the same inputs: the script by JAX, the modules by IREE.
 
 A side emits its program when it is made, by rules of its own where it is given some. Whole runs, with their time
 limits, environment and files, are cells (`harness.run`); a side serves where single steps are looked into.

@@ -48,9 +48,9 @@ class Phase2(Side):
         tapped = self.instrumented(Instruments(taps=True)).script
         params, slots, stats = self._start(None)
         *before, (t, batch, rate) = enumerate_steps(batches, rates)
-        for earlier, fed, at in before:
+        for earlier, previous, at in before:
             _, params, slots, stats, _ = self.script.train_step(
-                params, slots, stats, fed.x, fed.labels, self.kind(at), self.kind(earlier)
+                params, slots, stats, previous.x, previous.labels, self.kind(at), self.kind(earlier)
             )
         n = len(batch.x)
         zeros = {f"{PROBE}{node.name}": np.zeros(inner(n, node.out_shape), self.kind) for node in self.graph.nodes}

@@ -53,8 +53,8 @@ class Phase3(Side):
         *before, (t, batch, rate) = enumerate_steps(batches, rates)
         plain = self._device(self.text, "train_step") if before else device
         trainer = Trainer(plain, self.plan, self.initial())
-        for earlier, fed, at in before:
-            trainer.step(fed.x, fed.labels, at, earlier)
+        for earlier, previous, at in before:
+            trainer.step(previous.x, previous.labels, at, earlier)
         last = [batch.x, batch.labels, np.array(rate, self.kind), np.array(t, self.kind)]
         loss, *results = map(device.get, device.call("train_step", [*trainer.state, *map(device.put, last)]))
         n, nodes = len(self.names), [node.name for node in self.graph.nodes]
@@ -79,8 +79,8 @@ class Phase3(Side):
         state += [device.put(np.zeros_like(params[name])) for _ in self.config.optimizer.slots for name in names]
         moved = []
         for t, grads in enumerate(gradients, 1):
-            fed = [device.put(grads[name]) for name in names]
-            state = device.call("update", [*state, *fed, rate, device.put(np.array(t, kind))])
+            inputs = [device.put(grads[name]) for name in names]
+            state = device.call("update", [*state, *inputs, rate, device.put(np.array(t, kind))])
             found = [device.get(view) for view in state]
             slots = dict(zip(slot_names, found[len(names) :], strict=True))
             moved.append(Moved(dict(zip(names, found, strict=False)), slots))

@@ -1,4 +1,4 @@
-"""Steps of a side as a recording in memory: what its cell would have written, to be compared and judged like a file."""
+"""Steps of a side as a recording in memory, as its cell would have written it, to be judged like a file."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def recorded(
 ) -> Recording:
     """A recording of training steps, every step with norms and the digest of its batch.
 
-    `batches`, `rates`, `initial`: what the side was really given.
+    `batches`, `rates`, `initial`: the inputs that the side was given.
     """
     header = header_facts(side.graph, side.config, side.dtype, side.conventions, side.pipeline)
     flat = side.initial() if initial is None else initial

@@ -34,7 +34,7 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
 
 
 def operations(text: str, function: str) -> int:
-    """How many scalar operations the interpreter does for one call: what decides its time."""
+    """Number of scalar operations of the interpreter in one call, which determine its time."""
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
         module = ir.Module.parse(text)  # has to outlive its operations
         functions = {_name(op): op for op in module.body.operations}

@@ -1,4 +1,4 @@
-"""What both sides have in common: the facts they are made from, what they are fed and what they give."""
+"""Interface of both sides: the facts they are made from, their inputs and their results."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ SHARED = Conventions()
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step is fed. Shapes: x (B, *input), labels (B,) i32."""
+    """Inputs of one step. Shapes: x (B, *input), labels (B,) i32."""
 
     x: Array
     labels: Array

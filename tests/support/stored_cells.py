@@ -1,4 +1,4 @@
-"""Folders of cells that nobody ran, for the tests of whatever reads them."""
+"""Stored cells that nobody ran, for the tests of whatever reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Any
 
 from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
 from harness.trace.reader import read_trace
-from harness.trace.store import StoredCell, shelved
+from harness.trace.store import StoredCell, read_cell
 from tests.support.sample_traces import write
 
 
-def shelve(
+def store(
     root: Path,
     pipeline: str = "phase2",
     losses: Sequence[float] = (2.0, 1.5, 1.25),
@@ -41,4 +41,4 @@ def shelve(
     path = manifest_path(trace)
     about = {"status": status, "reason": reason, "cell": told, "steps_written": steps, "trace_sha256": sha256}
     write_manifest(path, Manifest(**(about | {"provenance": {"host": host} | (provenance or {})} | (manifest or {}))))
-    return shelved(path, root)
+    return read_cell(path, root)
