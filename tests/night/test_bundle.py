@@ -4,8 +4,9 @@ import gzip
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from harness.night.checks import NightCheck, write_check
 from harness.trace.manifest import manifest_path
 from harness.trace.store import read_store
 from tests.support.bundles import bundle_text, sha256
+from tests.support.paths import ROOT
 from tests.support.stored_cells import store
 
 PLAN = '{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
@@ -336,34 +338,58 @@ def test_export_and_import_tell_in_one_line_what_they_moved(tmp_path: Path) -> N
     assert "no such file; expected a bundle" in result.stderr
 
 
-def killed_at(event: int, bundle: Path, into: Path) -> bool:
-    """Import in another process that kills itself at its `event`-th event of the interpreter; whether it lived."""
+# It forks, which a process of tests must not: others of them may have started the threads of JAX in it.
+IMPORTER = """
+import os, signal, sys
+from pathlib import Path
+from harness.night.bundle.land import import_bundle
+
+for line in sys.stdin:
+    left, bundle, into = int(line.split()[0]), *map(Path, line.split()[1:])
     child = os.fork()
     if child == 0:
-        left = event
-
-        def count(name: str, arguments: object) -> None:
-            nonlocal left
+        def count(name, arguments):
+            global left
             if name.startswith(("open", "os.", "shutil.")):
                 left -= 1
                 if left == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(count)
+        code = 1
         try:
             import_bundle(bundle, into)
+            code = 0
         finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
+            os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture
+def importer() -> Iterator[subprocess.Popen[str]]:
+    """A process that imports bundles in children, each of which kills itself at the event that it is told."""
+    command = [sys.executable, "-c", IMPORTER]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.communicate()
+
+
+def lives_until(importer: subprocess.Popen[str], event: int, bundle: Path, into: Path) -> bool:
+    """Import in a process that kills itself at its `event`-th event, and say whether it lived."""
+    assert importer.stdin is not None and importer.stdout is not None
+    importer.stdin.write(f"{event} {bundle} {into}\n")
+    importer.stdin.flush()
+    code = int(importer.stdout.readline())
+    assert code in (0, -signal.SIGKILL)
+    return code == 0
 
 
 def visible(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in everything(folder).items() if not name.startswith(".")}
 
 
-def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path) -> None:
+def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path, importer: subprocess.Popen[str]) -> None:
     store(tmp_path / "a", "phase2")
     first = export(tmp_path / "1.tar.gz", tmp_path / "a")
     store(tmp_path / "a", "phase3", evidence=True)
@@ -376,7 +402,7 @@ def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path) -> None:
     into = tmp_path / "start"
     killed = 0
     while True:
-        lived = killed_at(killed + 1, second, into)
+        lived = lives_until(importer, killed + 1, second, into)
         now = visible(into)
         assert now in (start, end)
         assert [cell for cell in read_store([into]).cells if "/.importing/" in str(cell.trace)] == []
