@@ -1,4 +1,4 @@
-"""Both sides of one network, started from the same parameters and fed alike, and phase 3 in the interpreter."""
+"""Both sides of one network, started from the same parameters and fed alike; phase 3 also in the interpreter."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -53,7 +53,7 @@ class SideBySide:
         return side.train(batches, side.rates(len(batches), steps_per_epoch), self.initial)
 
     def interpreted(self, batch: Batch, steps_per_epoch: int) -> Step:
-        """Step 1 of the modules in the StableHLO interpreter."""
+        """Step 1 of the modules in the StableHLO reference interpreter."""
         side = self.sides[1]
         parameters = side.split(self.initial)
         arguments = [*parameters, *(np.zeros_like(p) for _ in self.config.optimizer.slots for p in parameters)]

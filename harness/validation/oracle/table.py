@@ -3,6 +3,8 @@
 import json
 from collections.abc import Sequence
 
+import msgspec
+
 from harness.report.as_json import plain
 from harness.report.markdown import table as markdown_table
 from harness.system.text import Document, Table, spaced
@@ -21,7 +23,7 @@ COLUMNS = (
     "loss 2",
     "loss 3",
     "optimizer",
-    "third",
+    "interpreter",
     "verdict",
 )
 
@@ -29,7 +31,7 @@ COLUMNS = (
 def render(rows: Sequence[OracleRow], form: str) -> Document | str:
     """The rows, what is wrong with some, and the totals."""
     if form == "json":
-        described = [{**plain(row), "verdict": row.verdict} for row in rows]
+        described = [{**plain(msgspec.to_builtins(row)), "verdict": row.verdict} for row in rows]
         document = {"oracle_version": ORACLE_VERSION, "rows": described, "exit_code": exit_code(rows)}
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     make = markdown_table if form == "markdown" else Table
@@ -61,17 +63,17 @@ def _cells(row: OracleRow) -> list[str]:
         found.gradient.tensor,
         *(f"{delta:.1e}" for delta in found.losses),
         f"{found.optimizer.value:.1f} ulp",
-        _third(row),
+        _interpreter(row),
         row.verdict,
     ]
 
 
-def _third(row: OracleRow) -> str:
-    """The greater of the third opinion's gradient differences from the two pipelines."""
-    third = row.finding.third if row.finding is not None else None
-    if third is None:
+def _interpreter(row: OracleRow) -> str:
+    """The greater of the reference interpreter's gradient differences from the two pipelines."""
+    step = row.finding.interpreter if row.finding is not None else None
+    if step is None:
         return "-"
-    sides = [side.value for side in (third.against_phase2, third.against_phase3) if side is not None]
+    sides = [side.value for side in (step.against_phase2, step.against_phase3) if side is not None]
     return f"{max(sides):.1e}" if sides else "too long"
 
 
@@ -93,12 +95,13 @@ def _totals(rows: Sequence[OracleRow]) -> list[str]:
             worst, case = max(judged, key=lambda pair: _order(pair[0]))
             line += f"; worst gradient {worst.value:.1e}, {worst.tensor} of {case}"
         lines.append(f"{line}.")
-    thirds = [row.finding.third for row in rows if row.finding is not None and row.finding.third is not None]
-    if thirds:
-        asked = [third for third in thirds if third.against_phase2 is not None]
-        agree = sum(third.agrees for third in asked)
-        left_out = f"; {len(thirds) - len(asked)} would take too long" if len(asked) < len(thirds) else ""
-        lines.append(f"Third opinion: {agree} of {len(asked)} agree with both pipelines{left_out}.")
+    asked = [row.finding.interpreter for row in rows if row.finding is not None]
+    steps = [step for step in asked if step is not None]
+    if steps:
+        ran = [step for step in steps if step.against_phase2 is not None]
+        agree = sum(step.agrees for step in ran)
+        left_out = f"; {len(steps) - len(ran)} would take too long" if len(ran) < len(steps) else ""
+        lines.append(f"Reference interpreter: {agree} of {len(ran)} agree with both pipelines{left_out}.")
     return lines
 
 
