@@ -12,10 +12,9 @@ from harness.errors import HarnessError
 from harness.run.code_version import code_version
 from harness.validation.power import journal
 from harness.validation.power.campaign import TARGETS, Campaign, Target
-from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS, examine_pair
 from harness.validation.power.examination import Detection, PowerFinding, examine
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import CASES, FAULTS
 from harness.validation.power.journal import Journal, Row
 from harness.validation.power.localization import CHOSEN, Localization, place
 from harness.validation.power.pairs import DETECTORS

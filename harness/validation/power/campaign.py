@@ -12,8 +12,8 @@ import msgspec
 from harness.errors import HarnessError
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, JobOutcome, run_jobs
-from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS
+from harness.validation.power.faults import CASES
 from harness.validation.power.journal import Journal, Row
 from harness.validation.power.localization import CHOSEN
 from harness.validation.power.tally import is_readable

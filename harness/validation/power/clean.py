@@ -12,10 +12,9 @@ from harness.run.inprocess import Array, Batch, Phase2, Phase3, Side, Step
 from harness.run.inprocess.reference_interpreter import interpret
 from harness.run.iree_runner import Device
 from harness.spec.netspec import DType
-from harness.validation.power.envelopes import envelope_of
 from harness.validation.power.examination import Detection, said
 from harness.validation.power.networks import NETWORKS, Feed, draw_feed
-from harness.validation.power.pairs import DTYPES, Run, run, verdicts
+from harness.validation.power.pairs import DTYPES, Run, envelope_of, run, verdicts
 
 _INIT_SEED = 42
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.spec.netspec import DType
-from harness.validation.power.cases import Case
-from harness.validation.power.envelopes import envelope_of
 from harness.validation.power.fault import SIDES, Fault, Pipeline
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import FAULTS, Case
 from harness.validation.power.networks import NETWORKS, draw_feed
-from harness.validation.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
+from harness.validation.power.pairs import DTYPES, Run, envelope_of, in_both, is_same, update_error, verdicts
 from harness.verdict.evidence import Evidence
 from harness.verdict.judge import Verdict
 

@@ -7,9 +7,8 @@ from functools import cache
 from harness.explain.locate import Location, locate
 from harness.explain.party import Meant, Party
 from harness.run.inprocess import Batch
-from harness.validation.power.cases import CASES, Case
 from harness.validation.power.fault import Fault, Pipeline
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import CASES, FAULTS, Case
 from harness.validation.power.networks import NETWORKS, Feed, draw_feed
 
 

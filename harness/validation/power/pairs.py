@@ -2,20 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
-from harness.run.inprocess import Array, Side, Step, recorded
+from harness.run.inprocess import Array, Batch, Side, Step, recorded
 from harness.spec.netspec import DType
 from harness.trace.recording import Recording
-from harness.validation.power.networks import Feed
+from harness.validation.power.networks import NETWORKS, Feed, draw_feed
 from harness.verdict.compare import compare
+from harness.verdict.envelope.build import build_envelope
 from harness.verdict.envelope.envelope import Envelope
+from harness.verdict.envelope.fed import FirstBatches
+from harness.verdict.envelope.members import Members
+from harness.verdict.envelope.plan import make_plan
 from harness.verdict.judge import Verdict, judge
 
 DTYPES: tuple[DType, ...] = ("f32", "f64")
 # What judges: everything, f32 with its norms and digests, and nothing but the losses of f32.
 DETECTORS = ("ladder", "f32", "f32 loss")
+_PLAN = make_plan()
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,29 @@ def verdicts(a: dict[DType, Run], b: dict[DType, Run], envelope: Envelope) -> di
         "f32": judge(f32, envelope=envelope),
         "f32 loss": judge(losses, envelope=envelope),
     }
+
+
+@cache
+def envelope_of(network: str, seed: int = 0) -> Envelope:
+    """That of the data of `seed` and of the init seed 42 + `seed`."""
+    members = _members(network)
+    members.fed = _fed(network, seed)
+    return build_envelope(members, _PLAN, init_seed=42 + seed)
+
+
+@cache
+def _members(network: str) -> Members:
+    """Its programs are compiled once: initial parameters and images are no part of them."""
+    one = NETWORKS[network]
+    return Members(one.graph(), one.config, _fed(network, 0))
+
+
+def _fed(network: str, seed: int) -> FirstBatches:
+    steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.perturbed_far))
+    feed = draw_feed(network, seed, steps)
+    pairs = zip(feed.image_rows, feed.label_rows, strict=True)
+    batches = tuple(Batch(feed.images[rows], feed.labels[named]) for rows, named in pairs)
+    return FirstBatches(batches, feed.steps_per_epoch, "drawn", "")
 
 
 def _losses_only(recording: Recording) -> Recording:

@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 
-from harness.validation.power.cases import CASES, Case
 from harness.validation.power.clean import PAIRS, Pair
 from harness.validation.power.examination import Detection, PowerFinding
 from harness.validation.power.fault import Fault
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import CASES, FAULTS, Case
 from harness.validation.power.journal import Row
 from harness.validation.power.localization import Localization
 from harness.validation.power.pairs import DETECTORS
