@@ -19,7 +19,7 @@ from harness.validation.power.journal import Journal, Row
 
 @dataclass(frozen=True)
 class Order:
-    """What to examine: the names of mutants or of clean pairs, or of faults to be localized."""
+    """The names to examine: of mutants, of clean pairs, or of faults to be localized."""
 
     kind: str
     names: tuple[str, ...]
