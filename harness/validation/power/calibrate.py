@@ -144,19 +144,19 @@ def clean_pairs(name: str, data: str, seeds: Sequence[int]) -> list[PairRatios]:
     """The network's pairs, one a seed, each against the envelope of that seed."""
     case, plan = find_case(name), make_plan()
     graph, config = case.graph(), case.config
-    fed = first_batches(graph, config, Path(data), plan.reference.steps)
-    members = Members(graph, config, fed)
+    feed = first_batches(graph, config, Path(data), plan.reference.steps)
+    members = Members(graph, config, feed)
     sides = Phase2(graph, config, "f32"), Phase3(graph, config, "f32")
     pairs = []
     for seed in seeds:
         initial = Phase2(graph, config, "f32", init_seed=seed).initial()
-        batches = fed.batches[: plan.steps]
+        batches = feed.batches[: plan.steps]
         traces = []
         for side in sides:
-            rates = side.rates(plan.steps, fed.steps_per_epoch)
+            rates = side.rates(plan.steps, feed.steps_per_epoch)
             steps = side.train(batches, rates, initial)
             traces.append(
-                recorded(side, steps, batches, rates, initial=initial, steps_per_epoch=fed.steps_per_epoch).trace
+                recorded(side, steps, batches, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch).trace
             )
         envelope = build_envelope(members, plan, seed)
         channels = shared_channels(traces[0], traces[1], range(1, plan.steps + 1))

@@ -60,7 +60,7 @@ def verdicts(a: dict[DType, Run], b: dict[DType, Run], envelope: Envelope) -> di
 def envelope_of(network: str, seed: int = 0) -> Envelope:
     """The envelope of a network trained on the data of `seed`, from the init seed 42 + `seed`."""
     members = _members(network)
-    members.fed = _fed(network, seed)
+    members.feed = _first_batches(network, seed)
     return build_envelope(members, _PLAN, init_seed=42 + seed)
 
 
@@ -68,10 +68,10 @@ def envelope_of(network: str, seed: int = 0) -> Envelope:
 def _members(network: str) -> Members:
     """Its programs are compiled once: initial parameters and images are no part of them."""
     one = NETWORKS[network]
-    return Members(one.graph(), one.config, _fed(network, 0))
+    return Members(one.graph(), one.config, _first_batches(network, 0))
 
 
-def _fed(network: str, seed: int) -> FirstBatches:
+def _first_batches(network: str, seed: int) -> FirstBatches:
     steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.perturbed_far))
     feed = draw_feed(network, seed, steps)
     pairs = zip(feed.image_rows, feed.label_rows, strict=True)
