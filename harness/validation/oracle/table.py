@@ -1,13 +1,11 @@
 """The table of an oracle's run, for a terminal, as Markdown and as JSON."""
 
-import json
 from collections.abc import Sequence
 
 import msgspec
 
-from harness.report.as_json import plain
-from harness.report.markdown import table as markdown_table
-from harness.system.text import Document, Table, spaced
+from harness.system.text import Document
+from harness.validation.document import TableSection, as_json, lay_out
 from harness.validation.oracle.judgement import Largest
 from harness.validation.oracle.workers import OracleRow
 from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
@@ -31,16 +29,11 @@ COLUMNS = (
 def render(rows: Sequence[OracleRow], form: str) -> Document | str:
     """The rows, what is wrong with some, and the totals."""
     if form == "json":
-        described = [{**plain(msgspec.to_builtins(row)), "verdict": row.verdict} for row in rows]
-        document = {"oracle_version": ORACLE_VERSION, "rows": described, "exit_code": exit_code(rows)}
-        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    make = markdown_table if form == "markdown" else Table
-    bullet = "- " if form == "markdown" else ""
-    said = [f"{bullet}{row.case} {row.dtype}: {sentence}." for row in rows for sentence in _sentences(row)]
-    totals = [f"{bullet}{line}" for line in _totals(rows)]
-    parts = ([make(COLUMNS, [_cells(row) for row in rows])], said, totals)
-    shown = spaced(Document(part) for part in parts if part)
-    return str(shown) if form == "markdown" else shown
+        described = [{**msgspec.to_builtins(row), "verdict": row.verdict} for row in rows]
+        return as_json({"oracle_version": ORACLE_VERSION, "rows": described, "exit_code": exit_code(rows)})
+    sentences = [f"{row.case} {row.dtype}: {sentence}." for row in rows for sentence in _sentences(row)]
+    table = TableSection(COLUMNS, [_cells(row) for row in rows])
+    return lay_out([table], [sentences, _totals(rows)], form)
 
 
 def exit_code(rows: Sequence[OracleRow]) -> int:

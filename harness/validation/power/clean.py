@@ -9,9 +9,9 @@ import numpy as np
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Batch, Phase2, Phase3, Side, Step
-from harness.run.inprocess.reference_interpreter import interpret
 from harness.run.iree_runner import Device
 from harness.spec.netspec import DType
+from harness.validation.interpreted import train_interpreted
 from harness.validation.power.examination import Detection, detections
 from harness.validation.power.networks import NETWORKS, Feed, draw_feed
 from harness.validation.power.pairs import DTYPES, Run, envelope_of, run, verdicts
@@ -41,20 +41,10 @@ class OneThread(Phase3):
 
 
 class Interpreted(Phase3):
-    """The modules in the StableHLO interpreter, which shares no compiler with anything."""
+    """The modules in the StableHLO reference interpreter."""
 
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
-        parameters = self.split(self.initial() if initial is None else initial)
-        n, slots = len(parameters), self.config.optimizer.slots
-        state = [*parameters, *(np.zeros_like(p) for _ in slots for p in parameters)]
-        state = [x.astype(self.kind) for x in (*state, *(np.zeros(s.shape) for s in self.graph.states))]
-        steps = []
-        for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
-            fed = [batch.x, batch.labels, np.array(rate, self.kind), np.array(t, self.kind)]
-            loss, *results = interpret(self.text, "train_step", [*state, *fed])
-            state = results[:-n]
-            steps.append(Step(float(loss), self._named(results[-n:]), self._named(state[:n])))
-        return steps
+        return train_interpreted(self, batches, rates, self.initial() if initial is None else initial)
 
 
 VARIATIONS = {

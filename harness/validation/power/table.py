@@ -1,12 +1,10 @@
 """The power of the verdict as tables, for a terminal, as Markdown and as JSON."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from harness.report.as_json import plain
-from harness.report.markdown import table as markdown_table
-from harness.system.text import Document, Table, spaced
+from harness.system.text import Document
+from harness.validation.document import TableSection, as_json, lay_out
 from harness.validation.power import tally
 from harness.validation.power.journal import Row
 from harness.validation.power.pairs import DETECTORS, F64_CHECK
@@ -21,11 +19,11 @@ from harness.validation.power.tally import (
     rate,
     right_in,
 )
+from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 
 POWER_VERSION = 1
 DETECTED = 98.0  # percent that the verdict with its f64 check has to detect; and all that are `LARGE`
 PLACED = {"called": 95.0, "layer": 90.0, "side": 95.0}  # percent that explain has to place right
-Section = tuple[str, Sequence[str], list[list[str]]]
 T = TypeVar("T")
 PLACES = {"called": "class", "layer": "layer", "side": "side"}
 
@@ -34,17 +32,9 @@ def render(rows: Sequence[Row], form: str) -> Document | str:
     """Every table, the mutants that survived, the false positives, and what did not finish."""
     mutants, clean, localized = tally.mutants(rows), tally.clean_results(rows), tally.localized(rows)
     if form == "json":
-        return json.dumps(_document(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    make = markdown_table if form == "markdown" else Table
-    mark, bullet = ("### ", "- ") if form == "markdown" else ("", "")
-    parts: list[list[str | Table]] = [
-        [f"{mark}{title}", "", make(columns, cells)]
-        for title, columns, cells in (*_sections(mutants, clean), _localization(localized))
-        if cells
-    ]
-    parts.append([f"{bullet}{line}" for line in (*_sentences(mutants, clean), *_misplaced(localized))])
-    document = spaced(Document(part) for part in parts if part)
-    return str(document) if form == "markdown" else document
+        return as_json(_document(rows))
+    sections = [section for section in (*_sections(mutants, clean), _localization(localized)) if section.cells]
+    return lay_out(sections, [[*_sentences(mutants, clean), *_misplaced(localized)]], form)
 
 
 def exit_code(rows: Sequence[Row]) -> int:
@@ -52,15 +42,15 @@ def exit_code(rows: Sequence[Row]) -> int:
     mutants, clean = tally.mutants(rows), tally.clean_results(rows)
     counted = [mutant for mutant in mutants if mutant.counts]
     if not rows or (mutants and not counted and not clean):
-        return 3
+        return INCONCLUSIVE
     survived = [mutant for mutant in counted if not mutant.detected(F64_CHECK)]
     enough = rate(counted, detected_by(F64_CHECK)).percent >= DETECTED or not counted
     false_positive = any(one.is_false_positive(detector) for one in clean for detector in DETECTORS)
     localized = tally.localized(rows)
     lost = any(rate(localized, right_in(what)).percent < least for what, least in PLACED.items())
-    return int(
-        not enough or false_positive or lost or bool(_idle(mutants)) or any(mutant.is_large for mutant in survived)
-    )
+    large = any(mutant.is_large for mutant in survived)
+    fails = not enough or false_positive or lost or large or bool(_idle(mutants))
+    return EXIT_CODES["FAIL" if fails else "PASS"]
 
 
 def _idle(mutants: Sequence[Mutant]) -> list[str]:
@@ -69,45 +59,53 @@ def _idle(mutants: Sequence[Mutant]) -> list[str]:
     return [name for name, found in groups if not any(mutant.counts or mutant.fault.silent for mutant in found)]
 
 
-def _sections(mutants: Sequence[Mutant], clean: Sequence[CleanResult]) -> Iterable[Section]:
+def _sections(mutants: Sequence[Mutant], clean: Sequence[CleanResult]) -> Iterable[TableSection]:
     counted = [mutant for mutant in mutants if mutant.counts]
     columns = ("cases", *DETECTORS.values())
     large = [mutant for mutant in counted if mutant.is_large]
     rows = [("all", counted), (f"first update off by {LARGE:g} or more", large)]
-    rows += [(network, found) for network, found in _groups(counted, lambda m: m.case.network)]
-    rows += [(side, found) for side, found in _groups(counted, lambda m: m.case.side)]
-    yield "Faults found within 3 steps", ("", *columns), [[name, str(len(f)), *_detected(f)] for name, f in rows]
-    kinds = _groups(counted, lambda m: m.fault.kind)
-    yield "By kind of fault", ("kind", *columns), [[name, str(len(f)), *_plain(f)] for name, f in kinds]
-    yield (
-        "By class, and how often it is named correctly",
+    rows += _groups(counted, lambda m: m.case.network) + _groups(counted, lambda m: m.case.side)
+    yield TableSection(
+        ("", *columns),
+        [[name, str(len(found)), *_detected(found)] for name, found in rows],
+        "Faults found within 3 steps",
+    )
+    yield TableSection(
+        ("kind", *columns),
+        [[name, str(len(found)), *_plain(found)] for name, found in _groups(counted, lambda m: m.fault.kind)],
+        "By kind of fault",
+    )
+    yield TableSection(
         ("class", *columns, "named correctly"),
         [
-            [
-                name,
-                str(len(f)),
-                *_plain(f),
-                _show(rate([m for m in f if m.detected(F64_CHECK)], lambda m: m.called_right)),
-            ]
-            for name, f in _groups(counted, lambda m: m.fault.called)
+            [name, str(len(found)), *_plain(found), _named_correctly(found)]
+            for name, found in _groups(counted, lambda m: m.fault.called)
         ],
+        "By class, and how often it is named correctly",
     )
-    yield "The gate that decides", ("gate", *DETECTORS.values()), _gates(counted)
-    yield (
-        "Clean pairs",
+    yield TableSection(("gate", *DETECTORS.values()), _gates(counted), "The gate that decides")
+    yield TableSection(
         ("", "pairs", *(f"failed by {name}" for name in DETECTORS.values())),
         [
             [name, str(len(found)), *(_show(rate(found, false_positive_of(detector))) for detector in DETECTORS)]
             for name, found in (*_groups(clean, lambda one: one.pair.variation), ("all", list(clean)))
             if found
         ],
+        "Clean pairs",
     )
 
 
-def _localization(localized: Sequence[Localized]) -> Section:
+def _localization(localized: Sequence[Localized]) -> TableSection:
     groups = [("all", list(localized)), *_groups(localized, lambda one: one.fault.called)]
-    cells = [[name, str(len(f)), *(_show(rate(f, right_in(what))) for what in PLACES)] for name, f in groups if f]
-    return "Localization by explain", ("class", "faults", *(f"{what} correct" for what in PLACES.values())), cells
+    return TableSection(
+        ("class", "faults", *(f"{what} correct" for what in PLACES.values())),
+        [
+            [name, str(len(found)), *(_show(rate(found, right_in(what))) for what in PLACES)]
+            for name, found in groups
+            if found
+        ],
+        "Localization by explain",
+    )
 
 
 def _misplaced(localized: Sequence[Localized]) -> Iterable[str]:
@@ -116,10 +114,8 @@ def _misplaced(localized: Sequence[Localized]) -> Iterable[str]:
         if one.localization is None:
             yield f"{one.case.name}: not localized: {one.trouble}."
         elif misplaced:
-            where = (
-                " ".join(filter(None, (one.localization.fault, one.localization.layer, one.localization.side)))
-                or "nowhere"
-            )
+            place = one.localization
+            where = " ".join(filter(None, (place.fault, place.layer, place.side))) or "nowhere"
             yield f"{one.case.name}: placed with the wrong {' and '.join(misplaced)}: {where}."
 
 
@@ -173,6 +169,11 @@ def _plain(mutants: Sequence[Mutant]) -> list[str]:
     return [str(rate(mutants, detected_by(detector)).hits) for detector in DETECTORS]
 
 
+def _named_correctly(mutants: Sequence[Mutant]) -> str:
+    """The share of those detected whose class is right."""
+    return _show(rate([m for m in mutants if m.detected(F64_CHECK)], lambda m: m.called_right))
+
+
 def _show(found: Rate) -> str:
     """`99.3 % (97.5-99.9)`, with the bounds of its exact confidence interval."""
     if not found.total:
@@ -184,17 +185,14 @@ def _show(found: Rate) -> str:
 def _document(rows: Sequence[Row]) -> dict[str, object]:
     counted = [mutant for mutant in tally.mutants(rows) if mutant.counts]
     clean, localized = tally.clean_results(rows), tally.localized(rows)
-    document: dict[str, object] = plain(
-        {
-            "power_version": POWER_VERSION,
-            "detected": {name: _numbers(rate(counted, detected_by(name))) for name in DETECTORS},
-            "false_positives": {name: _numbers(rate(clean, false_positive_of(name))) for name in DETECTORS},
-            "localized": {name: _numbers(rate(localized, right_in(what))) for what, name in PLACES.items()},
-            "rows": [vars(row) for row in rows],
-            "exit_code": exit_code(rows),
-        }
-    )
-    return document
+    return {
+        "power_version": POWER_VERSION,
+        "detected": {name: _numbers(rate(counted, detected_by(name))) for name in DETECTORS},
+        "false_positives": {name: _numbers(rate(clean, false_positive_of(name))) for name in DETECTORS},
+        "localized": {name: _numbers(rate(localized, right_in(what))) for what, name in PLACES.items()},
+        "rows": [vars(row) for row in rows],
+        "exit_code": exit_code(rows),
+    }
 
 
 def _numbers(found: Rate) -> dict[str, object]:
