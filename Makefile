@@ -34,7 +34,7 @@ oracle: $(STAMP) ## Compare the gradients of both pipelines, tensor by tensor [C
 nightly: $(STAMP) ## Run the night that CONFIG describes and report it; goes on where it was [CONFIG=ci/weekly.toml] [ARGS="--budget 30"]
 	ci/nightly.sh $(or $(CONFIG),ci/nightly.toml) $(ARGS)
 
-power: $(STAMP) ## Inject faults and judge right pairs: how often the verdict is right [ONLY=mlp] [ARGS=--resume]
+power: $(STAMP) ## Inject faults and judge clean pairs: detections, survivors and false positives [ONLY=mlp] [ARGS=--resume]
 	$(BIN)/python -m harness power $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
 EXAMPLES ?= 40

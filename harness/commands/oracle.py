@@ -6,12 +6,14 @@ import sys
 import click
 
 from harness.commands.completion import complete_cases
-from harness.commands.options import batch_option, data_option, format_option, image_size_option, jobs_option
+from harness.commands.options import batch_option, data_option, format_option, image_size_option, jobs_option, renamed
 
 DEFAULT_TIMEOUT_S = 600.0
 
 
-@click.command("oracle")
+@click.command(
+    "oracle", context_settings=renamed({"third-opinion": "interpreter", "no-third-opinion": "no-interpreter"})
+)
 @click.argument("cases", nargs=-1, metavar="[CASE…]", shell_complete=complete_cases)
 @click.option("--dtype", type=click.Choice(["f32", "f64"]), help="Default: both.")
 @jobs_option
@@ -19,9 +21,9 @@ DEFAULT_TIMEOUT_S = 600.0
 @image_size_option
 @data_option
 @click.option(
-    "--third-opinion/--no-third-opinion",
+    "--interpreter/--no-interpreter",
     default=True,
-    help="Also run step 1 in the StableHLO interpreter, in f64. On by default.",
+    help="Also run step 1 in the StableHLO reference interpreter, in f64. On by default.",
 )
 @click.option(
     "--timeout",
@@ -39,7 +41,7 @@ def oracle_command(
     batch: int | None,
     image_size: int | None,
     data: str | None,
-    third_opinion: bool,
+    interpreter: bool,
     timeout: float,
     form: str,
 ) -> None:
@@ -63,7 +65,7 @@ def oracle_command(
     fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]
     folders = {wanted: str(resolve_data(data, *wanted).folder) for wanted in dict.fromkeys(fed)}
     tasks = [
-        OracleTask(case.name, kind, folders[wanted], batch, image_size, third_opinion)
+        OracleTask(case.name, kind, folders[wanted], batch, image_size, interpreter)
         for case, wanted in zip(chosen, fed, strict=True)
         for kind in ("f32", "f64")
         if dtype in (None, kind)

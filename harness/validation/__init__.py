@@ -1,1 +1,1 @@
-"""How far the harness itself can be trusted: its gradients, and the power of its verdict."""
+"""Validation of the harness itself: its gradients, and the power of its verdict."""

@@ -1,4 +1,4 @@
-"""What two traces say beside the loss: the norms of every parameter's gradient and update, step by step."""
+"""The channels of two traces: loss, and the norms of every parameter's gradient and update, step by step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Channels:
 
 
 def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
-    """What both traces have at the steps; the loss alone where they carry no norms.
+    """The channels that both traces have at the steps; only the loss where they carry no norms.
 
     `scale` is the larger of the two sides. Norms have a floor of 1e-3 of all norms of their kind by the root of their
     number, since some gradients are exactly zero and only rounding is left of them.

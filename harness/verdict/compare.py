@@ -30,7 +30,7 @@ COARSEST_RATE = 1e-6  # as published traces print them
 
 @dataclass(frozen=True)
 class Judging:
-    """How a pair is judged. `window`: steps under the pointwise tolerance; None: to the horizon, or all if bitwise.
+    """The judging of a pair. `window`: steps under the pointwise tolerance; None: to the horizon, or all if bitwise.
 
     `steps`: compare only so many steps. `all_steps`: every compared step is under the tolerance. `horizon`: the last
     step that can be judged by itself, None where nobody knows; then it is 8.
@@ -43,7 +43,7 @@ class Judging:
     horizon: int | None = None
 
     def judged(self, compared: int) -> int:
-        """How many of the compared steps are under the pointwise tolerance."""
+        """The number of compared steps that are under the pointwise tolerance."""
         if self.all_steps or (self.window is None and self.mode.name == "bitwise"):
             return compared
         return min(self.window or self.horizon or DEFAULT_WINDOW, compared)
@@ -131,7 +131,7 @@ class Comparison:
 
     @property
     def resolution(self) -> float:
-        """How far apart two equal values may have been printed; 0 when neither side is coarser than float32."""
+        """The distance at which equal values may have been printed; 0 when neither side is coarser than float32."""
         return (self.resolution_a or 0.0) + (self.resolution_b or 0.0)
 
 
@@ -153,7 +153,7 @@ def compare(a: Recording, b: Recording, judging: Judging = Judging()) -> Compari
 
 
 def _lr_resolution(trace: Trace, resolution: float | None) -> float:
-    """How coarsely learning rates were printed. Few tell little, so no coarser than the losses or six decimals."""
+    """The resolution of printed learning rates; few tell little, so no coarser than the losses or six decimals."""
     return 0.0 if resolution is None else min(resolution, find_resolution(trace.lr) or 0.0, COARSEST_RATE)
 
 
@@ -233,7 +233,7 @@ def _epoch_means(a: Trace, b: Trace, compared: int) -> tuple[EpochMean, ...]:
 
 
 def _epoch_steps(a: Trace, b: Trace) -> int | None:
-    """How many steps an epoch has: as a first epoch that another follows, else as a header says.
+    """The number of steps of an epoch: as a first epoch that another follows, else as a header says.
 
     None when the sides do not say the same, so that their order does not matter.
     """

@@ -73,7 +73,7 @@ def note(line: str) -> Answer:
 class PairFacts:
     """All that is known of a pair. `in_f64`: the same pair in f64, or why there is none though it was tried.
 
-    `envelope`: of the run that both are of. `false_positive_rate`: the part of right pairs that may fall out of it.
+    `envelope`: of the run that both are of. `false_positive_rate`: the share of clean pairs that may fall out of it.
     """
 
     comparison: Comparison

@@ -13,7 +13,7 @@ from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.likeness import check_contract, check_data, faults
 
-# Right pairs of fourteen networks and 48 small ones are at most 8.5e-11 apart in any gradient's norm, relatively.
+# Clean pairs of fourteen networks and 48 small ones are at most 8.5e-11 apart in any gradient's norm, relatively.
 SAME = 1e-9
 
 

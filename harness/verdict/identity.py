@@ -1,4 +1,4 @@
-"""What two runs have to have in common, before any number is looked at."""
+"""The facts that two runs must have in common, before any number is looked at."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class KeyDifference:
 
 @dataclass(frozen=True)
 class Identity:
-    """What the headers and batch digests say about whether the runs should be alike.
+    """The comparison of headers and batch digests: the facts by which the runs should be alike.
 
     `unknown_a`: keys that only A has. `conventions`: differing ones, as evidence.
     `batches`: compared steps whose batch digest both have.
@@ -49,12 +49,12 @@ class Identity:
 
     @property
     def refused(self) -> bool:
-        """Whether the runs are unlike, so that their numbers mean nothing beside each other."""
+        """True when the runs are unlike, so that their numbers cannot be compared."""
         return bool(self.differences) or self.batch_difference is not None
 
 
 def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
-    """Whether two traces are of runs that should agree, from headers and batch digests alone."""
+    """Compare what says that two traces are of runs that should agree: headers and batch digests only."""
     left, right = _identity_keys(a), _identity_keys(b)
     differences, unknown_a, unknown_b = _differences(left, right)
     conventions, _, _ = _differences(*(dict(sorted((t.header.conventions or {}).items())) for t in (a, b)))

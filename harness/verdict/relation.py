@@ -1,4 +1,4 @@
-"""What two cells tell together: the one factor in which they differ."""
+"""The relation of two cells: the one factor in which they differ."""
 
 from harness.run.pipelines import PIPELINES
 from harness.trace.manifest import CellFacts
@@ -10,7 +10,8 @@ def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
     """Name of the single factor in which a pair of cells differs, None when several do.
 
     Two hosts are two platforms, whatever their backends. Only phase 2 can be eager, so that between pipelines this is
-    no factor of its own. A control is there for its factorial alone, and pairs with the two corners beside it.
+    no factor of its own. A control serves its factorial only, and pairs with the two pipelines that differ from it in
+    one factor.
     """
     same_place = same_host and a.backend == b.backend
     if any(name in PIPELINES and PIPELINES[name].control for name in (a.pipeline, b.pipeline)):
@@ -25,7 +26,7 @@ def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
 
 
 def _edge(a: str, b: str) -> str | None:
-    """The factor that two corners share; None for the same corner, a diagonal or a pipeline of somebody else."""
+    """The factor that two runs of a factorial share; None for one run, for none in common, or a foreign pipeline."""
     if a == b or a not in PIPELINES or b not in PIPELINES:
         return None
     if PIPELINES[a].derivation == PIPELINES[b].derivation:

@@ -1,4 +1,4 @@
-"""When two numbers are close. One rule for every mode; a mode is only its two tolerances."""
+"""Closeness of two numbers: one rule for every mode; a mode is only its two tolerances."""
 
 from dataclasses import dataclass
 
@@ -111,7 +111,7 @@ def first_false(values: Bools) -> int | None:
 
 
 def find_resolution(values: Floats) -> float | None:
-    """How coarsely values were printed: 1e-6 when all are decimals of six digits; None when no coarser than float32.
+    """The resolution that values were printed with: 1e-6 for decimals of six digits; None if no coarser than float32.
 
     Values that are all exact float32 lost nothing. Otherwise they are decimals of d digits when each is the double
     nearest to a multiple of 10**-d, and coarser than float32 when that step exceeds float32's at the median value.

@@ -87,6 +87,9 @@ def test_verbs_that_train_declare_every_shared_option(verb):
         (["verify", "m", "--square"], "factorial", True),
         (["compile", "--shard", "2/3"], "shard", "2/3"),
         (["compile", "--part=2/3"], "shard", "2/3"),
+        (["oracle", "--no-interpreter"], "interpreter", False),
+        (["oracle", "--no-third-opinion"], "interpreter", False),
+        (["oracle", "--no-third-opinion", "--third-opinion"], "interpreter", True),
     ],
     ids=str,
 )
@@ -96,6 +99,9 @@ def test_an_old_name_of_an_option_sets_the_same_parameter(words, parameter, expe
     assert command.make_context(verb, arguments).params[parameter] == expected
 
 
-@pytest.mark.parametrize(("verb", "old"), [("verify", "ladder"), ("verify", "square"), ("compile", "part")])
+@pytest.mark.parametrize(
+    ("verb", "old"),
+    [("verify", "ladder"), ("verify", "square"), ("compile", "part"), ("oracle", "third-opinion")],
+)
 def test_old_names_are_not_in_the_help(verb, old):
     assert f"--{old}" not in CliRunner().invoke(main, [verb, "--help"]).stdout

@@ -18,7 +18,7 @@ STEPS = 2
 
 
 def spread(graph: Graph, initial: np.ndarray) -> np.ndarray:
-    """Initial parameters with constants moved apart: a beta of 0 puts every unit of a dead channel on ReLU's corner."""
+    """Initial parameters with constants moved apart: a beta of 0 puts every unit of a dead channel on ReLU's kink."""
     rng = np.random.default_rng(1)
     constant = np.concatenate([np.full(int(np.prod(p.shape)), p.init != "he_normal") for p in graph.params])
     return (initial + 0.3 * rng.normal(size=initial.shape) * constant).astype(np.float32)
@@ -36,7 +36,7 @@ def drawn_batches(graph: Graph, config: TrainConfig) -> list[Batch]:
 def own_difference(both: SideBySide, batches: list[Batch]) -> float:
     """How far phase 2 alone moves its gradient when its parameters move by a few units in the 13th place.
 
-    Far where a ReLU or a maximum stands on its corner, since no derivative is the right one there.
+    Far where a ReLU or a maximum stands on its kink, since no derivative is the right one there.
     """
     here = both.phase2(batches[:1], 10)[0].grads
     exact, rng, moved = both.initial, np.random.default_rng(3), 0.0

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,7 +19,7 @@ from harness.nn.layers.relu6 import Relu6
 from harness.nn.rules import registered_rules
 from harness.run.inprocess import first_batches
 from harness.run.inprocess.reference_interpreter import interpret, operations
-from harness.validation.oracle.examination import OracleFinding, ThirdOpinion
+from harness.validation.oracle.examination import InterpretedStep, OracleFinding
 from harness.validation.oracle.judgement import Largest, complaints, gradient_difference
 from harness.validation.oracle.side_by_side import SideBySide
 from harness.validation.oracle.table import exit_code, render
@@ -164,14 +164,16 @@ def test_what_the_interpreter_refuses_is_one_line(capfd: pytest.CaptureFixture[s
 
 
 def test_a_table_tells_rows_that_agree_differ_and_broke() -> None:
-    thirds = ThirdOpinion(9, Largest(1e-15, "w"), Largest(2e-15, "w"), 0.0), ThirdOpinion(10**12)
+    steps = InterpretedStep(9, Largest(1e-15, "w"), Largest(2e-15, "w"), 0.0), InterpretedStep(10**12)
     asked, left_out = (
-        OracleFinding(10, Largest(1e-12, "w"), (0.0,) * 3, Largest(1.0, "w"), third, ()) for third in thirds
+        OracleFinding(10, Largest(1e-12, "w"), (0.0,) * 3, Largest(1.0, "w"), step, ()) for step in steps
     )
     rows = [OracleRow("a", "f64", asked, "", 1.0), OracleRow("b", "f64", left_out, "", 1.0)]
     assert exit_code(rows) == 0
     assert "f64: 2 of 2 cases agree; worst gradient 1.0e-12, w of a." in str(render(rows, "text"))
-    assert "Third opinion: 1 of 1 agree with both pipelines; 1 would take too long." in str(render(rows, "text"))
+    assert "Reference interpreter: 1 of 1 agree with both pipelines; 1 would take too long." in str(
+        render(rows, "text")
+    )
     rows += [
         OracleRow("c", "f64", BAD, "", 1.0),
         OracleRow("d", "f32", None, "killed by SIGSEGV: it said nothing", 1.0),
@@ -193,7 +195,7 @@ def test_a_deep_network_in_f32_is_shown_and_f64_judges() -> None:
     finding = OracleFinding(10, Largest(0.2, "w"), (0.0, 0.1, 0.1), Largest(1.0, "w"), None, (), shown_only=True)
     shown, judged = (
         OracleRow("net", "f32", finding, "", 1.0),
-        OracleRow("net", "f64", replace(finding, shown_only=False), "", 1.0),
+        OracleRow("net", "f64", msgspec.structs.replace(finding, shown_only=False), "", 1.0),
     )
     assert (shown.verdict, judged.verdict) == ("SHOWN", "AGREE")
     assert exit_code([shown]) == 3

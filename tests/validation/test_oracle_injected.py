@@ -97,7 +97,7 @@ def test_the_loss_of_step_2_does_not_see_a_scale_and_the_gradient_does() -> None
     graph = infer_shapes(network((6,), Dense(6, 5, activation=Relu()), Dense(5, 4)))
     train = config(weight_decay=0.0)
     both = SideBySide(graph, train, "f64", rules=with_backward_mutated(Dense, scale_gradient("w", 2.0)))
-    found = judge(both, *drawn(graph, train), PLAIN, third=True)
+    found = judge(both, *drawn(graph, train), PLAIN, interpreter=True)
     assert max(found.losses) < 1e-6
     assert found.gradient.value == pytest.approx(1.0)
     assert found.gradient.tensor in ("dense1.w", "dense2.w")

@@ -12,13 +12,12 @@ from harness.errors import HarnessError
 from harness.run.code_version import code_version
 from harness.validation.power import journal
 from harness.validation.power.campaign import TARGETS, Campaign, Target
-from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS, examine_pair
 from harness.validation.power.examination import Detection, PowerFinding, examine
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import CASES, FAULTS
 from harness.validation.power.journal import Journal, Row
 from harness.validation.power.localization import CHOSEN, Localization, place
-from harness.validation.power.pairs import DETECTORS
+from harness.validation.power.pairs import DETECTORS, F64_CHECK
 from harness.validation.power.table import exit_code, render
 from harness.validation.power.tally import Rate
 
@@ -34,19 +33,21 @@ SLICE = (
 )
 
 
-def test_a_slice_of_the_faults_is_found_and_no_right_pair_is_failed() -> None:
-    """One test, since what it compiles serves all of them. Right pairs: of other seeds, and summed in another order."""
+def test_a_slice_of_the_faults_is_found_and_no_clean_pair_is_failed() -> None:
+    """One test, since what it compiles serves all of them. Clean pairs: of other seeds, and summed in another order."""
     cases = {case.name: case for case in CASES}
     found = {name: examine(cases[name]) for name in SLICE}
     assert not [name for name, finding in found.items() if finding.silent]
-    said = {name: (finding.said["ladder"].status, finding.said["ladder"].fault) for name, finding in found.items()}
-    assert said == {name: ("FAIL", FAULTS[cases[name].fault].called) for name in SLICE}
+    checked = {name: finding.detections[F64_CHECK] for name, finding in found.items()}
+    assert {name: (one.status, one.fault) for name, one in checked.items()} == {
+        name: ("FAIL", FAULTS[cases[name].fault].called) for name in SLICE
+    }
 
     here = [name for name, v in VARIATIONS.items() if not v.environment and name != "interpreter"]
     chosen = [pair for pair in PAIRS if pair.network == "mlp" and pair.seed < 8 and pair.variation in here]
     assert len(chosen) >= 20
     for pair in chosen:
-        assert {name: said.status for name, said in examine_pair(pair).items()} == dict.fromkeys(DETECTORS, "PASS")
+        assert {name: one.status for name, one in examine_pair(pair).items()} == dict.fromkeys(DETECTORS, "PASS")
 
 
 def test_injected_faults_are_placed() -> None:
@@ -55,7 +56,7 @@ def test_injected_faults_are_placed() -> None:
         assert (found.called_right, found.layer_right, found.side_right) == (True, True, True), found.evidence
 
 
-def test_there_are_enough_right_pairs() -> None:
+def test_there_are_enough_clean_pairs() -> None:
     assert len(PAIRS) >= 600
     assert len({(t.kind, t.name) for t in TARGETS}) == len(TARGETS) == len(CASES) + len(PAIRS) + len(CHOSEN)
 
@@ -133,31 +134,31 @@ def test_bounds_are_those_of_clopper_and_pearson() -> None:
 
 
 def rows(*statuses: str, update_error: float = 0.0) -> list[Row]:
-    """A mutant a status of the ladder, and one right pair that passes."""
+    """A mutant a status of the f64 check, and one clean pair that passes."""
     made = []
     for case, status in zip(CASES, statuses, strict=False):
         gates, fault = (("ladder",), FAULTS[case.fault].called) if status == "FAIL" else ((), None)
-        ladder, blind = (
+        checked, blind = (
             Detection(status, gates, fault, "for a reason."),
             Detection("PASS", (), None, "every gate passed."),
         )
         finding = PowerFinding(
-            {"ladder": ladder, "f32": blind, "f32 loss": blind}, update_error, silent=status == "SILENT"
+            {F64_CHECK: checked, "f32": blind, "f32 loss": blind}, update_error, silent=status == "SILENT"
         )
         made.append(Row("mutants", case.name, msgspec.to_builtins(finding), "", 1.0))
     passed = msgspec.to_builtins(dict.fromkeys(DETECTORS, Detection("PASS", (), None, "every gate passed.")))
     return [*made, Row("clean", PAIRS[0].name, passed, "", 1.0)]
 
 
-def test_the_table_tells_what_was_found_and_what_got_away() -> None:
+def test_the_table_tells_what_was_found_and_what_survived() -> None:
     found = rows("FAIL", "PASS", "SILENT")
     text, document = str(render(found, "text")), json.loads(render(found, "json"))
     assert "50.0 % (1.3-98.7)" in text
-    assert f"{CASES[1].name}: got away: its first update is off by 0.0e+00; for a reason." in text.splitlines()
+    assert f"{CASES[1].name}: survived: its first update is off by 0.0e+00; for a reason." in text.splitlines()
     assert f"{CASES[2].name}: changes nothing: in these three steps every number is the same, bit for bit." in text
     assert document["detected"]["ladder"] == {"hits": 1, "total": 2, "interval": pytest.approx([0.0126, 0.987], 1e-2)}
     assert document["false_positives"]["f32"]["hits"] == 0
-    assert "### Right pairs" in str(render(found, "markdown"))
+    assert "### Clean pairs" in str(render(found, "markdown"))
 
 
 def test_the_table_tells_what_was_misplaced() -> None:
@@ -184,5 +185,5 @@ def test_exit_codes() -> None:
     assert exit_code(rows("SILENT")) == 1  # nothing says why: it may not be injected at all
     assert exit_code(rows("SILENT")[:1]) == 3
     assert "is it injected at all?" in str(render(rows("SILENT"), "text"))
-    accused = Row("clean", PAIRS[0].name, None, "killed by SIGSEGV: it said nothing", 1.0)
-    assert exit_code([*rows("FAIL"), accused]) == 1
+    killed = Row("clean", PAIRS[0].name, None, "killed by SIGSEGV: it said nothing", 1.0)
+    assert exit_code([*rows("FAIL"), killed]) == 1

@@ -8,9 +8,8 @@ import pytest
 from harness.nn.rules import registered_rules
 from harness.run.inprocess import Phase2, Side
 from harness.spec.netspec import DType
-from harness.validation.power.cases import CASES
 from harness.validation.power.fault import SIDES, Fault, Pipeline
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import CASES, FAULTS
 from harness.validation.power.networks import NETWORKS, STEPS, draw_feed
 from harness.validation.power.pairs import DTYPES
 

@@ -10,7 +10,7 @@ import pytest
 from harness.nn.cases import find_case
 from harness.validation.power import calibrate
 from harness.validation.power.calibrate import (
-    CleanPair,
+    PairRatios,
     count_outside,
     default_names,
     fit_and_check,
@@ -22,10 +22,10 @@ from harness.verdict.envelope.margin import DEFAULT_RATE, Margin, fitted_margin
 TESTS = 100
 
 
-def drawn_pairs(seed: int, count: int, alpha: float = 2.0) -> list[CleanPair]:
+def drawn_pairs(seed: int, count: int, alpha: float = 2.0) -> list[PairRatios]:
     """Ratios with a Pareto tail: a ratio is beyond x with probability x^-alpha."""
     rng = np.random.default_rng(seed)
-    return [CleanPair(f"net{i}", i, (rng.pareto(alpha, TESTS) + 1).tolist()) for i in range(count)]
+    return [PairRatios(f"net{i}", i, (rng.pareto(alpha, TESTS) + 1).tolist()) for i in range(count)]
 
 
 def test_the_tail_of_a_known_distribution_is_found() -> None:
@@ -47,7 +47,7 @@ def test_every_pair_is_held_out_once() -> None:
     assert margin.fitted_on["networks"] == [f"net{i}" for i in range(40)]
     assert margin.held_out["pairs"] == margin.fitted_on["pairs"] == 40
     assert margin.held_out["outside"] == count_outside(fit_tail(even), odd) + count_outside(fit_tail(odd), even)
-    far = CleanPair("far", 0, [1e9] * TESTS)
+    far = PairRatios("far", 0, [1e9] * TESTS)
     assert fit_and_check([*drawn_pairs(0, 40), far]).held_out["outside"] >= 1
 
 
@@ -77,7 +77,7 @@ def test_the_shipped_margin_holds_for_networks_left_out_of_its_fit() -> None:
 def test_pairs_that_are_kept_are_not_run_again(tmp_path: Path, monkeypatch) -> None:
     names = ("dense", "conv", "convbn", "residual")
     for pair, name in zip(drawn_pairs(0, len(names)), names, strict=True):
-        kept = CleanPair(name, 42, pair.ratios)
+        kept = PairRatios(name, 42, pair.ratios)
         (tmp_path / f"{name}.json").write_bytes(msgspec.json.encode([kept]))
     monkeypatch.setattr(calibrate, "resolve_data", lambda *arguments: pytest.fail("nothing is to be run"))
     said: list[str] = []

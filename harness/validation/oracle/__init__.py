@@ -2,6 +2,6 @@
 
 A loss alone cannot see everything: Adam's first update is about lr·sign(g), so a gradient that is too large by a
 factor leaves the loss of step 2 as it is. Here the gradient of every parameter tensor is compared before the optimizer
-sees it, in f32 and f64, then the losses of three steps, and the optimizers apart, fed the same gradients. In f64 the
-step is also run by a third executor, which shares no compiler with either pipeline.
+sees it, in f32 and f64, then the losses of three steps, and the optimizers apart, given the same gradients. In f64 the
+step is also run by the StableHLO reference interpreter, which shares no compiler with either pipeline.
 """

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from harness.nn.cases import OracleCase
@@ -23,15 +24,15 @@ from harness.validation.oracle.judgement import (
 from harness.validation.oracle.side_by_side import SideBySide
 
 STEPS = 3
-# What the interpreter does in about a minute.
-THIRD_OPINION_LIMIT = 100_000_000
+# What the reference interpreter does in about a minute.
+INTERPRETER_LIMIT = 100_000_000
 
 
 @dataclass(frozen=True)
-class ThirdOpinion:
-    """Step 1 of phase 3 in the interpreter, against both pipelines; None where it would take too long.
+class InterpretedStep:
+    """Step 1 of phase 3 in the reference interpreter, against both pipelines; None where it would take too long.
 
-    `operations`: what it takes.
+    `operations`: scalar operations that it takes. `loss_difference`: the larger of the two. Units: nats.
     """
 
     operations: int
@@ -41,42 +42,42 @@ class ThirdOpinion:
 
     @property
     def agrees(self) -> bool:
-        """With both, and on the loss; also where it was not asked."""
+        """True where gradients and loss agree with both pipelines; also where the interpreter was not run."""
         sides = (self.against_phase2, self.against_phase3)
         return all(s is None or s.within(GRADIENT["f64"]) for s in sides) and self.loss_difference <= LOSS_F64
 
 
-@dataclass(frozen=True)
-class OracleFinding:
-    """What the examination of a case in one dtype gave. `complaints`: the criteria not met; none: it agrees.
+class OracleFinding(msgspec.Struct, frozen=True):
+    """The result of a case in one dtype. `complaints`: the criteria not met; none: it agrees.
 
-    `shown_only`: its gradients and losses were not judged, since rounding alone decides how far they are apart.
+    `interpreter`: None where the reference interpreter was not asked for; JSON calls it `third`. `shown_only`: its
+    gradients and losses were not judged, since rounding alone decides how far they are apart.
     """
 
     params: int
     gradient: Largest
     losses: tuple[float, ...]
     optimizer: Largest
-    third: ThirdOpinion | None
+    interpreter: InterpretedStep | None = msgspec.field(name="third")
     complaints: tuple[str, ...]
     shown_only: bool = False
 
 
-def examine(case: OracleCase, dtype: DType, folder: Path, third: bool) -> OracleFinding:
+def examine(case: OracleCase, dtype: DType, folder: Path, interpreter: bool) -> OracleFinding:
     """Run both programs of the case on its first batches and judge them.
 
-    `folder`: the data. `third`: also ask the interpreter; it speaks in f64 only.
+    `folder`: the data. `interpreter`: also run step 1 in the reference interpreter, in f64.
 
     Raises: HarnessError when a program cannot be made, or the data not be had.
     """
     graph = case.graph()
     first = first_batches(graph, case.config, folder, STEPS, dtype)
     both = SideBySide(graph, case.config, dtype)
-    return judge(both, first.batches, first.steps_per_epoch, case.tolerance, third)
+    return judge(both, first.batches, first.steps_per_epoch, case.tolerance, interpreter)
 
 
 def judge(
-    both: SideBySide, batches: Sequence[Batch], steps_per_epoch: int, tolerance: float | None, third: bool
+    both: SideBySide, batches: Sequence[Batch], steps_per_epoch: int, tolerance: float | None, interpreter: bool
 ) -> OracleFinding:
     """Run both programs on the batches and hold them to every criterion."""
     phase2, phase3 = both.phase2(batches, steps_per_epoch), both.phase3(batches, steps_per_epoch)
@@ -84,12 +85,12 @@ def judge(
     losses = loss_differences(phase3, phase2)
     optimizer = optimizers_apart(both)
     said = complaints(both.dtype, tolerance, gradient, losses, optimizer)
-    opinion = None
-    if third and both.dtype == "f64":
-        opinion = ask_third(both, batches[0], steps_per_epoch, phase2[0], phase3[0])
-        said += third_complaints(opinion)
+    interpreted = None
+    if interpreter and both.dtype == "f64":
+        interpreted = compare_interpreted(both, batches[0], steps_per_epoch, phase2[0], phase3[0])
+        said += interpreter_complaints(interpreted)
     shown_only = rounding_decides(both.dtype, tolerance)
-    return OracleFinding(both.graph.total_params, gradient, losses, optimizer, opinion, tuple(said), shown_only)
+    return OracleFinding(both.graph.total_params, gradient, losses, optimizer, interpreted, tuple(said), shown_only)
 
 
 def optimizers_apart(both: SideBySide) -> Largest:
@@ -116,26 +117,28 @@ def optimizers_apart(both: SideBySide) -> Largest:
     return update_difference(start, phase3, phase2, both.config.optimizer)
 
 
-def ask_third(both: SideBySide, batch: Batch, steps_per_epoch: int, phase2: Step, phase3: Step) -> ThirdOpinion:
-    """Step 1 of the phase-3 program in the interpreter, unless it would take too long."""
+def compare_interpreted(
+    both: SideBySide, batch: Batch, steps_per_epoch: int, phase2: Step, phase3: Step
+) -> InterpretedStep:
+    """Run step 1 of the phase-3 program in the reference interpreter, unless it would take too long."""
     operations = reference_interpreter.operations(both.train_step, "train_step")
-    if operations > THIRD_OPINION_LIMIT:
-        return ThirdOpinion(operations)
-    third = both.interpreted(batch, steps_per_epoch)
-    return ThirdOpinion(
+    if operations > INTERPRETER_LIMIT:
+        return InterpretedStep(operations)
+    step = both.interpreted(batch, steps_per_epoch)
+    return InterpretedStep(
         operations,
-        gradient_difference(third.grads, phase2.grads),
-        gradient_difference(third.grads, phase3.grads),
-        max(loss_differences([third, third], [phase2, phase3])),
+        gradient_difference(step.grads, phase2.grads),
+        gradient_difference(step.grads, phase3.grads),
+        max(loss_differences([step, step], [phase2, phase3])),
     )
 
 
-def third_complaints(opinion: ThirdOpinion) -> list[str]:
-    """What the interpreter's step says about whose difference it is: it runs phase 3's own text."""
-    if opinion.agrees:
+def interpreter_complaints(interpreted: InterpretedStep) -> list[str]:
+    """The side that a difference comes from, told by the interpreter, which runs phase 3's own text."""
+    if interpreted.agrees:
         return []
-    if opinion.against_phase3 is not None and opinion.against_phase3.within(GRADIENT["f64"]):
+    if interpreted.against_phase3 is not None and interpreted.against_phase3.within(GRADIENT["f64"]):
         return ["the interpreter agrees with phase 3: the derivation differs, not the compiler"]
-    if opinion.against_phase2 is not None and opinion.against_phase2.within(GRADIENT["f64"]):
+    if interpreted.against_phase2 is not None and interpreted.against_phase2.within(GRADIENT["f64"]):
         return ["the interpreter agrees with phase 2: phase 3's compiler differs, not the derivation"]
     return ["the interpreter agrees with neither pipeline"]

@@ -1,4 +1,4 @@
-"""What two sides' numbers have to fulfil, and what is said of those that do not."""
+"""The criteria that two sides' numbers have to meet, and a sentence for each that is not met."""
 
 import math
 import sys
@@ -24,7 +24,7 @@ class Largest:
     tensor: str
 
     def within(self, limit: float) -> bool:
-        """Whether it is at most that; a NaN never is."""
+        """True when it is at most the limit; a NaN never is."""
         return self.value <= limit
 
 
@@ -97,7 +97,7 @@ def complaints(
 
 
 def rounding_decides(dtype: DType, tolerance: float | None) -> bool:
-    """Whether gradients and losses are shown and not judged: those of a deep network in f32, where units flip."""
+    """True where gradients and losses are shown and not judged: a deep network in f32, where units flip."""
     return dtype == "f32" and tolerance is None
 
 

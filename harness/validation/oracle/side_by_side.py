@@ -1,16 +1,13 @@
-"""Both sides of one network, started from the same parameters and fed alike, and phase 3 in the interpreter."""
+"""Both sides of one network, started from the same parameters and fed alike; phase 3 also in the interpreter."""
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from harness.run.inprocess import SHARED, Batch, Moved, Phase2, Phase3, Step, Tensors
-from harness.run.inprocess.reference_interpreter import interpret
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import Rules
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Graph
+from harness.validation.interpreted import train_interpreted
 
 
 class SideBySide:
@@ -53,20 +50,9 @@ class SideBySide:
         return side.train(batches, side.rates(len(batches), steps_per_epoch), self.initial)
 
     def interpreted(self, batch: Batch, steps_per_epoch: int) -> Step:
-        """Step 1 of the modules in the StableHLO interpreter."""
+        """Step 1 of the modules in the StableHLO reference interpreter."""
         side = self.sides[1]
-        parameters = side.split(self.initial)
-        arguments = [*parameters, *(np.zeros_like(p) for _ in self.config.optimizer.slots for p in parameters)]
-        arguments += [np.zeros(s.shape) for s in self.graph.states]
-        fed = [
-            batch.x,
-            batch.labels,
-            np.array(side.learning_rate(1, steps_per_epoch), side.kind),
-            np.ones((), side.kind),
-        ]
-        loss, *results = interpret(self.train_step, "train_step", [*(a.astype(side.kind) for a in arguments), *fed])
-        n = len(parameters)
-        return Step(float(loss), self._named(results[-n:]), self._named(results[:n]))
+        return train_interpreted(side, [batch], side.rates(1, steps_per_epoch), self.initial)[0]
 
     def update_phase2(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
         """The script's `update` alone, from slots of zero, once for each set of gradients."""
@@ -75,6 +61,3 @@ class SideBySide:
     def update_phase3(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:
         """The same by the modules."""
         return self.sides[1].update(params, gradients)
-
-    def _named(self, tensors: Any) -> Tensors:
-        return dict(zip(self.sides[1].names, tensors, strict=True))

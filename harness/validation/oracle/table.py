@@ -1,11 +1,11 @@
 """The table of an oracle's run, for a terminal, as Markdown and as JSON."""
 
-import json
 from collections.abc import Sequence
 
-from harness.report.as_json import plain
-from harness.report.markdown import table as markdown_table
-from harness.system.text import Document, Table, spaced
+import msgspec
+
+from harness.system.text import Document
+from harness.validation.document import TableSection, as_json, lay_out
 from harness.validation.oracle.judgement import Largest
 from harness.validation.oracle.workers import OracleRow
 from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
@@ -21,7 +21,7 @@ COLUMNS = (
     "loss 2",
     "loss 3",
     "optimizer",
-    "third",
+    "interpreter",
     "verdict",
 )
 
@@ -29,16 +29,11 @@ COLUMNS = (
 def render(rows: Sequence[OracleRow], form: str) -> Document | str:
     """The rows, what is wrong with some, and the totals."""
     if form == "json":
-        described = [{**plain(row), "verdict": row.verdict} for row in rows]
-        document = {"oracle_version": ORACLE_VERSION, "rows": described, "exit_code": exit_code(rows)}
-        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    make = markdown_table if form == "markdown" else Table
-    bullet = "- " if form == "markdown" else ""
-    said = [f"{bullet}{row.case} {row.dtype}: {sentence}." for row in rows for sentence in _sentences(row)]
-    totals = [f"{bullet}{line}" for line in _totals(rows)]
-    parts = ([make(COLUMNS, [_cells(row) for row in rows])], said, totals)
-    shown = spaced(Document(part) for part in parts if part)
-    return str(shown) if form == "markdown" else shown
+        described = [{**msgspec.to_builtins(row), "verdict": row.verdict} for row in rows]
+        return as_json({"oracle_version": ORACLE_VERSION, "rows": described, "exit_code": exit_code(rows)})
+    sentences = [f"{row.case} {row.dtype}: {sentence}." for row in rows for sentence in _sentences(row)]
+    table = TableSection(COLUMNS, [_cells(row) for row in rows])
+    return lay_out([table], [sentences, _totals(rows)], form)
 
 
 def exit_code(rows: Sequence[OracleRow]) -> int:
@@ -61,17 +56,17 @@ def _cells(row: OracleRow) -> list[str]:
         found.gradient.tensor,
         *(f"{delta:.1e}" for delta in found.losses),
         f"{found.optimizer.value:.1f} ulp",
-        _third(row),
+        _interpreter(row),
         row.verdict,
     ]
 
 
-def _third(row: OracleRow) -> str:
-    """The greater of the third opinion's gradient differences from the two pipelines."""
-    third = row.finding.third if row.finding is not None else None
-    if third is None:
+def _interpreter(row: OracleRow) -> str:
+    """The greater of the reference interpreter's gradient differences from the two pipelines."""
+    step = row.finding.interpreter if row.finding is not None else None
+    if step is None:
         return "-"
-    sides = [side.value for side in (third.against_phase2, third.against_phase3) if side is not None]
+    sides = [side.value for side in (step.against_phase2, step.against_phase3) if side is not None]
     return f"{max(sides):.1e}" if sides else "too long"
 
 
@@ -93,12 +88,13 @@ def _totals(rows: Sequence[OracleRow]) -> list[str]:
             worst, case = max(judged, key=lambda pair: _order(pair[0]))
             line += f"; worst gradient {worst.value:.1e}, {worst.tensor} of {case}"
         lines.append(f"{line}.")
-    thirds = [row.finding.third for row in rows if row.finding is not None and row.finding.third is not None]
-    if thirds:
-        asked = [third for third in thirds if third.against_phase2 is not None]
-        agree = sum(third.agrees for third in asked)
-        left_out = f"; {len(thirds) - len(asked)} would take too long" if len(asked) < len(thirds) else ""
-        lines.append(f"Third opinion: {agree} of {len(asked)} agree with both pipelines{left_out}.")
+    asked = [row.finding.interpreter for row in rows if row.finding is not None]
+    steps = [step for step in asked if step is not None]
+    if steps:
+        ran = [step for step in steps if step.against_phase2 is not None]
+        agree = sum(step.agrees for step in ran)
+        left_out = f"; {len(steps) - len(ran)} would take too long" if len(ran) < len(steps) else ""
+        lines.append(f"Reference interpreter: {agree} of {len(ran)} agree with both pipelines{left_out}.")
     return lines
 
 

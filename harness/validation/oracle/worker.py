@@ -17,14 +17,14 @@ from harness.system.jobs import MARKER
 
 @dataclass(frozen=True)
 class OracleTask:
-    """What to examine. `folder`: the data. `third`: also ask the interpreter."""
+    """A case to examine in one dtype. `folder`: the data. `interpreter`: also run the reference interpreter."""
 
     case: str
     dtype: DType
     folder: str
     batch: int | None
     image_size: int | None
-    third: bool
+    interpreter: bool
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ def main() -> None:
     task = msgspec.json.decode(sys.argv[1], type=OracleTask)
     try:
         case = find_case(task.case, task.batch, task.image_size)
-        finding = examine(case, task.dtype, Path(task.folder), task.third)
+        finding = examine(case, task.dtype, Path(task.folder), task.interpreter)
     except HarnessError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -14,7 +14,7 @@ from harness.validation.oracle.worker import OracleTask
 
 @dataclass(frozen=True)
 class OracleRow:
-    """What became of one task: a finding, or in `trouble` why there is none."""
+    """The outcome of one task: a finding, or in `trouble` why there is none."""
 
     case: str
     dtype: str

@@ -30,8 +30,8 @@ _TYPICAL_TESTS = 100  # for which the factors of the two halves are put on recor
 TAIL = 0.05  # the share of ratios that the distribution is fitted to
 
 
-class CleanPair(msgspec.Struct, frozen=True):
-    """Both pipelines of one network from one init seed, against its envelope.
+class PairRatios(msgspec.Struct, frozen=True):
+    """A clean pair, both pipelines of one network from one init seed, against its envelope.
 
     `ratios`: |delta| / spread of every channel and judged step.
     """
@@ -62,7 +62,7 @@ def fit_margin(
     return fit_and_check(pairs)
 
 
-def fit_and_check(pairs: Sequence[CleanPair]) -> Margin:
+def fit_and_check(pairs: Sequence[PairRatios]) -> Margin:
     """The margin fitted on all pairs, and how every second network's fare under that of the others."""
     networks = list(dict.fromkeys(pair.network for pair in pairs))
     halves = [[pair for pair in pairs if pair.network in networks[start::2]] for start in (0, 1)]
@@ -77,7 +77,7 @@ def fit_and_check(pairs: Sequence[CleanPair]) -> Margin:
     return msgspec.structs.replace(fit_tail(pairs), fitted_on=_described(pairs) | made_by, held_out=checked)
 
 
-def fit_tail(pairs: Sequence[CleanPair]) -> Margin:
+def fit_tail(pairs: Sequence[PairRatios]) -> Margin:
     """A generalised Pareto distribution of what lies above a threshold, by maximum likelihood."""
     ratios = np.concatenate([pair.ratios for pair in pairs])
     threshold = float(np.quantile(ratios, 1 - TAIL))
@@ -93,12 +93,12 @@ def fit_tail(pairs: Sequence[CleanPair]) -> Margin:
     )
 
 
-def count_outside(margin: Margin, pairs: Sequence[CleanPair]) -> int:
+def count_outside(margin: Margin, pairs: Sequence[PairRatios]) -> int:
     """The number of pairs that fail at the default rate."""
     return sum(pair.worst > margin.factor(DEFAULT_RATE, len(pair.ratios)) for pair in pairs)
 
 
-def _described(pairs: Sequence[CleanPair]) -> dict[str, object]:
+def _described(pairs: Sequence[PairRatios]) -> dict[str, object]:
     worst = max(pairs, key=lambda pair: pair.worst)
     return {
         "pairs": len(pairs),
@@ -115,7 +115,7 @@ def default_names() -> tuple[str, ...]:
     return (*(case.name for case in PUBLISHED), *BIG)
 
 
-def _all_pairs(names: Sequence[str], seeds: Sequence[int], jobs: int, folder: Path) -> Iterator[list[CleanPair]]:
+def _all_pairs(names: Sequence[str], seeds: Sequence[int], jobs: int, folder: Path) -> Iterator[list[PairRatios]]:
     missing = [name for name in names if not _kept(folder, name).exists()]
     cases = [find_case(name) for name in missing]
     data = [str(resolve_data(None, case.spec.dataset, case.spec.input_shape).folder) for case in cases]
@@ -126,7 +126,7 @@ def _all_pairs(names: Sequence[str], seeds: Sequence[int], jobs: int, folder: Pa
         for name in names:
             if name in missing:
                 next(running)
-            yield msgspec.json.decode(_kept(folder, name).read_bytes(), type=list[CleanPair])
+            yield msgspec.json.decode(_kept(folder, name).read_bytes(), type=list[PairRatios])
 
 
 def _kept(folder: Path, name: str) -> Path:
@@ -139,26 +139,26 @@ def _run_pairs(name: str, data: str, seeds: Sequence[int], folder: Path) -> None
         file.write(msgspec.json.encode(pairs))
 
 
-def clean_pairs(name: str, data: str, seeds: Sequence[int]) -> list[CleanPair]:
+def clean_pairs(name: str, data: str, seeds: Sequence[int]) -> list[PairRatios]:
     """The network's pairs, one a seed, each against the envelope of that seed."""
     case, plan = find_case(name), make_plan()
     graph, config = case.graph(), case.config
-    fed = first_batches(graph, config, Path(data), plan.reference.steps)
-    members = Members(graph, config, fed)
+    feed = first_batches(graph, config, Path(data), plan.reference.steps)
+    members = Members(graph, config, feed)
     sides = Phase2(graph, config, "f32"), Phase3(graph, config, "f32")
     pairs = []
     for seed in seeds:
         initial = Phase2(graph, config, "f32", init_seed=seed).initial()
-        batches = fed.batches[: plan.steps]
+        batches = feed.batches[: plan.steps]
         traces = []
         for side in sides:
-            rates = side.rates(plan.steps, fed.steps_per_epoch)
+            rates = side.rates(plan.steps, feed.steps_per_epoch)
             steps = side.train(batches, rates, initial)
             traces.append(
-                recorded(side, steps, batches, rates, initial=initial, steps_per_epoch=fed.steps_per_epoch).trace
+                recorded(side, steps, batches, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch).trace
             )
         envelope = build_envelope(members, plan, seed)
         channels = shared_channels(traces[0], traces[1], range(1, plan.steps + 1))
         ratios = (channels.relative / envelope.spread)[: envelope.judged]
-        pairs.append(CleanPair(name, seed, ratios.ravel().tolist()))
+        pairs.append(PairRatios(name, seed, ratios.ravel().tolist()))
     return pairs

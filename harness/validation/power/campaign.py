@@ -12,15 +12,15 @@ import msgspec
 from harness.errors import HarnessError
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, JobOutcome, run_jobs
-from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS
+from harness.validation.power.faults import CASES
 from harness.validation.power.journal import Journal, Row
 from harness.validation.power.localization import CHOSEN
 from harness.validation.power.tally import is_readable
 from harness.validation.power.worker import Order
 
 WORKER = (sys.executable, "-m", "harness.validation.power.worker")
-AT_A_TIME = 24  # faults of one process; they share the right programs of their network
+AT_A_TIME = 24  # faults of one process; they share the clean programs of their network
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,14 @@ class Campaign:
         return Job(f"{first.kind} {first.batch}", command, {**self._environment, **dict(first.environment)})
 
     def _after(self, outcome: JobOutcome) -> list[Job]:
-        """What is left of a job that did not come to its end; the first of it is what ended it."""
+        """The rest of a job that did not finish; the first target of it is what ended it."""
         order = msgspec.json.decode(outcome.job.command[-1], type=Order)
         done = self._done()
         left = [self._targets[order.kind, name] for name in order.names if (order.kind, name) not in done]
         if not left:
             return []
-        guilty, *rest = left
-        self._journal.write(Row(guilty.kind, guilty.name, None, outcome.trouble or "no row", outcome.seconds))
+        fatal, *rest = left
+        self._journal.write(Row(fatal.kind, fatal.name, None, outcome.trouble or "no row", outcome.seconds))
         return self._jobs(rest)
 
 

@@ -1,4 +1,4 @@
-"""Right pairs that rounding alone tells apart: every verdict on one of them has to be a pass."""
+"""Clean pairs, which differ by rounding alone: every verdict on one of them has to be a pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,22 +9,21 @@ import numpy as np
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Batch, Phase2, Phase3, Side, Step
-from harness.run.inprocess.reference_interpreter import interpret
 from harness.run.iree_runner import Device
 from harness.spec.netspec import DType
-from harness.validation.power.envelopes import envelope_of
-from harness.validation.power.examination import Detection, said
+from harness.validation.interpreted import train_interpreted
+from harness.validation.power.examination import Detection, detections
 from harness.validation.power.networks import NETWORKS, Feed, draw_feed
-from harness.validation.power.pairs import DTYPES, Run, run, verdicts
+from harness.validation.power.pairs import DTYPES, Run, envelope_of, run, verdicts
 
 _INIT_SEED = 42
 
 
 @dataclass(frozen=True)
 class Variation:
-    """What one side does differently. `pairs`: how many of each network. `environment`: of the process.
+    """A difference between two clean sides. `pairs`: how many of each network. `environment`: of the process.
 
-    `sides`: what makes the two; `reversed_batches`: whether one of them, in turns, is fed every batch backwards.
+    `sides`: the classes of the two; `reversed_batches`: True when one of them, in turns, is fed every batch backwards.
     """
 
     pairs: int
@@ -34,7 +33,7 @@ class Variation:
 
 
 class OneThread(Phase3):
-    """Runs on the calling thread alone."""
+    """Runs on the calling thread only."""
 
     def _device(self, text: str, what: str) -> Device:
         module = compile_module(text, BACKENDS["cpu"].compile_flags(), f"{self.graph.spec.name}, {what}")
@@ -42,20 +41,10 @@ class OneThread(Phase3):
 
 
 class Interpreted(Phase3):
-    """The modules in the StableHLO interpreter, which shares no compiler with anything."""
+    """The modules in the StableHLO reference interpreter."""
 
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
-        parameters = self.split(self.initial() if initial is None else initial)
-        n, slots = len(parameters), self.config.optimizer.slots
-        state = [*parameters, *(np.zeros_like(p) for _ in slots for p in parameters)]
-        state = [x.astype(self.kind) for x in (*state, *(np.zeros(s.shape) for s in self.graph.states))]
-        steps = []
-        for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
-            fed = [batch.x, batch.labels, np.array(rate, self.kind), np.array(t, self.kind)]
-            loss, *results = interpret(self.text, "train_step", [*state, *fed])
-            state = results[:-n]
-            steps.append(Step(float(loss), self._named(results[-n:]), self._named(state[:n])))
-        return steps
+        return train_interpreted(self, batches, rates, self.initial() if initial is None else initial)
 
 
 VARIATIONS = {
@@ -70,8 +59,8 @@ VARIATIONS = {
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One right pair. `seed`: of its data and, from 42 on, of its initial parameters."""
+class CleanPair:
+    """One clean pair. `seed`: of its data and, from 42 on, of its initial parameters."""
 
     network: str
     variation: str
@@ -84,7 +73,7 @@ class Pair:
 
 
 PAIRS = tuple(
-    Pair(network, name, seed)
+    CleanPair(network, name, seed)
     for network in NETWORKS
     for name, variation in VARIATIONS.items()
     for seed in range(variation.pairs)
@@ -98,8 +87,8 @@ def _side(make: type[Phase2] | type[Phase3], network: str, dtype: DType) -> Side
     return make(one.graph(), one.config, dtype)
 
 
-def examine_pair(pair: Pair) -> dict[str, Detection]:
-    """What the detectors say of a right pair."""
+def examine_pair(pair: CleanPair) -> dict[str, Detection]:
+    """The verdict of each detector on a clean pair."""
     variation = VARIATIONS[pair.variation]
     feed = draw_feed(pair.network, pair.seed)
     backwards = pair.seed % 2 if variation.reversed_batches else None
@@ -107,7 +96,7 @@ def examine_pair(pair: Pair) -> dict[str, Detection]:
         {dtype: _run(_side(make, pair.network, dtype), feed, pair.seed, at == backwards) for dtype in DTYPES}
         for at, make in enumerate(variation.sides)
     ]
-    return said(verdicts(runs[0], runs[1], envelope_of(pair.network, pair.seed)))
+    return detections(verdicts(runs[0], runs[1], envelope_of(pair.network, pair.seed)))
 
 
 def _run(side: Side, feed: Feed, seed: int, backwards: bool) -> Run:

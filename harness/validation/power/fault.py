@@ -1,4 +1,4 @@
-"""A fault: what is wrong, where, what a verdict should call it, and how it is injected into one side."""
+"""A fault: its place, the class that a verdict should give it, and how it is injected into one side."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -25,11 +25,11 @@ SIDES: dict[Pipeline, type[Phase2] | type[Phase3]] = {"phase2": Phase2, "phase3"
 
 @dataclass(frozen=True)
 class Injection:
-    """How a side becomes wrong.
+    """The changes that mutate a side.
 
     `rules`: what is called in the place of the guilty layer's rule, or of the loss's and the optimizer's, by table.
-    `config`, `conventions`: what its program is made for, under a header that states the right ones.
-    `made`: what is done to the side afterwards. `feed`: what it is fed instead.
+    `config`, `conventions`: what its program is made for, under a header that states the original ones.
+    `made`: what is done to the side afterwards. `feed`: the feed that it gets instead.
     """
 
     rules: Mapping[str, Wrap] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Fault:
     silent: str = ""
 
     def make(self, pipeline: Pipeline, network: str, dtype: DType, init_seed: int = DEFAULT_INIT_SEED) -> Side:
-        """The wrong side of a network."""
+        """The mutated side of a network."""
         injection, one, rules = self.injections[pipeline], NETWORKS[network], self.rules(pipeline, network)
         config = injection.config(one.config)
         side = SIDES[pipeline](one.graph(), config, dtype, injection.conventions, init_seed, rules=rules)
@@ -64,9 +64,9 @@ class Fault:
         return side
 
     def rules(self, pipeline: Pipeline, network: str) -> Rules:
-        """Right rules but for those that are wrong; those of a layer are wrong at the guilty node alone."""
-        injection, graph, right = self.injections[pipeline], NETWORKS[network].graph(), registered_rules()
-        wrong: dict[str, dict[type, Rule]] = {}
+        """The registered rules with the mutated ones in their place; those of a layer at the guilty node only."""
+        injection, graph, rules = self.injections[pipeline], NETWORKS[network].graph(), registered_rules()
+        mutated: dict[str, dict[type, Rule]] = {}
         for table, wrap in injection.rules.items():
             if table.endswith("_loss"):
                 kind: type = type(graph.spec.loss)
@@ -75,11 +75,11 @@ class Fault:
             else:
                 node = next(node for node in graph.nodes if node.name == self.where[network])
                 kind, wrap = type(node.layer), _at(node, wrap)
-            wrong[table] = {kind: functools.partial(wrap, getattr(right, table).of(kind))}
-        return right.replace(**wrong)
+            mutated[table] = {kind: functools.partial(wrap, getattr(rules, table).of(kind))}
+        return rules.replace(**mutated)
 
     def culprits(self, network: str) -> tuple[str, ...]:
-        """What is to blame: a layer, or one that is the same piece; `loss`, `optimizer`, or nothing in the network."""
+        """The culprits: a layer and those that are the same piece; `loss`, `optimizer`, or nothing in the network."""
         guilty, nodes = self.where[network], NETWORKS[network].graph().nodes
         if guilty is not None:
             piece = isolate(next(node for node in nodes if node.name == guilty))

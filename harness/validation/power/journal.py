@@ -1,4 +1,4 @@
-"""What has been examined already: a line of JSON a row, under a digest of the case and of the code that ran it."""
+"""The journal of examined cases: a line of JSON per row, under a digest of the case and of the code that ran it."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ def key_of(kind: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of a case or a pair: a finding as JSON has it, or in `trouble` why there is none."""
+    """The outcome of a case or a pair: a finding as JSON has it, or in `trouble` why there is none."""
 
     kind: str
     name: str

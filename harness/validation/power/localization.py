@@ -1,4 +1,4 @@
-"""Where `explain` places an injected fault: the layer, the direction and the side, with the other side right."""
+"""The place that `explain` gives an injected fault: layer, direction and side, beside a clean other side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +8,14 @@ from harness.explain.locate.experiment import Experiment
 from harness.explain.locate.location import Location, locate
 from harness.explain.locate.side_under_test import SideUnderTest
 from harness.run.inprocess import Batch
-from harness.validation.power.cases import CASES, Case
 from harness.validation.power.fault import Fault, Pipeline
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import CASES, FAULTS, Case
 from harness.validation.power.networks import NETWORKS, Feed, draw_feed
 
 
 @dataclass(frozen=True)
 class Localization:
-    """What `explain` says of a case. `culprit`: whether the layer is one to blame, `side` and `called` likewise."""
+    """The finding of `explain` on a case. `called_right`, `layer_right`, `side_right`: those of the fault."""
 
     fault: str | None
     layer: str
@@ -28,7 +27,7 @@ class Localization:
     side_right: bool
 
 
-# Each fault on one network. What two runs are stated to be, the contract settles by itself.
+# Each fault on one network. A fault in what a header states is settled by the contract.
 CHOSEN = tuple(
     case
     for case in CASES

@@ -1,4 +1,4 @@
-"""What makes a rule wrong: operations of a builder replaced, gradients changed on the way back."""
+"""Ways to mutate a rule: operations of a builder replaced, gradients changed on the way back."""
 
 import functools
 import itertools

@@ -54,7 +54,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Feed:
-    """What a runner feeds a side, from the data to the rows of every step; a fault may change any of it.
+    """The feed of a side, from the data to the rows of every step; a fault may change any of it.
 
     `images`, `labels`: the data. `image_rows`, `label_rows`: of each step. `rate`: the learning rate that a side is
     given at a step of so many an epoch.
@@ -110,8 +110,8 @@ def _network(
 
 
 NETWORKS = {
-    # A square matrix, so that its transpose fits; the cosine begins within three steps. Of a blank image the first ReLU
-    # stands at its corner.
+    # As many inputs as outputs, so that a transposed weight fits; the cosine begins within three steps. On a blank
+    # image the first ReLU is at zero, where its derivative jumps.
     "mlp": _network(
         "power-mlp",
         (32,),

@@ -1,54 +1,56 @@
 """The power of the verdict as tables, for a terminal, as Markdown and as JSON."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from harness.report.as_json import plain
-from harness.report.markdown import table as markdown_table
-from harness.system.text import Document, Table, spaced
+from harness.system.text import Document
+from harness.validation.document import TableSection, as_json, lay_out
 from harness.validation.power import tally
 from harness.validation.power.journal import Row
-from harness.validation.power.pairs import DETECTORS
-from harness.validation.power.tally import LARGE, Innocent, Localized, Mutant, Rate, accused_by, rate, right_in, seen_by
+from harness.validation.power.pairs import DETECTORS, F64_CHECK
+from harness.validation.power.tally import (
+    LARGE,
+    CleanResult,
+    Localized,
+    Mutant,
+    Rate,
+    detected_by,
+    false_positive_of,
+    rate,
+    right_in,
+)
+from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 
 POWER_VERSION = 1
-DETECTED = 98.0  # percent that the verdict with its ladder has to see; all of what moves the first update that far
+DETECTED = 98.0  # percent that the verdict with its f64 check has to detect; and all that are `LARGE`
 PLACED = {"called": 95.0, "layer": 90.0, "side": 95.0}  # percent that explain has to place right
-Section = tuple[str, Sequence[str], list[list[str]]]
 T = TypeVar("T")
 PLACES = {"called": "class", "layer": "layer", "side": "side"}
 
 
 def render(rows: Sequence[Row], form: str) -> Document | str:
-    """Every table, the mutants that got away and what became of no end."""
-    mutants, innocents, localized = tally.mutants(rows), tally.innocents(rows), tally.localized(rows)
+    """Every table, the mutants that survived, the false positives, and what did not finish."""
+    mutants, clean, localized = tally.mutants(rows), tally.clean_results(rows), tally.localized(rows)
     if form == "json":
-        return json.dumps(_document(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    make = markdown_table if form == "markdown" else Table
-    mark, bullet = ("### ", "- ") if form == "markdown" else ("", "")
-    parts: list[list[str | Table]] = [
-        [f"{mark}{title}", "", make(columns, cells)]
-        for title, columns, cells in (*_sections(mutants, innocents), _localization(localized))
-        if cells
-    ]
-    parts.append([f"{bullet}{line}" for line in (*_sentences(mutants, innocents), *_misplaced(localized))])
-    document = spaced(Document(part) for part in parts if part)
-    return str(document) if form == "markdown" else document
+        return as_json(_document(rows))
+    sections = [section for section in (*_sections(mutants, clean), _localization(localized)) if section.cells]
+    return lay_out(sections, [[*_sentences(mutants, clean), *_misplaced(localized)]], form)
 
 
 def exit_code(rows: Sequence[Row]) -> int:
-    """0 when verdict and explain are as good as they have to be and accuse nobody innocent, else 1; 3 for nothing."""
-    mutants, innocents = tally.mutants(rows), tally.innocents(rows)
+    """0 when verdict and explain are as good as required, without a false positive, else 1; 3 for nothing."""
+    mutants, clean = tally.mutants(rows), tally.clean_results(rows)
     counted = [mutant for mutant in mutants if mutant.counts]
-    if not rows or (mutants and not counted and not innocents):
-        return 3
-    weak = [mutant for mutant in counted if not mutant.seen("ladder")]
-    enough = rate(counted, seen_by("ladder")).percent >= DETECTED or not counted
-    accused = any(innocent.accused(detector) for innocent in innocents for detector in DETECTORS)
+    if not rows or (mutants and not counted and not clean):
+        return INCONCLUSIVE
+    survived = [mutant for mutant in counted if not mutant.detected(F64_CHECK)]
+    enough = rate(counted, detected_by(F64_CHECK)).percent >= DETECTED or not counted
+    false_positive = any(one.is_false_positive(detector) for one in clean for detector in DETECTORS)
     localized = tally.localized(rows)
     lost = any(rate(localized, right_in(what)).percent < least for what, least in PLACED.items())
-    return int(not enough or accused or lost or bool(_idle(mutants)) or any(mutant.is_large for mutant in weak))
+    large = any(mutant.is_large for mutant in survived)
+    fails = not enough or false_positive or lost or large or bool(_idle(mutants))
+    return EXIT_CODES["FAIL" if fails else "PASS"]
 
 
 def _idle(mutants: Sequence[Mutant]) -> list[str]:
@@ -57,84 +59,99 @@ def _idle(mutants: Sequence[Mutant]) -> list[str]:
     return [name for name, found in groups if not any(mutant.counts or mutant.fault.silent for mutant in found)]
 
 
-def _sections(mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> Iterable[Section]:
+def _sections(mutants: Sequence[Mutant], clean: Sequence[CleanResult]) -> Iterable[TableSection]:
     counted = [mutant for mutant in mutants if mutant.counts]
-    columns = ("cases", *DETECTORS)
+    columns = ("cases", *DETECTORS.values())
     large = [mutant for mutant in counted if mutant.is_large]
     rows = [("all", counted), (f"first update off by {LARGE:g} or more", large)]
-    rows += [(network, found) for network, found in _groups(counted, lambda m: m.case.network)]
-    rows += [(side, found) for side, found in _groups(counted, lambda m: m.case.side)]
-    yield "Faults found within 3 steps", ("", *columns), [[name, str(len(f)), *_detected(f)] for name, f in rows]
-    kinds = _groups(counted, lambda m: m.fault.kind)
-    yield "By kind of fault", ("kind", *columns), [[name, str(len(f)), *_plain(f)] for name, f in kinds]
-    yield (
-        "By class, and whether it is called so",
-        ("class", *columns, "called right"),
-        [
-            [name, str(len(f)), *_plain(f), _show(rate([m for m in f if m.seen("ladder")], lambda m: m.called_right))]
-            for name, f in _groups(counted, lambda m: m.fault.called)
-        ],
+    rows += _groups(counted, lambda m: m.case.network) + _groups(counted, lambda m: m.case.side)
+    yield TableSection(
+        ("", *columns),
+        [[name, str(len(found)), *_detected(found)] for name, found in rows],
+        "Faults found within 3 steps",
     )
-    yield "The gate that decides", ("gate", *DETECTORS), _gates(counted)
-    yield (
-        "Right pairs",
-        ("", "pairs", *(f"failed by {name}" for name in DETECTORS)),
+    yield TableSection(
+        ("kind", *columns),
+        [[name, str(len(found)), *_plain(found)] for name, found in _groups(counted, lambda m: m.fault.kind)],
+        "By kind of fault",
+    )
+    yield TableSection(
+        ("class", *columns, "named correctly"),
         [
-            [name, str(len(found)), *(_show(rate(found, accused_by(detector))) for detector in DETECTORS)]
-            for name, found in (*_groups(innocents, lambda i: i.pair.variation), ("all", list(innocents)))
+            [name, str(len(found)), *_plain(found), _named_correctly(found)]
+            for name, found in _groups(counted, lambda m: m.fault.called)
+        ],
+        "By class, and how often it is named correctly",
+    )
+    yield TableSection(("gate", *DETECTORS.values()), _gates(counted), "The gate that decides")
+    yield TableSection(
+        ("", "pairs", *(f"failed by {name}" for name in DETECTORS.values())),
+        [
+            [name, str(len(found)), *(_show(rate(found, false_positive_of(detector))) for detector in DETECTORS)]
+            for name, found in (*_groups(clean, lambda one: one.pair.variation), ("all", list(clean)))
             if found
         ],
+        "Clean pairs",
     )
 
 
-def _localization(localized: Sequence[Localized]) -> Section:
+def _localization(localized: Sequence[Localized]) -> TableSection:
     groups = [("all", list(localized)), *_groups(localized, lambda one: one.fault.called)]
-    cells = [[name, str(len(f)), *(_show(rate(f, right_in(what))) for what in PLACES)] for name, f in groups if f]
-    return "Localization by explain", ("class", "faults", *(f"{what} right" for what in PLACES.values())), cells
+    return TableSection(
+        ("class", "faults", *(f"{what} correct" for what in PLACES.values())),
+        [
+            [name, str(len(found)), *(_show(rate(found, right_in(what))) for what in PLACES)]
+            for name, found in groups
+            if found
+        ],
+        "Localization by explain",
+    )
 
 
 def _misplaced(localized: Sequence[Localized]) -> Iterable[str]:
     for one in localized:
-        wrong = [name for what, name in PLACES.items() if not one.right(what)]
-        if one.placed is None:
+        misplaced = [name for what, name in PLACES.items() if not one.right(what)]
+        if one.localization is None:
             yield f"{one.case.name}: not localized: {one.trouble}."
-        elif wrong:
-            where = " ".join(filter(None, (one.placed.fault, one.placed.layer, one.placed.side))) or "nowhere"
-            yield f"{one.case.name}: placed with the wrong {' and '.join(wrong)}: {where}."
+        elif misplaced:
+            place = one.localization
+            where = " ".join(filter(None, (place.fault, place.layer, place.side))) or "nowhere"
+            yield f"{one.case.name}: placed with the wrong {' and '.join(misplaced)}: {where}."
 
 
 def _gates(mutants: Sequence[Mutant]) -> list[list[str]]:
-    """How often each gate is the first to fail."""
+    """A row per gate: how often it is the first to fail, by detector."""
     firsts: dict[str, dict[str, int]] = {}
     for mutant in mutants:
         for detector in DETECTORS:
-            if mutant.finding is not None and mutant.seen(detector):
-                gate = mutant.finding.said[detector].gates[0]
+            if mutant.finding is not None and mutant.detected(detector):
+                gate = mutant.finding.detections[detector].gates[0]
                 of_gate = firsts.setdefault(gate, dict.fromkeys(DETECTORS, 0))
                 of_gate[detector] += 1
     return [[gate, *map(str, counts.values())] for gate, counts in firsts.items()]
 
 
-def _sentences(mutants: Sequence[Mutant], innocents: Sequence[Innocent]) -> Iterable[str]:
+def _sentences(mutants: Sequence[Mutant], clean: Sequence[CleanResult]) -> Iterable[str]:
     for mutant in mutants:
         if mutant.finding is None:
-            yield f"{mutant.case.name}: came to no end: {mutant.trouble}."
+            yield f"{mutant.case.name}: did not finish: {mutant.trouble}."
         elif mutant.finding.silent:
             why = mutant.fault.silent or "in these three steps every number is the same, bit for bit"
             yield f"{mutant.case.name}: changes nothing: {why}."
-        elif not mutant.seen("ladder"):
+        elif not mutant.detected(F64_CHECK):
             moved = f"its first update is off by {mutant.finding.update_error:.1e}"
-            yield f"{mutant.case.name}: got away: {moved}; {mutant.finding.said['ladder'].reason}"
+            reason = mutant.finding.detections[F64_CHECK].reason
+            yield f"{mutant.case.name}: survived: {moved}; {reason}"
         elif not mutant.called_right:
-            called = mutant.finding.said["ladder"]
+            called = mutant.finding.detections[F64_CHECK]
             yield f"{mutant.case.name}: is {mutant.fault.called} and called {called.fault}: {called.reason}"
     for name in _idle(mutants):
         yield f"{name}: changes nothing on any network, and no reason is known: is it injected at all?"
-    for innocent in innocents:
-        for detector in DETECTORS:
-            if innocent.accused(detector):
-                why = innocent.trouble if innocent.said is None else innocent.said[detector].reason
-                yield f"{innocent.pair.name}: is right and failed by {detector}: {why}"
+    for one in clean:
+        for detector, name in DETECTORS.items():
+            if one.is_false_positive(detector):
+                why = one.trouble if one.detections is None else one.detections[detector].reason
+                yield f"{one.pair.name}: false positive of {name}: {why}"
 
 
 def _groups(found: Iterable[T], key: Callable[[T], str]) -> list[tuple[str, list[T]]]:
@@ -145,11 +162,16 @@ def _groups(found: Iterable[T], key: Callable[[T], str]) -> list[tuple[str, list
 
 
 def _detected(mutants: Sequence[Mutant]) -> list[str]:
-    return [_show(rate(mutants, seen_by(detector))) for detector in DETECTORS]
+    return [_show(rate(mutants, detected_by(detector))) for detector in DETECTORS]
 
 
 def _plain(mutants: Sequence[Mutant]) -> list[str]:
-    return [str(rate(mutants, seen_by(detector)).hits) for detector in DETECTORS]
+    return [str(rate(mutants, detected_by(detector)).hits) for detector in DETECTORS]
+
+
+def _named_correctly(mutants: Sequence[Mutant]) -> str:
+    """The share of those detected whose class is right."""
+    return _show(rate([m for m in mutants if m.detected(F64_CHECK)], lambda m: m.called_right))
 
 
 def _show(found: Rate) -> str:
@@ -162,18 +184,15 @@ def _show(found: Rate) -> str:
 
 def _document(rows: Sequence[Row]) -> dict[str, object]:
     counted = [mutant for mutant in tally.mutants(rows) if mutant.counts]
-    innocents, localized = tally.innocents(rows), tally.localized(rows)
-    document: dict[str, object] = plain(
-        {
-            "power_version": POWER_VERSION,
-            "detected": {name: _numbers(rate(counted, seen_by(name))) for name in DETECTORS},
-            "false_positives": {name: _numbers(rate(innocents, accused_by(name))) for name in DETECTORS},
-            "localized": {name: _numbers(rate(localized, right_in(what))) for what, name in PLACES.items()},
-            "rows": [vars(row) for row in rows],
-            "exit_code": exit_code(rows),
-        }
-    )
-    return document
+    clean, localized = tally.clean_results(rows), tally.localized(rows)
+    return {
+        "power_version": POWER_VERSION,
+        "detected": {name: _numbers(rate(counted, detected_by(name))) for name in DETECTORS},
+        "false_positives": {name: _numbers(rate(clean, false_positive_of(name))) for name in DETECTORS},
+        "localized": {name: _numbers(rate(localized, right_in(what))) for what, name in PLACES.items()},
+        "rows": [vars(row) for row in rows],
+        "exit_code": exit_code(rows),
+    }
 
 
 def _numbers(found: Rate) -> dict[str, object]:

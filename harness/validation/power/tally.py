@@ -1,4 +1,4 @@
-"""Rows counted: how often each detector saw what was injected, called it right, or complained of nothing."""
+"""Rows counted: injected faults that each detector found and classified, and its false positives on clean pairs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,16 @@ from typing import Any
 
 import msgspec
 
-from harness.validation.power.cases import CASES, Case
-from harness.validation.power.clean import PAIRS, Pair
+from harness.validation.power.clean import PAIRS, CleanPair
 from harness.validation.power.examination import Detection, PowerFinding
 from harness.validation.power.fault import Fault
-from harness.validation.power.faults import FAULTS
+from harness.validation.power.faults import CASES, FAULTS, Case
 from harness.validation.power.journal import Row
 from harness.validation.power.localization import Localization
-from harness.validation.power.pairs import DETECTORS
+from harness.validation.power.pairs import DETECTORS, F64_CHECK
 
 CONFIDENCE = 0.95
-LARGE = 1e-4  # relative error of the first update from which on everything has to be seen
+LARGE = 1e-4  # relative error of the first update from which on no fault may survive
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A row of an injected fault; `finding` is None where its process came to no end."""
+    """A row of an injected fault; `finding` is None where its process did not finish."""
 
     case: Case
     fault: Fault
@@ -53,62 +52,62 @@ class Mutant:
 
     @property
     def counts(self) -> bool:
-        """Whether there was something to find."""
+        """False where the fault changed nothing, so that there was nothing to detect."""
         return self.finding is None or not self.finding.silent
 
     @property
     def is_large(self) -> bool:
         return self.finding is not None and self.finding.update_error >= LARGE
 
-    def seen(self, detector: str) -> bool:
-        """Whether a detector fails the pair."""
-        return self.finding is not None and self.finding.said[detector].status == "FAIL"
+    def detected(self, detector: str) -> bool:
+        """True when a detector fails the pair."""
+        return self.finding is not None and self.finding.detections[detector].status == "FAIL"
 
     @property
     def called_right(self) -> bool:
-        return self.finding is not None and self.finding.said["ladder"].fault == self.fault.called
+        return self.finding is not None and self.finding.detections[F64_CHECK].fault == self.fault.called
 
 
 @dataclass(frozen=True)
-class Innocent:
-    """A row of a right pair."""
+class CleanResult:
+    """A row of a clean pair; `detections` is None where its process did not finish."""
 
-    pair: Pair
-    said: dict[str, Detection] | None
+    pair: CleanPair
+    detections: dict[str, Detection] | None
     trouble: str
 
-    def accused(self, detector: str) -> bool:
-        """Whether a detector does not pass it."""
-        return self.said is None or self.said[detector].status != "PASS"
+    def is_false_positive(self, detector: str) -> bool:
+        """True when a detector does not pass the pair."""
+        return self.detections is None or self.detections[detector].status != "PASS"
 
 
 @dataclass(frozen=True)
 class Localized:
-    """A row of a fault that was to be localized; `placed` is None where its process came to no end."""
+    """A row of a fault that was to be localized; `localization` is None where its process did not finish."""
 
     case: Case
     fault: Fault
-    placed: Localization | None
+    localization: Localization | None
     trouble: str
 
     def right(self, what: str) -> bool:
-        """Whether its `called`, `layer` or `side` is right."""
-        return self.placed is not None and bool(getattr(self.placed, f"{what}_right"))
+        """True when its `called`, `layer` or `side` is right."""
+        return self.localization is not None and bool(getattr(self.localization, f"{what}_right"))
 
 
 def is_readable(row: Row) -> bool:
-    """Whether the finding of a row, if any, is one of its kind."""
+    """True when the finding of a row, if any, is one of its kind."""
     kinds: dict[str, Any] = {"mutants": PowerFinding, "clean": dict[str, Detection], "localization": Localization}
     try:
         finding = _as(row.finding, kinds[row.kind])
     except (KeyError, TypeError, msgspec.ValidationError):
         return False
-    said = finding.said if isinstance(finding, PowerFinding) else finding
-    return not isinstance(said, dict) or said.keys() >= set(DETECTORS)
+    by_detector = finding.detections if isinstance(finding, PowerFinding) else finding
+    return not isinstance(by_detector, dict) or by_detector.keys() >= DETECTORS.keys()
 
 
 def mutants(rows: Iterable[Row]) -> list[Mutant]:
-    """Those of the rows."""
+    """The rows of injected faults."""
     cases = {case.name: case for case in CASES}
     return [
         Mutant(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, PowerFinding), row.trouble)
@@ -118,8 +117,8 @@ def mutants(rows: Iterable[Row]) -> list[Mutant]:
 
 
 def localized(rows: Sequence[Row]) -> list[Localized]:
-    """Those of the rows whose fault the verdict found, or was not asked about."""
-    missed = {mutant.case.name for mutant in mutants(rows) if not mutant.seen("ladder")}
+    """The rows of faults to be localized that the verdict detected, or was not asked about."""
+    missed = {mutant.case.name for mutant in mutants(rows) if not mutant.detected(F64_CHECK)}
     cases = {case.name: case for case in CASES}
     return [
         Localized(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Localization), row.trouble)
@@ -128,33 +127,33 @@ def localized(rows: Sequence[Row]) -> list[Localized]:
     ]
 
 
-def innocents(rows: Iterable[Row]) -> list[Innocent]:
-    """Those of the rows."""
+def clean_results(rows: Iterable[Row]) -> list[CleanResult]:
+    """The rows of clean pairs."""
     pairs = {pair.name: pair for pair in PAIRS}
     return [
-        Innocent(pairs[row.name], _as(row.finding, dict[str, Detection]), row.trouble)
+        CleanResult(pairs[row.name], _as(row.finding, dict[str, Detection]), row.trouble)
         for row in rows
         if row.kind == "clean"
     ]
 
 
-def seen_by(detector: str) -> Callable[[Mutant], bool]:
-    """Whether that detector fails a mutant."""
-    return lambda mutant: mutant.seen(detector)
+def detected_by(detector: str) -> Callable[[Mutant], bool]:
+    """A predicate of mutants: that detector fails it."""
+    return lambda mutant: mutant.detected(detector)
 
 
 def right_in(what: str) -> Callable[[Localized], bool]:
-    """Whether its `called`, `layer` or `side` is right."""
+    """A predicate of localized faults: its `called`, `layer` or `side` is right."""
     return lambda one: one.right(what)
 
 
-def accused_by(detector: str) -> Callable[[Innocent], bool]:
-    """Whether that detector does not pass a right pair."""
-    return lambda innocent: innocent.accused(detector)
+def false_positive_of(detector: str) -> Callable[[CleanResult], bool]:
+    """A predicate of clean pairs: that detector does not pass it."""
+    return lambda result: result.is_false_positive(detector)
 
 
 def rate(found: Sequence[Any], hit: Callable[[Any], bool]) -> Rate:
-    """How many of them are hits."""
+    """The share of hits among them."""
     return Rate(sum(map(hit, found)), len(found))
 
 

@@ -19,7 +19,7 @@ from harness.validation.power.journal import Journal, Row
 
 @dataclass(frozen=True)
 class Order:
-    """What to examine: the names of mutants or of clean pairs, or of faults to be localized."""
+    """The names to examine: of mutants, of clean pairs, or of faults to be localized."""
 
     kind: str
     names: tuple[str, ...]
@@ -28,11 +28,12 @@ class Order:
 
 def examined(kind: str, name: str) -> Any:
     """The finding on one name. Raises: HarnessError when it cannot be made."""
-    from harness.validation.power import cases, clean, examination, localization
+    from harness.validation.power import clean, examination, localization
+    from harness.validation.power.faults import CASES
 
     if kind == "clean":
         return clean.examine_pair(next(pair for pair in clean.PAIRS if pair.name == name))
-    case = next(case for case in cases.CASES if case.name == name)
+    case = next(case for case in CASES if case.name == name)
     return localization.place(case) if kind == "localization" else examination.examine(case)
 
 

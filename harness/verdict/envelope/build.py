@@ -23,12 +23,12 @@ Report = Callable[[str], None]
 def build_envelope(
     members: Members, plan: Plan, init_seed: int = DEFAULT_INIT_SEED, report: Report = lambda line: None
 ) -> Envelope:
-    """Run the plan's members from the parameters of `init_seed`. They are fed as many batches as the longest takes.
+    """Run the plan's members from the parameters of `init_seed`. Their feed has as many batches as the longest takes.
 
     Raises: RuleError for a missing rule.
     """
     started = time.perf_counter()
-    graph, config, fed = members.graph, members.config, members.fed
+    graph, config, feed = members.graph, members.config, members.feed
     initial = np.concatenate([p.ravel() for p in initial_parameters(graph.params, init_seed)])
     report("reference")
     reference = members.run(plan.reference, initial)
@@ -48,8 +48,8 @@ def build_envelope(
         netspec_hash=graph.spec.netspec_hash(),
         config=config.header(),
         total_params=graph.total_params,
-        dataset=fed.dataset,
-        data_sha256=fed.data_sha256,
+        dataset=feed.dataset,
+        data_sha256=feed.data_sha256,
         shuffle=False,
         init_seed=init_seed,
         init_sha256=hashlib.sha256(initial.astype("<f4").tobytes()).hexdigest(),

@@ -64,7 +64,7 @@ class Envelope(msgspec.Struct, kw_only=True, frozen=True):
     def allowance(
         self, false_positive_rate: float = DEFAULT_RATE, tests: int | None = None, margin: Margin | None = None
     ) -> Floats:
-        """The bound that two right programs keep, but for that share of pairs, a fraction of `Channels.scale`.
+        """The bound that two correct programs keep, but for that share of pairs, a fraction of `Channels.scale`.
 
         `tests`: of how many channels and steps a pair is judged by; None: all. `margin`: other than the fitted one.
         Shapes: (steps, channels).

@@ -1,4 +1,4 @@
-"""The margin beyond an ensemble's spread that two right programs may be apart by: fitted, never set by hand."""
+"""The margin beyond an ensemble's spread that two correct programs may be apart by: fitted, never set by hand."""
 
 import math
 from functools import cache

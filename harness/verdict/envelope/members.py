@@ -23,15 +23,16 @@ BUILDERS: dict[Program, type[JaxBuilder]] = {"plain": JaxBuilder, "noisy": Noisy
 
 
 class Members:
-    """The programs of a network in f32, each made when a member first needs it, and what they are fed.
+    """The programs of a network in f32, each made when a member first needs it, and their feed.
 
     One member runs after another: together, under `vmap`, they are hardly faster on a CPU where all layers are dense,
     and three times slower where there are convolutions, which batched weights turn into grouped ones.
-
     """
 
-    def __init__(self, graph: Graph, config: TrainConfig, fed: FirstBatches, conventions: Conventions = SHARED) -> None:
-        self.graph, self.config, self.fed, self.conventions = graph, config, fed, conventions
+    def __init__(
+        self, graph: Graph, config: TrainConfig, feed: FirstBatches, conventions: Conventions = SHARED
+    ) -> None:
+        self.graph, self.config, self.feed, self.conventions = graph, config, feed, conventions
         self._programs: dict[Program, tuple[Any, Any]] = {}
 
     def run(self, member: EnsembleMember, initial: Array) -> Trace:
@@ -43,9 +44,9 @@ class Members:
         params = jax.device_put(script.unflatten(moved(initial, member.ulps, member.number)))
         slots = {slot: jax.tree.map(jnp.zeros_like, params) for slot in script.SLOTS}
         stats = {name: jnp.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
-        rates = [script.learning_rate(t, self.fed.steps_per_epoch) for t in range(1, member.steps + 1)]
+        rates = [script.learning_rate(t, self.feed.steps_per_epoch) for t in range(1, member.steps + 1)]
         seen = []
-        for t, (batch, rate) in enumerate(zip(self.fed.batches, rates, strict=False), 1):
+        for t, (batch, rate) in enumerate(zip(self.feed.batches, rates, strict=False), 1):
             found, params, slots, stats = step(params, slots, stats, batch.x, batch.labels, rate, np.float32(t))
             seen.append(found)
         return self._trace(member, rates, jax.device_get(seen))

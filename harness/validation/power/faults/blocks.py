@@ -31,7 +31,7 @@ def _jax_last_tie(rule: Any, layer: MaxPool, j: JaxBuilder, x: Expr) -> Expr:
 
 
 def _hlo_equality(rule: Any, layer: MaxPool, h: HloBuilder, x: Value) -> Any:
-    """Where a tap equals the maximum: two values that the compiler may compute apart from each other."""
+    """A mask of the taps that equal the maximum: values that the compiler may compute apart from each other."""
     taps: list[Value] = []
 
     def keep(_: HloBuilder, original: Any, *arguments: Any) -> Value:

@@ -1,4 +1,4 @@
-"""What the runner does: rates, batches, labels, initial parameters."""
+"""The runner's part: rates, batches, labels, initial parameters."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -71,7 +71,7 @@ def input_gradient(at: int, cotangent: str, change: Change) -> Injections:
 
 
 def parameter_seen(param: str, expression: Callable[[Expr], str], change: Change) -> Injections:
-    """What the forward pass sees of one parameter. Phase 3's backward pass goes on seeing the right one."""
+    """One parameter as the forward pass sees it. Phase 3's backward pass goes on seeing the original."""
 
     def jax(rule: Callable[..., Expr], layer: Any, j: JaxBuilder, *xs: Expr) -> Expr:
         def read(_: JaxBuilder, original: Callable[[str], Expr], name: str) -> Expr:

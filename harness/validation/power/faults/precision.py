@@ -28,7 +28,7 @@ def _hlo_in(where: Where, h: HloBuilder, x: Value, mantissa: int) -> Value:
 
 
 def _operands(where: Where, mantissa: int) -> Injections:
-    """What a layer multiplies, on the way forward; autodiff rounds what it multiplies on the way back as well."""
+    """The factors of a layer's product on the way forward; autodiff rounds those on the way back as well."""
 
     def jax(rule: Any, layer: Any, j: JaxBuilder, x: Expr) -> Expr:
         less = MutatedBuilder(j, param=lambda _, original, name: _jax_in(where, j, original(name), mantissa))
