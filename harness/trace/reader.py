@@ -20,6 +20,7 @@ from harness.trace.format import (
     one_line,
     out_of_order,
 )
+from harness.trace.spelling import usual_step
 
 LONGEST_LINE = 1 << 20  # bytes; the norms of every parameter of the largest network take a twentieth of it
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
@@ -169,6 +170,15 @@ class _ColumnReader:
         before, behind = characters[ends - 1], characters[ends[:-1] + 1]
         return steps if (before == _CLOSE).all() and (behind == _OPEN).all() else None
 
+    def _decode_step(self, line: bytes) -> StepLine:
+        """A step, also one that spells its numbers otherwise."""
+        try:
+            return self.decoder.decode(line)
+        except msgspec.MsgspecError:
+            if (step := usual_step(line)) is None:
+                raise
+            return msgspec.convert(step, StepLine)
+
     def _decode_one_by_one(self, text: bytes) -> list[StepLine]:
         """The steps of whole lines. Raises the TraceError of the first bad line, also of one out of order."""
         steps = []
@@ -179,7 +189,7 @@ class _ColumnReader:
                 raise TraceError(f"{where}: the line is longer than {LONGEST_LINE} bytes.")
             try:
                 line.decode()
-                step = self.decoder.decode(line)
+                step = self._decode_step(line)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise TraceError(f"{where}: {_explain(error, line, 'step')}") from None
             if step.step != last_step + 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.errors import HarnessError, unknown
-from harness.trace.format import Floats, StepLine, Trace
+from harness.trace.format import Floats, Ints, StepLine, Trace
 from harness.trace.recording import Recording
 from harness.verdict.identity import Identity, compare_identity
 from harness.verdict.tolerance import (
@@ -17,6 +17,7 @@ from harness.verdict.tolerance import (
     Smallest,
     allowance,
     difference,
+    find_rate_resolution,
     find_resolution,
     find_smallest,
     first_false,
@@ -166,9 +167,11 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
     # f32 arithmetic on either side, and of the digits that were printed.
     lr_atol, lr_rtol = 0.0, 0.0
     if mode.name != "bitwise" and compared:
-        lr_atol, lr_rtol = lr_resolution + RATE_ATOL * float(np.maximum(np.abs(lr_a), np.abs(lr_b)).max()), RATE_RTOL
+        largest = float(np.maximum(np.abs(lr_a), np.abs(lr_b)).max())
+        printed = max(find_rate_resolution(lr_a), find_rate_resolution(lr_b))
+        lr_atol, lr_rtol = lr_resolution + RATE_ATOL * largest, max(RATE_RTOL, printed)
     max_step, lr_max_step = _largest(delta), _largest(lr_delta)
-    epoch_beyond = first_false(a.epoch[:compared] == b.epoch[:compared])
+    epoch_beyond = first_false(_from_zero(a)[:compared] == _from_zero(b)[:compared])
     epochs = _epoch_means(a, b, compared) if epoch_beyond is None else ()
     return Numbers(
         compared=compared,
@@ -195,6 +198,16 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
     )
 
 
+def _from_zero(trace: Trace) -> Ints:
+    """The epoch of every step, from 0 also where the trace counts from 1. Shapes: (steps,)."""
+    return trace.epoch - 1 if counts_epochs_from_one(trace) else trace.epoch
+
+
+def counts_epochs_from_one(trace: Trace) -> bool:
+    """Whether the epoch of step 1 is called 1."""
+    return trace.steps > 0 and int(trace.epoch[0]) == 1
+
+
 def first_nonfinite(trace: Trace, compared: int) -> int | None:
     """First of so many steps where loss, learning rate or a norm that was read is not finite."""
     steps = [step for step, line in trace.lines.items() if step <= compared and not _finite_norms(line)]
@@ -215,7 +228,7 @@ def _largest(delta: Floats) -> int | None:
 
 
 def _epoch_means(a: Trace, b: Trace, compared: int) -> tuple[EpochMean, ...]:
-    epoch = a.epoch[:compared]
+    epoch = _from_zero(a)[:compared]
     if compared == 0:
         return ()
     starts = np.append(0, np.flatnonzero(np.diff(epoch)) + 1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.trace.format import Trace
+from harness.trace.spelling import is_float32_of, usual_dtype
 
 # Header keys that must not differ, beside those of `config`. A key that only one side has is unknown, not different.
 IDENTITY = (
@@ -59,7 +60,7 @@ def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
     differences, unknown_a, unknown_b = _differences(left, right)
     conventions, _, _ = _differences(*(dict(sorted((t.header.conventions or {}).items())) for t in (a, b)))
     common = sorted(step for step in a.digests.keys() & b.digests.keys() if step <= compared)
-    wrong = next((step for step in common if a.digests[step] != b.digests[step]), None)
+    wrong = next((step for step in common if a.digests[step].lower() != b.digests[step].lower()), None)
     batch = (
         None if wrong is None else KeyDifference(f"batch_sha256 of step {wrong}", a.digests[wrong], b.digests[wrong])
     )
@@ -75,8 +76,20 @@ def _identity_keys(trace: Trace) -> dict[str, Any]:
 def _differences(
     a: Mapping[str, Any], b: Mapping[str, Any]
 ) -> tuple[tuple[KeyDifference, ...], tuple[str, ...], tuple[str, ...]]:
-    differing = tuple(KeyDifference(key, a[key], b[key]) for key in a if key in b and not same(a[key], b[key]))
+    differing = tuple(KeyDifference(key, a[key], b[key]) for key in a if key in b and not _agree(key, a[key], b[key]))
     return differing, tuple(key for key in a if key not in b), tuple(key for key in b if key not in a)
+
+
+def _agree(key: str, a: Any, b: Any) -> bool:
+    """Whether two values of a key mean the same, however they are spelled."""
+    if key == "dtype":
+        return usual_dtype(a) == usual_dtype(b)
+    if key == "params":  # their order is how a program holds them, and no part of what is trained
+        return sorted(a) == sorted(b)
+    if key.endswith(("_sha256", "_hash")):
+        return bool(a.lower() == b.lower())
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (a, b))
+    return same(a, b) or (numbers and is_float32_of(float(a), float(b)))
 
 
 def same(a: object, b: object) -> bool:
