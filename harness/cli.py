@@ -1,6 +1,5 @@
 """The command line: a table of verbs. A verb is imported when it is run, and what it needs when it does."""
 
-import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, NamedTuple, cast
@@ -8,10 +7,7 @@ from typing import Any, NamedTuple, cast
 import click
 
 from harness import __version__
-from harness.commands.usage import one_line
-from harness.errors import HarnessError
-
-INTERRUPTED = 130
+from harness.commands.usage import ending, one_line
 
 
 class Verb(NamedTuple):
@@ -119,21 +115,8 @@ class _Group(click.Group):
             return super().make_context(*arguments, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
-        try:
-            with one_line():
-                return super().invoke(ctx)
-        except HarnessError as error:
-            click.echo(f"harness: {error}", err=True)
-            sys.exit(2)
-        except BrokenPipeError:
-            raise  # whoever read us has gone; click knows how to end then
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename is not None else ""
-            click.echo(f"harness: {place}{error.strerror or error}.", err=True)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            click.echo("harness: interrupted; finished cells are kept, the running one left its prefix.", err=True)
-            sys.exit(INTERRUPTED)
+        with ending("interrupted; finished cells are kept, the running one left its prefix."):
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """As click does, from the table: click would import every verb to ask it for its line."""

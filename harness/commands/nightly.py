@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness.commands.options import read_names, references_option
+from harness.commands.usage import FiniteRange
 
 NIGHTS = Path("reports/nightly")
 
@@ -25,7 +26,7 @@ NIGHTS = Path("reports/nightly")
     help="One row per pair per night is added to it.",
 )
 @references_option
-@click.option("--budget", type=click.FloatRange(min=0), metavar="MINUTES", help="Default: that of CONFIG.")
+@click.option("--budget", type=FiniteRange(min=0), metavar="MINUTES", help="Default: that of CONFIG.")
 @click.option("--backends", callback=read_names, metavar="A,B", help="In place of those of CONFIG.")
 def nightly_command(
     config: Path,

@@ -7,6 +7,7 @@ import click
 
 from harness.commands.completion import complete_cases
 from harness.commands.options import batch_option, data_option, format_option, image_size_option, jobs_option, renamed
+from harness.commands.usage import FiniteRange
 
 DEFAULT_TIMEOUT_S = 600.0
 
@@ -27,7 +28,7 @@ DEFAULT_TIMEOUT_S = 600.0
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1),
+    type=FiniteRange(min=0.1),
     metavar="SECONDS",
     default=DEFAULT_TIMEOUT_S,
     show_default=True,

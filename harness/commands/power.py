@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness.commands.options import format_option, jobs_option
+from harness.commands.usage import FiniteRange
 
 DEFAULT_TIMEOUT_S = 1800.0
 
@@ -16,7 +17,7 @@ DEFAULT_TIMEOUT_S = 1800.0
 @click.option("--resume", is_flag=True, help="Keep the rows that this very code left in the folder.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1),
+    type=FiniteRange(min=0.1),
     metavar="SECONDS",
     default=DEFAULT_TIMEOUT_S,
     show_default=True,

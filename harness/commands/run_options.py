@@ -17,6 +17,7 @@ from harness.commands.options import (
     read_count,
     seed_option,
 )
+from harness.commands.usage import FiniteRange
 
 if TYPE_CHECKING:
     from harness.run.verification import Verification
@@ -92,7 +93,7 @@ _DECLARED = (
         show_default=True,
         help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
     ),
-    click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."),
+    click.option("--timeout", type=FiniteRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."),
     click.option(
         "--pipeline-cmd",
         "externals",

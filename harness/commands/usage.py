@@ -1,14 +1,23 @@
-"""Errors in the use of a command, in one line that names the help."""
+"""How a command ends: every end has its exit code, and its line on standard error where it is not the command's own."""
 
+import errno
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from harness.errors import HarnessError
+
 USAGE = 2
+CRASHED = 70  # a fault of the harness itself
+NO_OUTPUT = 74  # standard output was closed, or has no room
+INTERRUPTED = 130
+_LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
 @contextmanager
@@ -22,17 +31,70 @@ def one_line() -> Iterator[None]:
         said = " ".join(error.format_message().split())
         end = "" if said.endswith((".", "?", ")")) else "."
         hint = f" See `{error.ctx.command_path} --help`." if error.ctx is not None else ""
-        click.echo(f"harness: {said}{end}{hint}", err=True)
-        sys.exit(USAGE)
+        _end(USAGE, f"{said}{end}{hint}")
+
+
+@contextmanager
+def ending(interrupted: str = "interrupted.") -> Iterator[None]:
+    """Ends the process with one line and a code of its own for everything but a result.
+
+    What a user did ends with `USAGE`, lost output with `NO_OUTPUT`, a signal with `INTERRUPTED`, and a fault of the
+    harness with `CRASHED` and its traceback: 1 is kept for runs that differ.
+    """
+    if sys.stdout is None:
+        _end(NO_OUTPUT, "standard output is closed.")
+    try:
+        with one_line():
+            try:
+                yield
+            finally:
+                sys.stdout.flush()  # here, where a failure can still be told
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise  # click ends with these as it does
+    except HarnessError as error:
+        _end(USAGE, str(error))
+    except OSError as error:
+        if error.filename is None and error.errno in _LOST_OUTPUT:
+            _give_up_output()
+            _end(NO_OUTPUT, f"standard output cannot be written: {error.strerror}.")
+        place = f"{error.filename}: " if error.filename is not None else ""
+        _end(USAGE, f"{place}{error.strerror or error}.")
+    except KeyboardInterrupt:
+        _end(INTERRUPTED, interrupted)
+    except Exception as error:
+        traceback.print_exc()
+        _end(CRASHED, f"a fault of the harness itself: {type(error).__name__}. Please report it with the lines above.")
+
+
+def _end(code: int, line: str) -> NoReturn:
+    click.echo(f"harness: {line}", err=True)
+    sys.exit(code)
+
+
+def _give_up_output() -> None:
+    """Nothing more can be printed, and the interpreter must not try to when it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, of which NaN and the infinities are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if number - number != 0:
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 class OneLineCommand(click.Command):
-    """A command that says so also where it is a program of its own."""
+    """A command that ends so also where it is a program of its own."""
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         with one_line():
             return super().make_context(*arguments, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with one_line():
+        with ending():
             return super().invoke(ctx)

@@ -129,6 +129,8 @@ def check_file(name: str) -> str:
 def read_text(path: Path) -> str:
     """A text file. Raises: ConfigError."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: not a regular file. Expected one such as ci/nightly.toml.")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

@@ -1,6 +1,7 @@
 """Reads a trace and refuses everything that is not one. `traces/README.md` specifies the format."""
 
 import hashlib
+import stat
 import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -41,6 +42,8 @@ def read_trace(
     reader = _ColumnReader(str(path), allow_truncated, with_lines)
     digest = hashlib.sha256() if with_digest else None
     try:
+        if not stat.S_ISREG(mode := Path(path).stat().st_mode) and not stat.S_ISDIR(mode):
+            raise TraceError(f"{reader.place(1)}: not a regular file; expected a trace file.")  # it may have no end
         with _open(path) as stream:
             for text in iter(lambda: stream.read(_BLOCK), b""):
                 if digest is not None:
