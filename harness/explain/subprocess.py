@@ -1,7 +1,6 @@
 """`harness explain` in a subprocess, so that its failure is not the caller's; the results as sentences."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.run.backends import BACKENDS
-from harness.system.process import capture
+from harness.system.process import capture, run_module
 from harness.trace.format import one_line
 from harness.trace.store import StoredCell
 from harness.verdict.gates import F64_CHECK
@@ -95,7 +94,7 @@ class _Layer(msgspec.Struct, kw_only=True, frozen=True):
 
 def _explain(arguments: Sequence[str], kind: type[Answer], timeout_s: float, search: str) -> Answer | str:
     """The answer of `harness explain`, or in a sentence about the search why there is none."""
-    command = [sys.executable, "-m", "harness", "explain", *arguments, "--format", "json"]
+    command = [*run_module("harness"), "explain", *arguments, "--format", "json"]
     done = capture(command, {**os.environ, **BACKENDS["cpu"].jax_environment()}, timeout_s)
     if done is None:
         return f"{search} did not finish within {timeout_s:g} s."

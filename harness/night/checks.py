@@ -20,13 +20,13 @@ from harness.run.backends import BACKENDS
 from harness.run.code_version import code_version
 from harness.run.provenance import host_name, scrub
 from harness.system.files import write_json
-from harness.system.process import Child, Interruptions, signal_name
+from harness.system.process import Child, Interruptions, run_module, signal_name
 from harness.trace.format import one_line
 
 _KEPT_BYTES = 1 << 16  # of what a command prints
 CheckStatus = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT RUN"]
 _STATUSES: dict[int, CheckStatus] = {0: "PASS", 1: "FAIL"}
-_PROGRAMS = {"harness": (sys.executable, "-m", "harness"), "python": (sys.executable,)}
+_PROGRAMS = {"harness": run_module("harness"), "python": (sys.executable,)}
 
 
 class NightCheck(msgspec.Struct, kw_only=True, frozen=True):

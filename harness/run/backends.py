@@ -218,7 +218,7 @@ def presence(name: str, pipeline: str) -> Presence:
 def _ask(python: str, runtime: str, hal: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """Answer of the probe. Raises: OSError, BackendError with the last line of its stderr."""
     text = Path(__file__).with_name("probe.py").read_text()
-    child = Child([python, "-c", text, runtime, hal], {**os.environ, **environment}, keep=1 << 16)
+    child = Child([python, "-P", "-c", text, runtime, hal], {**os.environ, **environment}, keep=1 << 16)
     deadline = time.monotonic() + PROBE_TIMEOUT_S
     while not child.wait(1.0):
         if time.monotonic() > deadline:

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from harness.run.compile import compile_module, compiler_version
 from harness.run.external import External
 from harness.run.pipelines import PIPELINES
 from harness.spec.netspec import PROFILES
+from harness.system.process import run_module
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _export_modules(cell: Cell, script: Path, folder: Path) -> list[Path]:
 def _export(script: Path) -> dict[str, str]:
     """The texts of modules by function, exported by a process of its own. Raises: EmitError with its last words."""
     done = subprocess.run(
-        [sys.executable, "-m", "harness.emit.export", str(script)],
+        [*run_module("harness.emit.export"), str(script)],
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
@@ -152,7 +152,7 @@ def _script(cell: Cell, script: Path) -> Program:
     """The script, run by the backend's Python; XLA compiles it when it runs."""
     backend = BACKENDS[cell.backend]
     return Program(
-        command=(backend.python(), str(script), "{data}"),
+        command=(backend.python(), "-P", str(script), "{data}"),
         environment=backend.jax_environment() | ({"JAX_DISABLE_JIT": "1"} if cell.run.eager else {}),
         provenance=_from_xla(hashlib.sha256(script.read_bytes()).hexdigest()),
     )
@@ -190,7 +190,7 @@ def _on_iree(cell: Cell, files: Sequence[Path]) -> Program:
 
 
 def _runner(cell: Cell) -> tuple[str, ...]:
-    return (BACKENDS[cell.backend].python(), "-m", "harness.run.iree_runner")
+    return run_module("harness.run.iree_runner", BACKENDS[cell.backend].python())
 
 
 def _from_xla(emitted_sha256: str) -> dict[str, Any]:

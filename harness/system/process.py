@@ -131,6 +131,15 @@ class Child:
             os.killpg(self._process.pid, number)
 
 
+def run_module(name: str, python: str = sys.executable) -> tuple[str, ...]:
+    """The words that run a module, of the installed package whatever lies in the working folder.
+
+    Python would put that folder first among the places where modules are looked for, and a file `numpy.py` there would
+    run in the place of numpy.
+    """
+    return (python, "-P", "-m", name)
+
+
 @dataclass(frozen=True)
 class Captured:
     """Exit code of a program, and the ends of its outputs."""

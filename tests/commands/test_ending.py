@@ -21,7 +21,7 @@ DIFF = (sys.executable, "-m", "harness.diff")
 
 
 @pytest.fixture
-def trace(tmp_path: Path) -> str:
+def short_trace(tmp_path: Path) -> str:
     return str(write(tmp_path / "a.jsonl", [2.0, 1.0]))
 
 
@@ -30,34 +30,34 @@ def ends(*command: str, **streams: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("verb", [(*DIFF, "{trace}", "{trace}"), (sys.executable, "-m", "harness", "models")])
-def test_a_full_disk_behind_standard_output_is_one_line(trace: str, verb: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("verb", [(*DIFF, "{short_trace}", "{short_trace}"), (sys.executable, "-m", "harness", "models")])
+def test_a_full_disk_behind_standard_output_is_one_line(short_trace: str, verb: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
-        code, said = ends(*(word.format(trace=trace) for word in verb), stdout=full)
+        code, said = ends(*(word.format(short_trace=short_trace) for word in verb), stdout=full)
     assert (code, said) == (NO_OUTPUT, "harness: standard output cannot be written: No space left on device.\n")
 
 
-def test_a_reader_that_has_gone_is_one_line(trace: str) -> None:
+def test_a_reader_that_has_gone_is_one_line(short_trace: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        code, said = ends(*DIFF, trace, trace, stdout=writer)
+        code, said = ends(*DIFF, short_trace, short_trace, stdout=writer)
     finally:
         os.close(writer)
     assert (code, said) == (NO_OUTPUT, "harness: standard output cannot be written: Broken pipe.\n")
 
 
-def test_a_standard_output_that_is_closed_is_one_line(trace: str) -> None:
-    code, said = ends("sh", "-c", 'exec "$@" >&-', "sh", *DIFF, trace, trace)
+def test_a_standard_output_that_is_closed_is_one_line(short_trace: str) -> None:
+    code, said = ends("sh", "-c", 'exec "$@" >&-', "sh", *DIFF, short_trace, short_trace)
     assert (code, said.count("\n")) == (NO_OUTPUT, 1)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device"])
-def test_what_has_no_end_is_no_trace(tmp_path: Path, trace: str, kind: str) -> None:
+def test_what_has_no_end_is_no_trace(tmp_path: Path, short_trace: str, kind: str) -> None:
     path = tmp_path / "fifo" if kind == "fifo" else Path("/dev/zero")
     if kind == "fifo":
         os.mkfifo(path)
-    code, said = ends(*DIFF, trace, str(path), stdout=subprocess.DEVNULL)
+    code, said = ends(*DIFF, short_trace, str(path), stdout=subprocess.DEVNULL)
     assert (code, said) == (USAGE, f"{path}:1: not a regular file; expected a trace file.\n")
 
 

@@ -168,8 +168,8 @@ ANSWER = '{"device": "GPU 1", "count": 1, "driver": "cuda 12080", "python": "3.1
 
 def test_the_backends_own_python_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     code = (
-        "import os, sys\nopen(sys.argv[0] + '.asked', 'a').write(str([sys.argv[1], sys.argv[3:]]))\n"
-        "assert os.environ['IREE_BACKEND' if sys.argv[3] == 'iree' else 'JAX_PLATFORMS'] == 'cuda'\n"
+        "import os, sys\nopen(sys.argv[0] + '.asked', 'a').write(str([sys.argv[1:3], sys.argv[4:]]))\n"
+        "assert os.environ['IREE_BACKEND' if sys.argv[4] == 'iree' else 'JAX_PLATFORMS'] == 'cuda'\n"
         f"print('noise of a plugin')\nprint({ANSWER!r})"
     )
     present_row(monkeypatch, tmp_path, code)
@@ -177,7 +177,7 @@ def test_the_backends_own_python_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert presence("cuda", "phase2") == expected
     assert presence("cuda", "phase3") == expected
     assert presence("cuda", "phase3") == expected, "asked once"
-    assert (tmp_path / "python.asked").read_text() == "['-c', ['jax', 'cuda']]['-c', ['iree', 'cuda']]"
+    assert (tmp_path / "python.asked").read_text() == "[['-P', '-c'], ['jax', 'cuda']][['-P', '-c'], ['iree', 'cuda']]"
 
 
 def test_the_drivers_own_files_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

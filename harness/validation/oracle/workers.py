@@ -1,6 +1,5 @@
 """Runs a process for every case and dtype, a few at a time; whatever becomes of one is a row."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import msgspec
 
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, JobOutcome, run_jobs
+from harness.system.process import run_module
 from harness.validation.oracle.examination import OracleFinding
 from harness.validation.oracle.worker import OracleTask
 
@@ -37,7 +37,7 @@ def run_tasks(
     jobs: int,
     timeout_s: float,
     on_change: Callable[[int, Sequence[str]], None],
-    command: Sequence[str] = (sys.executable, "-m", "harness.validation.oracle.worker"),
+    command: Sequence[str] = run_module("harness.validation.oracle.worker"),
 ) -> list[OracleRow]:
     """One row a task, in the order of the tasks. `on_change` is told how many are done, and the names of those running.
 

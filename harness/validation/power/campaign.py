@@ -1,7 +1,6 @@
 """Everything that is to be examined, shared out to processes, with what the journal holds already left out."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ import msgspec
 from harness.errors import HarnessError
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, JobOutcome, run_jobs
+from harness.system.process import run_module
+from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS
 from harness.validation.power.faults import CASES
 from harness.validation.power.journal import Journal, Row
@@ -19,7 +20,7 @@ from harness.validation.power.localization import CHOSEN
 from harness.validation.power.tally import is_readable
 from harness.validation.power.worker import Order
 
-WORKER = (sys.executable, "-m", "harness.validation.power.worker")
+WORKER = run_module("harness.validation.power.worker")
 AT_A_TIME = 24  # faults of one process; they share the clean programs of their network
 
 
