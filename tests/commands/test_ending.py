@@ -30,7 +30,9 @@ def ends(*command: str, **streams: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("verb", [(*DIFF, "{short_trace}", "{short_trace}"), (sys.executable, "-m", "harness", "models")])
+@pytest.mark.parametrize(
+    "verb", [(*DIFF, "{short_trace}", "{short_trace}"), (sys.executable, "-m", "harness", "models")]
+)
 def test_a_full_disk_behind_standard_output_is_one_line(short_trace: str, verb: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         code, said = ends(*(word.format(short_trace=short_trace) for word in verb), stdout=full)

@@ -12,7 +12,6 @@ from harness.errors import HarnessError
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, JobOutcome, run_jobs
 from harness.system.process import run_module
-from harness.validation.power.cases import CASES
 from harness.validation.power.clean import PAIRS, VARIATIONS
 from harness.validation.power.faults import CASES
 from harness.validation.power.journal import Journal, Row
