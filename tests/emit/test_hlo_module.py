@@ -60,3 +60,13 @@ def test_one_text_serves_every_backend_seed_and_compiler(tmp_path: Path) -> None
     (text,) = texts
     command = "python -m harness emit mnist_mlp --pipeline phase3 --dtype f32 --profile shared --batch 4"
     assert f"with\n//     {command}\n" in text
+
+
+def test_a_step_is_materialised_at_its_gradients_alone() -> None:
+    """A barrier further up would cut the step in parts for IREE, each of which allocates its memory at every step."""
+    model = load_model("mnist_cnn")
+    text = emit_train_step(model.graph, model.config, "f32", Conventions(), rules=registered_rules(), observed=False)
+    forward_and_backward, _, _ = text.partition("// Gradients, materialised")
+    assert "optimization_barrier" in text
+    assert "optimization_barrier" not in forward_and_backward
+    assert "optimization_barrier" not in text.partition("func.func private")[2]

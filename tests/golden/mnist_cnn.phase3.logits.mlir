@@ -156,31 +156,51 @@ module @mnist_cnn {
       : tensor<128x10xf32>
   }
   // OIHW weights as HWIO, which the convolution wants.
-  // Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed.
+  // Row by row: one transpose alone is computed again inside the convolution, at a fifth of its speed.
   func.func private @relayout_hwio_32x1x3x3(%w: tensor<32x1x3x3xf32>) -> (tensor<3x3x1x32xf32>) {
-    %w_permuted = stablehlo.transpose %w, dims = [2, 3, 1, 0] : (tensor<32x1x3x3xf32>) -> tensor<3x3x1x32xf32>
-    %w_hwio = stablehlo.optimization_barrier %w_permuted : tensor<3x3x1x32xf32>
+    %w_row0 = stablehlo.slice %w [0:32:1, 0:1:1, 0:1:1, 0:3:1] : (tensor<32x1x3x3xf32>) -> tensor<32x1x1x3xf32>
+    %w_row0_hwio = stablehlo.transpose %w_row0, dims = [2, 3, 1, 0] : (tensor<32x1x1x3xf32>) -> tensor<1x3x1x32xf32>
+    %w_row1 = stablehlo.slice %w [0:32:1, 0:1:1, 1:2:1, 0:3:1] : (tensor<32x1x3x3xf32>) -> tensor<32x1x1x3xf32>
+    %w_row1_hwio = stablehlo.transpose %w_row1, dims = [2, 3, 1, 0] : (tensor<32x1x1x3xf32>) -> tensor<1x3x1x32xf32>
+    %w_row2 = stablehlo.slice %w [0:32:1, 0:1:1, 2:3:1, 0:3:1] : (tensor<32x1x3x3xf32>) -> tensor<32x1x1x3xf32>
+    %w_row2_hwio = stablehlo.transpose %w_row2, dims = [2, 3, 1, 0] : (tensor<32x1x1x3xf32>) -> tensor<1x3x1x32xf32>
+    %w_hwio = stablehlo.concatenate %w_row0_hwio, %w_row1_hwio, %w_row2_hwio, dim = 0 : (tensor<1x3x1x32xf32>, tensor<1x3x1x32xf32>, tensor<1x3x1x32xf32>) -> tensor<3x3x1x32xf32>
     return %w_hwio : tensor<3x3x1x32xf32>
   }
   // OIHW weights as HWIO, which the convolution wants.
-  // Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed.
+  // Row by row: one transpose alone is computed again inside the convolution, at a fifth of its speed.
   func.func private @relayout_hwio_32x32x3x3(%w: tensor<32x32x3x3xf32>) -> (tensor<3x3x32x32xf32>) {
-    %w_permuted = stablehlo.transpose %w, dims = [2, 3, 1, 0] : (tensor<32x32x3x3xf32>) -> tensor<3x3x32x32xf32>
-    %w_hwio = stablehlo.optimization_barrier %w_permuted : tensor<3x3x32x32xf32>
+    %w_row0 = stablehlo.slice %w [0:32:1, 0:32:1, 0:1:1, 0:3:1] : (tensor<32x32x3x3xf32>) -> tensor<32x32x1x3xf32>
+    %w_row0_hwio = stablehlo.transpose %w_row0, dims = [2, 3, 1, 0] : (tensor<32x32x1x3xf32>) -> tensor<1x3x32x32xf32>
+    %w_row1 = stablehlo.slice %w [0:32:1, 0:32:1, 1:2:1, 0:3:1] : (tensor<32x32x3x3xf32>) -> tensor<32x32x1x3xf32>
+    %w_row1_hwio = stablehlo.transpose %w_row1, dims = [2, 3, 1, 0] : (tensor<32x32x1x3xf32>) -> tensor<1x3x32x32xf32>
+    %w_row2 = stablehlo.slice %w [0:32:1, 0:32:1, 2:3:1, 0:3:1] : (tensor<32x32x3x3xf32>) -> tensor<32x32x1x3xf32>
+    %w_row2_hwio = stablehlo.transpose %w_row2, dims = [2, 3, 1, 0] : (tensor<32x32x1x3xf32>) -> tensor<1x3x32x32xf32>
+    %w_hwio = stablehlo.concatenate %w_row0_hwio, %w_row1_hwio, %w_row2_hwio, dim = 0 : (tensor<1x3x32x32xf32>, tensor<1x3x32x32xf32>, tensor<1x3x32x32xf32>) -> tensor<3x3x32x32xf32>
     return %w_hwio : tensor<3x3x32x32xf32>
   }
   // OIHW weights as HWIO, which the convolution wants.
-  // Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed.
+  // Row by row: one transpose alone is computed again inside the convolution, at a fifth of its speed.
   func.func private @relayout_hwio_64x32x3x3(%w: tensor<64x32x3x3xf32>) -> (tensor<3x3x32x64xf32>) {
-    %w_permuted = stablehlo.transpose %w, dims = [2, 3, 1, 0] : (tensor<64x32x3x3xf32>) -> tensor<3x3x32x64xf32>
-    %w_hwio = stablehlo.optimization_barrier %w_permuted : tensor<3x3x32x64xf32>
+    %w_row0 = stablehlo.slice %w [0:64:1, 0:32:1, 0:1:1, 0:3:1] : (tensor<64x32x3x3xf32>) -> tensor<64x32x1x3xf32>
+    %w_row0_hwio = stablehlo.transpose %w_row0, dims = [2, 3, 1, 0] : (tensor<64x32x1x3xf32>) -> tensor<1x3x32x64xf32>
+    %w_row1 = stablehlo.slice %w [0:64:1, 0:32:1, 1:2:1, 0:3:1] : (tensor<64x32x3x3xf32>) -> tensor<64x32x1x3xf32>
+    %w_row1_hwio = stablehlo.transpose %w_row1, dims = [2, 3, 1, 0] : (tensor<64x32x1x3xf32>) -> tensor<1x3x32x64xf32>
+    %w_row2 = stablehlo.slice %w [0:64:1, 0:32:1, 2:3:1, 0:3:1] : (tensor<64x32x3x3xf32>) -> tensor<64x32x1x3xf32>
+    %w_row2_hwio = stablehlo.transpose %w_row2, dims = [2, 3, 1, 0] : (tensor<64x32x1x3xf32>) -> tensor<1x3x32x64xf32>
+    %w_hwio = stablehlo.concatenate %w_row0_hwio, %w_row1_hwio, %w_row2_hwio, dim = 0 : (tensor<1x3x32x64xf32>, tensor<1x3x32x64xf32>, tensor<1x3x32x64xf32>) -> tensor<3x3x32x64xf32>
     return %w_hwio : tensor<3x3x32x64xf32>
   }
   // OIHW weights as HWIO, which the convolution wants.
-  // Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed.
+  // Row by row: one transpose alone is computed again inside the convolution, at a fifth of its speed.
   func.func private @relayout_hwio_64x64x3x3(%w: tensor<64x64x3x3xf32>) -> (tensor<3x3x64x64xf32>) {
-    %w_permuted = stablehlo.transpose %w, dims = [2, 3, 1, 0] : (tensor<64x64x3x3xf32>) -> tensor<3x3x64x64xf32>
-    %w_hwio = stablehlo.optimization_barrier %w_permuted : tensor<3x3x64x64xf32>
+    %w_row0 = stablehlo.slice %w [0:64:1, 0:64:1, 0:1:1, 0:3:1] : (tensor<64x64x3x3xf32>) -> tensor<64x64x1x3xf32>
+    %w_row0_hwio = stablehlo.transpose %w_row0, dims = [2, 3, 1, 0] : (tensor<64x64x1x3xf32>) -> tensor<1x3x64x64xf32>
+    %w_row1 = stablehlo.slice %w [0:64:1, 0:64:1, 1:2:1, 0:3:1] : (tensor<64x64x3x3xf32>) -> tensor<64x64x1x3xf32>
+    %w_row1_hwio = stablehlo.transpose %w_row1, dims = [2, 3, 1, 0] : (tensor<64x64x1x3xf32>) -> tensor<1x3x64x64xf32>
+    %w_row2 = stablehlo.slice %w [0:64:1, 0:64:1, 2:3:1, 0:3:1] : (tensor<64x64x3x3xf32>) -> tensor<64x64x1x3xf32>
+    %w_row2_hwio = stablehlo.transpose %w_row2, dims = [2, 3, 1, 0] : (tensor<64x64x1x3xf32>) -> tensor<1x3x64x64xf32>
+    %w_hwio = stablehlo.concatenate %w_row0_hwio, %w_row1_hwio, %w_row2_hwio, dim = 0 : (tensor<1x3x64x64xf32>, tensor<1x3x64x64xf32>, tensor<1x3x64x64xf32>) -> tensor<3x3x64x64xf32>
     return %w_hwio : tensor<3x3x64x64xf32>
   }
 }

@@ -92,9 +92,9 @@ def jax_edges(kernel: int, padding: str) -> str | Edges:
 
 
 _AS_HWIO = """OIHW weights as HWIO, which the convolution wants.
-Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed."""
+Row by row: one transpose alone is computed again inside the convolution, at a fifth of its speed."""
 _AS_HWOI = """OIHW weights turned by 180 degrees, as HWOI: in the gradient w.r.t. x, outputs are what is summed over.
-Materialised: a transpose alone is computed again inside the convolution, at a fifth of its speed."""
+Row by row: one transpose alone is computed again inside the convolution, at a fifth of its speed."""
 
 
 def _hwio(h: HloBuilder, w: Value) -> Value:
@@ -105,7 +105,8 @@ def _hwio(h: HloBuilder, w: Value) -> Value:
         return h.reshape(matrix, (1, 1, channels, out), "w_hwio")
 
     def relayout(h: HloBuilder, w: Value) -> list[Value]:
-        return h.barrier([h.transpose(w, (2, 3, 1, 0), "w_permuted")], ["w_hwio"])
+        rows = [h.transpose(_row(h, w, i), (2, 3, 1, 0), f"w_row{i}_hwio") for i in range(k)]
+        return [h.concatenate(rows, 0, "w_hwio")]
 
     return h.call("relayout_hwio", _AS_HWIO, {"w": w}, relayout, ["w_hwio"])[0]
 
@@ -117,10 +118,19 @@ def _hwoi_turned(h: HloBuilder, w: Value) -> Value:
         return h.reshape(w, (1, 1, out, channels), "w_hwoi")
 
     def relayout(h: HloBuilder, w: Value) -> list[Value]:
-        turned = h.reverse(w, (2, 3), "w_turned")
-        return h.barrier([h.transpose(turned, (2, 3, 0, 1), "w_turned_permuted")], ["w_turned_hwoi"])
+        rows = []
+        for i in reversed(range(k)):
+            turned = h.reverse(_row(h, w, i), (3,), f"w_row{i}_turned")
+            rows.append(h.transpose(turned, (2, 3, 0, 1), f"w_row{i}_turned_hwoi"))
+        return [h.concatenate(rows, 0, "w_turned_hwoi")]
 
     return h.call("relayout_turned_hwoi", _AS_HWOI, {"w": w}, relayout, ["w_turned_hwoi"])[0]
+
+
+def _row(h: HloBuilder, w: Value, i: int) -> Value:
+    """Row i of the taps of OIHW weights."""
+    out, channels, _, k = w.shape
+    return h.slice(w, (0, 0, i, 0), (out, channels, i + 1, k), name=f"w_row{i}")
 
 
 @hlo_forward(Convolution)
