@@ -2,7 +2,7 @@
 
 import harness.nn.layers
 import harness.nn.losses
-import harness.nn.optimizers  # noqa: F401
+import harness.nn.optimizers  # noqa: F401 - importing them registers their rules
 from harness.spec import rules
 from harness.spec.rules import Rules
 
