@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import click
 
 from harness import __version__
-from harness.commands.usage import ending, one_line
+from harness.commands.usage import ending, parsing
 
 
 class Verb(NamedTuple):
@@ -111,7 +111,7 @@ class _Group(click.Group):
     """Turns the errors that a user can cause into one line each, and an interruption into its exit code."""
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
-        with one_line():
+        with parsing():
             return super().make_context(*arguments, **extra)
 
     def invoke(self, ctx: click.Context) -> object:

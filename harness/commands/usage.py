@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -66,6 +66,11 @@ def ending(interrupted: str = "interrupted.") -> Iterator[None]:
         _end(CRASHED, f"a fault of the harness itself: {type(error).__name__}. Please report it with the lines above.")
 
 
+def parsing() -> AbstractContextManager[None]:
+    """Around the reading of a command line, which prints the help: as `ending`, but a wrong use is told first."""
+    return one_line() if sys.stdout is None else ending()
+
+
 def _end(code: int, line: str) -> NoReturn:
     click.echo(f"harness: {line}", err=True)
     sys.exit(code)
@@ -92,7 +97,7 @@ class OneLineCommand(click.Command):
     """A command that ends so also where it is a program of its own."""
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
-        with one_line():
+        with parsing():
             return super().make_context(*arguments, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
