@@ -1,4 +1,4 @@
-"""The first of the channels that differ: in a step the loss, then gradients, then rate and updates."""
+"""The first of the channels that differ: in a step the parameters, the loss, the gradients, and the updates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.verdict.channels import GRAD, LOSS, UPDATE, Channels
+from harness.verdict.channels import Channels, Part, part_of
 from harness.verdict.evidence import Fault
+
+# The parts of a training step in the order in which a difference of one explains those of the next.
+PARTS: tuple[Part, ...] = ("parameters", "loss", "running statistics", "gradient", "update")
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -28,8 +31,8 @@ class Cause:
     @property
     def place(self) -> str:
         """For people: `step 1, gradient of dense1.w`."""
-        kind, _, name = self.channel.partition(":")
-        return f"step {self.step}, {({'grad': 'gradient', 'update': 'update'}[kind] + ' of ' + name) if name else kind}"
+        _, _, tensor = self.channel.partition(":")
+        return f"step {self.step}, {part_of(self.channel)}{' of ' + tensor if tensor else ''}"
 
 
 def first_cause(channels: Channels, beyond: npt.NDArray[np.bool_], rates: Mapping[int, bool]) -> Cause | None:
@@ -39,16 +42,27 @@ def first_cause(channels: Channels, beyond: npt.NDArray[np.bool_], rates: Mappin
 
     Shapes: beyond (steps, channels).
     """
+    parts = [part_of(name) for name in channels.names]
     for row, step in enumerate(channels.steps):
-        of_loss: Fault = "forward" if step == 1 else "backward"
-        of_update: Fault = "optimizer" if rates.get(step, True) else "schedule"
-        orders: tuple[tuple[str, Fault], ...] = ((LOSS, of_loss), (GRAD, "backward"), (UPDATE, of_update))
-        for prefix, fault in orders:
-            here = [
-                column for column, name in enumerate(channels.names) if name.startswith(prefix) and beyond[row, column]
-            ]
+        for part in PARTS:
+            here = [column for column, found in enumerate(parts) if found == part and beyond[row, column]]
             if here:
                 relative = channels.relative[row]
                 worst = max(here, key=lambda column: (np.isnan(relative[column]), relative[column]))
+                fault = fault_of(part, step, rates.get(step, True))
                 return Cause(fault, step, channels.names[worst], float(relative[worst]))
     return None
+
+
+def fault_of(part: Part, step: int, same_rate: bool = True) -> Fault:
+    """The kind of fault of a part that is the first to differ.
+
+    At step 1 nothing has been trained: other parameters are another start.
+    """
+    if part == "parameters":
+        return "contract" if step == 1 else "optimizer"
+    if part == "gradient" or (part == "loss" and step > 1):
+        return "backward"
+    if part == "update":
+        return "optimizer" if same_rate else "schedule"
+    return "forward"

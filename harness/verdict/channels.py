@@ -1,27 +1,82 @@
-"""The channels of two traces: loss, and the norms of every parameter's gradient and update, step by step."""
+"""The channels of two traces: loss, norms and projections, of whole networks and by parameter, step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.trace.format import Floats, Number, Trace
+from harness.verdict.resolution import find_resolution, printed_spacing
 
-LOSS, GRAD, UPDATE = "loss", "grad:", "update:"
+LOSS, GRAD, UPDATE, PARAM, STAT = "loss", "grad:", "update:", "param:", "stat:"
+GRAD_PROJECTION, UPDATE_PROJECTION = "grad projection:", "update projection:"
+WHOLE_GRAD, WHOLE_UPDATE, WHOLE_PARAM = "grad", "update", "param"
 _FLOOR = 1e-3
-_KINDS = {"grad_norms": GRAD, "update_norms": UPDATE}
-_WORDS = {GRAD: "norms of gradients", UPDATE: "norms of updates"}
 Norms = Mapping[str, Number]
+Bools = npt.NDArray[np.bool_]
+Part = Literal["loss", "gradient", "update", "parameters", "running statistics"]
+
+
+@dataclass(frozen=True)
+class ChannelKind:
+    """A key of a trace's steps that holds one number for each tensor. `part`: of a training step that it belongs to.
+
+    `prefix`: of its channels' names. `words`: for people. `norms`: the key whose numbers give the scale of these.
+    """
+
+    key: str
+    prefix: str
+    part: Part
+    words: str
+    norms: str
+
+
+BY_TENSOR = (
+    ChannelKind("grad_norms", GRAD, "gradient", "norms of gradients", "grad_norms"),
+    ChannelKind("update_norms", UPDATE, "update", "norms of updates", "update_norms"),
+    ChannelKind("param_norms", PARAM, "parameters", "norms of parameters", "param_norms"),
+    ChannelKind("stat_norms", STAT, "running statistics", "norms of running statistics", "stat_norms"),
+    ChannelKind("grad_projections", GRAD_PROJECTION, "gradient", "projections of gradients", "grad_norms"),
+    ChannelKind("update_projections", UPDATE_PROJECTION, "update", "projections of updates", "update_norms"),
+)
+# The norm of all tensors together: its key, that of its parts, the name of its channel.
+WHOLE = (
+    ("grad_norm", "grad_norms", WHOLE_GRAD),
+    ("update_norm", "update_norms", WHOLE_UPDATE),
+    ("param_norm", "param_norms", WHOLE_PARAM),
+)
+_PARTS: dict[str, Part] = {
+    LOSS: "loss",
+    WHOLE_GRAD: "gradient",
+    WHOLE_UPDATE: "update",
+    WHOLE_PARAM: "parameters",
+    **{kind.prefix: kind.part for kind in BY_TENSOR},
+}
+
+
+def kind_of(channel: str) -> str:
+    """The prefix of a channel's name, or the whole name of one that belongs to no single tensor."""
+    kind, colon, _ = channel.partition(":")
+    return kind + colon
+
+
+def part_of(channel: str) -> Part:
+    """The part of a training step that a channel belongs to."""
+    return _PARTS[kind_of(channel)]
 
 
 @dataclass(frozen=True)
 class Channels:
-    """The channels of two traces at some steps: `loss`, then `grad:NAME`, then `update:NAME`.
+    """The channels of two traces at some steps: `loss`, then by tensor `grad:NAME`, `update:NAME`, …, then whole norms.
 
-    Where a side lacks a norm at a step there is nothing to compare, and both are 0. `missing`: what that is, in words.
-    `unmatched`: norms of parameters that one side has at a step and the other, which has others there, lacks.
+    Where a side lacks a value at a step there is nothing to compare, and both are 0. `missing`: what that is, in words.
+    `unmatched`: values of tensors that one side has at a step and the other, which has others there, lacks.
+    `resolution`: the distance at which equal values may have been printed. `both`: true where both sides have a value.
 
-    Shapes: a, b, scale (steps, channels). Units: those of the loss, gradients and parameters.
+    Shapes: a, b, scale, resolution, both (steps, channels).
+    Units: those of the loss, gradients and parameters.
     """
 
     steps: tuple[int, ...]
@@ -29,52 +84,141 @@ class Channels:
     a: Floats = field(repr=False)
     b: Floats = field(repr=False)
     scale: Floats = field(repr=False)
+    resolution: Floats = field(repr=False)
+    both: Bools = field(repr=False)
     missing: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
 
     @property
     def relative(self) -> Floats:
-        """|a - b| / scale, NaN where a side is not finite. Shapes: (steps, channels)."""
+        """|a - b| / scale beyond what was lost in printing, NaN where a side is not finite. Shapes: (steps, channels)."""
         with np.errstate(all="ignore"):
-            difference = np.abs(self.a - self.b)
+            difference = np.maximum(np.abs(self.a - self.b) - self.resolution, 0.0)
             return np.where(difference == 0, 0.0, difference / self.scale)
+
+    def of(self, *kinds: str) -> "Channels":
+        """Only the channels of some kinds, by `kind_of`."""
+        columns = [column for column, name in enumerate(self.names) if kind_of(name) in kinds]
+        names = tuple(self.names[column] for column in columns)
+        a, b, scale, resolution = (matrix[:, columns] for matrix in (self.a, self.b, self.scale, self.resolution))
+        return Channels(self.steps, names, a, b, scale, resolution, self.both[:, columns], self.missing, self.unmatched)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some channels. Shapes of the matrices: (steps, names)."""
+
+    names: Sequence[str]
+    a: Floats
+    b: Floats
+    scale: Floats
+    resolution: Floats
+    both: Bools
 
 
 def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
-    """The channels that both traces have at the steps; only the loss where they carry no norms.
+    """The channels that both traces have at the steps; only the loss where they carry no others.
 
     `scale` is the larger of the two sides. Norms have a floor of 1e-3 of all norms of their kind by the root of their
-    number, since some gradients are exactly zero and only rounding is left of them.
+    number, since some gradients are exactly zero and only rounding is left of them. A projection has the scale of its
+    tensor's norm.
     """
-    names, columns = [LOSS], [_loss(a, b, steps)]
+    blocks = [_loss(a, b, steps)]
     missing: list[str] = []
     unmatched: list[str] = []
-    for kind, prefix in _KINDS.items():
-        left, right = ([_norms(t, step, kind) for step in steps] for t in (a, b))
-        missing += _missing(prefix, steps, left, right)
-        unmatched += _unmatched(prefix, steps, left, right)
+    scales: dict[str, dict[str, Floats]] = {}
+    for kind in BY_TENSOR:
+        left, right = (_rows(trace, steps, kind.key) for trace in (a, b))
+        missing += _missing(kind.words, steps, left, right)
+        unmatched += _unmatched(kind.prefix, steps, left, right)
         shared = _in_order(left, right)
+        if kind.norms != kind.key:
+            shared = [name for name in shared if name in scales.get(kind.norms, {})]
         if not shared:
             continue
-        sides = _columns(shared, left, right), _columns(shared, right, left)
+        block = _tensors(kind, shared, left, right, scales)
+        blocks.append(block)
+        scales[kind.key] = {name: block.scale[:, i] for i, name in enumerate(shared)}
+    blocks += _whole(a, b, steps)
+    a_side, b_side, scale, resolution = (
+        np.concatenate([getattr(block, of) for block in blocks], axis=1) for of in ("a", "b", "scale", "resolution")
+    )
+    both = np.concatenate([block.both for block in blocks], axis=1)
+    names = tuple(name for block in blocks for name in block.names)
+    return Channels(tuple(steps), names, a_side, b_side, scale, resolution, both, tuple(missing), tuple(unmatched))
+
+
+def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> _Block:
+    at = np.array(steps, np.int64) - 1
+    left, right = a.loss[at][:, None], b.loss[at][:, None]
+    printed = sum(find_resolution(trace.loss) or 0.0 for trace in (a, b))
+    scale = np.maximum(np.abs(left), np.abs(right))
+    return _Block([LOSS], left, right, scale, np.full(scale.shape, printed), np.ones(scale.shape, bool))
+
+
+def _tensors(
+    kind: ChannelKind,
+    names: Sequence[str],
+    left: Sequence[Norms],
+    right: Sequence[Norms],
+    scales: Mapping[str, Mapping[str, Floats]],
+) -> _Block:
+    both = np.array([[name in x and name in y for name in names] for x, y in zip(left, right, strict=True)], bool)
+    sides = _columns(names, left, both), _columns(names, right, both)
+    if kind.norms != kind.key:
+        scale = np.stack([scales[kind.norms][name] for name in names], axis=1)
+    else:
         with np.errstate(all="ignore"):
             larger = np.maximum(*map(np.abs, sides))
             largest = np.maximum(larger.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
             total = largest * np.linalg.norm(larger / largest, axis=1, keepdims=True)
-            columns.append((*sides, np.maximum(larger, _FLOOR * total / np.sqrt(len(shared)))))
-        names += [prefix + name for name in shared]
-    of_a, of_b, scale = (np.concatenate([column[i] for column in columns], axis=1) for i in range(3))
-    return Channels(tuple(steps), tuple(names), of_a, of_b, scale, tuple(missing), tuple(unmatched))
+            scale = np.maximum(larger, _FLOOR * total / np.sqrt(np.maximum(both.sum(axis=1, keepdims=True), 1)))
+    return _Block([kind.prefix + name for name in names], *sides, scale, _printed(*sides), both)
 
 
-def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> tuple[Floats, Floats, Floats]:
-    at = np.array(steps, np.int64) - 1
-    left, right = a.loss[at][:, None], b.loss[at][:, None]
-    return left, right, np.maximum(np.abs(left), np.abs(right))
+def _whole(a: Trace, b: Trace, steps: Sequence[int]) -> Iterator[_Block]:
+    """Norms of all tensors together; where one side states one and the other its parts, those are added up."""
+    params = set(a.header.params or b.header.params or ())
+    for key, parts, name in WHOLE:
+        stated = [_stated(trace, steps, key) for trace in (a, b)]
+        if all(not side for side in stated):
+            continue
+        summed = [_summed(trace, steps, parts, params) for trace in (a, b)]
+        filled = [
+            own | {t: x for t, x in added.items() if t not in own} for own, added in zip(stated, summed, strict=True)
+        ]
+        both = np.array(
+            [[t in filled[0] and t in filled[1] and (t in stated[0] or t in stated[1])] for t in steps], bool
+        )
+        if not both.any():
+            continue
+        left, right = (
+            np.array([[side[t] if there[0] else 0.0] for t, there in zip(steps, both, strict=True)]) for side in filled
+        )
+        yield _Block([name], left, right, np.maximum(np.abs(left), np.abs(right)), _printed(left, right), both)
 
 
-def _norms(trace: Trace, step: int, kind: str) -> Norms:
-    return getattr(trace.lines[step], kind) or {} if step in trace.lines else {}
+def _printed(*sides: Floats) -> Floats:
+    """Shapes: each side and the result (steps, names)."""
+    spacings = [printed_spacing(side.ravel()).reshape(side.shape) for side in sides]
+    return np.sum(spacings, axis=0)
+
+
+def _stated(trace: Trace, steps: Sequence[int], key: str) -> dict[int, float]:
+    values = {step: getattr(trace.lines[step], key) for step in steps if step in trace.lines}
+    return {step: float(value) for step, value in values.items() if value is not None}
+
+
+def _summed(trace: Trace, steps: Sequence[int], key: str, params: set[str]) -> dict[int, float]:
+    """Root of the sum of squares, where all parameters of the header have their norm."""
+    rows = zip(steps, _rows(trace, steps, key), strict=True)
+    return {
+        t: float(np.linalg.norm([float(x) for x in row.values()])) for t, row in rows if params and row.keys() == params
+    }
+
+
+def _rows(trace: Trace, steps: Sequence[int], key: str) -> list[Norms]:
+    return [getattr(trace.lines[step], key) or {} if step in trace.lines else {} for step in steps]
 
 
 def _in_order(left: Sequence[Norms], right: Sequence[Norms]) -> list[str]:
@@ -84,21 +228,23 @@ def _in_order(left: Sequence[Norms], right: Sequence[Norms]) -> list[str]:
     return orders[0] if orders[0] == orders[1] else sorted(both)
 
 
-def _columns(names: Sequence[str], mine: Sequence[Norms], theirs: Sequence[Norms]) -> Floats:
+def _columns(names: Sequence[str], rows: Sequence[Norms], both: Bools) -> Floats:
     """One row a step; "NaN" and "Infinity" are numbers to Python too."""
-    pairs = list(zip(mine, theirs, strict=True))
-    rows = [[float(x[name]) if name in x and name in y else 0.0 for name in names] for x, y in pairs]
-    return np.array(rows, np.float64).reshape(len(mine), len(names))
+    cells = [
+        [float(row[name]) if there else 0.0 for name, there in zip(names, mask, strict=True)]
+        for row, mask in zip(rows, both.tolist(), strict=True)
+    ]
+    return np.array(cells, np.float64).reshape(len(rows), len(names))
 
 
-def _missing(prefix: str, steps: Sequence[int], left: Sequence[Norms], right: Sequence[Norms]) -> list[str]:
-    """Steps at which only one side has norms of a kind at all."""
+def _missing(words: str, steps: Sequence[int], left: Sequence[Norms], right: Sequence[Norms]) -> list[str]:
+    """Steps at which only one side has values of a kind at all."""
     said = []
     for name, mine, theirs in (("A", left, right), ("B", right, left)):
         alone = [str(step) for step, x, y in zip(steps, mine, theirs, strict=True) if x and not y]
         if alone:
             where = "" if len(alone) == len(steps) else f" at step {', '.join(alone)}"
-            said.append(f"only {name} has {_WORDS[prefix]}{where}")
+            said.append(f"only {name} has {words}{where}")
     return said
 
 

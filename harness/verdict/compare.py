@@ -9,6 +9,7 @@ from harness.errors import HarnessError, unknown
 from harness.trace.format import Floats, Ints, StepLine, Trace
 from harness.trace.recording import Recording
 from harness.verdict.identity import Identity, compare_identity
+from harness.verdict.resolution import find_rate_resolution, find_resolution
 from harness.verdict.tolerance import (
     DEFAULT_MODE,
     MODES,
@@ -17,8 +18,6 @@ from harness.verdict.tolerance import (
     Smallest,
     allowance,
     difference,
-    find_rate_resolution,
-    find_resolution,
     find_smallest,
     first_false,
 )

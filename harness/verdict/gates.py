@@ -7,6 +7,7 @@ from harness.verdict.envelope_gate import check_envelope
 from harness.verdict.evidence import Answer, Evidence, PairFacts, unreached
 from harness.verdict.f64_check import check_f64
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions
+from harness.verdict.rounding_gate import check_rounding
 from harness.verdict.steps import check_finite, check_forward, check_schedule, check_update, check_window
 from harness.verdict.training import check_accuracy, check_epoch_means
 
@@ -43,6 +44,7 @@ GATES = (
     Gate("forward", check_forward, rounds=True),
     Gate("backward and optimizer", check_update, rounds=True),
     F64_CHECK,
+    Gate("rounding", check_rounding, rounds=True),
     Gate("envelope", check_envelope, rounds=True),
     WINDOW,
     Gate("epoch means", check_epoch_means),

@@ -30,9 +30,6 @@ MODES = {
     )
 }
 DEFAULT_MODE = MODES["cross-comp"]
-# Rates that were printed coarsely: so many different ones, of three digits to six.
-_FEWEST_RATES, _FEWEST_DIGITS, _MOST_RATE_DIGITS = 4, 3, 6
-MOST_DIGITS = 12  # with more, a double of ordinary size is a decimal by chance
 
 
 @dataclass(frozen=True)
@@ -110,50 +107,3 @@ def find_smallest(a: Floats, b: Floats, mode: Mode) -> Smallest | None:
 def first_false(values: Bools) -> int | None:
     """Step of the first element that is false. Shapes: values (n,)."""
     return None if values.all() else int(np.argmin(values)) + 1
-
-
-def find_resolution(values: Floats) -> float | None:
-    """The resolution that values were printed with: 1e-6 for decimals of six digits; None if no coarser than float32.
-
-    Values that are all exact float32 lost nothing. Otherwise they are decimals of d digits when each is the double
-    nearest to a multiple of 10**-d, and coarser than float32 when that step exceeds float32's at the median value.
-
-    Shapes: values (n,).
-    """
-    values = values[np.isfinite(values)]
-    with np.errstate(over="ignore"):
-        if len(values) == 0 or (values == values.astype(np.float32)).all():
-            return None
-    for digits in range(MOST_DIGITS + 1):
-        # A few values reject most digits; dividing the rounded integer is how a decimal is read, so equality is exact.
-        if _are_decimals(values[:32], digits) and _are_decimals(values, digits):
-            step = float(f"1e-{digits}")
-            with np.errstate(over="ignore", invalid="ignore"):
-                return step if step > np.spacing(np.float32(np.median(np.abs(values)))) else None
-    return None
-
-
-def find_rate_resolution(values: Floats) -> float:
-    """How far a rate may be from the printed one, relatively; 0 when they were printed to more than six digits.
-
-    Rates that were printed with d significant digits are off by half a unit of the last. A few rates, and those that
-    need no digit more than others, are such decimals by chance: there have to be several, of which some need all d.
-
-    Shapes: values (n,).
-    """
-    distinct = np.unique(values[np.isfinite(values) & (values > 0)])
-    if len(distinct) < _FEWEST_RATES:
-        return 0.0
-    digits = max(_significant_digits(value) for value in distinct.tolist())
-    return 0.5 * 10.0 ** (1 - digits) if _FEWEST_DIGITS <= digits <= _MOST_RATE_DIGITS else 0.0
-
-
-def _significant_digits(value: float) -> int:
-    """How many digits the shortest decimal has that is read as this number."""
-    return len(repr(value).partition("e")[0].replace(".", "").strip("0")) or 1
-
-
-def _are_decimals(values: Floats, digits: int) -> bool:
-    scale = 10.0**digits
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool((np.rint(values * scale) / scale == values).all())

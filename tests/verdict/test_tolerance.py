@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.verdict.resolution import find_resolution
 from harness.verdict.tolerance import (
     DEFAULT_MODE,
     MODES,
     Mode,
     allowance,
     difference,
-    find_resolution,
     find_smallest,
     first_false,
     is_close,

@@ -30,7 +30,8 @@ from harness.trace.format import Trace, TraceHeader, one_line
 from harness.trace.reader import read_trace
 from harness.verdict.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, first_nonfinite
 from harness.verdict.identity import compare_identity
-from harness.verdict.tolerance import find_resolution, first_false
+from harness.verdict.resolution import find_resolution
+from harness.verdict.tolerance import first_false
 
 AGAINST_VERSION = 1
 STEPS = 100

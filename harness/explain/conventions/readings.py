@@ -10,7 +10,8 @@ from harness.spec.netspec import DType
 from harness.trace.format import Floats, Number, StepLine, Trace
 from harness.verdict.channels import LOSS
 from harness.verdict.envelope.envelope import Envelope
-from harness.verdict.tolerance import Bools, find_resolution
+from harness.verdict.resolution import find_resolution
+from harness.verdict.tolerance import Bools
 
 Kind = Literal["loss", "grad", "update"]
 Position = tuple[int, Kind]

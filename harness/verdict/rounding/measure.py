@@ -1,0 +1,101 @@
+"""How far apart the channels of a pair are, by kind and step: the measure that bounds are fitted to and judge by."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.verdict.channels import (
+    GRAD,
+    GRAD_PROJECTION,
+    PARAM,
+    UPDATE,
+    UPDATE_PROJECTION,
+    Bools,
+    Channels,
+    kind_of,
+)
+
+STATISTICS = ("least", "typical", "largest")
+# A tensor's norm and its projection together: of two tensors that are apart, one number alone may be alike by chance.
+VECTORS = {"gradients": (GRAD, GRAD_PROJECTION), "updates": (UPDATE, UPDATE_PROJECTION)}
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The relative differences of the channels of a kind at a step, or of its `VECTORS`.
+
+    `least`: the smallest of them. A unit that rounding flipped changes the gradients below it and leaves those above
+    alone, so that it is tiny; whatever is wrong on the way forward reaches every gradient. `typical`: their median.
+    `largest`: the largest, of `channel`. All are NaN or infinite where a value is not finite. `tensors`: their number.
+    """
+
+    step: int
+    kind: str
+    least: float
+    typical: float
+    largest: float
+    channel: str
+    tensors: int
+
+
+def measure(channels: Channels) -> Iterator[Apart]:
+    """By step and then by kind in the order of the channels; a kind of which a step has nothing is left out.
+
+    Left out are also tensors along whose gradient nothing can be told: see `faint`.
+    """
+    relative, told = channels.relative, channels.both & ~faint(channels)
+    columns = {name: column for column, name in enumerate(channels.names)}
+    kinds: dict[str, list[str]] = {}
+    for name in channels.names:
+        kinds.setdefault(kind_of(name), []).append(name)
+    for row, step in enumerate(channels.steps):
+        here = {name: float(relative[row, column]) for name, column in columns.items() if told[row, column]}
+        for kind, names in kinds.items():
+            yield from _apart(step, kind, {name: here[name] for name in names if name in here})
+        for kind, (norm, projection) in VECTORS.items():
+            yield from _apart(step, kind, _together(here, norm, projection))
+
+
+def _together(here: Mapping[str, float], norm: str, projection: str) -> dict[str, float]:
+    tensors = [name.removeprefix(projection) for name in here if name.startswith(projection)]
+    pairs = {t: (here[norm + t], here[projection + t]) for t in tensors if norm + t in here}
+    return {norm + t: float(np.max(pair)) for t, pair in pairs.items()}
+
+
+def _apart(step: int, kind: str, by_channel: Mapping[str, float]) -> Iterator[Apart]:
+    if by_channel:
+        names, apart = list(by_channel), np.array(list(by_channel.values()))
+        at = int(np.argmax(np.where(np.isnan(apart), np.inf, apart)))
+        figures = (float(apart.min()), float(np.median(apart)), float(apart[at]))
+        yield Apart(step, kind, *figures, names[at], len(names))
+
+
+def faint(channels: Channels) -> Bools:
+    """Tensors whose gradient is below the floor of its scale on both sides, and what is made of it from then on.
+
+    An attention's key bias has a gradient of exactly zero. Adam divides the rounding that is left of it by its own
+    size, so that the update is noise as large as any other update. A parameter that had such an update is moved by it.
+
+    Shapes: (steps, channels); true for gradients and their projections at that step, for updates and their projections
+    from it on, and for norms of parameters after it.
+    """
+    at = {name: column for column, name in enumerate(channels.names)}
+    result = np.zeros(channels.both.shape, bool)
+    with np.errstate(all="ignore"):
+        larger = np.maximum(np.abs(channels.a), np.abs(channels.b))
+        low = channels.both & (larger < channels.scale)
+    for name, column in at.items():
+        if kind_of(name) == GRAD:
+            tensor, now = name.removeprefix(GRAD), low[:, column]
+            since = np.logical_or.accumulate(now)
+            _mark(result, at, [GRAD + tensor, GRAD_PROJECTION + tensor], now)
+            _mark(result, at, [UPDATE + tensor, UPDATE_PROJECTION + tensor], since)
+            _mark(result[1:], at, [PARAM + tensor], since[:-1])
+    return result
+
+
+def _mark(result: Bools, at: Mapping[str, int], names: Sequence[str], rows: Bools) -> None:
+    for name in names:
+        if name in at:
+            result[:, at[name]] = rows

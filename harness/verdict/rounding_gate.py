@@ -1,0 +1,79 @@
+"""Rounding: no loss, norm or projection of the first steps may be further apart than rounding brings right pairs."""
+
+from harness.verdict.cause import PARTS, fault_of, listed
+from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
+from harness.verdict.compare import Comparison
+from harness.verdict.evidence import Answer, Fault, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
+from harness.verdict.rounding.excess import Share, beyond, by_bounds, shares
+from harness.verdict.rounding.measure import measure
+
+def check_rounding(pair: PairFacts) -> Answer | None:
+    """Every channel that both traces have, whatever the network and wherever it ran, with or without an envelope."""
+    comparison, numbers = pair.comparison, pair.comparison.numbers
+    if numbers is None or numbers.compared == 0:
+        return None
+    bounds = fitted_bounds()
+    dtypes = {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None}
+    if dtypes - {"f32", "float32"}:
+        return unreached(f"what rounding does was measured in f32, and the runs are in {' and '.join(sorted(dtypes))}.")
+    steps = range(1, min(numbers.compared, bounds.steps) + 1)
+    channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
+    factor = device_factor(comparison, bounds)
+    measured = list(measure(channels))
+    found = shares(measured, by_bounds(bounds, measured, factor))
+    seen = "".join(f"; {what}" for what in channels.missing)
+    whose = f"right pairs ({bounds.source}{f', times {factor:g} for devices that are no CPU' if factor > 1 else ''})"
+    if outside := beyond(found):
+        first = min(outside, key=lambda share: (share.apart.step, PARTS.index(_part(share)), -share.share))
+        where = f"{len(outside)} of {len(found)} figures of {_span(steps)} are further apart than in {whose}{seen}"
+        return failed(f"{_described(first)}; {where}.", _place(first), fault_of(_part(first), first.apart.step))
+    closest = max(found, key=lambda share: share.share)
+    line = f"{_span(steps)}: {_counted(channels)} as far apart as in {whose}; closest to its bound: {_closest(closest)}"
+    if channels.unmatched:
+        return inconclusive(f"{line}{seen}; only one side has {listed(channels.unmatched)}.")
+    return passed(f"{line}{seen}.")
+
+
+def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:
+    """1 where both runs say that they are of a CPU."""
+    backends = {side.trace.header.backend for side in (comparison.a, comparison.b)}
+    return 1.0 if backends == {"cpu"} else bounds.device
+
+
+def _part(share: Share) -> Part:
+    return part_of(share.apart.channel)
+
+
+def _place(share: Share) -> str:
+    step, part = share.apart.step, _part(share)
+    _, _, tensor = share.apart.channel.partition(":")
+    if tensor and share.statistic == "largest":
+        return f"step {step}, {part} of {tensor}"
+    return f"step {step}, {part}"
+
+
+def _described(share: Share) -> str:
+    apart, number = share.apart, share.apart.tensors
+    words = {"loss": "the loss", "gradient": "gradients", "update": "updates"}.get(_part(share), _part(share))
+    bound = f"{share.relative:.1e} apart, and in right pairs at most {share.allowed:.1e}"
+    if share.statistic == "largest":
+        return f"{_place(share)} is {bound}"
+    if share.statistic == "typical":
+        return f"step {apart.step}: half of the {number} {words} are {bound}"
+    return f"step {apart.step}: all {number} {words} are {bound} for the one that agrees best"
+
+
+def _closest(share: Share) -> str:
+    return f"{_place(share)}, {share.statistic} difference at {share.share:.1%}"
+
+
+def _counted(channels: Channels) -> str:
+    if len(channels.names) == 1:
+        return "the loss is"
+    tensors = sum(kind_of(name) == GRAD for name in channels.names)
+    return f"{len(channels.names)} channels of {tensors} tensors are" if tensors else f"{len(channels.names)} channels are"
+
+
+def _span(steps: range) -> str:
+    return f"steps 1 to {len(steps)}" if len(steps) > 1 else "step 1"
