@@ -4,32 +4,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trace.format import Floats, Ints, Trace
+from harness.trace.format import BY_NAME, WHOLE_NORMS, Floats, Ints, Trace
 
-CHANNELS = ("grad_norm", "param_norm", "update_norm", "wall_ms")
-BY_PARAMETER = ("grad_norms", "param_norms", "update_norms")
+CHANNELS = (*WHOLE_NORMS, "wall_ms")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One channel. `parameter`: whose norm it is, where there is one a parameter.
+    """One channel. `tensor`: whose number it is, where there is one a parameter or running statistic.
 
     Shapes: steps, values (n,), for the n steps that have it.
     """
 
     channel: str
-    parameter: str | None
+    tensor: str | None
     steps: Ints
     values: Floats
 
 
 def optional_columns(trace: Trace) -> list[Column]:
-    """The optional numbers of a trace that was read with all its lines: whole norms, wall time, norms by parameter."""
+    """The optional numbers of a trace that was read with all its lines: whole norms, wall time, those by name."""
     found: dict[tuple[str, str | None], dict[int, float]] = {(channel, None): {} for channel in CHANNELS}
-    for channel in BY_PARAMETER:
+    for channel in BY_NAME:
         for step, line in trace.lines.items():
-            for parameter, value in (getattr(line, channel) or {}).items():
-                found.setdefault((channel, parameter), {})[step] = float(value)
+            for tensor, value in (getattr(line, channel) or {}).items():
+                found.setdefault((channel, tensor), {})[step] = float(value)
     for channel in CHANNELS:
         for step, line in trace.lines.items():
             if (value := getattr(line, channel)) is not None:

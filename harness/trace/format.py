@@ -18,7 +18,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Number = float | NonFinite
-EARLY_STEPS = 64  # of these a trace keeps norms by parameter; later ones are read on request
+EARLY_STEPS = 64  # of these a trace keeps the optional channels; later ones are read on request
+# Optional channels that hold numbers: one number, or one for each parameter or running statistic by its name.
+WHOLE_NORMS = ("grad_norm", "param_norm", "update_norm")
+BY_NAME = ("grad_norms", "param_norms", "update_norms", "grad_projections", "update_projections", "stat_norms")
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -65,7 +68,11 @@ class ConfigTypes(msgspec.Struct):
 
 
 class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """One step as its line holds it. `step` counts from 1, `epoch` from 0; `loss` is the loss before the update."""
+    """One step as its line holds it. `step` counts from 1, `epoch` from 0; `loss` is the loss before the update.
+
+    `grad_projections`, `update_projections`: see `harness.trace.projection`. `stat_norms`: of the running statistics
+    after the step.
+    """
 
     kind: Literal["step"]
     step: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -78,6 +85,9 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     grad_norms: dict[str, Number] | None = None
     param_norms: dict[str, Number] | None = None
     update_norms: dict[str, Number] | None = None
+    grad_projections: dict[str, Number] | None = None
+    update_projections: dict[str, Number] | None = None
+    stat_norms: dict[str, Number] | None = None
     batch_sha256: str | None = None
     wall_ms: Number | None = None
 
@@ -134,6 +144,9 @@ class TraceWriter:
         grad_norms: Mapping[str, float] | None = None,
         param_norms: Mapping[str, float] | None = None,
         update_norms: Mapping[str, float] | None = None,
+        grad_projections: Mapping[str, float] | None = None,
+        update_projections: Mapping[str, float] | None = None,
+        stat_norms: Mapping[str, float] | None = None,
         batch_sha256: str | None = None,
         wall_ms: float | None = None,
     ) -> None:
@@ -153,6 +166,9 @@ class TraceWriter:
             grad_norms=_numbers_or_none(grad_norms),
             param_norms=_numbers_or_none(param_norms),
             update_norms=_numbers_or_none(update_norms),
+            grad_projections=_numbers_or_none(grad_projections),
+            update_projections=_numbers_or_none(update_projections),
+            stat_norms=_numbers_or_none(stat_norms),
             batch_sha256=batch_sha256,
             wall_ms=wall_ms,
         )

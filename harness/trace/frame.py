@@ -24,7 +24,7 @@ def read_frame(path: str | os.PathLike[str], *, allow_truncated: bool = False) -
     trace = recording.trace
     columns: dict[str, Any] = {"epoch": trace.epoch, "loss": trace.loss, "lr": trace.lr}
     for column in optional_columns(trace):
-        name = column.channel if column.parameter is None else f"{column.channel}.{column.parameter}"
+        name = column.channel if column.tensor is None else f"{column.channel}.{column.tensor}"
         columns[name] = np.full(trace.steps, np.nan)
         columns[name][column.steps - 1] = column.values
     if trace.digests:

@@ -11,7 +11,9 @@ import numpy as np
 
 from harness.errors import TraceError
 from harness.trace.format import (
+    BY_NAME,
     EARLY_STEPS,
+    WHOLE_NORMS,
     ConfigTypes,
     Floats,
     Ints,
@@ -23,7 +25,7 @@ from harness.trace.format import (
 )
 from harness.trace.spelling import usual_step
 
-LONGEST_LINE = 1 << 20  # bytes; the norms of every parameter of the largest network take a twentieth of it
+LONGEST_LINE = 1 << 20  # bytes; all channels of the largest network take a tenth of it
 _NEWLINE, _OPEN, _CLOSE = b"\n{}"
 _DEEPEST = 64  # levels of a header's values
 _BLOCK = 1 << 16  # bytes read at once: the lines and what is decoded from them stay in the processor's cache
@@ -206,9 +208,7 @@ class _ColumnReader:
 
 def has_channels(line: StepLine) -> bool:
     """True if a step carries any optional channel but its wall time."""
-    norms = (line.grad_norm, line.param_norm, line.update_norm, line.grad_norms, line.param_norms, line.update_norms)
-    channels = (*norms, line.batch_sha256)
-    return any(channel is not None for channel in channels)
+    return any(getattr(line, channel) is not None for channel in (*WHOLE_NORMS, *BY_NAME, "batch_sha256"))
 
 
 def _check_depth(value: object, levels: int = _DEEPEST) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.trace.format import to_number
+from harness.trace.format import BY_NAME, WHOLE_NORMS, to_number
 
 _DTYPES = {
     **dict.fromkeys(("float32", "fp32", "single"), "f32"),
@@ -14,8 +14,7 @@ _DTYPES = {
     **dict.fromkeys(("bfloat16",), "bf16"),
     **dict.fromkeys(("float16", "fp16", "half"), "f16"),
 }
-_NUMBERS = ("loss", "lr", "grad_norm", "param_norm", "update_norm", "wall_ms")
-_BY_PARAMETER = ("grad_norms", "param_norms", "update_norms")
+_NUMBERS = ("loss", "lr", *WHOLE_NORMS, "wall_ms")
 _NOT_FINITE = {"nan", "inf", "infinity"}
 
 
@@ -39,9 +38,9 @@ def usual_step(line: bytes) -> Any | None:
     for name in _NUMBERS:
         if name in step:
             step[name] = _usual_number(step[name])
-    for name in _BY_PARAMETER:
-        if isinstance(norms := step.get(name), dict):
-            step[name] = {parameter: _usual_number(norm) for parameter, norm in norms.items()}
+    for name in BY_NAME:
+        if isinstance(values := step.get(name), dict):
+            step[name] = {tensor: _usual_number(value) for tensor, value in values.items()}
     return step
 
 

@@ -29,7 +29,8 @@ def odd_trace(tmp_path) -> Path:
         for k, loss in enumerate(LOSSES):
             norms = {"conv1.w": 1.5 * k, "conv1.b": -math.inf} if k < 2 else None
             whole = 2.0 * k if k < 3 else None
-            writer.write_step(k + 1, k // 2, loss, 0.1 / (k + 1), grad_norm=whole, grad_norms=norms, wall_ms=250.0)
+            channels = {"grad_norm": whole, "grad_norms": norms, "grad_projections": norms and {"conv1.w": -0.5}}
+            writer.write_step(k + 1, k // 2, loss, 0.1 / (k + 1), **channels, wall_ms=250.0)
     write_manifest(tmp_path / "a.manifest.json", Manifest(status="complete", steps_written=4, test_accuracy=0.75))
     return path
 
@@ -57,6 +58,7 @@ def test_tensorboard_reads_every_channel(tmp_path, odd_trace):
         "wall_ms",
         "grad_norms/conv1.w",
         "grad_norms/conv1.b",
+        "grad_projections/conv1.w",
         "test_accuracy",
     }
     loss = found.Scalars("loss")
@@ -65,6 +67,7 @@ def test_tensorboard_reads_every_channel(tmp_path, odd_trace):
     assert [event.wall_time for event in loss] == [0.25, 0.5, 0.75, 1.0]
     assert [(event.step, event.value) for event in found.Scalars("grad_norm")] == [(1, 0), (2, 2), (3, 4)]
     assert [event.value for event in found.Scalars("grad_norms/conv1.b")] == [-math.inf] * 2
+    assert [event.value for event in found.Scalars("grad_projections/conv1.w")] == [-0.5] * 2
     assert [event.value for event in found.Scalars("epoch")] == [0, 0, 1, 1]
     assert [(event.step, event.value) for event in found.Scalars("test_accuracy")] == [(4, 0.75)]
     (shown,) = found.Tensors("header/text_summary")
@@ -85,6 +88,7 @@ def test_the_parser_of_mlperf_reads_a_run(tmp_path, odd_trace):
     assert values["eval_accuracy"] == [0.75]
     assert [line["metadata"]["step_num"] for line in by_key["train_loss"]] == [1, 2, 3, 4]
     assert by_key["train_loss"][1]["metadata"]["grad_norms"] == {"conv1.w": 1.5, "conv1.b": "-Infinity"}
+    assert by_key["train_loss"][1]["metadata"]["grad_projections"] == {"conv1.w": -0.5}
     (start,), (stop,) = by_key["run_start"], by_key["run_stop"]
     assert start["metadata"]["header"]["netspec_name"] == "<b>|naïve|</b>"
     assert stop["metadata"]["status"] == "success"

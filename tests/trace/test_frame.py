@@ -23,7 +23,7 @@ def trace(tmp_path) -> Path:
         norms = {"conv1.w": 1.5, "conv1.b": math.inf}
         writer.write_step(1, 0, 2.5, 0.1, grad_norm=2.0, grad_norms=norms, batch_sha256="ab", wall_ms=4.0)
         writer.write_step(2, 0, math.nan, 0.1, wall_ms=3.0)
-        writer.write_step(3, 1, -math.inf, 0.05, update_norms={"conv1.w": 0.25})
+        writer.write_step(3, 1, -math.inf, 0.05, update_norms={"conv1.w": 0.25}, stat_norms={"bn1.mean": 0.5})
     return tmp_path / "a.jsonl"
 
 
@@ -38,6 +38,7 @@ def test_one_line_makes_a_frame(trace):
         "grad_norms.conv1.w",
         "grad_norms.conv1.b",
         "update_norms.conv1.w",
+        "stat_norms.bn1.mean",
         "batch_sha256",
     ]
     assert frame.index.name == "step"
@@ -46,6 +47,7 @@ def test_one_line_makes_a_frame(trace):
     np.testing.assert_array_equal(frame["loss"], [2.5, np.nan, -np.inf])
     np.testing.assert_array_equal(frame["grad_norms.conv1.b"], [np.inf, np.nan, np.nan])
     np.testing.assert_array_equal(frame["update_norms.conv1.w"], [np.nan, np.nan, 0.25])
+    np.testing.assert_array_equal(frame["stat_norms.bn1.mean"], [np.nan, np.nan, 0.5])
     assert frame.loc[1, "batch_sha256"] == "ab"
     assert frame["batch_sha256"].isna().tolist() == [False, True, True]
     assert frame.loc[2, "wall_ms"] == 3.0

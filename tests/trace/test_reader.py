@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.errors import TraceError
 from harness.trace import reader
-from harness.trace.format import EARLY_STEPS, TraceWriter
+from harness.trace.format import BY_NAME, EARLY_STEPS, WHOLE_NORMS, TraceWriter
 from harness.trace.reader import LONGEST_LINE, read_trace
 from tests.support.paths import ROOT
 from tests.support.sample_traces import HEADER, header, lines, text
@@ -53,7 +53,9 @@ def test_the_writer_writes_the_specified_bytes(tmp_path):
         writer.write_step(
             2, 0, float("nan"), 0.5, grad_norm=float("inf"), param_norms={"w": 1}, batch_sha256="cd", wall_ms=1.5
         )
-    first, second, third = path.read_text().splitlines()
+        projections = {"grad_projections": {"w": -1.5}, "update_projections": {"w": float("-inf")}}
+        writer.write_step(3, 0, 1.0, 0.5, **projections, stat_norms={"bn.mean": 2})
+    first, second, third, fourth = path.read_text().splitlines()
     assert first == (
         '{"kind":"header","phase":"phase3","netspec_name":"SOME-MLP","config":{"lr":0.001,"batch_size":128,"epochs":12,'
         '"use_adam":true,"weight_decay":0.0001,"cosine":true,"warmup_epochs":1,"augment":false,"label_smoothing":0.0,'
@@ -64,6 +66,10 @@ def test_the_writer_writes_the_specified_bytes(tmp_path):
     assert third == (
         '{"kind":"step","step":2,"epoch":0,"loss":"NaN","lr":0.5,"grad_norm":"Infinity",'
         '"param_norms":{"w":1.0},"batch_sha256":"cd","wall_ms":1.5}'
+    )
+    assert fourth == (
+        '{"kind":"step","step":3,"epoch":0,"loss":1.0,"lr":0.5,"grad_projections":{"w":-1.5},'
+        '"update_projections":{"w":"-Infinity"},"stat_norms":{"bn.mean":2.0}}'
     )
 
 
@@ -174,6 +180,13 @@ def test_digests_lines_and_the_file_digest(tmp_path):
     assert sorted(trace.lines) == [1, 2, 3]
     assert trace.lines[2].grad_norms == {"w": 1.5}
     assert trace.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("channel", [*WHOLE_NORMS, *BY_NAME])
+def test_a_line_with_any_one_channel_is_kept(tmp_path, channel):
+    value = 1.5 if channel in WHOLE_NORMS else {"w": 1.5}
+    trace = read(tmp_path, text([*lines(0), step(**{channel: value})]))
+    assert getattr(trace.lines[1], channel) == value
 
 
 def test_norms_of_early_steps_are_always_kept_and_later_ones_on_request(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.errors import TraceError
-from harness.trace.format import TraceWriter
+from harness.trace.format import BY_NAME, TraceWriter
 from harness.trace.reader import read_trace
 from harness.trace.recording import read_recording
 from harness.verdict.compare import Judging
@@ -38,6 +38,14 @@ def test_a_number_that_is_not_finite_is_a_value_however_it_is_spelled(
     )
     trace = read_trace(path)
     assert np.array_equal(getattr(trace, name)[1:], [meant], equal_nan=True)
+
+
+@pytest.mark.parametrize("channel", BY_NAME)
+def test_a_value_by_name_may_be_spelled_like_any_other(tmp_path: Path, channel: str) -> None:
+    path = tmp_path / "a.jsonl"
+    channels = f'{{"kind":"step","step":2,"epoch":0,"loss":1.5,"lr":0.1,"{channel}":{{"w":NaN,"b":"-inf","c":-2}}}}\n'
+    path.write_text(text(lines(1)).decode() + channels)
+    assert getattr(read_trace(path).lines[2], channel) == {"w": "NaN", "b": "-Infinity", "c": -2.0}
 
 
 @pytest.mark.parametrize("spelled", ['"none"', '"1.5"', "true", "[]", "1e999", '"infinite"', "nan", "None"])

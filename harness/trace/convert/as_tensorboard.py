@@ -22,7 +22,7 @@ with extra("tensorboard"):
 
 
 def write_events(recording: Recording, path: Path) -> None:
-    """Every channel as a scalar, norms by parameter as `grad_norms/conv1.w`, the header as text.
+    """Every channel as a scalar, those by name as `grad_norms/conv1.w`, the header as text.
 
     A trace has no clock: times are seconds since the run began, as far as it says how long its steps took. Scalars are
     float32, which is all that TensorBoard draws. Raises: OSError, PackageError.
@@ -48,7 +48,7 @@ def _steps(trace: Trace) -> Iterable[Event]:
     ]
     took = np.zeros(trace.steps)
     for column in optional_columns(trace):
-        tag = column.channel if column.parameter is None else f"{column.channel}/{column.parameter}"
+        tag = column.channel if column.tensor is None else f"{column.channel}/{column.tensor}"
         for step, value in zip(column.steps.tolist(), column.values.tolist(), strict=True):
             values[step - 1].append((tag, value))
         if tag == "wall_ms":
