@@ -18,7 +18,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Number = float | NonFinite
-EARLY_STEPS = 64  # of these a trace keeps the optional channels; later ones are read on request
 # Optional channels that hold numbers: one number, or one for each parameter or running statistic by its name.
 WHOLE_NORMS = ("grad_norm", "param_norm", "update_norm")
 BY_NAME = ("grad_norms", "param_norms", "update_norms", "grad_projections", "update_projections", "stat_norms")
@@ -96,8 +95,8 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
 class Trace:
     """A trace in memory; index k of a column is step k + 1, because steps are consecutive from 1.
 
-    `digests`: batch digest by step, where the trace has one. `lines`: those with optional channels among the first
-    `EARLY_STEPS`, or, when asked for, all.
+    `digests`: batch digest by step, where the trace has one. `lines`: those with optional channels or, when asked for,
+    all.
     `truncated`: the file ended in the middle of a line. `sha256`: of the uncompressed bytes, when asked for.
 
     Shapes: epoch, loss, lr (steps,). Units: loss in nats.

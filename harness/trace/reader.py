@@ -12,7 +12,6 @@ import numpy as np
 from harness.errors import TraceError
 from harness.trace.format import (
     BY_NAME,
-    EARLY_STEPS,
     WHOLE_NORMS,
     ConfigTypes,
     Floats,
@@ -37,7 +36,7 @@ def read_trace(
     """Read and check a whole trace, `.jsonl` or `.jsonl.gz`.
 
     `allow_truncated`: the prefix of a killed run is fine, an unfinished last line is left out.
-    `with_lines`: keep every step's line, not only early ones with optional channels. `with_digest`: compute `sha256`.
+    `with_lines`: keep every step's line, not only those with optional channels. `with_digest`: compute `sha256`.
 
     Raises: TraceError `file:line: what`.
     """
@@ -153,8 +152,7 @@ class _ColumnReader:
         self.loss.append(np.fromiter([line.loss for line in steps], np.float64, count))
         self.lr.append(np.fromiter([line.lr for line in steps], np.float64, count))
         self.digests.update({line.step: line.batch_sha256 for line in steps if line.batch_sha256 is not None})
-        kept = steps if self.with_lines else steps[: max(0, EARLY_STEPS - (self.steps - count))]
-        self.lines.update({line.step: line for line in kept if self.with_lines or has_channels(line)})
+        self.lines.update({line.step: line for line in steps if self.with_lines or has_channels(line)})
 
     def _decode_at_once(self, text: bytes) -> list[StepLine] | None:
         """The steps of whole lines, or None when something may be wrong with one of them.

@@ -91,7 +91,10 @@ class Channels:
 
     @property
     def relative(self) -> Floats:
-        """|a - b| / scale beyond what was lost in printing, NaN where a side is not finite. Shapes: (steps, channels)."""
+        """|a - b| / scale beyond what was lost in printing, NaN where a side is not finite.
+
+        Shapes: (steps, channels).
+        """
         with np.errstate(all="ignore"):
             difference = np.maximum(np.abs(self.a - self.b) - self.resolution, 0.0)
             return np.where(difference == 0, 0.0, difference / self.scale)
@@ -200,8 +203,10 @@ def _whole(a: Trace, b: Trace, steps: Sequence[int]) -> Iterator[_Block]:
 
 def _printed(*sides: Floats) -> Floats:
     """Shapes: each side and the result (steps, names)."""
-    spacings = [printed_spacing(side.ravel()).reshape(side.shape) for side in sides]
-    return np.sum(spacings, axis=0)
+    spacing: Floats = np.zeros(sides[0].shape)
+    for side in sides:
+        spacing += printed_spacing(side.ravel()).reshape(side.shape)
+    return spacing
 
 
 def _stated(trace: Trace, steps: Sequence[int], key: str) -> dict[int, float]:

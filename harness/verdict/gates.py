@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from harness.verdict.envelope_gate import check_envelope
 from harness.verdict.evidence import Answer, Evidence, PairFacts, unreached
 from harness.verdict.f64_check import check_f64
+from harness.verdict.later_gate import check_later
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions
 from harness.verdict.rounding_gate import check_rounding
 from harness.verdict.steps import check_finite, check_forward, check_schedule, check_update, check_window
@@ -47,6 +48,7 @@ GATES = (
     Gate("rounding", check_rounding, rounds=True),
     Gate("envelope", check_envelope, rounds=True),
     WINDOW,
+    Gate("later steps", check_later),
     Gate("epoch means", check_epoch_means),
     Gate("accuracy", check_accuracy),
 )

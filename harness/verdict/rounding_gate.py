@@ -1,22 +1,29 @@
 """Rounding: no loss, norm or projection of the first steps may be further apart than rounding brings right pairs."""
 
-from harness.verdict.cause import PARTS, fault_of, listed
+from harness.trace.spelling import usual_dtype
+from harness.verdict.cause import PARTS, fault_of, first_cause, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
 from harness.verdict.compare import Comparison
-from harness.verdict.evidence import Answer, Fault, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
 from harness.verdict.rounding.excess import Share, beyond, by_bounds, shares
 from harness.verdict.rounding.measure import measure
 
+
 def check_rounding(pair: PairFacts) -> Answer | None:
-    """Every channel that both traces have, whatever the network and wherever it ran, with or without an envelope."""
+    """Every channel that both traces have, whatever the network and wherever it ran, with or without an envelope.
+
+    In mode bitwise every value of every step has to be equal.
+    """
     comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
         return None
+    if comparison.judging.mode.name == "bitwise":
+        return _check_equal(comparison, numbers.compared)
     bounds = fitted_bounds()
-    dtypes = {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None}
-    if dtypes - {"f32", "float32"}:
-        return unreached(f"what rounding does was measured in f32, and the runs are in {' and '.join(sorted(dtypes))}.")
+    dtypes = {usual_dtype(side.trace.header.dtype or "f32") for side in (comparison.a, comparison.b)}
+    if dtypes != {"f32"}:
+        return unreached(f"rounding was measured in f32, and the runs are in {' and '.join(sorted(dtypes))}.")
     steps = range(1, min(numbers.compared, bounds.steps) + 1)
     channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
     factor = device_factor(comparison, bounds)
@@ -33,6 +40,23 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     if channels.unmatched:
         return inconclusive(f"{line}{seen}; only one side has {listed(channels.unmatched)}.")
     return passed(f"{line}{seen}.")
+
+
+def _check_equal(comparison: Comparison, compared: int) -> Answer:
+    a, b = comparison.a.trace, comparison.b.trace
+    channels = shared_channels(a, b, sorted(t for t in a.lines.keys() & b.lines.keys() if t <= compared) or [1])
+    seen = "".join(f"; {what}" for what in channels.missing)
+    differs = channels.both & ~(channels.a == channels.b)
+    cause = first_cause(channels, differs, {})
+    if cause is not None:
+        line = (
+            f"{cause.place} is not equal, nor are {int(differs.sum()) - 1} of {int(channels.both.sum())} other values"
+        )
+        return failed(f"{line}{seen}.", cause.place, cause.fault)
+    line = f"all {int(channels.both.sum())} values of {len(channels.steps)} steps are equal{seen}"
+    if channels.unmatched:
+        return inconclusive(f"{line}; only one side has {listed(channels.unmatched)}.")
+    return passed(f"{line}.")
 
 
 def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:
@@ -72,7 +96,9 @@ def _counted(channels: Channels) -> str:
     if len(channels.names) == 1:
         return "the loss is"
     tensors = sum(kind_of(name) == GRAD for name in channels.names)
-    return f"{len(channels.names)} channels of {tensors} tensors are" if tensors else f"{len(channels.names)} channels are"
+    return (
+        f"{len(channels.names)} channels of {tensors} tensors are" if tensors else f"{len(channels.names)} channels are"
+    )
 
 
 def _span(steps: range) -> str:

@@ -1,15 +1,20 @@
 """The runs as wholes: past the horizon steps cannot be compared any more, mean losses and the accuracy can."""
 
+import math
+
 from harness.trace.recording import Recording
 from harness.verdict.compare import EpochMean
 from harness.verdict.evidence import Answer, PairFacts, failed, passed, unreached
+from harness.verdict.rounding.bounds import fitted_bounds
 
-EPOCH_MEAN_RTOL = 0.25
 ACCURACY_POINTS = 0.5  # of 100
 
 
 def check_epoch_means(pair: PairFacts) -> Answer | None:
-    """Past the window rounding grows to the size of the loss; there the mean loss of every complete epoch judges."""
+    """Past the window rounding grows to the size of the loss; there the mean loss of every complete epoch judges.
+
+    Right runs that differ by rounding alone are themselves some tens of per cent apart in some epochs.
+    """
     comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
         return None
@@ -18,10 +23,11 @@ def check_epoch_means(pair: PairFacts) -> Answer | None:
         return unreached("no step lies beyond the judged ones.")
     if not means:
         return unreached("no epoch beyond the judged steps is complete.")
+    rtol = 1 - math.exp(-fitted_bounds().later.epoch_mean)
     for mean in means:
-        allowed = max(EPOCH_MEAN_RTOL * max(abs(mean.a), abs(mean.b)), comparison.resolution)
+        allowed = max(rtol * max(abs(mean.a), abs(mean.b)), comparison.resolution)
         if not abs(mean.a - mean.b) <= allowed:
-            apart = f"{_percent(mean):.1f} % apart, allowed are {100 * EPOCH_MEAN_RTOL:g} %"
+            apart = f"{_percent(mean):.1f} % apart, allowed are {100 * rtol:.0f} %"
             line = f"the mean losses of epoch {mean.epoch} are {mean.a:.4g} and {mean.b:.4g}, {apart}."
             return failed(line, f"epoch {mean.epoch}", "training")
     worst = max(means, key=_percent)

@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.page.series import decimate
-from harness.trace.format import EARLY_STEPS
+from harness.report.page.series import EARLY_STEPS, decimate
 
 ANY = st.lists(st.one_of(st.floats(), st.integers(-3, 3).map(float)), min_size=1, max_size=600).map(np.array)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.report.page import series
-from harness.report.page.series import draw, encode
-from harness.trace.format import EARLY_STEPS
+from harness.report.page.series import EARLY_STEPS, draw, encode
 from harness.verdict.compare import Judging
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells

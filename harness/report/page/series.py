@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.trace.format import EARLY_STEPS, Floats, Ints
+from harness.trace.format import Floats, Ints
 from harness.verdict.channels import LOSS
 from harness.verdict.envelope_gate import allowed_by
 from harness.verdict.pair import PairRow
@@ -14,6 +14,7 @@ from harness.verdict.tolerance import allowance
 
 POINTS_OF_A_PAGE = 240_000  # of about five bytes each
 POINTS_OF_A_CURVE = 4_000  # more than a screen has
+EARLY_STEPS = 64  # drawn one by one
 _LEAST = 4 * EARLY_STEPS
 _LARGEST = float(np.finfo(np.float32).max)
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import EnvelopeError
+from harness.verdict.rounding.later import LaterBounds
 from harness.verdict.rounding.measure import STATISTICS
 
 # By statistic and kind of channel: a bound for each of the first steps.
@@ -25,8 +26,8 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     `calm`, `rough`: by statistic (`measure.STATISTICS`) and kind, a bound for each of the first steps. `calm_up_to`:
     the typical difference of the first gradients of a calm pair. `margin`: the factor by which the pairs of one network
     may exceed those of all others. `device`: a further one for runs that are not known to be of CPUs, where the fit was
-    made. `fitted_on`, `held_out`: where they come from, and how the pairs of each network fared under a fit to the
-    others.
+    made. `later`: what is asked of the steps after the first. `fitted_on`, `held_out`: where they come from, and how
+    the pairs of each network fared under a fit to the others.
     """
 
     margin: float
@@ -34,6 +35,7 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     calm_up_to: float
     calm: Table
     rough: Table
+    later: LaterBounds
     fitted_on: dict[str, Any]
     held_out: dict[str, Any]
 
