@@ -4,17 +4,18 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.spec.run_config import F64_STEPS
 from harness.verdict.cause import first_cause, listed
-from harness.verdict.channels import GRAD, LOSS, UPDATE, Channels, shared_channels
+from harness.verdict.channels import LOSS, Channels, shared_channels
 from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.likeness import check_contract, check_data, faults
+from harness.verdict.rounding.measure import faint
 
 # Clean pairs of fourteen networks and 48 small ones are at most 8.5e-11 apart in any gradient's norm, relatively.
 SAME = 1e-9
+_ALONG_NOISE = 0.1
 
 
 def check_f64(pair: PairFacts) -> Answer:
@@ -32,17 +33,21 @@ def check_f64(pair: PairFacts) -> Answer:
     if problems or steps == 0:
         return inconclusive(f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
     channels = shared_channels(f64.a.trace, f64.b.trace, range(1, steps + 1))
-    relative = np.where(_along_noise(channels), 0.0, channels.relative)
+    relative = channels.relative
+    # An update along a gradient that is nothing but rounding is noise over noise: of any size below the floor, but not
+    # of a size that shows.
+    tiny = np.maximum(np.abs(channels.a), np.abs(channels.b)) < channels.scale
+    allowed = np.where(faint(channels, SAME), np.where(tiny, 1.0, _ALONG_NOISE), SAME)
     numbers = _measure(pair.comparison, channels, steps)
     line = "; ".join([_describe(numbers, steps), *channels.missing])
-    cause = first_cause(channels, ~(relative <= SAME), _rates(f64, steps))
+    cause = first_cause(channels, ~(relative <= allowed), _rates(f64, steps))
     if cause is None and channels.unmatched:
         line += f"; only one side has {listed(channels.unmatched)}"
         return inconclusive(f"{line}.", numbers)
     if cause is None and steps == 1 and len(channels.names) == 1:
         return unreached(f"{line}; a loss alone does not see backward pass and optimizer.")
     if cause is None:
-        row, column = np.unravel_index(np.argmax(relative), relative.shape)
+        row, column = np.unravel_index(np.argmax(relative / allowed), relative.shape)
         worst = f"{channels.names[column]} of step {channels.steps[row]}, by {relative[row, column]:.1e}"
         line += f"; of {len(channels.names)} channels the furthest is {worst}, {SAME:.0e} allowed"
         return passed(f"{line}.", numbers)
@@ -50,28 +55,10 @@ def check_f64(pair: PairFacts) -> Answer:
     return failed(f"{line}; {differs}.", cause.place, cause.fault, numbers)
 
 
-def _along_noise(channels: Channels) -> npt.NDArray[np.bool_]:
-    """Updates along gradients that have been nothing but rounding on both sides so far: noise over noise is no size.
-
-    An attention's key bias has an exactly zero gradient, and Adam divides what is left of it by its own size and 1e-8.
-
-    Shapes: (steps, channels).
-    """
-    with np.errstate(all="ignore"):
-        nothing = np.maximum(np.abs(channels.a), np.abs(channels.b)) <= SAME * channels.scale
-        nothing &= channels.scale >= np.finfo(np.float64).tiny  # of a step without gradients nothing is known
-    along = np.zeros_like(nothing)
-    for column, name in enumerate(channels.names):
-        update = name.replace(GRAD, UPDATE, 1)
-        if name.startswith(GRAD) and update in channels.names:
-            along[:, channels.names.index(update)] = np.logical_and.accumulate(nothing[:, column])
-    return along
-
-
 def _measure(pair: Comparison, channels: Channels, steps: int) -> dict[str, float]:
     """The largest difference of the losses in f32 and in f64, and their ratio where it is a number. Units: nats."""
     column = channels.names.index(LOSS)
-    measured = {"delta_f64": float(np.max(np.abs(channels.a - channels.b)[:, column]))}
+    measured = {"steps": float(steps), "delta_f64": float(np.max(np.abs(channels.a - channels.b)[:, column]))}
     if pair.numbers is not None and pair.a.trace.header.dtype != "f64" and pair.numbers.compared:
         coarse, fine = float(np.max(pair.numbers.delta[:steps])), measured["delta_f64"]
         measured["delta_f32"] = coarse

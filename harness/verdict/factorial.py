@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.trace.format import Floats, Trace
-from harness.verdict.channels import shared_channels
+from harness.verdict.channels import GRAD, LOSS, UPDATE, shared_channels
 from harness.verdict.tolerance import Mode, first_false, is_close
 
 _STEPS = 3  # the forward pass; backward pass and optimizer; the optimizer's state
@@ -136,7 +136,7 @@ def split(
 
 def _channels(traces: Sequence[Trace], steps: int) -> tuple[tuple[str, ...], Floats, Floats]:
     """The channels that all four have. Shapes: values (4, steps, channels), scale (steps, channels)."""
-    pairs = [shared_channels(a, b, range(1, steps + 1)) for a, b in (traces[:2], traces[2:])]
+    pairs = [shared_channels(a, b, range(1, steps + 1)).of(LOSS, GRAD, UPDATE) for a, b in (traces[:2], traces[2:])]
     names = tuple(name for name in pairs[0].names if name in pairs[1].names)
     at = [[pair.names.index(name) for name in names] for pair in pairs]
     values = [side[:, columns] for pair, columns in zip(pairs, at, strict=True) for side in (pair.a, pair.b)]

@@ -55,8 +55,9 @@ def printed_spacing(values: Floats) -> Floats:
     """
     none = np.zeros(values.shape)
     distinct = np.unique(values[np.isfinite(values) & (values != 0)])
-    if len(distinct) < _FEWEST_RATES:
-        return none
+    with np.errstate(over="ignore"):
+        if len(distinct) < _FEWEST_RATES or (distinct == distinct.astype(np.float32)).all():
+            return none
     if (decimals := find_resolution(distinct)) is not None:
         return none + decimals
     digits = max(_significant_digits(abs(value)) for value in distinct.tolist())

@@ -8,6 +8,7 @@ from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, pa
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
 from harness.verdict.rounding.excess import Share, beyond, by_bounds, shares
 from harness.verdict.rounding.measure import measure
+from harness.verdict.steps import loss_fault
 
 
 def check_rounding(pair: PairFacts) -> Answer | None:
@@ -34,7 +35,9 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     if outside := beyond(found):
         first = min(outside, key=lambda share: (share.apart.step, PARTS.index(_part(share)), -share.share))
         where = f"{len(outside)} of {len(found)} figures of {_span(steps)} are further apart than in {whose}{seen}"
-        return failed(f"{_described(first)}; {where}.", _place(first), fault_of(_part(first), first.apart.step))
+        part, step = _part(first), first.apart.step
+        fault = loss_fault(comparison, step) if part == "loss" else fault_of(part, step)
+        return failed(f"{_described(first)}; {where}.", _place(first), fault, {"step": step})
     closest = max(found, key=lambda share: share.share)
     line = f"{_span(steps)}: {_counted(channels)} as far apart as in {whose}; closest to its bound: {_closest(closest)}"
     if channels.unmatched:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.verdict.cause import first_cause
-from harness.verdict.channels import shared_channels
+from harness.verdict.channels import GRAD, UPDATE, shared_channels
 from harness.verdict.compare import RATE_RTOL, Comparison
 from harness.verdict.evidence import Answer, Fault, PairFacts, failed, passed, unreached
 
@@ -94,14 +94,14 @@ def _check_losses(pair: PairFacts, first: int, last: int | None) -> Answer | Non
     line = f"the losses of step {beyond} are {a:.9g} and {b:.9g}, {apart:.2e} apart, beyond {mode}"
     if beyond <= UPDATE_STEPS:
         line += f"; {_FIRST_SEEN[beyond]}"
-    return failed(f"{line}.", f"step {beyond}", _fault(comparison, beyond))
+    return failed(f"{line}.", f"step {beyond}", loss_fault(comparison, beyond))
 
 
-def _fault(comparison: Comparison, beyond: int) -> Fault:
+def loss_fault(comparison: Comparison, beyond: int) -> Fault:
     """The cause of a loss that is too far off: by the norms of the steps before, where both sides have them."""
     if beyond == 1:
         return "forward"
-    channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, beyond))
+    channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, beyond)).of(GRAD, UPDATE)
     cause = first_cause(channels, ~(channels.relative <= _ALIKE), {})
     if cause is not None:
         return cause.fault

@@ -15,7 +15,10 @@ Changes = dict[tuple[str, str, int], float]
 
 def f64_side(losses: list[float] = LOSSES, changes: Changes | None = None, **keys: Any) -> Recording:
     """A side in f64; `changes` scale the norm of (kind, parameter, step)."""
-    norms = {kind: {name: list(column) for name, column in of.items()} for kind, of in NORMS.items()}
+    # Decimals of few digits would be taken for numbers that were printed with so many.
+    norms = {
+        kind: {name: [x * (1 + 2.0**-40) for x in column] for name, column in of.items()} for kind, of in NORMS.items()
+    }
     for (kind, name, step), factor in (changes or {}).items():
         norms[kind][name][step - 1] *= factor
     return recording(losses, norms=norms, dtype="f64", **keys)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.errors import TraceError
 from harness.trace import reader
-from harness.trace.format import BY_NAME, EARLY_STEPS, WHOLE_NORMS, TraceWriter
+from harness.trace.format import BY_NAME, WHOLE_NORMS, TraceWriter
 from harness.trace.reader import LONGEST_LINE, read_trace
 from tests.support.paths import ROOT
 from tests.support.sample_traces import HEADER, header, lines, text
@@ -189,9 +189,14 @@ def test_a_line_with_any_one_channel_is_kept(tmp_path, channel):
     assert getattr(trace.lines[1], channel) == value
 
 
-def test_norms_of_early_steps_are_always_kept_and_later_ones_on_request(tmp_path):
-    content = text([*lines(0), *(step(step=k, update_norms={"w": float(k)}) for k in range(1, 3001))])
-    assert sorted(read(tmp_path, content).lines) == list(range(1, EARLY_STEPS + 1))
+def test_every_line_with_norms_is_kept_and_the_others_on_request(tmp_path):
+    content = text(
+        [
+            *lines(0),
+            *(step(step=k, **({"update_norms": {"w": float(k)}} if k % 100 == 0 else {})) for k in range(1, 3001)),
+        ]
+    )
+    assert sorted(read(tmp_path, content).lines) == list(range(100, 3001, 100))
     kept = read(tmp_path, content, with_lines=True).lines
     assert len(kept) == 3000
     assert kept[3000].update_norms == {"w": 3000.0}

@@ -81,7 +81,7 @@ def test_a_pair_is_judged_with_the_f64_check_of_its_own_host(tmp_path: Path) -> 
     for host in ("host a", "host b"):
         for pipeline in ("phase2", "phase3"):
             store(tmp_path / host, pipeline, host=host)
-            losses = [2.0, 1.5, 1.25 + 1e-3 * (host == "host b" and pipeline == "phase3")]
+            losses = [2.0, 1.5, 1.25 + 2.0**-10 * (host == "host b" and pipeline == "phase3")]
             store(tmp_path / host, pipeline, losses, host=host, dtype="f64", steps=3, evidence=True)
     rows = {row.name: row for row in judge_cells(read_store([tmp_path]).cells, Judging())}
     f64_checks = {name: [e.outcome for e in row.verdict.evidence if e.gate == "ladder"] for name, row in rows.items()}

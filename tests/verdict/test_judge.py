@@ -62,7 +62,9 @@ def test_one_step_of_the_window_beyond_tolerance_fails(step):
     b[step - 1] = 1.2
     found = of(np.ones(8), b)
     gate = {1: "forward", 2: "backward and optimizer", 3: "backward and optimizer"}.get(step, "window")
-    assert (found.status, found.gate, found.place) == ("FAIL", gate, f"step {step}")
+    assert found.status == "FAIL"
+    assert outcome(found, gate) == "fail"
+    assert found.place in (f"step {step}", f"step {step}, loss")
     assert found.fault == {1: "forward", 2: "backward", 3: "optimizer"}.get(step, "training")
 
 
@@ -216,16 +218,16 @@ def test_schedules_that_differ_fail_where_they_begin_to():
 def test_beyond_the_window_steps_may_differ_and_epoch_means_may_not():
     rng = np.random.default_rng(1)
     a, b = np.ones(100), np.ones(100)
-    b[8:] = rng.permutation(np.linspace(0.2, 1.8, 92))
+    b[8:] = rng.permutation(np.linspace(0.6, 1.4, 92))
     assert of(a, b, per_epoch=50).status == "PASS"
     assert of(a, b, Judging(all_steps=True), per_epoch=50).gate == "window"
-    b[50:] *= 0.7
+    b[50:] *= 0.4
     found = of(a, b, per_epoch=50)
     assert (found.status, found.gate, found.place) == ("FAIL", "epoch means", "epoch 1")
 
 
-@pytest.mark.parametrize(("ratio", "status"), [(0.75, "PASS"), (0.74, "FAIL"), (1.33, "PASS"), (1.34, "FAIL")])
-def test_epoch_means_within_a_quarter(ratio, status):
+@pytest.mark.parametrize(("ratio", "status"), [(0.49, "PASS"), (0.47, "FAIL"), (2.05, "PASS"), (2.13, "FAIL")])
+def test_epoch_means_within_what_right_runs_keep(ratio, status):
     a, b = np.ones(40), np.ones(40)
     b[20:] = ratio
     assert of(a, b, per_epoch=20).status == status

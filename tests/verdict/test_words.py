@@ -165,9 +165,9 @@ def with_accuracy(accuracy: float | None) -> Recording:
         (
             "epoch means",
             EPOCHS,
-            recording([1.0] * 20 + [0.5] * 20, per_epoch=20),
+            recording([1.0] * 20 + [0.4] * 20, per_epoch=20),
             "fail",
-            "the mean losses of epoch 1 are 1 and 0.5, 50.0 % apart, allowed are 25 %.",
+            "the mean losses of epoch 1 are 1 and 0.4, 60.0 % apart, allowed are 52 %.",
         ),
         ("epoch means", EPOCHS, EPOCHS, "pass", "the means of 2 complete epochs are at most 0.0 % apart (epoch 0)."),
         ("epoch means", FOUR, FOUR, "unreached", "no step lies beyond the judged ones."),
@@ -203,7 +203,9 @@ def test_steps_that_were_asked_for_and_are_not_there_are_counted() -> None:
 
 def test_a_pass_lists_what_it_did_not_reach() -> None:
     reason = judge(compare(FOUR, FOUR, DEFAULT)).reason
-    assert reason == "every gate reached passed; not reached: data, ladder, envelope, epoch means, accuracy."
+    assert (
+        reason == "every gate reached passed; not reached: data, ladder, envelope, later steps, epoch means, accuracy."
+    )
 
 
 def test_a_verdict_gives_the_sentence_of_the_gate_that_decides() -> None:

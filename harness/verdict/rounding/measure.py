@@ -71,8 +71,8 @@ def _apart(step: int, kind: str, by_channel: Mapping[str, float]) -> Iterator[Ap
         yield Apart(step, kind, *figures, names[at], len(names))
 
 
-def faint(channels: Channels) -> Bools:
-    """Tensors whose gradient is below the floor of its scale on both sides, and what is made of it from then on.
+def faint(channels: Channels, below: float = 1.0) -> Bools:
+    """Tensors whose gradient is below the floor of its scale, times `below`, on both sides, and what is made of it.
 
     An attention's key bias has a gradient of exactly zero. Adam divides the rounding that is left of it by its own
     size, so that the update is noise as large as any other update. A parameter that had such an update is moved by it.
@@ -84,7 +84,7 @@ def faint(channels: Channels) -> Bools:
     result = np.zeros(channels.both.shape, bool)
     with np.errstate(all="ignore"):
         larger = np.maximum(np.abs(channels.a), np.abs(channels.b))
-        low = channels.both & (larger < channels.scale)
+        low = channels.both & (larger < below * channels.scale)
     for name, column in at.items():
         if kind_of(name) == GRAD:
             tensor, now = name.removeprefix(GRAD), low[:, column]
