@@ -87,9 +87,9 @@ def _projection(h: HloBuilder, x: Value, seed: Value) -> list[Value]:
     word = h.mul(places, h.broadcast(stride, x.shape, (), "every_stride"), "strides")
     word = h.add(word, h.broadcast(seed, x.shape, (), "seeds"), "words")
     for i, shift in enumerate(SHIFTS):
-        word = h.xor(word, h.shift_right(word, Named(shift, f"shift_{i + 1}"), f"high_{i + 1}"), f"folded_{i + 1}")
+        word = h.xor(word, h.shift_right(word, Named(shift, f"shift{i}"), f"high{i}"), f"folded{i}")
         if i < len(MULTIPLIERS):
-            word = h.mul(word, Named(MULTIPLIERS[i], f"multiplier_{i + 1}"), f"mixed_{i + 1}")
+            word = h.mul(word, Named(MULTIPLIERS[i], f"multiplier{i}"), f"mixed{i}")
     minus = h.compare("GE", word, Named(2**31, "highest_bit"), "minus")
     return [_total(h, h.select(minus, h.negate(x, "negative"), x, "signed"), "projection")]
 
