@@ -130,7 +130,6 @@ def measure_tracing(rounds: int = 5616) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     x = rng.random((model.config.batch_size, *model.spec.input_shape), np.float32)
     y = rng.integers(0, 10, model.config.batch_size).astype(np.int32)
-    names = [p.name for p in plan.params]
     training = tracing = 0.0
     with tempfile.TemporaryDirectory() as folder, open_trace(Path(folder, "trace.jsonl"), plan.header) as trace:
         for step in range(1, rounds + 1):
@@ -140,7 +139,7 @@ def measure_tracing(rounds: int = 5616) -> dict[str, Any]:
             done = time.perf_counter()
             observed: dict[str, Any] = {}
             if step <= 8 or step % 64 == 0:
-                observed = observations(names, x, y, *trainer.norms(gradients, before))
+                observed = observations(plan, x, y, trainer.observe(gradients, before))
             trace.write_step(step, 0, float(loss), 0.001, **observed, wall_ms=1.0)
             training += done - started
             tracing += time.perf_counter() - done

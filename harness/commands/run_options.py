@@ -91,7 +91,7 @@ _DECLARED = (
         type=click.Choice(["default", "all", "none"]),
         default="default",
         show_default=True,
-        help="Steps that carry norms and batch digests: 1-8 and every 64th, all, or none.",
+        help="Steps that carry norms, projections and batch digests: 1-8 and every 64th, all, or none.",
     ),
     click.option("--timeout", type=FiniteRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."),
     click.option(

@@ -78,7 +78,7 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
             wall_ms = 1000 * (time.perf_counter() - started)
 
             if observed:
-                record |= observations(x, y, grads, before, params)
+                record |= observations(x, y, grads, before, params, stats)
             record["wall_ms"] = round(wall_ms, 3)
             print(json.dumps(record), file=trace)
             if batch == 0 or step == steps:

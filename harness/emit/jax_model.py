@@ -132,15 +132,6 @@ def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules) -> None:
             out.line("new_params[name] = p_new")
         out.line("return new_params, new_slots")
     out.gap()
-    out.text(
-        '''
-        @jax.jit
-        def norms(tensors):
-            """Euclidean norm of every parameter-shaped tensor, in the order of PARAMS."""
-            return jnp.stack([jnp.sqrt(jnp.sum(jnp.square(tensors[name]))) for name in PARAMS])
-        '''
-    )
-    out.gap()
     out.line("@partial(jax.jit, donate_argnums=(0, 1, 2))")
     with out.block("def train_step(params, slots, stats, x, labels, lr, t):"):
         out.line('"""One update; loss and gradients are those of the parameters before it. t counts steps from 1."""')

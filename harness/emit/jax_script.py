@@ -53,7 +53,7 @@ def emit_jax_script(
             LEAN_MLIR_NO_SHUFFLE    1: the order of the files in every epoch
             LEAN_MLIR_TRACE_OUT     file for the trace: a header, then a line of JSON a step
             LEAN_MLIR_MAX_STEPS     number of steps to stop after
-            HARNESS_TRACE_CHANNELS  steps that carry norms and a digest of the batch:
+            HARNESS_TRACE_CHANNELS  steps that carry norms, projections and a digest of the batch:
                                     default (1 to 8, then every 64th), all or none
         """
         '''

@@ -1,22 +1,23 @@
-"""NetSpec -> StableHLO: one training step with the norms of its gradients, and the logits for evaluation.
+"""NetSpec -> StableHLO: one training step, and the logits for evaluation.
 
 The order of a function's arguments and results is the interface between the modules and whoever runs them:
 `train_step`: parameters, optimizer slots (slot by slot), running statistics, x, labels, lr, t ->
               loss, parameters, slots, statistics, gradients.
-`norms`:      gradients, parameters before, parameters after -> the Euclidean norms of gradients, of parameters before
-              and of their moves, in three vectors.
+`observe`:    gradients, parameters before, parameters after, running statistics after -> what `harness.emit.observe`
+              says, a vector each.
 `logits`:     parameters, running statistics, x -> logits.
 `update`:     parameters, slots, gradients, lr, t -> parameters, slots; the end of the step alone, for the oracle.
 
 A step with taps gives two more results for every node, in their order: the values of all, then their cotangents.
 
-Norms are a function of their own beside the step, so that a step that is observed runs the same code as any other.
+Observing is a function of its own beside the step, so that a step that is observed runs the same code as any other.
 """
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Callees, Value
 from harness.emit.hlo_module import PublicFunction, module_text
 from harness.emit.instruments import BARE, Instruments
+from harness.emit.observe import observe_function
 from harness.emit.update import add_params_and_slots, build_update, state_in_words, state_names
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import Rules
@@ -34,7 +35,7 @@ def emit_train_step(
     instruments: Instruments = BARE,
     command: str | None = None,
 ) -> str:
-    """Text of a module with the functions `train_step` and, where norms are to be observed, `norms`.
+    """Text of a module with the functions `train_step` and, where steps are to be observed, `observe`.
 
     `command` is what regenerates it, for the reader.
     Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars of the cell's dtype.
@@ -74,18 +75,9 @@ def emit_train_step(
     order = f"{state}, x, labels, lr, t -> loss, {state}, gradients"
     functions = [PublicFunction("train_step", h, results, order)]
     if observed:
-        functions.append(_norms(graph, dtype, conventions, callees))
+        functions.append(observe_function(graph, dtype, conventions, callees))
     title = f"{graph.spec.name}: one training step in {dtype}, batch {config.batch_size}"
     return module_text(title, graph, conventions, functions, callees, command)
-
-
-def emit_norms(graph: Graph, dtype: DType, conventions: Conventions) -> str:
-    """Text of a module with the function `norms` alone: the instrument for a step that was derived elsewhere."""
-    callees = Callees()
-    functions = [_norms(graph, dtype, conventions, callees)]
-    return module_text(
-        f"{graph.spec.name}: norms of a training step in {dtype}", graph, conventions, functions, callees
-    )
 
 
 def emit_logits(
@@ -160,29 +152,3 @@ def _backward(
             for name, dx in zip(node.inputs, dxs, strict=True):
                 cotangents[name] = h.add(cotangents[name], dx, "dx_of_readers") if name in cotangents else dx
     return cotangents
-
-
-def _norms(graph: Graph, dtype: DType, conventions: Conventions, callees: Callees) -> PublicFunction:
-    """The Euclidean norms of the gradients, of the parameters and of the parameters' moves: a vector each."""
-    h = HloBuilder(dtype, conventions, callees)
-    results = []
-    for kind, read in (("grad", "grad"), ("param", "before"), ("update", "after")):
-        squares = []
-        for p in graph.params:
-            x = h.input(f"{p.name}.{read}", p.shape)
-            with h.at(None, p.name):
-                if kind == "update":
-                    x = h.sub(x, h.inputs[f"{p.name}.before"], "move")
-                reason = "The square of the Euclidean norm; rows first: one sum over everything adds up in sequence."
-                squares += h.call("squared_norm", reason, {"x": x}, _squared_norm, [f"{kind}_squared_norm"])
-        results.append(h.sqrt(h.concatenate(squares, 0, f"{kind}_squared_norms"), f"{kind}_norms"))
-    what = ("norms of gradients", "norms of parameters before", "norms of what they moved by")
-    order = f"gradients, parameters before, parameters after -> {', '.join(what)}"
-    return PublicFunction("norms", h, list(zip(what, results, strict=True)), order)
-
-
-def _squared_norm(h: HloBuilder, x: Value) -> list[Value]:
-    total = h.mul(x, x, "squares")
-    if len(x.shape) > 1:
-        total = h.sum(total, tuple(range(1, len(x.shape))), "row_totals")
-    return [h.reshape(h.sum(total, (0,), "total"), (1,), "squared_norm")]

@@ -23,7 +23,7 @@ _STEERING: dict[str, str] = {
     NO_SHUFFLE: "1: file order every epoch; unset: shuffled",
     TRACE_OUT: "path: write the trace there",
     MAX_STEPS: "stop after so many steps; unset: all",
-    TRACE_CHANNELS: "when to write norms and batch digests: default (steps 1-8, then every 64th), all or none",
+    TRACE_CHANNELS: "when to write norms, projections and digests: default (steps 1-8, then every 64th), all or none",
     "IREE_BACKEND": f"phase 3: {', '.join(row.iree_backend for row in BACKENDS.values())}",
 }
 VARIABLES: dict[str, str] = {

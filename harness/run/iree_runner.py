@@ -25,7 +25,7 @@ from harness.data.initial_parameters import initial_parameters, read_init
 from harness.emit.plan import PlannedTraining, RunnerPlan, read_plan
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
-from harness.trace.format import TraceHeader, TraceWriter
+from harness.trace.format import WHOLE_NORMS, TraceHeader, TraceWriter
 
 Array = npt.NDArray[Any]
 
@@ -118,16 +118,19 @@ class Trainer:
         self._state, gradients = results[: -self._params], results[-self._params :]
         return d.get(loss), gradients
 
-    def norms(self, gradients: Sequence[Any], before: Sequence[Any]) -> list[Array]:
-        """Euclidean norms of the gradients, of the parameters before the step, and of their updates."""
-        arguments = [*gradients, *before, *self.parameters]
-        return [self._device.get(view) for view in self._device.call("norms", arguments)]
+    def observe(self, gradients: Sequence[Any], before: Sequence[Any]) -> list[Array]:
+        """The results of `harness.emit.observe` for the last step, of its gradients and the parameters before it."""
+        arguments = [*gradients, *before, *self.parameters, *self._statistics]
+        return [self._device.get(view) for view in self._device.call("observe", arguments)]
 
     def logits(self, x: Array) -> Array:
         """Logits of a batch, with running statistics."""
-        first_state = len(self._state) - self._states
-        state = [*self.parameters, *self._state[first_state:]]
-        return self._device.get(self._device.call("logits", [*state, self._device.put(x)])[0])
+        arguments = [*self.parameters, *self._statistics, self._device.put(x)]
+        return self._device.get(self._device.call("logits", arguments)[0])
+
+    @property
+    def _statistics(self) -> list[Any]:
+        return self._state[len(self._state) - self._states :]
 
 
 def learning_rate(config: PlannedTraining, step: int, steps_per_epoch: int) -> np.float32:
@@ -144,14 +147,17 @@ def learning_rate(config: PlannedTraining, step: int, steps_per_epoch: int) -> n
     return np.float32(rate)
 
 
-def observations(
-    names: Sequence[str], x: Array, labels: Array, grad_norms: Array, param_norms: Array, update_norms: Array
-) -> dict[str, Any]:
-    """The optional channels of a step. Source: traces/README.md."""
-    observed: dict[str, Any] = {}
-    for kind, norms in (("grad", grad_norms), ("param", param_norms), ("update", update_norms)):
-        observed[f"{kind}_norm"] = math.hypot(*map(float, norms))
-        observed[f"{kind}_norms"] = dict(zip(names, map(float, norms), strict=True))
+def observations(plan: RunnerPlan, x: Array, labels: Array, results: Sequence[Array]) -> dict[str, Any]:
+    """The optional channels of a step, from the results of `Trainer.observe`. Source: traces/README.md."""
+    kinds = ["grad_norms", "param_norms", "update_norms", "grad_projections", "update_projections"]
+    names = [[p.name for p in plan.params]] * len(kinds)
+    if plan.states:
+        kinds, names = [*kinds, "stat_norms"], [*names, [s.name for s in plan.states]]
+    observed: dict[str, Any] = {
+        kind: dict(zip(named, values.tolist(), strict=True))
+        for kind, named, values in zip(kinds, names, results, strict=True)
+    }
+    observed |= {kind: math.hypot(*observed[f"{kind}s"].values()) for kind in WHOLE_NORMS}
     return observed | {"batch_sha256": batch_sha256(x, labels)}
 
 
@@ -201,7 +207,6 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
         "planned_steps": planned,
         "epoch_steps": feed.steps_per_epoch,
     }
-    names = [p.name for p in plan.params]
     with open_trace(contract.trace_out, header) as trace:
         for step in range(1, planned + 1):
             lr = learning_rate(config, step, feed.steps_per_epoch)
@@ -212,7 +217,7 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
             wall_ms = 1000 * (time.perf_counter() - started)
             observed: dict[str, Any] = {}
             if contract.observes(step):
-                observed = observations(names, x, y, *trainer.norms(gradients, parameters_before))
+                observed = observations(plan, x, y, trainer.observe(gradients, parameters_before))
             epoch = (step - 1) // feed.steps_per_epoch
             trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
             if (step - 1) % feed.steps_per_epoch == 0 or step == planned:

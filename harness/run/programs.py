@@ -15,9 +15,9 @@ import msgspec
 
 from harness.emit.header import header_facts
 from harness.emit.jax_script import emit_jax_script
+from harness.emit.observe import emit_observe
 from harness.emit.phase3 import emit_phase3, verify_module
 from harness.emit.plan import RunnerPlan, make_plan, read_plan, write_plan
-from harness.emit.train_step import emit_norms
 from harness.errors import EmitError
 from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
@@ -108,12 +108,12 @@ def _emit_modules(cell: Cell, folder: Path) -> list[Path]:
 def _export_modules(cell: Cell, script: Path, folder: Path) -> list[Path]:
     """The modules that JAX exports from the script of a cell.
 
-    The norms are not exported but emitted: they are the instrument, and the script's own would add up in sequence on
-    IREE, which loses four digits in f32.
+    What observes a step is not exported but emitted: it is the instrument, and the script's own norms would add up in
+    sequence on IREE, which loses four digits in f32.
     """
     model, run = cell.model, cell.run
     conventions = PROFILES[run.profile]["phase2"]
-    texts = _export(script) | {"norms": emit_norms(model.graph, run.dtype, conventions)}
+    texts = _export(script) | {"observe": emit_observe(model.graph, run.dtype, conventions)}
     for name, text in texts.items():
         verify_module(text, f"{model.spec.name}, {name} of {cell.pipeline}")
     header = header_facts(model.graph, model.config, run.dtype, conventions, "phase2") | {"pipeline": cell.pipeline}

@@ -16,7 +16,7 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
     """Configuration of a run, embedded by everything that names, runs or reports one.
 
     `profile`: of conventions. `eager`: without just-in-time compilation. `steps` None: the whole training.
-    `channels`: the steps that carry norms and batch digests.
+    `channels`: the steps that carry norms, projections and batch digests.
     """
 
     dtype: DType = "f32"

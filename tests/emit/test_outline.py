@@ -49,7 +49,10 @@ def test_alike_blocks_are_written_once() -> None:
 
 
 def test_what_is_done_for_every_tensor_is_one_function_for_each_shape() -> None:
-    """Updates and norms, also of layers whose passes are not alike. Nothing is behind the first layer's dx."""
+    """Updates, norms and projections, also of layers that are not alike. Nothing is behind the first layer's dx.
+
+    A batch norm has two running statistics, which have norms too.
+    """
     layers = ConvBn(2, 3), ConvBn(3, 3), MaxPool(2, 2), ConvBn(3, 3), GlobalAvgPool(), Dense(3, 4)
     counts = called(text_of(network((2, 9, 9), *layers)))
     shapes = {"3x2x3x3": 1, "3x3x3x3": 2, "3": 6, "3x4": 1, "4": 1}
@@ -58,7 +61,8 @@ def test_what_is_done_for_every_tensor_is_one_function_for_each_shape() -> None:
         "relayout_hwio_3x3x3x3": 2,
         "relayout_turned_hwoi_3x3x3x3": 2,
         **{f"adam_{shape}" if "x" in shape else f"adam_undecayed_{shape}": n for shape, n in shapes.items()},
-        **{f"squared_norm_{shape}": 3 * n for shape, n in shapes.items()},
+        **{f"squared_norm_{shape}": 3 * n + 6 * (shape == "3") for shape, n in shapes.items()},
+        **{f"projection_{shape}": 2 * n for shape, n in shapes.items()},
     }
 
 

@@ -13,8 +13,9 @@
 //
 // @train_step: parameters, their m, their v, running statistics, x, labels, lr, t -> loss, parameters, their m, their
 //   v, running statistics, gradients
-// @norms: gradients, parameters before, parameters after -> norms of gradients, norms of parameters before, norms of
-//   what they moved by
+// @observe: gradients, parameters before, parameters after, running statistics after -> norms of gradients, norms of
+//   parameters before, norms of what they moved by, projections of gradients, projections of what they moved by, norms
+//   of running statistics after
 module @mnist_cnn {
   func.func @train_step(
     %conv1_w: tensor<32x1x3x3xf32>,
@@ -1246,7 +1247,7 @@ module @mnist_cnn {
     %p_new = stablehlo.subtract %p, %step : tensor<10xf32>
     return %p_new, %m_new, %v_new : tensor<10xf32>, tensor<10xf32>, tensor<10xf32>
   }
-  func.func @norms(
+  func.func @observe(
     %conv1_w_grad: tensor<32x1x3x3xf32>,
     %conv1_gamma_grad: tensor<32xf32>,
     %conv1_beta_grad: tensor<32xf32>,
@@ -1294,12 +1295,39 @@ module @mnist_cnn {
     %dense1_w_after: tensor<3136x512xf32>,
     %dense1_b_after: tensor<512xf32>,
     %dense2_w_after: tensor<512x10xf32>,
-    %dense2_b_after: tensor<10xf32>
+    %dense2_b_after: tensor<10xf32>,
+    %conv1_mean_after: tensor<32xf32>,
+    %conv1_var_after: tensor<32xf32>,
+    %conv2_mean_after: tensor<32xf32>,
+    %conv2_var_after: tensor<32xf32>,
+    %conv3_mean_after: tensor<64xf32>,
+    %conv3_var_after: tensor<64xf32>,
+    %conv4_mean_after: tensor<64xf32>,
+    %conv4_var_after: tensor<64xf32>
   ) -> (
     tensor<16xf32>,  // norms of gradients
     tensor<16xf32>,  // norms of parameters before
-    tensor<16xf32>  // norms of what they moved by
+    tensor<16xf32>,  // norms of what they moved by
+    tensor<16xf32>,  // projections of gradients
+    tensor<16xf32>,  // projections of what they moved by
+    tensor<8xf32>  // norms of running statistics after
   ) {
+    %conv1_w_move = stablehlo.subtract %conv1_w_after, %conv1_w_before : tensor<32x1x3x3xf32>
+    %conv1_gamma_move = stablehlo.subtract %conv1_gamma_after, %conv1_gamma_before : tensor<32xf32>
+    %conv1_beta_move = stablehlo.subtract %conv1_beta_after, %conv1_beta_before : tensor<32xf32>
+    %conv2_w_move = stablehlo.subtract %conv2_w_after, %conv2_w_before : tensor<32x32x3x3xf32>
+    %conv2_gamma_move = stablehlo.subtract %conv2_gamma_after, %conv2_gamma_before : tensor<32xf32>
+    %conv2_beta_move = stablehlo.subtract %conv2_beta_after, %conv2_beta_before : tensor<32xf32>
+    %conv3_w_move = stablehlo.subtract %conv3_w_after, %conv3_w_before : tensor<64x32x3x3xf32>
+    %conv3_gamma_move = stablehlo.subtract %conv3_gamma_after, %conv3_gamma_before : tensor<64xf32>
+    %conv3_beta_move = stablehlo.subtract %conv3_beta_after, %conv3_beta_before : tensor<64xf32>
+    %conv4_w_move = stablehlo.subtract %conv4_w_after, %conv4_w_before : tensor<64x64x3x3xf32>
+    %conv4_gamma_move = stablehlo.subtract %conv4_gamma_after, %conv4_gamma_before : tensor<64xf32>
+    %conv4_beta_move = stablehlo.subtract %conv4_beta_after, %conv4_beta_before : tensor<64xf32>
+    %dense1_w_move = stablehlo.subtract %dense1_w_after, %dense1_w_before : tensor<3136x512xf32>
+    %dense1_b_move = stablehlo.subtract %dense1_b_after, %dense1_b_before : tensor<512xf32>
+    %dense2_w_move = stablehlo.subtract %dense2_w_after, %dense2_w_before : tensor<512x10xf32>
+    %dense2_b_move = stablehlo.subtract %dense2_b_after, %dense2_b_before : tensor<10xf32>
     %conv1_w_grad_squared_norm = call @squared_norm_32x1x3x3(%conv1_w_grad) : (tensor<32x1x3x3xf32>) -> (tensor<1xf32>)
     %conv1_gamma_grad_squared_norm = call @squared_norm_32(%conv1_gamma_grad) : (tensor<32xf32>) -> (tensor<1xf32>)
     %conv1_beta_grad_squared_norm = call @squared_norm_32(%conv1_beta_grad) : (tensor<32xf32>) -> (tensor<1xf32>)
@@ -1336,45 +1364,92 @@ module @mnist_cnn {
     %dense2_b_param_squared_norm = call @squared_norm_10(%dense2_b_before) : (tensor<10xf32>) -> (tensor<1xf32>)
     %param_squared_norms = stablehlo.concatenate %conv1_w_param_squared_norm, %conv1_gamma_param_squared_norm, %conv1_beta_param_squared_norm, %conv2_w_param_squared_norm, %conv2_gamma_param_squared_norm, %conv2_beta_param_squared_norm, %conv3_w_param_squared_norm, %conv3_gamma_param_squared_norm, %conv3_beta_param_squared_norm, %conv4_w_param_squared_norm, %conv4_gamma_param_squared_norm, %conv4_beta_param_squared_norm, %dense1_w_param_squared_norm, %dense1_b_param_squared_norm, %dense2_w_param_squared_norm, %dense2_b_param_squared_norm, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
     %param_norms = stablehlo.sqrt %param_squared_norms : tensor<16xf32>
-    %conv1_w_move = stablehlo.subtract %conv1_w_after, %conv1_w_before : tensor<32x1x3x3xf32>
     %conv1_w_update_squared_norm = call @squared_norm_32x1x3x3(%conv1_w_move) : (tensor<32x1x3x3xf32>) -> (tensor<1xf32>)
-    %conv1_gamma_move = stablehlo.subtract %conv1_gamma_after, %conv1_gamma_before : tensor<32xf32>
     %conv1_gamma_update_squared_norm = call @squared_norm_32(%conv1_gamma_move) : (tensor<32xf32>) -> (tensor<1xf32>)
-    %conv1_beta_move = stablehlo.subtract %conv1_beta_after, %conv1_beta_before : tensor<32xf32>
     %conv1_beta_update_squared_norm = call @squared_norm_32(%conv1_beta_move) : (tensor<32xf32>) -> (tensor<1xf32>)
-    %conv2_w_move = stablehlo.subtract %conv2_w_after, %conv2_w_before : tensor<32x32x3x3xf32>
     %conv2_w_update_squared_norm = call @squared_norm_32x32x3x3(%conv2_w_move) : (tensor<32x32x3x3xf32>) -> (tensor<1xf32>)
-    %conv2_gamma_move = stablehlo.subtract %conv2_gamma_after, %conv2_gamma_before : tensor<32xf32>
     %conv2_gamma_update_squared_norm = call @squared_norm_32(%conv2_gamma_move) : (tensor<32xf32>) -> (tensor<1xf32>)
-    %conv2_beta_move = stablehlo.subtract %conv2_beta_after, %conv2_beta_before : tensor<32xf32>
     %conv2_beta_update_squared_norm = call @squared_norm_32(%conv2_beta_move) : (tensor<32xf32>) -> (tensor<1xf32>)
-    %conv3_w_move = stablehlo.subtract %conv3_w_after, %conv3_w_before : tensor<64x32x3x3xf32>
     %conv3_w_update_squared_norm = call @squared_norm_64x32x3x3(%conv3_w_move) : (tensor<64x32x3x3xf32>) -> (tensor<1xf32>)
-    %conv3_gamma_move = stablehlo.subtract %conv3_gamma_after, %conv3_gamma_before : tensor<64xf32>
     %conv3_gamma_update_squared_norm = call @squared_norm_64(%conv3_gamma_move) : (tensor<64xf32>) -> (tensor<1xf32>)
-    %conv3_beta_move = stablehlo.subtract %conv3_beta_after, %conv3_beta_before : tensor<64xf32>
     %conv3_beta_update_squared_norm = call @squared_norm_64(%conv3_beta_move) : (tensor<64xf32>) -> (tensor<1xf32>)
-    %conv4_w_move = stablehlo.subtract %conv4_w_after, %conv4_w_before : tensor<64x64x3x3xf32>
     %conv4_w_update_squared_norm = call @squared_norm_64x64x3x3(%conv4_w_move) : (tensor<64x64x3x3xf32>) -> (tensor<1xf32>)
-    %conv4_gamma_move = stablehlo.subtract %conv4_gamma_after, %conv4_gamma_before : tensor<64xf32>
     %conv4_gamma_update_squared_norm = call @squared_norm_64(%conv4_gamma_move) : (tensor<64xf32>) -> (tensor<1xf32>)
-    %conv4_beta_move = stablehlo.subtract %conv4_beta_after, %conv4_beta_before : tensor<64xf32>
     %conv4_beta_update_squared_norm = call @squared_norm_64(%conv4_beta_move) : (tensor<64xf32>) -> (tensor<1xf32>)
-    %dense1_w_move = stablehlo.subtract %dense1_w_after, %dense1_w_before : tensor<3136x512xf32>
     %dense1_w_update_squared_norm = call @squared_norm_3136x512(%dense1_w_move) : (tensor<3136x512xf32>) -> (tensor<1xf32>)
-    %dense1_b_move = stablehlo.subtract %dense1_b_after, %dense1_b_before : tensor<512xf32>
     %dense1_b_update_squared_norm = call @squared_norm_512(%dense1_b_move) : (tensor<512xf32>) -> (tensor<1xf32>)
-    %dense2_w_move = stablehlo.subtract %dense2_w_after, %dense2_w_before : tensor<512x10xf32>
     %dense2_w_update_squared_norm = call @squared_norm_512x10(%dense2_w_move) : (tensor<512x10xf32>) -> (tensor<1xf32>)
-    %dense2_b_move = stablehlo.subtract %dense2_b_after, %dense2_b_before : tensor<10xf32>
     %dense2_b_update_squared_norm = call @squared_norm_10(%dense2_b_move) : (tensor<10xf32>) -> (tensor<1xf32>)
     %update_squared_norms = stablehlo.concatenate %conv1_w_update_squared_norm, %conv1_gamma_update_squared_norm, %conv1_beta_update_squared_norm, %conv2_w_update_squared_norm, %conv2_gamma_update_squared_norm, %conv2_beta_update_squared_norm, %conv3_w_update_squared_norm, %conv3_gamma_update_squared_norm, %conv3_beta_update_squared_norm, %conv4_w_update_squared_norm, %conv4_gamma_update_squared_norm, %conv4_beta_update_squared_norm, %dense1_w_update_squared_norm, %dense1_b_update_squared_norm, %dense2_w_update_squared_norm, %dense2_b_update_squared_norm, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
     %update_norms = stablehlo.sqrt %update_squared_norms : tensor<16xf32>
+    %conv1_w_seed = stablehlo.constant dense<2342030759> : tensor<ui32>
+    %conv1_w_grad_projection = call @projection_32x1x3x3(%conv1_w_grad, %conv1_w_seed) : (tensor<32x1x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv1_gamma_seed = stablehlo.constant dense<4005757849> : tensor<ui32>
+    %conv1_gamma_grad_projection = call @projection_32(%conv1_gamma_grad, %conv1_gamma_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv1_beta_seed = stablehlo.constant dense<3190346433> : tensor<ui32>
+    %conv1_beta_grad_projection = call @projection_32(%conv1_beta_grad, %conv1_beta_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv2_w_seed = stablehlo.constant dense<3548269947> : tensor<ui32>
+    %conv2_w_grad_projection = call @projection_32x32x3x3(%conv2_w_grad, %conv2_w_seed) : (tensor<32x32x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv2_gamma_seed = stablehlo.constant dense<4129690960> : tensor<ui32>
+    %conv2_gamma_grad_projection = call @projection_32(%conv2_gamma_grad, %conv2_gamma_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv2_beta_seed = stablehlo.constant dense<2345255700> : tensor<ui32>
+    %conv2_beta_grad_projection = call @projection_32(%conv2_beta_grad, %conv2_beta_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv3_w_seed = stablehlo.constant dense<3648714272> : tensor<ui32>
+    %conv3_w_grad_projection = call @projection_64x32x3x3(%conv3_w_grad, %conv3_w_seed) : (tensor<64x32x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv3_gamma_seed = stablehlo.constant dense<2562001330> : tensor<ui32>
+    %conv3_gamma_grad_projection = call @projection_64(%conv3_gamma_grad, %conv3_gamma_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv3_beta_seed = stablehlo.constant dense<587486754> : tensor<ui32>
+    %conv3_beta_grad_projection = call @projection_64(%conv3_beta_grad, %conv3_beta_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv4_w_seed = stablehlo.constant dense<3207990397> : tensor<ui32>
+    %conv4_w_grad_projection = call @projection_64x64x3x3(%conv4_w_grad, %conv4_w_seed) : (tensor<64x64x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv4_gamma_seed = stablehlo.constant dense<2661130045> : tensor<ui32>
+    %conv4_gamma_grad_projection = call @projection_64(%conv4_gamma_grad, %conv4_gamma_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv4_beta_seed = stablehlo.constant dense<4203286996> : tensor<ui32>
+    %conv4_beta_grad_projection = call @projection_64(%conv4_beta_grad, %conv4_beta_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense1_w_seed = stablehlo.constant dense<899324174> : tensor<ui32>
+    %dense1_w_grad_projection = call @projection_3136x512(%dense1_w_grad, %dense1_w_seed) : (tensor<3136x512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense1_b_seed = stablehlo.constant dense<864471696> : tensor<ui32>
+    %dense1_b_grad_projection = call @projection_512(%dense1_b_grad, %dense1_b_seed) : (tensor<512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_w_seed = stablehlo.constant dense<2689838976> : tensor<ui32>
+    %dense2_w_grad_projection = call @projection_512x10(%dense2_w_grad, %dense2_w_seed) : (tensor<512x10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_b_seed = stablehlo.constant dense<1398420602> : tensor<ui32>
+    %dense2_b_grad_projection = call @projection_10(%dense2_b_grad, %dense2_b_seed) : (tensor<10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %grad_projections = stablehlo.concatenate %conv1_w_grad_projection, %conv1_gamma_grad_projection, %conv1_beta_grad_projection, %conv2_w_grad_projection, %conv2_gamma_grad_projection, %conv2_beta_grad_projection, %conv3_w_grad_projection, %conv3_gamma_grad_projection, %conv3_beta_grad_projection, %conv4_w_grad_projection, %conv4_gamma_grad_projection, %conv4_beta_grad_projection, %dense1_w_grad_projection, %dense1_b_grad_projection, %dense2_w_grad_projection, %dense2_b_grad_projection, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
+    %conv1_w_update_projection = call @projection_32x1x3x3(%conv1_w_move, %conv1_w_seed) : (tensor<32x1x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv1_gamma_update_projection = call @projection_32(%conv1_gamma_move, %conv1_gamma_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv1_beta_update_projection = call @projection_32(%conv1_beta_move, %conv1_beta_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv2_w_update_projection = call @projection_32x32x3x3(%conv2_w_move, %conv2_w_seed) : (tensor<32x32x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv2_gamma_update_projection = call @projection_32(%conv2_gamma_move, %conv2_gamma_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv2_beta_update_projection = call @projection_32(%conv2_beta_move, %conv2_beta_seed) : (tensor<32xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv3_w_update_projection = call @projection_64x32x3x3(%conv3_w_move, %conv3_w_seed) : (tensor<64x32x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv3_gamma_update_projection = call @projection_64(%conv3_gamma_move, %conv3_gamma_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv3_beta_update_projection = call @projection_64(%conv3_beta_move, %conv3_beta_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv4_w_update_projection = call @projection_64x64x3x3(%conv4_w_move, %conv4_w_seed) : (tensor<64x64x3x3xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv4_gamma_update_projection = call @projection_64(%conv4_gamma_move, %conv4_gamma_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %conv4_beta_update_projection = call @projection_64(%conv4_beta_move, %conv4_beta_seed) : (tensor<64xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense1_w_update_projection = call @projection_3136x512(%dense1_w_move, %dense1_w_seed) : (tensor<3136x512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense1_b_update_projection = call @projection_512(%dense1_b_move, %dense1_b_seed) : (tensor<512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_w_update_projection = call @projection_512x10(%dense2_w_move, %dense2_w_seed) : (tensor<512x10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_b_update_projection = call @projection_10(%dense2_b_move, %dense2_b_seed) : (tensor<10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %update_projections = stablehlo.concatenate %conv1_w_update_projection, %conv1_gamma_update_projection, %conv1_beta_update_projection, %conv2_w_update_projection, %conv2_gamma_update_projection, %conv2_beta_update_projection, %conv3_w_update_projection, %conv3_gamma_update_projection, %conv3_beta_update_projection, %conv4_w_update_projection, %conv4_gamma_update_projection, %conv4_beta_update_projection, %dense1_w_update_projection, %dense1_b_update_projection, %dense2_w_update_projection, %dense2_b_update_projection, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<16xf32>
+    %conv1_mean_stat_squared_norm = call @squared_norm_32(%conv1_mean_after) : (tensor<32xf32>) -> (tensor<1xf32>)
+    %conv1_var_stat_squared_norm = call @squared_norm_32(%conv1_var_after) : (tensor<32xf32>) -> (tensor<1xf32>)
+    %conv2_mean_stat_squared_norm = call @squared_norm_32(%conv2_mean_after) : (tensor<32xf32>) -> (tensor<1xf32>)
+    %conv2_var_stat_squared_norm = call @squared_norm_32(%conv2_var_after) : (tensor<32xf32>) -> (tensor<1xf32>)
+    %conv3_mean_stat_squared_norm = call @squared_norm_64(%conv3_mean_after) : (tensor<64xf32>) -> (tensor<1xf32>)
+    %conv3_var_stat_squared_norm = call @squared_norm_64(%conv3_var_after) : (tensor<64xf32>) -> (tensor<1xf32>)
+    %conv4_mean_stat_squared_norm = call @squared_norm_64(%conv4_mean_after) : (tensor<64xf32>) -> (tensor<1xf32>)
+    %conv4_var_stat_squared_norm = call @squared_norm_64(%conv4_var_after) : (tensor<64xf32>) -> (tensor<1xf32>)
+    %stat_squared_norms = stablehlo.concatenate %conv1_mean_stat_squared_norm, %conv1_var_stat_squared_norm, %conv2_mean_stat_squared_norm, %conv2_var_stat_squared_norm, %conv3_mean_stat_squared_norm, %conv3_var_stat_squared_norm, %conv4_mean_stat_squared_norm, %conv4_var_stat_squared_norm, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<8xf32>
+    %stat_norms = stablehlo.sqrt %stat_squared_norms : tensor<8xf32>
     return
       %grad_norms,
       %param_norms,
-      %update_norms
-      : tensor<16xf32>, tensor<16xf32>, tensor<16xf32>
+      %update_norms,
+      %grad_projections,
+      %update_projections,
+      %stat_norms
+      : tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<16xf32>, tensor<8xf32>
   }
   // The square of the Euclidean norm; rows first: one sum over everything adds up in sequence.
   func.func private @squared_norm_32x1x3x3(%x: tensor<32x1x3x3xf32>) -> (tensor<1xf32>) {
@@ -1461,5 +1536,337 @@ module @mnist_cnn {
     %total = stablehlo.reduce(%squares init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
     %squared_norm = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
     return %squared_norm : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_32x1x3x3(%x: tensor<32x1x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<288xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<288xui32>) -> tensor<32x1x3x3xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32x1x3x3xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<32x1x3x3xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32x1x3x3xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<32x1x3x3xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<32x1x3x3xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<32x1x3x3xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<32x1x3x3xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32x1x3x3xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32x1x3x3xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<32x1x3x3xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<32x1x3x3xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<32x1x3x3xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<32x1x3x3xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<32x1x3x3xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<32x1x3x3xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<32x1x3x3xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<32x1x3x3xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<32x1x3x3xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<32x1x3x3xui32>, tensor<32x1x3x3xui32>) -> tensor<32x1x3x3xi1>
+    %negative = stablehlo.negate %x : tensor<32x1x3x3xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<32x1x3x3xi1>, tensor<32x1x3x3xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x1x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_32(%x: tensor<32xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<32xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32xui32>
+    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<32xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<32xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<32xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<32xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<32xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<32xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<32xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<32xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<32xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<32xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<32xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<32xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<32xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<32xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<32xui32>, tensor<32xui32>) -> tensor<32xi1>
+    %negative = stablehlo.negate %x : tensor<32xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<32xi1>, tensor<32xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %total = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_32x32x3x3(%x: tensor<32x32x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<9216xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<9216xui32>) -> tensor<32x32x3x3xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32x32x3x3xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<32x32x3x3xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32x32x3x3xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<32x32x3x3xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<32x32x3x3xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<32x32x3x3xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<32x32x3x3xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32x32x3x3xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32x32x3x3xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<32x32x3x3xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<32x32x3x3xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<32x32x3x3xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<32x32x3x3xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<32x32x3x3xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<32x32x3x3xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<32x32x3x3xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<32x32x3x3xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<32x32x3x3xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<32x32x3x3xui32>, tensor<32x32x3x3xui32>) -> tensor<32x32x3x3xi1>
+    %negative = stablehlo.negate %x : tensor<32x32x3x3xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<32x32x3x3xi1>, tensor<32x32x3x3xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x32x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_64x32x3x3(%x: tensor<64x32x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<18432xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<18432xui32>) -> tensor<64x32x3x3xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64x32x3x3xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<64x32x3x3xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64x32x3x3xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<64x32x3x3xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<64x32x3x3xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<64x32x3x3xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<64x32x3x3xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64x32x3x3xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64x32x3x3xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<64x32x3x3xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<64x32x3x3xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<64x32x3x3xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<64x32x3x3xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<64x32x3x3xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<64x32x3x3xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<64x32x3x3xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<64x32x3x3xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<64x32x3x3xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<64x32x3x3xui32>, tensor<64x32x3x3xui32>) -> tensor<64x32x3x3xi1>
+    %negative = stablehlo.negate %x : tensor<64x32x3x3xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<64x32x3x3xi1>, tensor<64x32x3x3xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x32x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_64(%x: tensor<64xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<64xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64xui32>
+    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<64xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<64xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<64xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<64xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<64xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<64xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<64xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<64xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<64xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<64xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<64xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<64xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<64xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<64xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<64xui32>, tensor<64xui32>) -> tensor<64xi1>
+    %negative = stablehlo.negate %x : tensor<64xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<64xi1>, tensor<64xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %total = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_64x64x3x3(%x: tensor<64x64x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<36864xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<36864xui32>) -> tensor<64x64x3x3xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64x64x3x3xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<64x64x3x3xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64x64x3x3xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<64x64x3x3xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<64x64x3x3xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<64x64x3x3xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<64x64x3x3xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64x64x3x3xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64x64x3x3xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<64x64x3x3xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<64x64x3x3xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<64x64x3x3xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<64x64x3x3xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<64x64x3x3xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<64x64x3x3xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<64x64x3x3xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<64x64x3x3xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<64x64x3x3xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<64x64x3x3xui32>, tensor<64x64x3x3xui32>) -> tensor<64x64x3x3xi1>
+    %negative = stablehlo.negate %x : tensor<64x64x3x3xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<64x64x3x3xi1>, tensor<64x64x3x3xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x64x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_3136x512(%x: tensor<3136x512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<1605632xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<1605632xui32>) -> tensor<3136x512xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<3136x512xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<3136x512xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<3136x512xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<3136x512xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<3136x512xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<3136x512xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<3136x512xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<3136x512xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<3136x512xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<3136x512xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<3136x512xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<3136x512xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<3136x512xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<3136x512xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<3136x512xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<3136x512xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<3136x512xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<3136x512xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<3136x512xui32>, tensor<3136x512xui32>) -> tensor<3136x512xi1>
+    %negative = stablehlo.negate %x : tensor<3136x512xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<3136x512xi1>, tensor<3136x512xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<3136x512xf32>, tensor<f32>) -> tensor<3136xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<3136xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_512(%x: tensor<512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<512xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
+    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<512xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<512xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<512xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<512xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<512xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<512xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<512xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<512xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<512xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<512xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<512xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<512xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<512xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<512xui32>, tensor<512xui32>) -> tensor<512xi1>
+    %negative = stablehlo.negate %x : tensor<512xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<512xi1>, tensor<512xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %total = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_512x10(%x: tensor<512x10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<5120xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<5120xui32>) -> tensor<512x10xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<512x10xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<512x10xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<512x10xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512x10xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<512x10xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512x10xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512x10xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<512x10xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<512x10xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<512x10xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<512x10xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<512x10xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<512x10xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<512x10xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<512x10xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<512x10xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<512x10xui32>, tensor<512x10xui32>) -> tensor<512x10xi1>
+    %negative = stablehlo.negate %x : tensor<512x10xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<512x10xi1>, tensor<512x10xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_10(%x: tensor<10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<10xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
+    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<10xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<10xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<10xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<10xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<10xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<10xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<10xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<10xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<10xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<10xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<10xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<10xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<10xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<10xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<10xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<10xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<10xui32>, tensor<10xui32>) -> tensor<10xi1>
+    %negative = stablehlo.negate %x : tensor<10xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<10xi1>, tensor<10xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %total = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
   }
 }

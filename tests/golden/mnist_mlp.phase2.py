@@ -11,7 +11,7 @@ Its one argument is the data folder. Environment:
     LEAN_MLIR_NO_SHUFFLE    1: the order of the files in every epoch
     LEAN_MLIR_TRACE_OUT     file for the trace: a header, then a line of JSON a step
     LEAN_MLIR_MAX_STEPS     number of steps to stop after
-    HARNESS_TRACE_CHANNELS  steps that carry norms and a digest of the batch:
+    HARNESS_TRACE_CHANNELS  steps that carry norms, projections and a digest of the batch:
                             default (1 to 8, then every 64th), all or none
 """
 
@@ -168,12 +168,6 @@ def update(params, slots, grads, lr, t):
             p_new = p_new - lr * WEIGHT_DECAY * p
         new_params[name] = p_new
     return new_params, new_slots
-
-
-@jax.jit
-def norms(tensors):
-    """Euclidean norm of every parameter-shaped tensor, in the order of PARAMS."""
-    return jnp.stack([jnp.sqrt(jnp.sum(jnp.square(tensors[name]))) for name in PARAMS])
 
 
 @partial(jax.jit, donate_argnums=(0, 1, 2))
@@ -343,6 +337,42 @@ def shuffle(order, epoch):
         order[i], order[j] = order[j], order[i]
 
 
+@jax.jit
+def norm(x):
+    """Euclidean norm of a tensor of any shape."""
+    return jnp.sqrt(jnp.sum(jnp.square(x)))
+
+
+@jax.jit
+def norms(tensors):
+    """Norm of every parameter-shaped tensor, in the order of PARAMS."""
+    return jnp.stack([norm(tensors[name]) for name in PARAMS])
+
+
+def signs(name):
+    """1 or -1 for each element of a parameter: minus where the hash of name and place has its highest bit."""
+    shape, _ = PARAMS[name]
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
+    place = jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
+    word = place * jnp.uint32(0x9E3779B9) + jnp.uint32(seed)
+    word = (word ^ (word >> jnp.uint32(16))) * jnp.uint32(0x7FEB352D)
+    word = (word ^ (word >> jnp.uint32(15))) * jnp.uint32(0x846CA68B)
+    word = word ^ (word >> jnp.uint32(16))
+    return jnp.where(word >= jnp.uint32(2**31), DTYPE(-1), DTYPE(1))
+
+
+@jax.jit
+def projections(tensors):
+    """Sum of every parameter-shaped tensor under its signs, which sees what is where and norms don't."""
+    totals = []
+    for name in PARAMS:
+        total = signs(name) * tensors[name]
+        while total.ndim:  # axis by axis, so that no sum is long
+            total = jnp.sum(total, axis=-1)
+        totals.append(total)
+    return jnp.stack(totals)
+
+
 def number(x):
     """A float for JSON, without loss; what JSON lacks is spelled as a string."""
     x = float(x)
@@ -351,8 +381,8 @@ def number(x):
     return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
 
 
-def observations(x, labels, grads, before, params):
-    """The optional channels of a step: norms, and a digest of the batch as the step was given it."""
+def observations(x, labels, grads, before, params, stats):
+    """The optional channels of a step: norms, projections, and a digest of the batch as the step was given it."""
     observed = {}
     moves = jax.tree.map(jnp.subtract, params, before)
     for kind, tensors in (("grad", grads), ("param", before), ("update", moves)):
@@ -360,6 +390,11 @@ def observations(x, labels, grads, before, params):
         wide = values.astype(np.float64)
         observed[f"{kind}_norm"] = number(np.sqrt(np.sum(wide * wide)))
         observed[f"{kind}_norms"] = {name: number(value) for name, value in zip(PARAMS, values, strict=True)}
+    for kind, tensors in (("grad", grads), ("update", moves)):
+        values = np.asarray(projections(tensors))
+        observed[f"{kind}_projections"] = {name: number(value) for name, value in zip(PARAMS, values, strict=True)}
+    if STATS:
+        observed["stat_norms"] = {name: number(norm(stats[name])) for name in STATS}
     digest = hashlib.sha256(np.asarray(x).tobytes())
     digest.update(np.asarray(labels).astype("<i4").tobytes())
     return observed | {"batch_sha256": digest.hexdigest()}
@@ -471,7 +506,7 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
             wall_ms = 1000 * (time.perf_counter() - started)
 
             if observed:
-                record |= observations(x, y, grads, before, params)
+                record |= observations(x, y, grads, before, params, stats)
             record["wall_ms"] = round(wall_ms, 3)
             print(json.dumps(record), file=trace)
             if batch == 0 or step == steps:

@@ -12,8 +12,8 @@
 //   %LAYER_dw that w.r.t. its w, and %LAYER_w_grad the latter where the backward pass is over.
 //
 // @train_step: parameters, their m, their v, x, labels, lr, t -> loss, parameters, their m, their v, gradients
-// @norms: gradients, parameters before, parameters after -> norms of gradients, norms of parameters before, norms of
-//   what they moved by
+// @observe: gradients, parameters before, parameters after -> norms of gradients, norms of parameters before, norms of
+//   what they moved by, projections of gradients, projections of what they moved by
 module @mnist_mlp {
   func.func @train_step(
     %dense1_w: tensor<784x512xf32>,
@@ -368,7 +368,7 @@ module @mnist_mlp {
     %p_new = stablehlo.subtract %p, %step : tensor<10xf32>
     return %p_new, %m_new, %v_new : tensor<10xf32>, tensor<10xf32>, tensor<10xf32>
   }
-  func.func @norms(
+  func.func @observe(
     %dense1_w_grad: tensor<784x512xf32>,
     %dense1_b_grad: tensor<512xf32>,
     %dense2_w_grad: tensor<512x512xf32>,
@@ -390,8 +390,16 @@ module @mnist_mlp {
   ) -> (
     tensor<6xf32>,  // norms of gradients
     tensor<6xf32>,  // norms of parameters before
-    tensor<6xf32>  // norms of what they moved by
+    tensor<6xf32>,  // norms of what they moved by
+    tensor<6xf32>,  // projections of gradients
+    tensor<6xf32>  // projections of what they moved by
   ) {
+    %dense1_w_move = stablehlo.subtract %dense1_w_after, %dense1_w_before : tensor<784x512xf32>
+    %dense1_b_move = stablehlo.subtract %dense1_b_after, %dense1_b_before : tensor<512xf32>
+    %dense2_w_move = stablehlo.subtract %dense2_w_after, %dense2_w_before : tensor<512x512xf32>
+    %dense2_b_move = stablehlo.subtract %dense2_b_after, %dense2_b_before : tensor<512xf32>
+    %dense3_w_move = stablehlo.subtract %dense3_w_after, %dense3_w_before : tensor<512x10xf32>
+    %dense3_b_move = stablehlo.subtract %dense3_b_after, %dense3_b_before : tensor<10xf32>
     %dense1_w_grad_squared_norm = call @squared_norm_784x512(%dense1_w_grad) : (tensor<784x512xf32>) -> (tensor<1xf32>)
     %dense1_b_grad_squared_norm = call @squared_norm_512(%dense1_b_grad) : (tensor<512xf32>) -> (tensor<1xf32>)
     %dense2_w_grad_squared_norm = call @squared_norm_512x512(%dense2_w_grad) : (tensor<512x512xf32>) -> (tensor<1xf32>)
@@ -408,25 +416,41 @@ module @mnist_mlp {
     %dense3_b_param_squared_norm = call @squared_norm_10(%dense3_b_before) : (tensor<10xf32>) -> (tensor<1xf32>)
     %param_squared_norms = stablehlo.concatenate %dense1_w_param_squared_norm, %dense1_b_param_squared_norm, %dense2_w_param_squared_norm, %dense2_b_param_squared_norm, %dense3_w_param_squared_norm, %dense3_b_param_squared_norm, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
     %param_norms = stablehlo.sqrt %param_squared_norms : tensor<6xf32>
-    %dense1_w_move = stablehlo.subtract %dense1_w_after, %dense1_w_before : tensor<784x512xf32>
     %dense1_w_update_squared_norm = call @squared_norm_784x512(%dense1_w_move) : (tensor<784x512xf32>) -> (tensor<1xf32>)
-    %dense1_b_move = stablehlo.subtract %dense1_b_after, %dense1_b_before : tensor<512xf32>
     %dense1_b_update_squared_norm = call @squared_norm_512(%dense1_b_move) : (tensor<512xf32>) -> (tensor<1xf32>)
-    %dense2_w_move = stablehlo.subtract %dense2_w_after, %dense2_w_before : tensor<512x512xf32>
     %dense2_w_update_squared_norm = call @squared_norm_512x512(%dense2_w_move) : (tensor<512x512xf32>) -> (tensor<1xf32>)
-    %dense2_b_move = stablehlo.subtract %dense2_b_after, %dense2_b_before : tensor<512xf32>
     %dense2_b_update_squared_norm = call @squared_norm_512(%dense2_b_move) : (tensor<512xf32>) -> (tensor<1xf32>)
-    %dense3_w_move = stablehlo.subtract %dense3_w_after, %dense3_w_before : tensor<512x10xf32>
     %dense3_w_update_squared_norm = call @squared_norm_512x10(%dense3_w_move) : (tensor<512x10xf32>) -> (tensor<1xf32>)
-    %dense3_b_move = stablehlo.subtract %dense3_b_after, %dense3_b_before : tensor<10xf32>
     %dense3_b_update_squared_norm = call @squared_norm_10(%dense3_b_move) : (tensor<10xf32>) -> (tensor<1xf32>)
     %update_squared_norms = stablehlo.concatenate %dense1_w_update_squared_norm, %dense1_b_update_squared_norm, %dense2_w_update_squared_norm, %dense2_b_update_squared_norm, %dense3_w_update_squared_norm, %dense3_b_update_squared_norm, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
     %update_norms = stablehlo.sqrt %update_squared_norms : tensor<6xf32>
+    %dense1_w_seed = stablehlo.constant dense<899324174> : tensor<ui32>
+    %dense1_w_grad_projection = call @projection_784x512(%dense1_w_grad, %dense1_w_seed) : (tensor<784x512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense1_b_seed = stablehlo.constant dense<864471696> : tensor<ui32>
+    %dense1_b_grad_projection = call @projection_512(%dense1_b_grad, %dense1_b_seed) : (tensor<512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_w_seed = stablehlo.constant dense<2689838976> : tensor<ui32>
+    %dense2_w_grad_projection = call @projection_512x512(%dense2_w_grad, %dense2_w_seed) : (tensor<512x512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_b_seed = stablehlo.constant dense<1398420602> : tensor<ui32>
+    %dense2_b_grad_projection = call @projection_512(%dense2_b_grad, %dense2_b_seed) : (tensor<512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense3_w_seed = stablehlo.constant dense<2113291375> : tensor<ui32>
+    %dense3_w_grad_projection = call @projection_512x10(%dense3_w_grad, %dense3_w_seed) : (tensor<512x10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense3_b_seed = stablehlo.constant dense<631741368> : tensor<ui32>
+    %dense3_b_grad_projection = call @projection_10(%dense3_b_grad, %dense3_b_seed) : (tensor<10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %grad_projections = stablehlo.concatenate %dense1_w_grad_projection, %dense1_b_grad_projection, %dense2_w_grad_projection, %dense2_b_grad_projection, %dense3_w_grad_projection, %dense3_b_grad_projection, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
+    %dense1_w_update_projection = call @projection_784x512(%dense1_w_move, %dense1_w_seed) : (tensor<784x512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense1_b_update_projection = call @projection_512(%dense1_b_move, %dense1_b_seed) : (tensor<512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_w_update_projection = call @projection_512x512(%dense2_w_move, %dense2_w_seed) : (tensor<512x512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense2_b_update_projection = call @projection_512(%dense2_b_move, %dense2_b_seed) : (tensor<512xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense3_w_update_projection = call @projection_512x10(%dense3_w_move, %dense3_w_seed) : (tensor<512x10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %dense3_b_update_projection = call @projection_10(%dense3_b_move, %dense3_b_seed) : (tensor<10xf32>, tensor<ui32>) -> (tensor<1xf32>)
+    %update_projections = stablehlo.concatenate %dense1_w_update_projection, %dense1_b_update_projection, %dense2_w_update_projection, %dense2_b_update_projection, %dense3_w_update_projection, %dense3_b_update_projection, dim = 0 : (tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<6xf32>
     return
       %grad_norms,
       %param_norms,
-      %update_norms
-      : tensor<6xf32>, tensor<6xf32>, tensor<6xf32>
+      %update_norms,
+      %grad_projections,
+      %update_projections
+      : tensor<6xf32>, tensor<6xf32>, tensor<6xf32>, tensor<6xf32>, tensor<6xf32>
   }
   // The square of the Euclidean norm; rows first: one sum over everything adds up in sequence.
   func.func private @squared_norm_784x512(%x: tensor<784x512xf32>) -> (tensor<1xf32>) {
@@ -470,5 +494,171 @@ module @mnist_mlp {
     %total = stablehlo.reduce(%squares init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
     %squared_norm = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
     return %squared_norm : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_784x512(%x: tensor<784x512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<401408xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<401408xui32>) -> tensor<784x512xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<784x512xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<784x512xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<784x512xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<784x512xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<784x512xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<784x512xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<784x512xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<784x512xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<784x512xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<784x512xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<784x512xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<784x512xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<784x512xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<784x512xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<784x512xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<784x512xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<784x512xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<784x512xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<784x512xui32>, tensor<784x512xui32>) -> tensor<784x512xi1>
+    %negative = stablehlo.negate %x : tensor<784x512xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<784x512xi1>, tensor<784x512xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<784x512xf32>, tensor<f32>) -> tensor<784xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<784xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_512(%x: tensor<512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<512xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
+    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<512xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<512xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<512xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<512xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<512xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<512xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<512xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<512xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<512xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<512xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<512xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<512xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<512xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<512xui32>, tensor<512xui32>) -> tensor<512xi1>
+    %negative = stablehlo.negate %x : tensor<512xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<512xi1>, tensor<512xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %total = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_512x512(%x: tensor<512x512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<262144xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<262144xui32>) -> tensor<512x512xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x512xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<512x512xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512x512xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<512x512xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<512x512xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512x512xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<512x512xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512x512xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512x512xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<512x512xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<512x512xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<512x512xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<512x512xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<512x512xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<512x512xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<512x512xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<512x512xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<512x512xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<512x512xui32>, tensor<512x512xui32>) -> tensor<512x512xi1>
+    %negative = stablehlo.negate %x : tensor<512x512xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<512x512xi1>, tensor<512x512xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<512x512xf32>, tensor<f32>) -> tensor<512xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_512x10(%x: tensor<512x10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<5120xui32>
+    %places = stablehlo.reshape %flat_places : (tensor<5120xui32>) -> tensor<512x10xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %strides = stablehlo.multiply %places, %every_stride : tensor<512x10xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<512x10xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<512x10xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512x10xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<512x10xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512x10xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512x10xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<512x10xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<512x10xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<512x10xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<512x10xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<512x10xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<512x10xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<512x10xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<512x10xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<512x10xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<512x10xui32>, tensor<512x10xui32>) -> tensor<512x10xi1>
+    %negative = stablehlo.negate %x : tensor<512x10xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<512x10xi1>, tensor<512x10xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<512x10xf32>, tensor<f32>) -> tensor<512xf32>
+    %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<512xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
+  }
+  // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
+  //   the seed.
+  func.func private @projection_10(%x: tensor<10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
+    %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
+    %flat_places = stablehlo.iota dim = 0 : tensor<10xui32>
+    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
+    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<10xui32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
+    %words = stablehlo.add %strides, %seeds : tensor<10xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<10xui32>
+    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<10xui32>
+    %folded0 = stablehlo.xor %words, %high0 : tensor<10xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<10xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<10xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<10xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<10xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<10xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<10xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<10xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<10xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<10xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<10xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<10xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<10xui32>, tensor<10xui32>) -> tensor<10xi1>
+    %negative = stablehlo.negate %x : tensor<10xf32>
+    %signed = stablehlo.select %minus, %negative, %x : tensor<10xi1>, tensor<10xf32>
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %total = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<10xf32>, tensor<f32>) -> tensor<f32>
+    %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
+    return %projection : tensor<1xf32>
   }
 }

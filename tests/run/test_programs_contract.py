@@ -24,6 +24,7 @@ from tests.support.tiny_programs import (
 )
 
 KINDS = ("grad", "param", "update")
+MOVING = ("grad", "update")
 
 
 def expected_rate(epoch: int) -> float:
@@ -48,6 +49,8 @@ def test_with_nothing_set_both_train_alike(programs: Programs, tmp_path: Path) -
         assert observed == [1, 2, 3, 4, 5, 6, 7, 8, 64]
         assert all(set(step) == PLAIN for step in run.steps if step["step"] not in observed)
         assert all(list(run.steps[0][f"{kind}_norms"]) == [p.name for p in GRAPH.params] for kind in KINDS)
+        assert all(list(run.steps[0][f"{kind}_projections"]) == [p.name for p in GRAPH.params] for kind in MOVING)
+        assert list(run.steps[0]["stat_norms"]) == [s.name for s in GRAPH.states]
         assert run.column("lr") == [expected_rate(step // EPOCH_STEPS) for step in range(ALL_STEPS)]
     np.testing.assert_allclose(two.column("loss")[:4], three.column("loss")[:4], rtol=1e-5)
     assert abs(two.correct - three.correct) <= 1
@@ -75,6 +78,13 @@ def test_shuffled_batches_are_the_same_and_change_with_the_epoch(
         for name in (p.name for p in GRAPH.params):
             left, right = (run.steps[0][key][name] for run in (two, three))
             assert left == pytest.approx(right, rel=rtol, abs=rtol), (key, name)
+    for kind in MOVING:
+        for name, size in two.steps[0][f"{kind}_norms"].items():
+            left, right = (run.steps[0][f"{kind}_projections"][name] for run in (two, three))
+            assert left == pytest.approx(right, abs=rtol * max(size, 1.0)), (kind, name)
+    for name, left in two.steps[0]["stat_norms"].items():
+        assert left > 0.0, f"{name} starts at zero, and is that of before the step"
+        assert left == pytest.approx(three.steps[0]["stat_norms"][name], rel=rtol), name
     if dtype == "f64":
         np.testing.assert_allclose(two.column("loss"), three.column("loss"), rtol=1e-10)
         assert two.correct == three.correct

@@ -24,7 +24,7 @@ class Phase3(Side):
     def _emit(self, instruments: Instruments) -> None:
         facts = self.graph, self.config, self.dtype, self.conventions
         _, self.plan = emit_phase3(*facts, rules=self.rules, init_seed=self.init_seed)
-        # Without norms, which compile for long.
+        # Without what observes it, which compiles for long.
         self.text = emit_train_step(*facts, rules=self.rules, observed=False, instruments=instruments)
         self._train_step: Device | None = None
 

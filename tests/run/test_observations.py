@@ -1,0 +1,139 @@
+"""What programs observe of a step, against numpy: norms and projections of given tensors, by each compiler."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from harness.emit.jax_script import emit_jax_script
+from harness.emit.observe import emit_observe
+from harness.emit.phase3 import emit_phase3, verify_module
+from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.dense import Dense
+from harness.nn.layers.global_avg_pool import GlobalAvgPool
+from harness.nn.rules import registered_rules
+from harness.run.backends import BACKENDS
+from harness.run.compile import compile_module
+from harness.run.inprocess import script_module
+from harness.run.iree_runner import Device, Executor, observations
+from harness.run.xla_device import XlaDevice
+from harness.spec.netspec import Conventions, DType
+from harness.spec.shapes import Graph, infer_shapes
+from harness.trace.projection import project
+from tests.support.networks import config, network
+
+Tensors = Mapping[str, np.ndarray]
+Observe = Callable[[Tensors, Tensors, Tensors, Tensors], dict[str, Any]]
+# A weight of four axes, one of two, vectors and running statistics.
+GRAPH = infer_shapes(network((3, 8, 8), ConvBn(3, 24, kernel=3), GlobalAvgPool(), Dense(24, 4)))
+VECTORS = infer_shapes(network((6,), Dense(6, 4)))
+TRAIN = config()
+X, LABELS = np.zeros((4, 3, 8, 8), np.float32), np.zeros(4, np.int32)
+EXACT = {"f32": 1e-6, "f64": 1e-12}  # of the tensor's norm
+
+
+def script_of(graph: Graph, dtype: DType) -> Observe:
+    source = emit_jax_script(graph, TRAIN, dtype, Conventions(), command="a test", rules=registered_rules())
+    script = script_module(source)
+    return lambda grads, before, after, stats: script.observations(X, LABELS, grads, before, after, stats)
+
+
+def eager_script_of(graph: Graph, dtype: DType) -> Observe:
+    observe = script_of(graph, dtype)
+
+    def eagerly(*tensors: Tensors) -> dict[str, Any]:
+        with jax.disable_jit():
+            return observe(*tensors)
+
+    return eagerly
+
+
+def module_of(graph: Graph, dtype: DType, device: Callable[[str], Executor]) -> Observe:
+    _, plan = emit_phase3(graph, TRAIN, dtype, Conventions(), rules=registered_rules())
+    text = emit_observe(graph, dtype, Conventions())
+    verify_module(text, "observe")
+    executor = device(text)
+
+    def observe(*tensors: Tensors) -> dict[str, Any]:
+        given = [executor.put(np.asarray(x)) for named in tensors for x in named.values()]
+        return observations(plan, X, LABELS, [executor.get(view) for view in executor.call("observe", given)])
+
+    return observe
+
+
+def iree_of(graph: Graph, dtype: DType) -> Observe:
+    backend = BACKENDS["cpu"]
+    return module_of(
+        graph,
+        dtype,
+        lambda text: Device(backend.hal_device, [compile_module(text, backend.compile_flags(), "observe").path]),
+    )
+
+
+@pytest.fixture
+def xla_of(tmp_path: Path) -> Callable[[Graph, DType], Observe]:
+    def device(text: str) -> XlaDevice:
+        (tmp_path / "observe.mlir").write_text(text)
+        return XlaDevice([tmp_path / "observe.mlir"])
+
+    return lambda graph, dtype: module_of(graph, dtype, device)
+
+
+@pytest.fixture(params=["script", "script without jit", "module by IREE", "module by XLA"])
+def observer(request: pytest.FixtureRequest, xla_of: Any) -> Callable[[Graph, DType], Observe]:
+    makers = [script_of, eager_script_of, iree_of, xla_of]
+    return makers[["script", "script without jit", "module by IREE", "module by XLA"].index(request.param)]
+
+
+def drawn(graph: Graph, dtype: DType) -> Iterator[dict[str, np.ndarray]]:
+    """Gradients, parameters before, parameters after, statistics after."""
+    rng = np.random.default_rng(3)
+    kind = {"f32": np.float32, "f64": np.float64}[dtype]
+    for tensors in (graph.params, graph.params, graph.params, graph.states):
+        yield {t.name: rng.normal(size=t.shape).astype(kind) for t in tensors}
+
+
+def norm(x: np.ndarray) -> float:
+    return float(np.linalg.norm(x.astype(np.float64)))
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_norms_and_projections_are_those_of_numpy(observer: Any, dtype: DType) -> None:
+    grads, before, after, stats = drawn(GRAPH, dtype)
+    found = observer(GRAPH, dtype)(grads, before, after, stats)
+    moves = {name: after[name] - before[name] for name in after}
+    of = {"grad_norms": grads, "param_norms": before, "update_norms": moves, "stat_norms": stats}
+    for channel, tensors in of.items():
+        assert list(found[channel]) == list(tensors)
+        for name, x in tensors.items():
+            assert found[channel][name] == pytest.approx(norm(x), rel=EXACT[dtype]), (channel, name)
+    for channel, tensors in {"grad_projections": grads, "update_projections": moves}.items():
+        assert list(found[channel]) == list(tensors)
+        for name, x in tensors.items():
+            error = abs(found[channel][name] - project(name, x))
+            assert error <= EXACT[dtype] * norm(x), (channel, name, error / norm(x))
+    whole = norm(np.array([*found["grad_norms"].values()]))
+    assert found["grad_norm"] == pytest.approx(whole, rel=EXACT[dtype])
+
+
+def test_a_sign_and_an_order_change_projections_and_not_norms(observer: Any) -> None:
+    grads, before, after, stats = drawn(GRAPH, "f32")
+    observe = observer(GRAPH, "f32")
+    plain = observe(grads, before, after, stats)
+    for name in (p.name for p in GRAPH.params if len(p.shape) > 1):  # a few elements may happen to have mirrored signs
+        x = grads[name]
+        for other in (-x, x[::-1].copy()):
+            found = observe({**grads, name: other}, before, after, stats)
+            assert found["grad_norms"][name] == pytest.approx(plain["grad_norms"][name], rel=1e-6)
+            assert abs(found["grad_projections"][name] - plain["grad_projections"][name]) > 0.01 * norm(x)
+
+
+def test_a_network_without_running_statistics_has_no_norms_of_them(observer: Any) -> None:
+    grads, before, after, stats = drawn(VECTORS, "f32")
+    assert stats == {}
+    found = observer(VECTORS, "f32")(grads, before, after, stats)
+    assert "stat_norms" not in found
+    assert list(found["grad_projections"]) == list(grads)
