@@ -29,7 +29,7 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
     factor = device_factor(comparison, bounds)
     measured = list(measure(channels))
-    found = shares(measured, by_bounds(bounds, measured, factor))
+    found = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
     seen = "".join(f"; {what}" for what in channels.missing)
     whose = f"right pairs ({bounds.source}{f', times {factor:g} for devices that are no CPU' if factor > 1 else ''})"
     if outside := beyond(found):
@@ -66,6 +66,14 @@ def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:
     """1 where both runs say that they are of a CPU."""
     backends = {side.trace.header.backend for side in (comparison.a, comparison.b)}
     return 1.0 if backends == {"cpu"} else bounds.device
+
+
+def _tensors(comparison: Comparison, channels: Channels) -> int | None:
+    """Tensors of the network, by a header that names them or by the norms of their gradients."""
+    for side in (comparison.a, comparison.b):
+        if side.trace.header.params:
+            return len(side.trace.header.params)
+    return sum(kind_of(name) == GRAD for name in channels.names) or None
 
 
 def _part(share: Share) -> Part:

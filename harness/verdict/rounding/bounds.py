@@ -1,5 +1,6 @@
 """The bounds that right pairs keep, by kind of channel and step. They were fitted, never set by hand."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,29 +13,31 @@ from harness.verdict.rounding.measure import STATISTICS
 
 # By statistic and kind of channel: a bound for each of the first steps.
 Table = dict[str, dict[str, list[float]]]
+CLASSES = ("shallow, calm", "shallow, rough", "deep, calm", "deep, rough")
 BOUNDS_FILE = Path(__file__).with_name("bounds.json")
 
 
 class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     """The largest relative differences of the right pairs that they were fitted on, times `margin`.
 
-    There are two kinds of pairs, told apart by the first gradients. In calm ones these agree like everything else that
-    is rounded. In rough ones, in most of which a pool meets ties that both sides break in their own way, units have
-    flipped, and the gradients below them are apart by a thousand times as much, though the loss and the gradients above
-    are not.
+    How far right pairs come apart depends on two things. In a deep network, of many tensors, rounding grows on the way
+    through. And in a rough pair units have flipped, most of them where a pool meets ties that both sides break in their
+    own way: the gradients below them are apart by a thousand times as much as in a calm one, though the loss and the
+    gradients above are not. Whether a pair is calm shows in its first gradients.
 
-    `calm`, `rough`: by statistic (`measure.STATISTICS`) and kind, a bound for each of the first steps. `calm_up_to`:
-    the typical difference of the first gradients of a calm pair. `margin`: the factor by which the pairs of one network
-    may exceed those of all others. `device`: a further one for runs that are not known to be of CPUs, where the fit was
-    made. `later`: what is asked of the steps after the first. `fitted_on`, `held_out`: where they come from, and how
-    the pairs of each network fared under a fit to the others.
+    `tables`: for each of the `CLASSES`, by statistic (`measure.STATISTICS`) and kind, a bound for each of the first
+    steps. `deep_from`: tensors of a deep network. `calm_up_to`: the typical difference of the first gradients of a calm
+    pair. `margin`: the factor by which the pairs of one network may exceed those of all others. `device`: a further one
+    for runs that are not known to be of CPUs, where the fit was made. `later`: what is asked of the steps after the
+    first. `fitted_on`, `held_out`: where they come from, and how the pairs of each network fared under a fit to the
+    others.
     """
 
     margin: float
     device: float
+    deep_from: int
     calm_up_to: float
-    calm: Table
-    rough: Table
+    tables: dict[str, Table]
     later: LaterBounds
     fitted_on: dict[str, Any]
     held_out: dict[str, Any]
@@ -42,14 +45,20 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def steps(self) -> int:
         """The steps that they are for, from 1."""
-        return min(len(row) for kinds in self.calm.values() for row in kinds.values())
+        return min(len(row) for table in self.tables.values() for kinds in table.values() for row in kinds.values())
 
-    def allowed(self, statistic: str, kind: str, step: int, calm: bool) -> float:
-        """The bound; infinite for a kind that no pair had.
+    def classes(self, tensors: int | None, first_gradients: float | None, factor: float = 1.0) -> tuple[str, ...]:
+        """The classes that a pair may belong to: all that nothing tells it apart from.
 
-        `calm`: whether the pair is; where nothing tells, and of a loss alone nothing does, the looser bound counts.
+        `tensors`: of the network. `first_gradients`: their typical difference at step 1. `factor`: on the bounds.
         """
-        rows = [table[statistic].get(kind) for table in ((self.calm,) if calm else (self.calm, self.rough))]
+        depths = ("shallow", "deep") if tensors is None else ("deep" if tensors >= self.deep_from else "shallow",)
+        calm = first_gradients is not None and first_gradients <= self.calm_up_to * factor
+        return tuple(f"{depth}, {kind}" for depth in depths for kind in (("calm",) if calm else ("calm", "rough")))
+
+    def allowed(self, statistic: str, kind: str, step: int, classes: Sequence[str]) -> float:
+        """The loosest bound of those classes; infinite for a kind that no pair had."""
+        rows = [self.tables[name][statistic].get(kind) for name in classes]
         return max((row[step - 1] for row in rows if row is not None), default=float("inf"))
 
     @property
@@ -65,9 +74,8 @@ def fitted_bounds() -> RoundingBounds:
         bounds = msgspec.json.decode(BOUNDS_FILE.read_bytes(), type=RoundingBounds)
     except (OSError, msgspec.DecodeError) as error:
         raise EnvelopeError(f"{BOUNDS_FILE}: not bounds: {error}. Install the package again.") from None
-    tables = (bounds.calm, bounds.rough)
-    rows = [row for table in tables for kinds in table.values() for row in kinds.values()]
-    whole = all(table.keys() == set(STATISTICS) for table in tables)
+    rows = [row for table in bounds.tables.values() for kinds in table.values() for row in kinds.values()]
+    whole = bounds.tables.keys() == set(CLASSES) and all(t.keys() == set(STATISTICS) for t in bounds.tables.values())
     if not whole or not rows or any(value <= 0 for row in rows for value in row):
         raise EnvelopeError(f"{BOUNDS_FILE}: its numbers bound nothing. Install the package again.")
     return bounds

@@ -33,17 +33,16 @@ class Share:
         return share if np.isfinite(share) else float("inf")
 
 
-def by_bounds(bounds: RoundingBounds, measured: Iterable[Apart], factor: float) -> Allowance:
-    """The fitted bounds of pairs like this one, times a factor."""
-    calm = is_calm(measured, bounds.calm_up_to * factor)
-    return lambda statistic, apart: factor * bounds.allowed(statistic, apart.kind, apart.step, calm)
+def by_bounds(bounds: RoundingBounds, measured: Sequence[Apart], tensors: int | None, factor: float) -> Allowance:
+    """The fitted bounds of pairs like this one, times a factor. `tensors`: of the network, None where nobody knows."""
+    classes = bounds.classes(tensors, first_gradients(measured), factor)
+    return lambda statistic, apart: factor * bounds.allowed(statistic, apart.kind, apart.step, classes)
 
 
-def is_calm(measured: Iterable[Apart], up_to: float) -> bool:
-    """True when the first gradients are known and agree to that, by their vectors where both sides have projections."""
+def first_gradients(measured: Sequence[Apart]) -> float | None:
+    """Their typical difference at step 1, by vectors where both sides have projections; None where nothing tells."""
     first = {apart.kind: apart.typical for apart in measured if apart.step == 1}
-    typical = first.get("gradients", first.get(GRAD))
-    return typical is not None and typical <= up_to
+    return first.get("gradients", first.get(GRAD))
 
 
 def shares(measured: Iterable[Apart], allowance: Allowance) -> list[Share]:
