@@ -64,13 +64,12 @@ def module_of(graph: Graph, dtype: DType, device: Callable[[str], Executor]) -> 
     return observe
 
 
+def compiled(text: str) -> Path:
+    return compile_module(text, BACKENDS["cpu"].compile_flags(), "observe").path
+
+
 def iree_of(graph: Graph, dtype: DType) -> Observe:
-    backend = BACKENDS["cpu"]
-    return module_of(
-        graph,
-        dtype,
-        lambda text: Device(backend.hal_device, [compile_module(text, backend.compile_flags(), "observe").path]),
-    )
+    return module_of(graph, dtype, lambda text: Device(BACKENDS["cpu"].hal_device, [compiled(text)]))
 
 
 @pytest.fixture
@@ -137,3 +136,9 @@ def test_a_network_without_running_statistics_has_no_norms_of_them(observer: Any
     found = observer(VECTORS, "f32")(grads, before, after, stats)
     assert "stat_norms" not in found
     assert list(found["grad_projections"]) == list(grads)
+
+
+def test_a_compiled_module_holds_no_word_or_sign_of_any_element() -> None:
+    """Those of a matrix of 512 by 512 are 256 KiB as bytes and 1 MiB as words; IREE stores up to a MiB of constants."""
+    wide = infer_shapes(network((512,), Dense(512, 512), Dense(512, 4)))
+    assert compiled(emit_observe(wide, "f32", Conventions())).stat().st_size < 128 << 10
