@@ -77,15 +77,21 @@ def _projections(h: HloBuilder, kind: str, tensors: dict[str, Value]) -> Value:
 
 
 def _projection(h: HloBuilder, x: Value, seed: Value) -> list[Value]:
-    """Words of 32 bits, which are multiplied and added modulo 2^32.
+    """Words of 32 bits, which are multiplied and added modulo 2^32; tensors by rows, since fewer axes compile sooner.
 
     Seed and stride are behind a barrier: a compiler that knew them would store the words of all elements.
     """
+    if len(x.shape) > 1:
+        x = h.reshape(x, (x.shape[0], size(x.shape[1:])), "by_row")
     stride = h.constant(Named(STRIDE, "stride"), (), "ui32")
     stride, seed = h.barrier([stride, seed], ["stride_materialised", "seed_materialised"])
-    places = h.reshape(h.iota((size(x.shape),), 0, "flat_places", "ui32"), x.shape, "places")
-    word = h.mul(places, h.broadcast(stride, x.shape, (), "every_stride"), "strides")
-    word = h.add(word, h.broadcast(seed, x.shape, (), "seeds"), "words")
+    word = h.broadcast(seed, x.shape, (), "seeds")
+    for axis in range(len(x.shape)):
+        is_last = axis == len(x.shape) - 1
+        apart = stride if is_last else h.mul(stride, Named(x.shape[1], "row_length"), "row_stride")
+        apart = h.broadcast(apart, x.shape, (), f"stride_of_axis{axis}")
+        from_first = h.mul(h.iota(x.shape, axis, f"place_on_axis{axis}", "ui32"), apart, f"along_axis{axis}")
+        word = h.add(word, from_first, f"words{axis}")
     for i, shift in enumerate(SHIFTS):
         word = h.xor(word, h.shift_right(word, Named(shift, f"shift{i}"), f"high{i}"), f"folded{i}")
         if i < len(MULTIPLIERS):

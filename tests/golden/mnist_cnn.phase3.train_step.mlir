@@ -1540,33 +1540,39 @@ module @mnist_cnn {
   // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
   //   the seed.
   func.func private @projection_32x1x3x3(%x: tensor<32x1x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %by_row = stablehlo.reshape %x : (tensor<32x1x3x3xf32>) -> tensor<32x9xf32>
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<288xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<288xui32>) -> tensor<32x1x3x3xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32x1x3x3xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<32x1x3x3xui32>
-    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32x1x3x3xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<32x1x3x3xui32>
-    %shift0 = stablehlo.constant dense<16> : tensor<32x1x3x3xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<32x1x3x3xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<32x1x3x3xui32>
-    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32x1x3x3xui32>
-    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32x1x3x3xui32>
-    %shift1 = stablehlo.constant dense<15> : tensor<32x1x3x3xui32>
-    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<32x1x3x3xui32>
-    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<32x1x3x3xui32>
-    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<32x1x3x3xui32>
-    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<32x1x3x3xui32>
-    %shift2 = stablehlo.constant dense<16> : tensor<32x1x3x3xui32>
-    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<32x1x3x3xui32>
-    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<32x1x3x3xui32>
-    %highest_bit = stablehlo.constant dense<2147483648> : tensor<32x1x3x3xui32>
-    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<32x1x3x3xui32>, tensor<32x1x3x3xui32>) -> tensor<32x1x3x3xi1>
-    %negative = stablehlo.negate %x : tensor<32x1x3x3xf32>
-    %signed = stablehlo.select %minus, %negative, %x : tensor<32x1x3x3xi1>, tensor<32x1x3x3xf32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32x9xui32>
+    %row_length = stablehlo.constant dense<9> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<32x9xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<32x9xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<32x9xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<32x9xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32x9xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<32x9xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<32x9xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<32x9xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<32x9xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<32x9xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<32x9xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32x9xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32x9xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<32x9xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<32x9xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<32x9xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<32x9xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<32x9xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<32x9xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<32x9xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<32x9xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<32x9xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<32x9xui32>, tensor<32x9xui32>) -> tensor<32x9xi1>
+    %negative = stablehlo.negate %by_row : tensor<32x9xf32>
+    %signed = stablehlo.select %minus, %negative, %by_row : tensor<32x9xi1>, tensor<32x9xf32>
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x1x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<32x9xf32>, tensor<f32>) -> tensor<32xf32>
     %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
     %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
     return %projection : tensor<1xf32>
@@ -1576,14 +1582,14 @@ module @mnist_cnn {
   func.func private @projection_32(%x: tensor<32xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<32xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32xui32>
-    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<32xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<32xui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<32xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<32xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<32xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<32xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<32xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<32xui32>
+    %high0 = stablehlo.shift_right_logical %words0, %shift0 : tensor<32xui32>
+    %folded0 = stablehlo.xor %words0, %high0 : tensor<32xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<32xui32>
@@ -1606,33 +1612,39 @@ module @mnist_cnn {
   // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
   //   the seed.
   func.func private @projection_32x32x3x3(%x: tensor<32x32x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %by_row = stablehlo.reshape %x : (tensor<32x32x3x3xf32>) -> tensor<32x288xf32>
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<9216xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<9216xui32>) -> tensor<32x32x3x3xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32x32x3x3xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<32x32x3x3xui32>
-    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32x32x3x3xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<32x32x3x3xui32>
-    %shift0 = stablehlo.constant dense<16> : tensor<32x32x3x3xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<32x32x3x3xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<32x32x3x3xui32>
-    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32x32x3x3xui32>
-    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32x32x3x3xui32>
-    %shift1 = stablehlo.constant dense<15> : tensor<32x32x3x3xui32>
-    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<32x32x3x3xui32>
-    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<32x32x3x3xui32>
-    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<32x32x3x3xui32>
-    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<32x32x3x3xui32>
-    %shift2 = stablehlo.constant dense<16> : tensor<32x32x3x3xui32>
-    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<32x32x3x3xui32>
-    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<32x32x3x3xui32>
-    %highest_bit = stablehlo.constant dense<2147483648> : tensor<32x32x3x3xui32>
-    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<32x32x3x3xui32>, tensor<32x32x3x3xui32>) -> tensor<32x32x3x3xi1>
-    %negative = stablehlo.negate %x : tensor<32x32x3x3xf32>
-    %signed = stablehlo.select %minus, %negative, %x : tensor<32x32x3x3xi1>, tensor<32x32x3x3xf32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<32x288xui32>
+    %row_length = stablehlo.constant dense<288> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<32x288xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<32x288xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<32x288xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<32x288xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<32x288xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<32x288xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<32x288xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<32x288xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<32x288xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<32x288xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<32x288xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<32x288xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<32x288xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<32x288xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<32x288xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<32x288xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<32x288xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<32x288xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<32x288xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<32x288xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<32x288xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<32x288xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<32x288xui32>, tensor<32x288xui32>) -> tensor<32x288xi1>
+    %negative = stablehlo.negate %by_row : tensor<32x288xf32>
+    %signed = stablehlo.select %minus, %negative, %by_row : tensor<32x288xi1>, tensor<32x288xf32>
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<32x32x3x3xf32>, tensor<f32>) -> tensor<32xf32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<32x288xf32>, tensor<f32>) -> tensor<32xf32>
     %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<32xf32>, tensor<f32>) -> tensor<f32>
     %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
     return %projection : tensor<1xf32>
@@ -1640,33 +1652,39 @@ module @mnist_cnn {
   // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
   //   the seed.
   func.func private @projection_64x32x3x3(%x: tensor<64x32x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %by_row = stablehlo.reshape %x : (tensor<64x32x3x3xf32>) -> tensor<64x288xf32>
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<18432xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<18432xui32>) -> tensor<64x32x3x3xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64x32x3x3xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<64x32x3x3xui32>
-    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64x32x3x3xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<64x32x3x3xui32>
-    %shift0 = stablehlo.constant dense<16> : tensor<64x32x3x3xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<64x32x3x3xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<64x32x3x3xui32>
-    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64x32x3x3xui32>
-    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64x32x3x3xui32>
-    %shift1 = stablehlo.constant dense<15> : tensor<64x32x3x3xui32>
-    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<64x32x3x3xui32>
-    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<64x32x3x3xui32>
-    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<64x32x3x3xui32>
-    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<64x32x3x3xui32>
-    %shift2 = stablehlo.constant dense<16> : tensor<64x32x3x3xui32>
-    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<64x32x3x3xui32>
-    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<64x32x3x3xui32>
-    %highest_bit = stablehlo.constant dense<2147483648> : tensor<64x32x3x3xui32>
-    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<64x32x3x3xui32>, tensor<64x32x3x3xui32>) -> tensor<64x32x3x3xi1>
-    %negative = stablehlo.negate %x : tensor<64x32x3x3xf32>
-    %signed = stablehlo.select %minus, %negative, %x : tensor<64x32x3x3xi1>, tensor<64x32x3x3xf32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64x288xui32>
+    %row_length = stablehlo.constant dense<288> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<64x288xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<64x288xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<64x288xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<64x288xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64x288xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<64x288xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<64x288xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<64x288xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<64x288xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<64x288xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<64x288xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64x288xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64x288xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<64x288xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<64x288xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<64x288xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<64x288xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<64x288xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<64x288xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<64x288xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<64x288xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<64x288xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<64x288xui32>, tensor<64x288xui32>) -> tensor<64x288xi1>
+    %negative = stablehlo.negate %by_row : tensor<64x288xf32>
+    %signed = stablehlo.select %minus, %negative, %by_row : tensor<64x288xi1>, tensor<64x288xf32>
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x32x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<64x288xf32>, tensor<f32>) -> tensor<64xf32>
     %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
     %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
     return %projection : tensor<1xf32>
@@ -1676,14 +1694,14 @@ module @mnist_cnn {
   func.func private @projection_64(%x: tensor<64xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<64xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64xui32>
-    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<64xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<64xui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<64xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<64xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<64xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<64xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<64xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<64xui32>
+    %high0 = stablehlo.shift_right_logical %words0, %shift0 : tensor<64xui32>
+    %folded0 = stablehlo.xor %words0, %high0 : tensor<64xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<64xui32>
@@ -1706,33 +1724,39 @@ module @mnist_cnn {
   // The sum of the elements under their signs: minus where the highest bit is set in the hash of an element's place and
   //   the seed.
   func.func private @projection_64x64x3x3(%x: tensor<64x64x3x3xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
+    %by_row = stablehlo.reshape %x : (tensor<64x64x3x3xf32>) -> tensor<64x576xf32>
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<36864xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<36864xui32>) -> tensor<64x64x3x3xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64x64x3x3xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<64x64x3x3xui32>
-    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64x64x3x3xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<64x64x3x3xui32>
-    %shift0 = stablehlo.constant dense<16> : tensor<64x64x3x3xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<64x64x3x3xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<64x64x3x3xui32>
-    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64x64x3x3xui32>
-    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64x64x3x3xui32>
-    %shift1 = stablehlo.constant dense<15> : tensor<64x64x3x3xui32>
-    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<64x64x3x3xui32>
-    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<64x64x3x3xui32>
-    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<64x64x3x3xui32>
-    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<64x64x3x3xui32>
-    %shift2 = stablehlo.constant dense<16> : tensor<64x64x3x3xui32>
-    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<64x64x3x3xui32>
-    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<64x64x3x3xui32>
-    %highest_bit = stablehlo.constant dense<2147483648> : tensor<64x64x3x3xui32>
-    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<64x64x3x3xui32>, tensor<64x64x3x3xui32>) -> tensor<64x64x3x3xi1>
-    %negative = stablehlo.negate %x : tensor<64x64x3x3xf32>
-    %signed = stablehlo.select %minus, %negative, %x : tensor<64x64x3x3xi1>, tensor<64x64x3x3xf32>
+    %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<64x576xui32>
+    %row_length = stablehlo.constant dense<576> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<64x576xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<64x576xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<64x576xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<64x576xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<64x576xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<64x576xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<64x576xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<64x576xui32>
+    %shift0 = stablehlo.constant dense<16> : tensor<64x576xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<64x576xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<64x576xui32>
+    %multiplier0 = stablehlo.constant dense<2146121005> : tensor<64x576xui32>
+    %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<64x576xui32>
+    %shift1 = stablehlo.constant dense<15> : tensor<64x576xui32>
+    %high1 = stablehlo.shift_right_logical %mixed0, %shift1 : tensor<64x576xui32>
+    %folded1 = stablehlo.xor %mixed0, %high1 : tensor<64x576xui32>
+    %multiplier1 = stablehlo.constant dense<2221713035> : tensor<64x576xui32>
+    %mixed1 = stablehlo.multiply %folded1, %multiplier1 : tensor<64x576xui32>
+    %shift2 = stablehlo.constant dense<16> : tensor<64x576xui32>
+    %high2 = stablehlo.shift_right_logical %mixed1, %shift2 : tensor<64x576xui32>
+    %folded2 = stablehlo.xor %mixed1, %high2 : tensor<64x576xui32>
+    %highest_bit = stablehlo.constant dense<2147483648> : tensor<64x576xui32>
+    %minus = stablehlo.compare GE, %folded2, %highest_bit, UNSIGNED : (tensor<64x576xui32>, tensor<64x576xui32>) -> tensor<64x576xi1>
+    %negative = stablehlo.negate %by_row : tensor<64x576xf32>
+    %signed = stablehlo.select %minus, %negative, %by_row : tensor<64x576xi1>, tensor<64x576xf32>
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1, 2, 3] : (tensor<64x64x3x3xf32>, tensor<f32>) -> tensor<64xf32>
+    %row_totals = stablehlo.reduce(%signed init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<64x576xf32>, tensor<f32>) -> tensor<64xf32>
     %total = stablehlo.reduce(%row_totals init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<64xf32>, tensor<f32>) -> tensor<f32>
     %projection = stablehlo.reshape %total : (tensor<f32>) -> tensor<1xf32>
     return %projection : tensor<1xf32>
@@ -1742,15 +1766,20 @@ module @mnist_cnn {
   func.func private @projection_3136x512(%x: tensor<3136x512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<1605632xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<1605632xui32>) -> tensor<3136x512xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<3136x512xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<3136x512xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<3136x512xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<3136x512xui32>
+    %row_length = stablehlo.constant dense<512> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<3136x512xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<3136x512xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<3136x512xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<3136x512xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<3136x512xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<3136x512xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<3136x512xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<3136x512xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<3136x512xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<3136x512xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<3136x512xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<3136x512xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<3136x512xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<3136x512xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<3136x512xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<3136x512xui32>
@@ -1776,14 +1805,14 @@ module @mnist_cnn {
   func.func private @projection_512(%x: tensor<512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<512xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
-    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<512xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<512xui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<512xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<512xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<512xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<512xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<512xui32>
+    %high0 = stablehlo.shift_right_logical %words0, %shift0 : tensor<512xui32>
+    %folded0 = stablehlo.xor %words0, %high0 : tensor<512xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<512xui32>
@@ -1808,15 +1837,20 @@ module @mnist_cnn {
   func.func private @projection_512x10(%x: tensor<512x10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<5120xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<5120xui32>) -> tensor<512x10xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<512x10xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<512x10xui32>
+    %row_length = stablehlo.constant dense<10> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<512x10xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<512x10xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<512x10xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<512x10xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<512x10xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<512x10xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<512x10xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512x10xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<512x10xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<512x10xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<512x10xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512x10xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512x10xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<512x10xui32>
@@ -1842,14 +1876,14 @@ module @mnist_cnn {
   func.func private @projection_10(%x: tensor<10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<10xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
-    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<10xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<10xui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<10xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<10xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<10xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<10xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<10xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<10xui32>
+    %high0 = stablehlo.shift_right_logical %words0, %shift0 : tensor<10xui32>
+    %folded0 = stablehlo.xor %words0, %high0 : tensor<10xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<10xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<10xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<10xui32>

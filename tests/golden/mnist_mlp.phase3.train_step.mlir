@@ -500,15 +500,20 @@ module @mnist_mlp {
   func.func private @projection_784x512(%x: tensor<784x512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<401408xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<401408xui32>) -> tensor<784x512xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<784x512xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<784x512xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<784x512xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<784x512xui32>
+    %row_length = stablehlo.constant dense<512> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<784x512xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<784x512xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<784x512xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<784x512xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<784x512xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<784x512xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<784x512xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<784x512xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<784x512xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<784x512xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<784x512xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<784x512xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<784x512xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<784x512xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<784x512xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<784x512xui32>
@@ -534,14 +539,14 @@ module @mnist_mlp {
   func.func private @projection_512(%x: tensor<512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<512xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
-    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<512xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<512xui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<512xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<512xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<512xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<512xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<512xui32>
+    %high0 = stablehlo.shift_right_logical %words0, %shift0 : tensor<512xui32>
+    %folded0 = stablehlo.xor %words0, %high0 : tensor<512xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<512xui32>
@@ -566,15 +571,20 @@ module @mnist_mlp {
   func.func private @projection_512x512(%x: tensor<512x512xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<262144xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<262144xui32>) -> tensor<512x512xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x512xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<512x512xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512x512xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<512x512xui32>
+    %row_length = stablehlo.constant dense<512> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<512x512xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<512x512xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<512x512xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<512x512xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x512xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<512x512xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<512x512xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<512x512xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<512x512xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512x512xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<512x512xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<512x512xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<512x512xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512x512xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512x512xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<512x512xui32>
@@ -600,15 +610,20 @@ module @mnist_mlp {
   func.func private @projection_512x10(%x: tensor<512x10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<5120xui32>
-    %places = stablehlo.reshape %flat_places : (tensor<5120xui32>) -> tensor<512x10xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
-    %strides = stablehlo.multiply %places, %every_stride : tensor<512x10xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<512x10xui32>
+    %row_length = stablehlo.constant dense<10> : tensor<ui32>
+    %row_stride = stablehlo.multiply %stride_materialised, %row_length : tensor<ui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %row_stride, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<512x10xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<512x10xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<512x10xui32>
+    %stride_of_axis1 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<512x10xui32>
+    %place_on_axis1 = stablehlo.iota dim = 1 : tensor<512x10xui32>
+    %along_axis1 = stablehlo.multiply %place_on_axis1, %stride_of_axis1 : tensor<512x10xui32>
+    %words1 = stablehlo.add %words0, %along_axis1 : tensor<512x10xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<512x10xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<512x10xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<512x10xui32>
+    %high0 = stablehlo.shift_right_logical %words1, %shift0 : tensor<512x10xui32>
+    %folded0 = stablehlo.xor %words1, %high0 : tensor<512x10xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<512x10xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<512x10xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<512x10xui32>
@@ -634,14 +649,14 @@ module @mnist_mlp {
   func.func private @projection_10(%x: tensor<10xf32>, %seed: tensor<ui32>) -> (tensor<1xf32>) {
     %stride = stablehlo.constant dense<2654435769> : tensor<ui32>
     %stride_materialised, %seed_materialised = stablehlo.optimization_barrier %stride, %seed : tensor<ui32>, tensor<ui32>
-    %flat_places = stablehlo.iota dim = 0 : tensor<10xui32>
-    %every_stride = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
-    %strides = stablehlo.multiply %flat_places, %every_stride : tensor<10xui32>
     %seeds = stablehlo.broadcast_in_dim %seed_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
-    %words = stablehlo.add %strides, %seeds : tensor<10xui32>
+    %stride_of_axis0 = stablehlo.broadcast_in_dim %stride_materialised, dims = [] : (tensor<ui32>) -> tensor<10xui32>
+    %place_on_axis0 = stablehlo.iota dim = 0 : tensor<10xui32>
+    %along_axis0 = stablehlo.multiply %place_on_axis0, %stride_of_axis0 : tensor<10xui32>
+    %words0 = stablehlo.add %seeds, %along_axis0 : tensor<10xui32>
     %shift0 = stablehlo.constant dense<16> : tensor<10xui32>
-    %high0 = stablehlo.shift_right_logical %words, %shift0 : tensor<10xui32>
-    %folded0 = stablehlo.xor %words, %high0 : tensor<10xui32>
+    %high0 = stablehlo.shift_right_logical %words0, %shift0 : tensor<10xui32>
+    %folded0 = stablehlo.xor %words0, %high0 : tensor<10xui32>
     %multiplier0 = stablehlo.constant dense<2146121005> : tensor<10xui32>
     %mixed0 = stablehlo.multiply %folded0, %multiplier0 : tensor<10xui32>
     %shift1 = stablehlo.constant dense<15> : tensor<10xui32>

@@ -17,7 +17,7 @@ from harness.nn.layers.global_avg_pool import GlobalAvgPool
 from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
-from harness.run.inprocess import script_module
+from harness.run.inprocess import Batch, Phase2, recorded, script_module
 from harness.run.iree_runner import Device, Executor, observations
 from harness.run.xla_device import XlaDevice
 from harness.spec.netspec import Conventions, DType
@@ -64,13 +64,12 @@ def module_of(graph: Graph, dtype: DType, device: Callable[[str], Executor]) -> 
     return observe
 
 
+def compiled(text: str) -> Path:
+    return compile_module(text, BACKENDS["cpu"].compile_flags(), "observe").path
+
+
 def iree_of(graph: Graph, dtype: DType) -> Observe:
-    backend = BACKENDS["cpu"]
-    return module_of(
-        graph,
-        dtype,
-        lambda text: Device(backend.hal_device, [compile_module(text, backend.compile_flags(), "observe").path]),
-    )
+    return module_of(graph, dtype, lambda text: Device(BACKENDS["cpu"].hal_device, [compiled(text)]))
 
 
 @pytest.fixture
@@ -137,3 +136,22 @@ def test_a_network_without_running_statistics_has_no_norms_of_them(observer: Any
     found = observer(VECTORS, "f32")(grads, before, after, stats)
     assert "stat_norms" not in found
     assert list(found["grad_projections"]) == list(grads)
+
+
+def test_a_compiled_module_holds_no_word_or_sign_of_any_element() -> None:
+    """Those of a matrix of 512 by 512 are 256 KiB as bytes and 1 MiB as words; IREE stores up to a MiB of constants."""
+    wide = infer_shapes(network((512,), Dense(512, 512), Dense(512, 4)))
+    assert compiled(emit_observe(wide, "f32", Conventions())).stat().st_size < 128 << 10
+
+
+def test_a_recording_in_memory_has_the_projections_of_its_steps() -> None:
+    side, rng = Phase2(VECTORS, TRAIN, "f32"), np.random.default_rng(5)
+    batches = [Batch(rng.normal(size=(4, 6)).astype(np.float32), np.arange(4, dtype=np.int32)) for _ in range(2)]
+    steps = side.train(batches, side.rates(2, 5))
+    lines = recorded(side, steps, batches, side.rates(2, 5), steps_per_epoch=5).trace.lines
+    before = dict(zip(side.names, side.split(side.initial()), strict=True))
+    for number, step in enumerate(steps, 1):
+        moves = {name: step.params[name] - before[name] for name in side.names}
+        assert lines[number].grad_projections == {name: project(name, x) for name, x in step.grads.items()}
+        assert lines[number].update_projections == {name: project(name, x) for name, x in moves.items()}
+        before = step.params
