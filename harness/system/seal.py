@@ -14,11 +14,40 @@ import secrets
 from pathlib import Path
 
 from harness.system.cache import cache_root
+from harness.system.files import replace_file
 from harness.system.private import make_private, read_own, why_not_private
 
 SECRET = "seal.key"
 _BYTES = 32
+_LARGEST = 1 << 26  # bytes of a file that is read as a whole
 _MODE = 0o600
+
+
+def seal_file(path: Path) -> str | None:
+    """Vouch for a file that was just written, in a file `NAME.seal` beside it.
+
+    Answers the reason why that cannot be done, None when it is. Raises: OSError.
+    """
+    if why := why_not_private(path.parent):
+        return why
+    seal = make_seal(b"file", path.name.encode(), path.read_bytes())
+    if seal is None:
+        return why_not_private(cache_root())
+    with replace_file(_seal_of(path)) as file:
+        file.write(seal.encode())
+    return None
+
+
+def why_not_ours(path: Path) -> str | None:
+    """Reason why a file may be somebody else's work, None where `seal_file` vouched for it as it is."""
+    if why := why_not_private(path.parent):
+        return why
+    content, seal = read_own(path, _LARGEST), read_own(_seal_of(path), _LARGEST)
+    if content is None:
+        return "it is not a file of this user alone"
+    if seal is None or not is_sealed(seal.decode(errors="replace"), b"file", path.name.encode(), content):
+        return "it is not as this user's harness left it, or came there another way"
+    return None
 
 
 def make_seal(*parts: bytes) -> str | None:
@@ -41,6 +70,10 @@ def is_sealed(seal: str, *parts: bytes) -> bool:
         return False
     right = _seal(parts)
     return right is not None and hmac.compare_digest(right.encode(), seal.encode(errors="replace"))
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.seal")
 
 
 def _seal(parts: tuple[bytes, ...]) -> str | None:
