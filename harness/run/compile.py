@@ -1,9 +1,8 @@
-"""Compiles StableHLO modules with iree-compile, into a cache whose key is all that the result depends on."""
+"""Compiles StableHLO modules with iree-compile, each once: the key of its cache is all that the result depends on."""
 
 import hashlib
 import importlib.metadata
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +11,12 @@ from pathlib import Path
 from iree.compiler.tools.binaries import find_tool
 
 from harness.errors import EmitError
+from harness.run.module_cache import ModuleCache
 from harness.run.provenance import cpu_description
 from harness.system.cache import cache_root
+from harness.system.masking import mask_secrets
+from harness.system.process import with_parent
+from harness.system.scratch import scratch
 
 TIMEOUT_S = 3600.0  # the slowest network takes minutes
 
@@ -33,50 +36,35 @@ def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
     Raises: EmitError with the compiler's first error line.
     """
     key = hashlib.sha256("\0".join([text, *flags, compiler_version(), _host_of(flags)]).encode()).hexdigest()
-    folder = cache_root() / "iree" / key[:2]
-    path, clock = folder / f"{key}.vmfb", folder / f"{key}.seconds"
-    seconds = _compiled_in(path, clock)
-    if seconds is not None:
-        return Compiled(path, seconds, cached=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _compile(text, flags, name, path, clock)
+        modules = ModuleCache()
+        kept = modules.find(key)
+        if kept is not None:
+            return Compiled(kept.path, kept.seconds, cached=True)
+        with scratch(modules.folder) as folder:
+            made, seconds = _compile(text, flags, name, folder)
+            return Compiled(modules.keep(key, made, seconds).path, seconds, cached=False)
     except OSError as error:
         raise EmitError(
-            f"{name}: the cache {folder} cannot be written: {error.strerror}. Set HARNESS_CACHE to a folder that can."
+            f"{name}: the cache {cache_root()} cannot be written: {error.strerror or error}. "
+            "Set HARNESS_CACHE to a folder that can."
         ) from None
 
 
-def _compile(text: str, flags: Sequence[str], name: str, path: Path, clock: Path) -> Compiled:
-    """Compile beside the cache's files and rename: two processes that compile one module do not disturb each other."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="compiling-") as scratch:
-        source, made = Path(scratch, "module.mlir"), Path(scratch, "module.vmfb")
-        source.write_text(text)
-        started = time.perf_counter()
-        command = [find_tool("iree-compile"), str(source), *flags, "-o", str(made)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
-            )
-        except subprocess.TimeoutExpired:
-            raise EmitError(f"{name}: iree-compile {' '.join(flags)}: no end after {TIMEOUT_S:g} s") from None
-        seconds = time.perf_counter() - started
-        if done.returncode != 0 or not made.is_file():
-            raise EmitError(f"{name}: iree-compile {' '.join(flags)}: {_diagnostic(done, str(source))}")
-        timed = Path(scratch, "seconds")
-        timed.write_text(f"{seconds:.3f} {hashlib.sha256(made.read_bytes()).hexdigest()}")
-        timed.replace(clock)
-        made.replace(path)
-    return Compiled(path, seconds, cached=False)
-
-
-def _compiled_in(path: Path, clock: Path) -> float | None:
-    """The compiler's seconds for a module of the cache; None when it is not there, or not as it was written."""
+def _compile(text: str, flags: Sequence[str], name: str, folder: Path) -> tuple[Path, float]:
+    """The compiler's module in an empty folder, and its seconds."""
+    source, made = folder / "module.mlir", folder / "module.vmfb"
+    source.write_text(text)
+    started = time.perf_counter()
+    command = with_parent([find_tool("iree-compile"), str(source), *flags, "-o", str(made)])
+    called = mask_secrets(f"iree-compile {' '.join(flags)}")
     try:
-        seconds, sha256 = clock.read_text().split()
-        return float(seconds) if hashlib.sha256(path.read_bytes()).hexdigest() == sha256 else None
-    except (OSError, ValueError):
-        return None
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise EmitError(f"{name}: {called}: no end after {TIMEOUT_S:g} s") from None
+    if done.returncode != 0 or not made.is_file():
+        raise EmitError(f"{name}: {called}: {mask_secrets(_diagnostic(done, str(source)))}")
+    return made, time.perf_counter() - started
 
 
 def compiler_version() -> str:

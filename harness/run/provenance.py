@@ -14,6 +14,7 @@ from typing import Any
 from harness.run.backends import Presence
 from harness.run.contract import RECORDED, child_environment
 from harness.run.probe import installed_versions
+from harness.system.masking import mask_secrets
 
 PACKAGES = ("jax", "jaxlib", "numpy", "iree-base-compiler", "iree-base-runtime", "training-trace-harness")
 
@@ -71,7 +72,7 @@ def cpu_description() -> str:
 
 
 def scrub(text: str) -> str:
-    """`text` without facts about this machine: paths as `scrub_paths`, names of host and user as words."""
+    """`text` without secrets and facts about this machine: paths as `scrub_paths`, names of host and user as words."""
     text = scrub_paths(text)
     for name, instead in ((socket.gethostname(), "HOST"), (_user(), "USER")):
         if name and name not in ("localhost", "root"):
@@ -80,8 +81,11 @@ def scrub(text: str) -> str:
 
 
 def scrub_paths(text: str) -> str:
-    """`text` without absolute paths: the working folder is `.`, the home folder `~`, elsewhere the last part stays."""
-    text = text.replace("file://", "file:")
+    """`text` without secrets and absolute paths.
+
+    The working folder is `.`, the home folder `~`, elsewhere the last part of a path stays.
+    """
+    text = mask_secrets(text).replace("file://", "file:")
     for path, short in ((str(Path.cwd()), "."), (str(Path.home()), "~")):
         if len(path) > 1:
             text = re.sub(rf"(?<![\w.~/-]){re.escape(path)}(?![\w.-])", short, text)

@@ -1,5 +1,7 @@
 """Files whose names only ever hold the whole of them, and the JSON documents that are written that way."""
 
+import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -16,17 +18,18 @@ PART_SUFFIX = ".part"
 def replace_file(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path`; on leaving, flush it to disk and rename it to `path`, or remove it on error.
 
-    A killed process leaves at most a hidden file ending in `.part`. Symbolic links are followed; a device or a folder
-    is refused.
+    A killed process leaves at most a hidden file ending in `.part`, which the next that writes `path` removes. Symbolic
+    links are followed; a device or a folder is refused.
 
     Raises: OSError.
     """
     target = path.resolve()
     if target.exists() and not target.is_file():
         raise OSError(f"{path} exists and is not a regular file")
+    sweep_parts(target.parent, target.name)
     part = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}{PART_SUFFIX}")
     try:
-        with part.open("xb") as file:
+        with _open_locked(part) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -34,6 +37,35 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def sweep_parts(folder: Path, name: str = "") -> None:
+    """Remove the temporary files of `replace_file`, of one name or of all, that killed processes left in a folder.
+
+    A living process holds a lock on its own, which the system gives back however a process ends.
+    """
+    start = f".{name}." if name else "."
+    with contextlib.suppress(OSError):
+        left = [found for found in folder.iterdir() if found.name.startswith(start) and found.suffix == PART_SUFFIX]
+        for part in left:
+            with contextlib.suppress(OSError):
+                number = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    part.unlink()
+                finally:
+                    os.close(number)
+
+
+def _open_locked(part: Path) -> BinaryIO:
+    """A new file that no other process removes; one that is swept before it is locked is made anew."""
+    while True:
+        file = part.open("xb")
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if part.exists():
+            return file
+        file.close()
 
 
 def json_document(value: Any, *, indent: int = 1) -> bytes:

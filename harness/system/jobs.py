@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.system.masking import mask_secrets
 from harness.system.process import Child, Interruptions, signal_name
 
 MARKER = "answer: "
@@ -91,4 +92,4 @@ def _outcome_of(one: _Running, timeout_s: float) -> JobOutcome | None:
             return JobOutcome(one.job, None, "its answer cannot be read", seconds)
     last = (one.child.err.tail.strip().splitlines() or ["it said nothing"])[-1]
     how = f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
-    return JobOutcome(one.job, None, f"{how}: {last}", seconds)
+    return JobOutcome(one.job, None, f"{how}: {mask_secrets(last)}", seconds)

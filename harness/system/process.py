@@ -67,7 +67,7 @@ class Child:
     ) -> None:
         _check_program(command, environment)
         self._process = subprocess.Popen(
-            [*_WITH_PARENT, str(os.getpid()), *command],
+            with_parent(command),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -129,6 +129,11 @@ class Child:
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def with_parent(command: Sequence[str]) -> list[str]:
+    """The words that run a command which the system kills when this process ends, however that is."""
+    return [*_WITH_PARENT, str(os.getpid()), *command]
 
 
 def run_module(name: str, python: str = sys.executable) -> tuple[str, ...]:

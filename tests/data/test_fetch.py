@@ -128,12 +128,21 @@ def test_a_killed_fetch_leaves_no_file_that_passes(tmp_path: Path) -> None:
     source = Fake()
     get(tmp_path, source)
     assert source.asked == ["c", "d"] and (tmp_path / "a").stat().st_ino == kept
-    assert part.exists()  # it could be another fetch's, which is at work
-
-    (tmp_path / "d").unlink()
-    os.utime(part, (time.time() - 7200,) * 2)
-    get(tmp_path, Fake())
+    assert not part.exists()
     assert held(tmp_path) == CONTENT
+
+
+def test_a_fetch_lets_the_file_alone_that_another_is_writing(tmp_path: Path) -> None:
+    with _child(tmp_path, "stall in c") as child:
+        try:
+            deadline = time.monotonic() + 60
+            while not (parts := list(tmp_path.glob(".c.*.part"))):
+                assert child.poll() is None and time.monotonic() < deadline, "the fetch did not get to c"
+                time.sleep(0.02)
+            get(tmp_path, Fake())
+            assert parts[0].exists()
+        finally:
+            child.kill()
 
 
 def test_an_interrupted_fetch_leaves_no_temporary_file(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_module_that_is_not_as_it_was_written_is_compiled_again(
         )
 
     first = compiled()
-    whole, clock = first.path.read_bytes(), first.path.with_suffix(".seconds")
+    whole, clock = first.path.read_bytes(), first.path.with_suffix(".record")
     assert (first.cached, compiled().cached) == (False, True)
     for path, content in ((first.path, whole[:100]), (first.path, b""), (clock, b""), (clock, b"x y"), (clock, b"1.0")):
         path.write_bytes(content)

@@ -25,6 +25,7 @@ from harness.run.inprocess import SHARED, FirstBatches
 from harness.spec.models import load_model
 from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
+from harness.system.seal import seal_file
 from harness.trace.format import Trace, TraceHeader
 from harness.trace.recording import Recording
 from harness.verdict.compare import compare
@@ -271,6 +272,7 @@ def test_a_damaged_file_is_said_and_never_taken_for_none(
     path = keep_envelope(envelope, tmp_path)
     text = json.dumps(json.loads(path.read_text()) | damage) if damage is not None else "{"
     path.write_text(text)
+    assert seal_file(path) is None  # damaged, and by nobody else
     with pytest.raises(EnvelopeError, match=r"Build it again with `harness envelope`\."):
         find_envelope(header(envelope), tmp_path)
 

@@ -21,7 +21,10 @@ def find_envelope(header: TraceHeader, cache: Path | None = None) -> Envelope | 
 
     `cache`: the folder of those built here, that of `harness envelope` by default.
 
-    Raises: EnvelopeError for a file that is damaged: without it a pair would be judged less strictly, unnoticed.
+    A file there that this user's harness did not leave as it is may be anybody's: it is told on standard error, once,
+    and not used.
+
+    Raises: EnvelopeError for one that is damaged: without it a pair would be judged less strictly, unnoticed.
     """
     return find_shared_envelope(header, header, cache)
 
@@ -39,29 +42,38 @@ def find_shared_envelope(a: TraceHeader, b: TraceHeader, cache: Path | None = No
 def keep_envelope(envelope: Envelope, cache: Path | None = None) -> Path:
     """Write it into the cache; returns its path.
 
-    Raises: EnvelopeError when the cache cannot be written.
+    Raises: EnvelopeError when the cache cannot be written, or others can write it.
     """
+    from harness.system.seal import seal_file
+
     folder = make_cache() if cache is None else cache
     path = folder / f"{_slug(envelope.netspec_name)}-{envelope.digest[:32]}.json"
     try:
         write_envelope(path, envelope)
+        why = seal_file(path)
     except OSError as error:
         raise _not_writable(folder, error) from None
+    if why is not None:
+        raise _not_private(folder, why)
     return path
 
 
 def make_cache() -> Path:
     """The folder for envelopes that are built here, made where there is none.
 
-    Raises: EnvelopeError when it cannot be written.
+    Raises: EnvelopeError when it cannot be written, or others can write it.
     """
+    from harness.system.private import make_private, why_not_private
+
     folder = envelope_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
     except OSError as error:
         raise _not_writable(folder, error) from None
     if not os.access(folder, os.W_OK):
         raise _not_writable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    if (why := why_not_private(folder)) is not None:
+        raise _not_private(folder, why)
     return folder
 
 
@@ -69,6 +81,13 @@ def _not_writable(folder: Path, error: OSError) -> EnvelopeError:
     return EnvelopeError(
         f"{folder}: the cache cannot be written: {error.strerror or error}. Set HARNESS_CACHE to a folder that can, or "
         "use --out FILE."
+    )
+
+
+def _not_private(folder: Path, why: str) -> EnvelopeError:
+    return EnvelopeError(
+        f"{folder}: {why}, and an envelope from there would not be believed. Set HARNESS_CACHE to a folder that only "
+        "you can write, or use --out FILE."
     )
 
 
@@ -81,10 +100,23 @@ def envelope_folder() -> Path:
 
 def _read_all(folder: Path, netspec_name: str) -> Iterator[Envelope]:
     for path in sorted(folder.glob(f"{_slug(netspec_name)}-*.json")):
+        if folder != SHIPPED and not _is_ours(path):
+            continue
         try:
             yield read_envelope(path)
         except OSError as error:
             raise EnvelopeError(f"{path}: cannot be read: {error.strerror or error}. Remove it.") from None
+
+
+def _is_ours(path: Path) -> bool:
+    """True if it may be believed; where not, it is told."""
+    from harness.system.notice import note_once
+    from harness.system.seal import why_not_ours
+
+    why = why_not_ours(path)
+    if why is not None:
+        note_once(f"{path}: {why}; this envelope is not used. Build it again with `harness envelope`, or remove it.")
+    return why is None
 
 
 def _slug(name: str) -> str:
