@@ -43,8 +43,8 @@ class StoredCell:
 
     @property
     def complete(self) -> bool:
-        """True if it ran to its end."""
-        return self.manifest.status == "complete"
+        """True if it ran to its end, by a manifest that does not contradict itself."""
+        return self.manifest.status == "complete" and not self.manifest.contradictions
 
     @property
     def counts(self) -> bool:
@@ -57,6 +57,8 @@ class StoredCell:
         manifest = self.manifest
         if self.complete:
             return ""
+        if manifest.contradictions:
+            return f"its manifest says complete, and {'; '.join(manifest.contradictions)}"
         note = f"{manifest.status}: {manifest.reason}" if not self.facts.absent else manifest.reason or ""
         said = manifest.stderr_tail.split("\n")
         if manifest.exit_code and (last := next((line for line in reversed(said) if line.strip()), "")):
