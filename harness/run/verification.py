@@ -86,11 +86,15 @@ class Verification:
             yield self.cell(external.name, names[0]), True
 
     def planned_in_f64(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
-        """The cells of the f64 cross-check: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
+        """The cells of the f64 cross-check: for f32 pairs of pipelines on the CPU, which is where f64 runs.
+
+        Somebody else's program is asked as well; its header tells whether it took part.
+        """
         names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
-        ours = [name for name in self.pipelines if name in names]
-        if self.f64_check and self.run.dtype == "f32" and len(ours) > 1:
-            for name in ours:
+        known = (*self.pipelines, *(external.name for external in self.externals))
+        paired = [name for name in known if name in names]
+        if self.f64_check and self.run.dtype == "f32" and len(paired) > 1:
+            for name in paired:
                 yield self.in_f64, self.in_f64.cell(name, "cpu")
 
     def facts(self, cell: Cell, *, absent: bool = False, asked: bool = True) -> CellFacts:

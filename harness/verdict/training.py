@@ -9,7 +9,7 @@ from harness.verdict.evidence import Answer, PairFacts, failed, passed, unreache
 EPOCH_MEAN_RTOL = 0.25
 ACCURACY_POINTS = 0.5  # of 100
 # Standard deviations by which the accuracies of two short runs may differ, each as if it had drawn its test images for
-# itself. Copies of the MLP and the CNN that start one ulp apart differ by at most two thirds of one, 4 to 120 steps long.
+# itself. Copies of the MLP and the CNN that start one ulp apart differ by at most two thirds of one.
 CHANCE_DEVIATIONS = 4.0
 
 

@@ -72,12 +72,12 @@ def test_a_manifest_that_contradicts_its_trace_is_told_and_no_pass(
     assert f"A contradicts itself: {told}" in found.reason
 
 
-def test_the_header_of_somebody_elses_command_may_call_its_pipeline_as_it_likes(tmp_path: Path) -> None:
+def test_the_header_of_somebody_elses_command_may_name_its_pipeline(tmp_path: Path) -> None:
     cell = store(tmp_path, "lean", header={"pipeline": "lean-iree"}, provenance={"command_sha256": SHA})
     assert cell.read().contradictions == ()
 
 
-def test_the_backend_of_a_judged_cell_is_what_ran_it_and_not_the_word_of_its_header(tmp_path: Path) -> None:
+def test_the_backend_of_a_judged_cell_is_what_ran_it_and_no_word_of_a_header(tmp_path: Path) -> None:
     cell = store(tmp_path, "lean", header={"backend": "cuda"}, provenance={"command_sha256": SHA})
     assert cell.read().trace.header.backend == "cpu"
     untold = store(tmp_path, "other", header={"backend": None})
