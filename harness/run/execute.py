@@ -6,8 +6,9 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 
@@ -85,13 +86,21 @@ def refuse(plan: CellPlan, reason: str) -> Manifest:
 
 def _forget(plan: CellPlan) -> None:
     """Nothing of an earlier run may pass for this one."""
-    try:
+    with unwritable(plan.folder):
         plan.folder.mkdir(parents=True, exist_ok=True)
         for path in (plan.trace, plan.partial, plan.manifest):
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Tell the system's refusal to write into the folder of the traces in one line. Raises: TraceError."""
+    try:
+        yield
     except OSError as error:
+        where = error.filename or folder
         raise TraceError(
-            f"{error.filename}: {error.strerror}; traces cannot be written there. Give another folder with --out."
+            f"{where}: {error.strerror or error}; traces cannot be written there. Give another folder with --out."
         ) from None
 
 

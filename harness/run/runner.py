@@ -1,7 +1,7 @@
 """Runs the cells of a verification, one after another; a cell that fails is a result and not an error."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from harness.run.backends import Presence, presence
 from harness.run.cell import Cell
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
-from harness.run.execute import refuse, run_cell
+from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
 from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
@@ -22,7 +22,8 @@ from harness.run.publication import digest_of
 from harness.run.verification import Verification
 from harness.spec.models import Model
 from harness.system.lock import exclusive
-from harness.trace.manifest import Manifest
+from harness.trace.manifest import CellFacts, Manifest
+from harness.trace.planned import add_planned, write_planned
 from harness.trace.store import StoredCell
 
 
@@ -49,7 +50,10 @@ class CellsOfRun:
 def run_single(verification: Verification, pipeline: str, backend: str) -> StoredCell:
     """Run one cell. Raises: HarnessError for unusable input."""
     with prepared(verification) as runner, CellProgress() as progress:
-        return runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)
+        cell = runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)
+        with unwritable(verification.folder):
+            add_planned(verification.folder, verification.stem, cell.facts)
+        return cell
 
 
 def run_cells(verification: Verification, policy: Policy) -> CellsOfRun:
@@ -87,9 +91,16 @@ class Runner:
     def run_all(self, policy: Policy, progress: CellProgress) -> CellsOfRun:
         """Run every cell, and then those of the f64 cross-check."""
         asked_for = self.verification
+        self._write_planned(asked_for.planned_facts())
         cells = [self.run(asked_for, cell, policy, progress, asked=asked) for cell, asked in asked_for.planned_cells()]
         in_f64 = [self.run(wider, cell, policy, progress) for wider, cell in asked_for.planned_in_f64(cells)]
+        self._write_planned(cell.facts for cell in (*cells, *in_f64))
         return CellsOfRun(tuple(cells), tuple(in_f64))
+
+    def _write_planned(self, cells: Iterable[CellFacts]) -> None:
+        """Say beside the cells which are of this run. Raises: TraceError."""
+        with unwritable(self.verification.folder):
+            write_planned(self.verification.folder, self.verification.stem, cells)
 
     def run(
         self,

@@ -30,7 +30,7 @@ from tests.support.paths import ROOT
 from tests.support.stored_cells import store
 
 PLAN = '{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
-ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", line="all agree")
+ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", exit_code=0, line="all agree")
 
 
 def a_night(folder: Path, host: str = "host a") -> Path:
