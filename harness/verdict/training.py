@@ -65,8 +65,8 @@ def _chance(comparison: Comparison, a: float, b: float) -> tuple[float, str]:
     images = [_images(side) for side in (comparison.a, comparison.b)]
     share = (a * images[0] + b * images[1] + 2) / (sum(images) + 4)
     deviation = math.sqrt(share * (1 - share) * sum(1 / n for n in images))
-    few = " and ".join(str(n) for n in sorted(set(images)))
-    why = f", four standard deviations of chance with so few test images ({few})"
+    tested = " and ".join(str(n) for n in sorted(set(images)))
+    why = f": {CHANCE_DEVIATIONS:g} standard deviations of chance with {tested} test images"
     return max(ACCURACY_POINTS, 100 * CHANCE_DEVIATIONS * deviation), why
 
 

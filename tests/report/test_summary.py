@@ -372,3 +372,11 @@ def test_a_check_that_passed_with_another_exit_code_than_0_is_a_problem(tmp_path
     found = summary(tmp_path)
     assert (found.checks, found.exit_code) == ((), 3)
     assert found.problems[0].startswith("a.json: not a check: status is PASS and exit_code ")
+
+
+def test_cells_under_the_name_of_another_network_are_no_agreement(tmp_path: Path) -> None:
+    agreeing(tmp_path, "mnist_mlp", provenance={"netspec_name": "MNIST-CNN"}, header={"netspec_name": "MNIST-CNN"})
+    found = summary(tmp_path)
+    assert (statuses(found), found.exit_code) == (["PASS"], 3)
+    told = "mnist_mlp.phase2-noshuf-cpu: network is MNIST-MLP by its name and MNIST-CNN by its manifest."
+    assert found.problems[0] == told

@@ -1,12 +1,15 @@
 """What a runner gives the programs of a verification, seen by a program that is somebody else's."""
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from harness import cli
 from harness.data.synthetic import write_synthetic
 from harness.run.external import External
 from harness.run.progress import CellProgress
@@ -102,3 +105,15 @@ def test_the_f64_cross_check_asks_somebody_elses_program_too(complete: tuple[str
     ]
     planned = [(one.is_evidence, cell.pipeline, cell.run.dtype) for one, cell in verification.planned_in_f64(cells)]
     assert planned == [(True, name, "f64") for name in expected]
+
+
+def test_a_single_run_that_contradicts_its_plan_is_not_the_one_asked_for(tmp_path: Path) -> None:
+    (external,) = (verification := lean(tmp_path)).externals
+    words = ["run", "mnist_mlp", "--steps", "2", "--pipeline", "lean", "--out", str(verification.out)]
+    words += ["--data", str(verification.data), "--pipeline-cmd", f"lean={shlex.join(external.words)}"]
+    found = CliRunner().invoke(cli.main, words)
+    assert found.exit_code == 3, found.output
+    assert "backend is cpu in the manifest and cuda in the trace" in found.stdout
+    (tmp_path / "program.py").write_text(PROGRAM.replace('"cuda"', '"cpu"'))
+    assert CliRunner().invoke(cli.main, words).exit_code == 0
+    assert [path.name for path in verification.folder.glob("*.planned.json")] == ["mnist_mlp.planned.json"]

@@ -206,8 +206,8 @@ def with_accuracy(accuracy: float | None) -> Recording:
             with_counts(82),
             with_counts(30),
             "fail",
-            "test accuracies 64.06 % and 23.44 % are 40.62 points apart, allowed are 24.8, "
-            "four standard deviations of chance with so few test images (128).",
+            "test accuracies 64.06 % and 23.44 % are 40.62 points apart, allowed are 24.8: "
+            "4 standard deviations of chance with 128 test images.",
         ),
     ],
 )

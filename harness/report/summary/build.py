@@ -12,11 +12,11 @@ from harness.night.folder import PLAN, Night, NightFolder, find_unfinished
 from harness.night.references.findings import ReferenceFindings, compare_to_references
 from harness.report.summary import Event, Summary
 from harness.report.summary.history import read_history
+from harness.report.summary.problems import find_alone, find_mislabelled
 from harness.run.provenance import scrub
 from harness.trace.planned import HeldToPlans, hold_to_plans
 from harness.trace.store import StoredCell, read_store
 from harness.verdict.compare import Judging
-from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
 
 UNDATED = "undated"
@@ -63,7 +63,7 @@ def summarise(
         checks=tuple(gathered.checks),
         events=(*_events(accepted), *_earlier_runs(current.earlier)),
         history=tuple(earlier),
-        problems=(*gathered.problems, *_without_counterpart(current.cells, rows)),
+        problems=(*gathered.problems, *find_alone(current.cells, rows), *find_mislabelled(current.cells)),
     )
 
 
@@ -120,14 +120,6 @@ class _Gathered:
             yield
         except HarnessError as error:
             self.problems.append(scrub(str(error)))
-
-
-def _without_counterpart(cells: Sequence[StoredCell], rows: Sequence[PairRow]) -> Iterator[str]:
-    """A line for each run that is complete and that nothing was compared with."""
-    compared = {cell for row in rows for cell in row.cells}
-    for cell in cells:
-        if cell.complete and not cell.facts.evidence and cell not in compared:
-            yield f"{cell.name}: nothing is there to compare it with, a run that differs from it in one factor."
 
 
 def _earlier_runs(earlier: Sequence[StoredCell]) -> Iterator[Event]:
