@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.errors import TraceError
 from harness.trace.manifest import Manifest, manifest_path, write_manifest
 from harness.trace.recording import read_recording
-from harness.trace.store import StoredCell, read_cell, read_store
+from harness.trace.store import StoredCell, read_cell, read_store, verified_cells
 from harness.verdict.compare import Judging
 from harness.verdict.judge import Verdict
 from harness.verdict.pairs import judge_cells
@@ -197,3 +198,11 @@ def test_the_end_of_a_complete_run_is_told_where_it_is_remarkable(tmp_path: Path
     store(tmp_path, "phase3", reason="stopped after the planned steps; it had gone on: exit code 7")
     (line,) = [e.line for e in verdict(tmp_path).evidence if e.gate == "complete"]
     assert line.endswith("; B was stopped after the planned steps; it had gone on: exit code 7.")
+
+
+def test_a_complete_run_without_digest_and_without_trace_is_damaged(tmp_path: Path) -> None:
+    cell = store(tmp_path, "phase2")
+    changed(cell, trace_sha256=None)
+    cell.trace.unlink()
+    with pytest.raises(TraceError, match=r"is not there, and its manifest tells of it\. Run the cell again\.$"):
+        verified_cells([tmp_path])
