@@ -29,6 +29,8 @@ def export_command(cells: tuple[Path, ...], out: Path) -> None:
     gathered = gather(cells)
     for trace in gathered.left_out:
         click.echo(escape_control(f"left out: {trace} has no manifest: its run is not over, or was killed."), err=True)
+    for trace in gathered.earlier:
+        click.echo(escape_control(f"left out: {trace} is of an earlier run than the newest there."), err=True)
     size = write_bundle(out, gathered)
     click.echo(
         escape_control(f"{out}: {gathered.cells} cells of {gathered.host}, {len(gathered.files)} files, {size:,} bytes")

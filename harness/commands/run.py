@@ -24,7 +24,7 @@ NOT_COMPLETE = 3
 def run_command(asked: RunOptions, pipeline: str, backend: str) -> None:
     """Train MODEL with one pipeline on one backend, and print the path of the trace.
 
-    Exit codes: 0 the run is complete, 2 usage, 3 it is not.
+    Exit codes: 0 the run is complete, 2 usage, 3 it is not, or its trace says that it was of another run.
     """
     from harness.errors import unknown
     from harness.run.backends import backend as find_backend
@@ -40,5 +40,7 @@ def run_command(asked: RunOptions, pipeline: str, backend: str) -> None:
     verification = replace(loaded, backends=(backend,), factorial=pipeline in CONTROLS)
     interruptible()
     cell = run_single(verification, pipeline, backend)
-    click.echo(f"{cell.trace}: {cell.note or f'{cell.manifest.steps_written} steps'}")
-    sys.exit(0 if cell.complete else NOT_COMPLETE)
+    contradictions = cell.read().contradictions if cell.complete else ()
+    told = cell.note or "; ".join(contradictions) or f"{cell.manifest.steps_written} steps"
+    click.echo(f"{cell.trace}: {told}")
+    sys.exit(0 if cell.complete and not contradictions else NOT_COMPLETE)

@@ -46,6 +46,10 @@ class NightCheck(msgspec.Struct, kw_only=True, frozen=True):
     host: str = ""
     fingerprint: str = ""
 
+    def __post_init__(self) -> None:
+        if self.status == "PASS" and self.exit_code != 0:
+            raise ValueError(f"status is PASS and exit_code {self.exit_code}")
+
 
 def read_check(path: Path) -> NightCheck:
     """Read the result of a check. Raises: HarnessError for a file that holds none, FileNotFoundError."""

@@ -160,13 +160,13 @@ def find_unfinished(
     except HarnessError as error:
         yield f"what the night set out to do is not known: {error}"
         return
-    there = {(cell.name, cell.facts.evidence) for cell in cells}
+    there = {(cell.name, cell.facts.evidence, cell.facts.steps) for cell in cells}
     for verification in verifications:
         if any(problem.startswith(f"{verification.stem}: ") for problem in problems):
             continue
         planned = [cell.name for cell, _ in verification.planned_cells()]
         ours = [cell for cell in cells if cell.name in planned and not cell.facts.evidence]
-        missing = [(name, False) for name in planned]
-        missing += [(cell.name, True) for _, cell in verification.planned_in_f64(ours)]
-        yield from (f"{name}: {_NOT_REACHED}" for name, evidence in missing if (name, evidence) not in there)
+        missing = [(name, False, verification.run.steps) for name in planned]
+        missing += [(cell.name, True, cell.run.steps) for _, cell in verification.planned_in_f64(ours)]
+        yield from (f"{cell[0]}: {_NOT_REACHED}" for cell in missing if cell not in there)
     yield from (f"check {part.name}: {_NOT_REACHED}" for part in config.check if part.name not in checks)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.spec.models import Model
-from harness.spec.run_config import DEFAULT_RUN, RunConfig
+from harness.spec.run_config import DEFAULT_RUN, RunConfig, cell_name
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Stem of the cell's files: `mnist_cnn.phase3-noshuf-rocm`, then a suffix for whatever is off its default."""
-        order = "shuf" if self.run.shuffle else "noshuf"
-        return f"{self.model.name}.{self.pipeline}-{order}-{self.backend}{self.suffix}"
+        return cell_name(self.model.name, self.pipeline, self.backend, self.run, self.model.resized)
 
     @property
     def suffix(self) -> str:

@@ -14,6 +14,7 @@ NO_SHUFFLE = "LEAN_MLIR_NO_SHUFFLE"
 TRACE_OUT = "LEAN_MLIR_TRACE_OUT"
 MAX_STEPS = "LEAN_MLIR_MAX_STEPS"
 TRACE_CHANNELS = "HARNESS_TRACE_CHANNELS"
+DTYPE = "HARNESS_DTYPE"
 
 # Variable -> what it means. The harness sets the first ones itself: a value left over in the user's shell would make
 # one run differ from the next.
@@ -24,6 +25,7 @@ _STEERING: dict[str, str] = {
     TRACE_OUT: "path: write the trace there",
     MAX_STEPS: "stop after so many steps; unset: all",
     TRACE_CHANNELS: "when to write norms, projections and digests: default (steps 1-8, then every 64th), all or none",
+    DTYPE: "precision of the numbers: f32 or f64; our programs are of one and do not ask",
     "IREE_BACKEND": f"phase 3: {', '.join(row.iree_backend for row in BACKENDS.values())}",
 }
 VARIABLES: dict[str, str] = {

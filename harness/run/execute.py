@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from harness.run.cell_plan import CellPlan
 from harness.run.contract import TRACE_OUT, child_environment
 from harness.run.probe import installed_versions
 from harness.run.provenance import scrub, scrub_tree
+from harness.run.publication import find_changed_start, publish
 from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.system.process import Child, Interruptions, signal_name
 from harness.trace.format import Trace
@@ -85,13 +86,21 @@ def refuse(plan: CellPlan, reason: str) -> Manifest:
 
 def _forget(plan: CellPlan) -> None:
     """Nothing of an earlier run may pass for this one."""
-    try:
+    with unwritable(plan.folder):
         plan.folder.mkdir(parents=True, exist_ok=True)
         for path in (plan.trace, plan.partial, plan.manifest):
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Tell the system's refusal to write into the folder of the traces in one line. Raises: TraceError."""
+    try:
+        yield
     except OSError as error:
+        where = error.filename or folder
         raise TraceError(
-            f"{error.filename}: {error.strerror}; traces cannot be written there. Give another folder with --out."
+            f"{where}: {error.strerror or error}; traces cannot be written there. Give another folder with --out."
         ) from None
 
 
@@ -160,15 +169,18 @@ def _settle(plan: CellPlan, end: _End, wall_s: float) -> Manifest:
     trace, problem = _left_behind(plan, end)
     status, reason = end.status, end.reason
     if status == "complete":
-        shortage = problem or _shortage(plan, trace)
+        shortage = problem or _shortage(plan, trace) or find_changed_start(plan)
         status, reason = ("crashed", shortage) if shortage else (status, reason)
     elif problem:
         reason = f"{reason}; {problem}"
+    elif status == "crashed" and trace is not None and trace.steps == plan.planned_steps:
+        reason = f"{reason}, after the last of {trace.steps} planned steps"
     if status in ("crashed", "timed-out") and (full := _disk_trouble(end.stderr)):
         reason = f"{reason}: {full}"
     if status == "complete":
         try:
-            _publish(plan.partial, plan.trace)
+            if touched := publish(plan.partial, plan.trace, None if trace is None else trace.sha256):
+                status, reason = "crashed", touched
         except OSError as error:
             status, reason = "crashed", f"the trace cannot be kept: {error.strerror}"
     accuracy, correct, total = read_accuracy(end.stdout)
@@ -241,13 +253,6 @@ def _record(plan: CellPlan, manifest: Manifest, end: _End) -> Manifest:
         reason = f"the manifest cannot be written: {error.strerror or error}"
         manifest = msgspec.structs.replace(manifest, status="crashed", reason=scrub(reason))
     return manifest
-
-
-def _publish(partial: Path, trace: Path) -> None:
-    """Give the trace its name, once its bytes are on the disk."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(trace)
 
 
 def _disk_trouble(stderr: str) -> str | None:

@@ -19,7 +19,8 @@ def find_ended(plan: CellPlan) -> Manifest | None:
         manifest = read_manifest(plan.manifest)
     except TraceError:
         return None
-    return manifest if manifest.status in _ENDED and manifest.cell == plan.facts else None
+    is_it = manifest.status in _ENDED and manifest.cell == plan.facts and not manifest.contradictions
+    return manifest if is_it else None
 
 
 def find_kept(plan: CellPlan) -> Manifest | None:

@@ -1,7 +1,7 @@
 """Runs the cells of a verification, one after another; a cell that fails is a result and not an error."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +12,18 @@ from harness.errors import EmitError
 from harness.run.backends import Presence, presence
 from harness.run.cell import Cell
 from harness.run.cell_plan import CellPlan
-from harness.run.contract import INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
-from harness.run.execute import refuse, run_cell
+from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
+from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
 from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
+from harness.run.publication import digest_of
 from harness.run.verification import Verification
+from harness.spec.models import Model
 from harness.system.lock import exclusive
-from harness.trace.manifest import Manifest
+from harness.trace.manifest import CellFacts, Manifest
+from harness.trace.planned import add_planned, write_planned
 from harness.trace.store import StoredCell
 
 
@@ -47,7 +50,10 @@ class CellsOfRun:
 def run_single(verification: Verification, pipeline: str, backend: str) -> StoredCell:
     """Run one cell. Raises: HarnessError for unusable input."""
     with prepared(verification) as runner, CellProgress() as progress:
-        return runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)
+        cell = runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)
+        with unwritable(verification.folder):
+            add_planned(verification.folder, verification.stem, cell.facts)
+        return cell
 
 
 def run_cells(verification: Verification, policy: Policy) -> CellsOfRun:
@@ -69,7 +75,7 @@ def prepared(verification: Verification) -> Iterator["Runner"]:
     busy = f"{verification.out}: another verify is writing there. Wait for it, or choose another --out."
     with exclusive(build, busy):
         init = build / f"{model.name}{model.resized}.s{seed}.init.bin"
-        yield Runner(verification, data, build, init, write_init(init, model.graph.params, seed))
+        yield Runner(verification, data, build, init, _write_start(init, model, seed))
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,16 @@ class Runner:
     def run_all(self, policy: Policy, progress: CellProgress) -> CellsOfRun:
         """Run every cell, and then those of the f64 cross-check."""
         asked_for = self.verification
+        self._write_planned(asked_for.planned_facts())
         cells = [self.run(asked_for, cell, policy, progress, asked=asked) for cell, asked in asked_for.planned_cells()]
         in_f64 = [self.run(wider, cell, policy, progress) for wider, cell in asked_for.planned_in_f64(cells)]
+        self._write_planned(cell.facts for cell in (*cells, *in_f64))
         return CellsOfRun(tuple(cells), tuple(in_f64))
+
+    def _write_planned(self, cells: Iterable[CellFacts]) -> None:
+        """Say beside the cells which are of this run. Raises: TraceError."""
+        with unwritable(self.verification.folder):
+            write_planned(self.verification.folder, self.verification.stem, cells)
 
     def run(
         self,
@@ -143,7 +156,9 @@ class Runner:
 
     def _plan(self, verification: Verification, plan: CellPlan, program: Program, present: Presence) -> CellPlan:
         run = verification.run
-        environment = {**program.environment, INIT_LOAD: str(self.init), TRACE_CHANNELS: run.channels}
+        if not _is_whole(self.init, self.init_sha256):  # the program before has changed it, or somebody else
+            _write_start(self.init, verification.model, run.init_seed)
+        environment = {**program.environment, INIT_LOAD: str(self.init), TRACE_CHANNELS: run.channels, DTYPE: run.dtype}
         if not run.shuffle:
             environment[NO_SHUFFLE] = "1"
         planned = verification.planned_steps(self.data.examples)
@@ -156,9 +171,30 @@ class Runner:
             planned_steps=planned,
             timeout_s=verification.timeout_s,
             obeys_step_limit=program.obeys_step_limit,
-            provenance=provenance(environment, present.device, present) | program.provenance | self._inputs,
+            provenance=provenance(environment, present.device, present)
+            | program.provenance
+            | self._inputs
+            | {
+                "netspec_name": verification.model.spec.name,
+                "netspec_hash": verification.model.spec.netspec_hash(),
+                "planned_steps": planned,
+            },
             inputs=self._inputs,
         )
+
+
+def _write_start(path: Path, model: Model, seed: int) -> str:
+    """Write the initial parameters that all cells start from, for reading only; their digest."""
+    sha256 = write_init(path, model.graph.params, seed)
+    path.chmod(0o444)
+    return sha256
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    try:
+        return digest_of(path) == sha256
+    except OSError:
+        return False
 
 
 def _compile_only(cell: Cell, build: Path) -> str:

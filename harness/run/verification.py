@@ -86,12 +86,26 @@ class Verification:
             yield self.cell(external.name, names[0]), True
 
     def planned_in_f64(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
-        """The cells of the f64 cross-check: for f32 pairs of pipelines on the CPU, which is where f64 runs."""
+        """The cells of the f64 cross-check: for f32 pairs of pipelines on the CPU, which is where f64 runs.
+
+        Somebody else's program is asked as well; its header tells whether it took part.
+        """
         names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
-        ours = [name for name in self.pipelines if name in names]
-        if self.f64_check and self.run.dtype == "f32" and len(ours) > 1:
-            for name in ours:
+        return self._in_f64_of(names)
+
+    def _in_f64_of(self, pipelines: Sequence[str]) -> Iterator[tuple["Verification", Cell]]:
+        known = (*self.pipelines, *(external.name for external in self.externals))
+        paired = [name for name in known if name in pipelines]
+        if self.f64_check and self.run.dtype == "f32" and len(paired) > 1:
+            for name in paired:
                 yield self.in_f64, self.in_f64.cell(name, "cpu")
+
+    def planned_facts(self) -> Iterator[CellFacts]:
+        """The facts of all cells that it sets out to run, as if every one of them went well."""
+        planned = list(self.planned_cells())
+        yield from (self.facts(cell, asked=asked) for cell, asked in planned)
+        on_cpu = [cell.pipeline for cell, _ in planned if cell.backend == "cpu"]
+        yield from (wider.facts(cell) for wider, cell in self._in_f64_of(on_cpu))
 
     def facts(self, cell: Cell, *, absent: bool = False, asked: bool = True) -> CellFacts:
         """The facts of one of its cells, for the manifest."""

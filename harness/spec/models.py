@@ -8,6 +8,7 @@ from types import ModuleType
 
 from harness.errors import SpecError, unknown
 from harness.spec.netspec import NetSpec, TrainConfig
+from harness.spec.run_config import size_suffix
 from harness.spec.shapes import Graph, infer_shapes
 
 
@@ -31,8 +32,7 @@ class Model:
     @property
     def resized(self) -> str:
         """The size as file names carry it where it is off the network's own: `.b2.i64`."""
-        parts = ((".b", self.batch), (".i", self.image_size))
-        return "".join(f"{letter}{size}" for letter, size in parts if size is not None)
+        return size_suffix(self.batch, self.image_size)
 
     @property
     def size_options(self) -> str:

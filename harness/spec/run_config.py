@@ -40,3 +40,17 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
 
 
 DEFAULT_RUN = RunConfig()
+
+
+def size_suffix(batch: int | None, image_size: int | None) -> str:
+    """The size as file names carry it where it is off the network's own, None: `.b2.i64`. Units: pixels a side."""
+    parts = ((".b", batch), (".i", image_size))
+    return "".join(f"{letter}{size}" for letter, size in parts if size is not None)
+
+
+def cell_name(model: str, pipeline: str, backend: str, run: RunConfig, size: str) -> str:
+    """Stem of a cell's files: `mnist_cnn.phase3-noshuf-rocm`, then a suffix for whatever is off its default.
+
+    `size`: as `size_suffix` gives it.
+    """
+    return f"{model}.{pipeline}-{'shuf' if run.shuffle else 'noshuf'}-{backend}{size}{run.suffix}"

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
 
+from harness.system.survivors import kill_survivors, mark
+
 GRACE_S = 5.0  # between asking a program to stop and killing it
 LINE_BYTES = 4096  # of a line of output, at most so much is looked at
 _CHUNK = 1 << 16
@@ -57,7 +59,9 @@ class Output:
 
 
 class Child:
-    """A running program, leader of a process group of its own. It does not outlive this process, however that ends.
+    """A running program, leader of a session of its own. It does not outlive this process, however that ends.
+
+    Whatever it has started ends with it.
 
     Raises: OSError when it cannot be started, ValueError when its arguments cannot be passed.
     """
@@ -66,9 +70,10 @@ class Child:
         self, command: Sequence[str], environment: Mapping[str, str], keep: int = 1 << 13, marker: bytes = b""
     ) -> None:
         _check_program(command, environment)
+        marked, self._mark = mark(environment)
         self._process = subprocess.Popen(
             with_parent(command),
-            env=environment,
+            env=marked,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -114,6 +119,7 @@ class Child:
     def _finish(self) -> None:
         """Kill what the program left running and read what is left in its pipes."""
         self._signal_group(signal.SIGKILL)
+        kill_survivors(self._process.pid, self._mark)
         deadline = time.monotonic() + _DRAIN_S
         while time.monotonic() < deadline and (ready := self._selector.select(0)):
             for key, _ in ready:

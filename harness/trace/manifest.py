@@ -1,17 +1,19 @@
 """The manifest of a cell: how its run ended, and everything that could explain a difference."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from harness.errors import TraceError
-from harness.spec.run_config import Count, RunConfig
+from harness.spec.run_config import Count, RunConfig, cell_name, size_suffix
 from harness.trace.format import one_line
 
 Status = Literal["complete", "crashed", "timed-out", "interrupted", "refused"]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _TRACE_SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
@@ -40,6 +42,11 @@ class CellFacts(RunConfig, kw_only=True, frozen=True):
         """Seed and sizes that differ from the defaults, as options of the verbs that look at a network."""
         sizes = (("--batch", self.batch_size), ("--image-size", self.image_size))
         return ["--seed", str(self.init_seed), *(w for name, n in sizes if n is not None for w in (name, str(n)))]
+
+    @property
+    def name(self) -> str:
+        """Stem of the files that the run leaves."""
+        return cell_name(self.model, self.pipeline, self.backend, self, size_suffix(self.batch_size, self.image_size))
 
     @property
     def short_name(self) -> str:
@@ -76,6 +83,23 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     def __post_init__(self) -> None:
         if self.test_correct is not None and self.test_total is not None and self.test_correct > self.test_total:
             raise ValueError(f"test_correct is {self.test_correct} of test_total {self.test_total}")
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """A line for each thing that cannot be true of the complete run that it tells of; none for other runs.
+
+        A manifest that somebody wrote by hand, without facts about a cell, need not know the trace's digest.
+        """
+        if self.status != "complete":
+            return ()
+        found = [] if self.exit_code in (None, 0) else [f"exit_code is {self.exit_code}"]
+        if self.signal is not None:
+            found.append(f"signal is {one_line(self.signal)}")
+        if self.trace_sha256 is None and self.cell is not None:
+            found.append("it does not say which trace it describes: it has no trace_sha256")
+        if self.trace_sha256 is not None and not _SHA256.fullmatch(self.trace_sha256):
+            found.append(f"trace_sha256 is {one_line(self.trace_sha256)!r}, no SHA-256")
+        return tuple(found)
 
 
 def manifest_path(trace: str | Path) -> Path:

@@ -3,11 +3,14 @@
 import os
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from harness.errors import TraceError
+from harness.trace.consistency import find_contradictions
 from harness.trace.format import Trace, one_line
 from harness.trace.manifest import Manifest, manifest_path, read_manifest
 from harness.trace.reader import read_trace
@@ -20,10 +23,15 @@ _WORTH_PROCESSES = 16_000_000  # bytes; below it a second process takes longer t
 
 @dataclass(frozen=True)
 class Recording:
-    """One run as its two files hold it."""
+    """One run as its two files hold it. `contradictions`: a line for each fact that they, or their name, give two ways.
+
+    The backend in the trace's header is the manifest's, where that tells of a cell: it knows what ran the program, and
+    the program may be wrong about it.
+    """
 
     trace: Trace
     manifest: Manifest | None = None
+    contradictions: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -44,9 +52,13 @@ def read_recording(path: str | Path, *, with_lines: bool = False, allow_truncate
     beside = manifest_path(path)
     manifest = read_manifest(beside) if os.path.isfile(beside) else None  # noqa: PTH113 - a name may be too long
     with_digest = manifest is not None and manifest.trace_sha256 is not None
-    return Recording(
-        read_trace(path, allow_truncated=allow_truncated, with_lines=with_lines, with_digest=with_digest), manifest
-    )
+    trace = read_trace(path, allow_truncated=allow_truncated, with_lines=with_lines, with_digest=with_digest)
+    if manifest is None:
+        return Recording(trace)
+    contradictions = find_contradictions(Path(path), trace, manifest)
+    if manifest.cell is not None:
+        trace = replace(trace, header=msgspec.structs.replace(trace.header, backend=manifest.cell.backend))
+    return Recording(trace, manifest, contradictions)
 
 
 def read_recordings(paths: Sequence[str]) -> list[Recording | TraceError]:

@@ -43,8 +43,8 @@ class StoredCell:
 
     @property
     def complete(self) -> bool:
-        """True if it ran to its end."""
-        return self.manifest.status == "complete"
+        """True if it ran to its end, by a manifest that does not contradict itself."""
+        return self.manifest.status == "complete" and not self.manifest.contradictions
 
     @property
     def counts(self) -> bool:
@@ -57,6 +57,8 @@ class StoredCell:
         manifest = self.manifest
         if self.complete:
             return ""
+        if manifest.contradictions:
+            return f"its manifest says complete, and {'; '.join(manifest.contradictions)}"
         note = f"{manifest.status}: {manifest.reason}" if not self.facts.absent else manifest.reason or ""
         said = manifest.stderr_tail.split("\n")
         if manifest.exit_code and (last := next((line for line in reversed(said) if line.strip()), "")):
@@ -164,7 +166,7 @@ def verify_digests(cell: StoredCell) -> Trace | None:
     expected = cell.manifest.trace_sha256
     where = one_line(cell.trace)
     if not cell.trace.is_file():
-        if expected is not None or cell.complete:
+        if expected is not None or cell.manifest.status == "complete":
             raise TraceError(f"{where}: is not there, and its manifest tells of it. Run the cell again.")
         return None
     trace = read_trace(cell.trace, with_digest=True)
@@ -172,7 +174,7 @@ def verify_digests(cell: StoredCell) -> Trace | None:
         raise TraceError(
             f"{where}: SHA-256 {trace.sha256}; its manifest says {one_line(expected or 'nothing')}. Run the cell again."
         )
-    if cell.complete and cell.trace.name.endswith(".partial.jsonl"):
+    if cell.manifest.status == "complete" and cell.trace.name.endswith(".partial.jsonl"):
         raise TraceError(f"{where}: the rest of a run; its manifest says that the run is complete.")
     return trace
 

@@ -69,6 +69,10 @@ def note(line: str) -> Answer:
     return Answer("note", line)
 
 
+class NoPart(str):
+    """The reason for which f64 tells nothing of a pair that was tried in it: a program that knows no f64."""
+
+
 @dataclass(frozen=True)
 class PairFacts:
     """All that is known of a pair. `in_f64`: the same pair in f64, or why there is none though it was tried.

@@ -9,7 +9,7 @@ from harness.spec.run_config import F64_STEPS
 from harness.verdict.cause import first_cause, listed
 from harness.verdict.channels import LOSS, Channels, shared_channels
 from harness.verdict.compare import Comparison
-from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.evidence import Answer, NoPart, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.likeness import check_contract, check_data, faults
 from harness.verdict.rounding.measure import faint
 
@@ -22,6 +22,8 @@ def check_f64(pair: PairFacts) -> Answer:
     """In f64 every loss, gradient norm and update norm of the first steps must be equal but for f64's own rounding."""
     if pair.in_f64 is None:
         return unreached("the pair was not run in f64.")
+    if isinstance(pair.in_f64, NoPart):
+        return unreached(f"{pair.in_f64}.")
     if isinstance(pair.in_f64, str):
         return inconclusive(f"the pair in f64 is missing: {pair.in_f64}.")
     f64 = pair.in_f64

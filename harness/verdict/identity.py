@@ -67,6 +67,13 @@ def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
     return Identity(differences, unknown_a, unknown_b, conventions, len(common), batch, wrong)
 
 
+def find_strangeness(a: Trace, b: Trace) -> tuple[KeyDifference, ...]:
+    """The keys by which two traces of one pipeline, in two precisions, are of two runs; A is the one in f32."""
+    keys = [_identity_keys(trace) | {"pipeline": trace.header.pipeline} for trace in (a, b)]
+    left, right = ({key: value for key, value in of.items() if value is not None} for of in keys)
+    return tuple(difference for difference in _differences(left, right)[0] if difference.key != "dtype")
+
+
 def _identity_keys(trace: Trace) -> dict[str, Any]:
     keys = {name: getattr(trace.header, name) for name in IDENTITY}
     keys |= {f"config.{name}": value for name, value in sorted(trace.header.config.items())}

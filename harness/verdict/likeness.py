@@ -1,11 +1,16 @@
 """The likeness of two runs, a condition of comparing them: one run described, the same batches, both ended well."""
 
+import numpy as np
+
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
 from harness.verdict.identity import KeyDifference, same
 
 _START = ("init_sha256", "data_sha256")
+_PROGRAM = ("emitted_sha256", "command_sha256")  # of a program that was emitted here, or of somebody else's command
+# Nats. A cross-entropy is not negative; the rounding of f32 makes it so by 6e-5 at most with logits up to a thousand.
+_LEAST_LOSS = -1e-4
 
 
 def check_contract(pair: PairFacts) -> Answer:
@@ -21,6 +26,8 @@ def check_contract(pair: PairFacts) -> Answer:
     header_a, header_b = pair.comparison.a.trace.header, pair.comparison.b.trace.header
     if untold := [key for key in _START if getattr(header_a, key) is None and getattr(header_b, key) is None]:
         parts.append(f"neither has {' and '.join(untold)}: that they start alike is not known")
+    if (program := _program(pair.comparison.a)) is not None and program == _program(pair.comparison.b):
+        parts.append("the same program on both sides")
     return passed("; ".join(parts) + ".")
 
 
@@ -64,7 +71,8 @@ def check_complete(pair: PairFacts) -> Answer:
     if found:
         return inconclusive("; ".join(found) + ".")
     compared = a.trace.steps if steps is None else steps
-    return passed(f"{compared} steps of both sides are compared.")
+    ends = [f"; {name} was {end}" for name, side in (("A", a), ("B", b)) if (end := _end(side))]
+    return passed(f"{compared} steps of both sides are compared{''.join(ends)}.")
 
 
 def faults(name: str, side: Recording) -> list[str]:
@@ -79,16 +87,33 @@ def faults(name: str, side: Recording) -> list[str]:
             )
         elif manifest.steps_written != trace.steps:
             found.append(f"the manifest of {name} says {manifest.steps_written} steps, its trace has {trace.steps}")
-        elif manifest.trace_sha256 is None and manifest.cell is not None:
-            found.append(f"the manifest of {name} does not say which trace it describes: it has no trace_sha256")
-        elif manifest.trace_sha256 and trace.sha256 and manifest.trace_sha256 != trace.sha256:
+        elif manifest.trace_sha256 and trace.sha256 and manifest.trace_sha256.lower() != trace.sha256:
             found.append(f"the manifest of {name} describes another trace: its trace_sha256 is not this file's")
+        found += [f"the manifest of {name} says complete, and {line}" for line in manifest.contradictions]
+    found += [f"{name} contradicts itself: {line}" for line in side.contradictions]
     planned = trace.header.planned_steps
     if trace.truncated:
         found.append(f"the trace of {name} ends in the middle of a line")
     if planned is not None and trace.steps < planned:
         found.append(f"{name} has {trace.steps} of {planned} planned steps")
+    if (trace.header.units or {}).get("loss") == "nats" and (negative := trace.loss < _LEAST_LOSS).any():
+        step = int(np.argmax(negative)) + 1
+        found.append(
+            f"the loss of {name} at step {step} is {trace.loss[step - 1]:.6g} nats; no cross-entropy is negative"
+        )
     return found
+
+
+def _program(side: Recording) -> str | None:
+    """Digest of the program that ran, None where neither file tells."""
+    noted = side.manifest.provenance if side.manifest is not None else {}
+    told = (side.trace.header.emitted_sha256, *(noted.get(name) for name in _PROGRAM))
+    return next((digest.lower() for digest in told if isinstance(digest, str)), None)
+
+
+def _end(side: Recording) -> str:
+    """What is remarkable about the end of a complete run; empty for most."""
+    return one_line(side.manifest.reason) if side.manifest is not None and side.manifest.reason else ""
 
 
 def show_difference(difference: KeyDifference) -> str:

@@ -9,9 +9,14 @@ import msgspec
 
 from harness.errors import TraceError
 from harness.run.pipelines import PIPELINES
+from harness.trace.format import one_line
+from harness.trace.recording import Recording
+from harness.trace.spelling import usual_dtype
 from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare
+from harness.verdict.evidence import NoPart
 from harness.verdict.factorial import Factorial, split_factorial
+from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.relation import relation
@@ -48,8 +53,10 @@ def judge_pairs(
     recording = cache(StoredCell.read)
 
     @cache
-    def unreadable(cell: StoredCell) -> str:
-        """The trouble with the trace of a complete cell; empty when it can be read."""
+    def trouble(cell: StoredCell) -> str:
+        """The reason why a cell cannot be compared; empty when it can, if only to find that it is no proof."""
+        if cell.manifest.status != "complete":
+            return cell.note
         try:
             recording(cell)
         except TraceError as error:
@@ -61,7 +68,7 @@ def judge_pairs(
         if kind is None:
             continue
         pair = names[left], names[right]
-        notes = [f"{names[cell]}: {note}" for cell in (left, right) if (note := cell.note or unreadable(cell))]
+        notes = [f"{names[cell]}: {note}" for cell in (left, right) if (note := trouble(cell))]
         if notes:
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
@@ -91,15 +98,37 @@ def _pair_in_f64(a: StoredCell, b: StoredCell, f64_cells: Sequence[StoredCell]) 
     """The same pair in f64, or what is the matter with it; None when it was not run."""
     if a.facts.pipeline == b.facts.pipeline:
         return None
-    left, right = (cells_in_f64(cell, f64_cells) for cell in (a, b))
-    if not (left and right):
+    sides = [(cell, cells_in_f64(cell, f64_cells)) for cell in (a, b)]
+    missing = [cell.short_name for cell, found in sides if not found]
+    if len(missing) == len(sides):
         return None
-    if notes := [f"{side.name}: {side.note}" for side in (left[0], right[0]) if side.note]:
+    if missing:
+        return f"{missing[0]} has not been run in f64, the other side has"
+    if notes := [f"{found[0].name}: {found[0].note}" for _, found in sides if found[0].note]:
         return "; ".join(notes)
     try:
-        return compare(left[0].read(), right[0].read())
+        left, right = (_held_to(cell, found[0]) for cell, found in sides)
     except TraceError as error:
         return str(error)
+    if reasons := [side for side in (left, right) if isinstance(side, str)]:
+        return next((reason for reason in reasons if not isinstance(reason, NoPart)), reasons[0])
+    assert isinstance(left, Recording) and isinstance(right, Recording)
+    return compare(left, right)
+
+
+def _held_to(cell: StoredCell, in_f64: StoredCell) -> Recording | str:
+    """The recording of a cell in f64, held to its run in f32; or why it cannot serve as its cross-check.
+
+    Raises: TraceError.
+    """
+    plain, wide = cell.read(), in_f64.read()
+    if cell.facts.pipeline not in PIPELINES and usual_dtype(wide.trace.header.dtype or "") != "f64":
+        told = wide.trace.header.dtype or "nothing"
+        return NoPart(f"{cell.short_name} took no part: HARNESS_DTYPE was f64, its header says {one_line(told)}")
+    if strange := find_strangeness(plain.trace, wide.trace):
+        told = f"{strange[0].key} is {one_line(strange[0].a)} in f32 and {one_line(strange[0].b)} in f64"
+        return f"{in_f64.name} is of another run than {cell.name}: {told}"
+    return wide
 
 
 def cells_in_f64(cell: StoredCell, f64_cells: Sequence[StoredCell]) -> list[StoredCell]:

@@ -145,8 +145,11 @@ def test_the_same_trace_gives_the_same_bytes(tmp_path: Path) -> None:
         ("20 of 21 planned steps", {"header": {"planned_steps": 21}}),
         ("where it ran", {"manifest": {"provenance": {}}}),
         ("which run it is", {"manifest": {"cell": None}}),
-        ("another run: backend is cpu, in the trace rocm", {"header": {"backend": "rocm"}}),
-        ("another run: emitted_sha256", {"told": {"emitted_sha256": "a"}, "header": {"emitted_sha256": "b"}}),
+        ("backend is cpu in the manifest and rocm in the trace", {"header": {"backend": "rocm"}}),
+        (
+            "emitted_sha256 is a in the manifest and b in the trace",
+            {"told": {"emitted_sha256": "a"}, "header": {"emitted_sha256": "b"}},
+        ),
         ("evidence for other cells", {"evidence": True}),
         ("step 2 is not finite", {"losses": [1.0, float("inf")]}),
         ("step 1 is not finite", {"losses": [float("nan")]}),

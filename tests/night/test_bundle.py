@@ -24,13 +24,14 @@ from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
 from harness.night.checks import NightCheck, write_check
 from harness.trace.manifest import manifest_path
+from harness.trace.planned import write_planned
 from harness.trace.store import read_store
 from tests.support.bundles import bundle_text, sha256
 from tests.support.paths import ROOT
 from tests.support.stored_cells import store
 
 PLAN = '{"night": "2026-01-01", "started": "2026-01-01T03:00:00Z", "config": ""}'
-ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", line="all agree")
+ORACLE = NightCheck(name="oracle", command="harness oracle", status="PASS", exit_code=0, line="all agree")
 
 
 def a_night(folder: Path, host: str = "host a") -> Path:
@@ -413,3 +414,11 @@ def test_killed_anywhere_an_import_shows_all_or_nothing(tmp_path: Path, importer
     assert killed > 30
     import_bundle(second, into)
     assert everything(into) == end
+
+
+def test_cells_of_an_earlier_run_stay_behind(tmp_path: Path) -> None:
+    cells = [store(tmp_path / "in", pipeline) for pipeline in ("phase2", "phase3", "lean")]
+    write_planned(tmp_path / "in", "some_mlp", [cell.facts for cell in cells[:2]])
+    found = gather([tmp_path / "in"])
+    assert found.cells == 2
+    assert (found.left_out, found.earlier) == ((), (cells[2].trace,))

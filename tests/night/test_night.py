@@ -275,9 +275,20 @@ def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
     text = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp', 'mnist_cnn']\nsteps = 3\n" + CHECK
     night = begin(NightFolder(tmp_path), text, NOON)
     names = [f"mnist_mlp.{pipeline}-noshuf-cpu" for pipeline in ("phase2", "phase3")]
-    cells = [store(tmp_path, pipeline, model="mnist_mlp") for pipeline in ("phase2", "phase3")]
+    cells = [store(tmp_path, pipeline, model="mnist_mlp", steps=3) for pipeline in ("phase2", "phase3")]
     lines = list(find_unfinished(night, cells, (), ["mnist_cnn: no data"]))
     assert {line.partition(":")[0] for line in lines} == {*(f"{name}.f64" for name in names), "check a"}
     assert "check a: not run: the night did not come to it" in lines
     told = {line.partition(":")[0] for line in find_unfinished(night, cells[:1], {"a"}, ())}
     assert told == {names[1], "mnist_cnn.phase2-noshuf-cpu", "mnist_cnn.phase3-noshuf-cpu"}
+
+
+def test_a_cell_of_another_length_is_not_the_one_that_a_night_planned(tmp_path: Path) -> None:
+    text = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 3\nladder = false\n"
+    night = begin(NightFolder(tmp_path), text, NOON)
+    cells = [store(tmp_path, pipeline, model="mnist_mlp", steps=steps) for pipeline, steps in STEPS.items()]
+    (line,) = find_unfinished(night, cells, (), [])
+    assert line == "mnist_mlp.phase3-noshuf-cpu: not run: the night did not come to it"
+
+
+STEPS = {"phase2": 3, "phase3": 20}

@@ -18,6 +18,7 @@ from harness.report.summary import Event, Summary, as_json, junit, markdown
 from harness.report.summary.build import summarise
 from harness.report.summary.history import HistoryRow, append_history, read_history
 from harness.report.summary.write import write_summary
+from harness.trace.planned import write_planned
 from harness.verdict.compare import Judging
 from tests.support.nights import CHECK, NOON
 from tests.support.schemas import violation
@@ -57,7 +58,10 @@ def test_the_headline_says_it_in_words(tmp_path: Path) -> None:
 
 def test_the_headline_tells_of_checks_problems_and_events(tmp_path: Path) -> None:
     agreeing(tmp_path, "a")
-    of = {status: NightCheck(name=status.lower(), command="c", status=status, line="l") for status in STATUSES}
+    of = {
+        status: NightCheck(name=status.lower(), command="c", status=status, exit_code=code, line="l")
+        for status, code in STATUSES.items()
+    }
     assert summary(tmp_path, checks=(of["PASS"],)).headline == "1 pair agrees"
     assert summary(tmp_path, checks=(of["FAIL"],)).headline == "1 pair agrees, 1 check failed: fail"
     late = summary(tmp_path, checks=(of["NOT RUN"], of["NOT RUN"]))
@@ -73,7 +77,7 @@ def test_the_headline_tells_of_checks_problems_and_events(tmp_path: Path) -> Non
     assert summary(tmp_path).headline == "1 pair agrees, 1 cell is not complete: b.phase2-noshuf-cpu"
 
 
-STATUSES = ("PASS", "FAIL", "NOT RUN")
+STATUSES = {"PASS": 0, "FAIL": 1, "NOT RUN": None}
 
 
 def test_nothing_compared_is_no_pass(tmp_path: Path) -> None:
@@ -141,7 +145,7 @@ def test_all_reports_of_a_night_are_written_and_conform(tmp_path: Path) -> None:
     begin(night, CHECK, NOON)
     agreeing(night.traces, "a")
     assert [problem.partition(":")[0] for problem in summary(night.path).problems] == ["check a"]
-    write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", line="fine"))
+    write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", exit_code=0, line="fine"))
     night.write_problems(["b: no data"])
     paths = write_summary(tmp_path / "out", summary(night.path))
     assert [path.name for path in paths] == ["report.html", "report.md", "junit.xml", "verdict.json"]
@@ -171,10 +175,10 @@ def test_damaged_files_of_a_night_are_problems(tmp_path: Path) -> None:
 
 def test_cells_without_a_pair_are_no_agreement_even_beside_a_check_that_passed(tmp_path: Path) -> None:
     store(tmp_path, "phase2")
-    passed = NightCheck(name="c", command="c", status="PASS", line="fine")
+    passed = NightCheck(name="c", command="c", status="PASS", exit_code=0, line="fine")
     found = summary(tmp_path, checks=(passed,))
     assert (found.judged, found.exit_code) == ([], 3)
-    assert summary(tmp_path, cells=(), checks=(passed,)).exit_code == 0
+    assert summary(tmp_path, cells=(), problems=(), checks=(passed,)).exit_code == 0
 
 
 def test_a_cell_that_is_not_complete_and_has_no_pair_is_named(tmp_path: Path) -> None:
@@ -211,7 +215,7 @@ def test_a_night_given_twice_and_its_copy_are_one_night_that_lacks_nothing(tmp_p
     night.path.mkdir()
     begin(night, "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nladder = false\nsteps = 3\n" + CHECK, NOON)
     agreeing(night.traces, "mnist_mlp", steps=3)
-    write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", line="fine"))
+    write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", exit_code=0, line="fine"))
     twice = summarise([night.path, night.path], Judging())
     assert (len(twice.checks), twice.problems, statuses(twice)) == (1, (), ["PASS"])
     shutil.copytree(night.path, tmp_path / "copy")
@@ -244,7 +248,7 @@ def test_a_damaged_plan_is_a_problem_of_its_night_alone(tmp_path: Path) -> None:
         night.path.mkdir()
         begin(night, "[[verify]]\nmodels = ['mnist_mlp']\nsteps = 1\nrotate = 999999\n" + CHECK, NOON)
         agreeing(night.traces, name)
-        write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", line="fine"))
+        write_check(night.check("a"), NightCheck(name="a", command="c", status="PASS", exit_code=0, line="fine"))
     (tmp_path / "two" / "night.json").write_text("{")
     found = summary(tmp_path)
     assert [problem.rpartition(": ")[0].partition("night.json: ")[2] for problem in found.problems] == [
@@ -316,3 +320,63 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
     found = CliRunner().invoke(cli.main, ["report", str(tmp_path / "x"), "-o", str(tmp_path / "out")])
     assert found.exit_code == 2
     assert found.output == f"harness: {tmp_path}/x: not a folder; expected one with cells or that of a night.\n"
+
+
+def planned(folder: Path, *pipelines: str, **facts: Any) -> None:
+    """A run with its plan, as `verify` leaves it."""
+    write_planned(folder, "a", [store(folder, pipeline, model="a", **facts).facts for pipeline in pipelines])
+
+
+def test_cells_of_an_earlier_run_are_not_judged_and_that_is_told(tmp_path: Path) -> None:
+    planned(tmp_path, "phase2", "phase3", "lean")
+    planned(tmp_path, "phase2", "phase3")
+    found = summary(tmp_path)
+    assert (statuses(found), found.exit_code, found.problems) == (["PASS"], 0, ())
+    assert sorted(cell.facts.pipeline for cell in found.cells) == ["phase2", "phase3"]
+    (event,) = found.events
+    assert (event.title, event.outcome) == ("earlier runs", "note")
+    assert event.line == "1 cell is not of the newest run there and not judged, such as a.lean-noshuf-cpu"
+
+
+def test_a_planned_cell_or_a_counterpart_that_is_gone_is_no_agreement(tmp_path: Path) -> None:
+    planned(tmp_path, "phase2", "phase3", "lean")
+    for path in tmp_path.glob("a.lean-*"):
+        path.unlink()
+    found = summary(tmp_path)
+    assert (statuses(found), found.exit_code) == (["PASS"], 3)
+    assert found.problems == ("a.lean-noshuf-cpu: planned with all steps, and there is no such cell. Run it again.",)
+    agreeing(tmp_path / "other", "b")
+    store(tmp_path / "other", "phase2", model="c")
+    found = summary(tmp_path / "other")
+    assert (statuses(found), found.exit_code) == (["PASS"], 3)
+    assert found.problems == (
+        "c.phase2-noshuf-cpu: nothing is there to compare it with, a run that differs from it in one factor.",
+    )
+
+
+def test_a_plan_that_is_damaged_is_a_problem_and_all_cells_count(tmp_path: Path) -> None:
+    planned(tmp_path, "phase2", "phase3")
+    (tmp_path / "a.planned.json").write_text("{")
+    found = summary(tmp_path)
+    assert (statuses(found), found.exit_code) == (["PASS"], 3)
+    assert [problem.partition(":")[0] for problem in found.problems] == ["a.planned.json"]
+
+
+@pytest.mark.parametrize("code", ["1", "3", "null", "-9"])
+def test_a_check_that_passed_with_another_exit_code_than_0_is_a_problem(tmp_path: Path, code: str) -> None:
+    night = NightFolder(tmp_path)
+    begin(night, CHECK, NOON)
+    agreeing(night.traces, "a")
+    night.checks.mkdir()
+    night.check("a").write_text(f'{{"name":"a","command":"c","status":"PASS","line":"fine","exit_code":{code}}}')
+    found = summary(tmp_path)
+    assert (found.checks, found.exit_code) == ((), 3)
+    assert found.problems[0].startswith("a.json: not a check: status is PASS and exit_code ")
+
+
+def test_cells_under_the_name_of_another_network_are_no_agreement(tmp_path: Path) -> None:
+    agreeing(tmp_path, "mnist_mlp", provenance={"netspec_name": "MNIST-CNN"}, header={"netspec_name": "MNIST-CNN"})
+    found = summary(tmp_path)
+    assert (statuses(found), found.exit_code) == (["PASS"], 3)
+    told = "mnist_mlp.phase2-noshuf-cpu: network is MNIST-MLP by its name and MNIST-CNN by its manifest."
+    assert found.problems[0] == told

@@ -108,9 +108,13 @@ def test_a_signal_reported_by_a_shell(tmp_path: Path) -> None:
 
 def test_a_crash_after_all_steps_is_a_crash(tmp_path: Path) -> None:
     manifest = run(tmp_path, WHOLE + "raise SystemExit(7)")
-    assert (manifest.status, manifest.exit_code, manifest.reason) == ("crashed", 7, "exit code 7")
+    assert (manifest.status, manifest.exit_code) == ("crashed", 7)
+    assert manifest.reason == "exit code 7, after the last of 3 planned steps"
     assert manifest.steps_written == 3
     assert files(tmp_path) == LEFT
+    manifest = run(tmp_path, WHOLE + "os.abort()", obeys_step_limit=False)
+    assert (manifest.status, manifest.signal) == ("crashed", "SIGABRT")
+    assert manifest.reason == "killed by SIGABRT, after the last of 3 planned steps"
 
 
 def test_a_traceback_is_kept(tmp_path: Path) -> None:
@@ -290,9 +294,10 @@ def test_a_trace_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypat
         name = Path(f"/proc/self/fd/{number}").readlink().name
         synced.append((name, plan.trace.exists()))
 
-    monkeypatch.setattr("harness.run.execute.os.fsync", fsync)
+    monkeypatch.setattr("harness.system.files.os.fsync", fsync)
     assert run_cell(plan).status == "complete"
-    assert synced[0] == (f"{NAME}.partial.jsonl", False)
+    assert synced[0][0].startswith(f".{NAME}.jsonl.")
+    assert not synced[0][1]
     assert len(synced) == 2, "the trace, then the manifest"
 
 
@@ -301,11 +306,11 @@ def test_a_full_disk_for_keeping_the_trace(tmp_path: Path, monkeypatch: pytest.M
     fsync = os.fsync
 
     def full(number: int) -> None:
-        if Path(f"/proc/self/fd/{number}").readlink() == plan.partial:
+        if Path(f"/proc/self/fd/{number}").readlink().name.startswith(f".{NAME}.jsonl."):
             raise OSError(28, "No space left on device")
         fsync(number)
 
-    monkeypatch.setattr("harness.run.execute.os.fsync", full)
+    monkeypatch.setattr("harness.system.files.os.fsync", full)
     manifest = run_cell(plan)
     assert (manifest.status, manifest.reason) == ("crashed", "the trace cannot be kept: No space left on device")
     assert read_manifest(plan.manifest) == manifest

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.run.cell import Cell
@@ -13,7 +14,7 @@ from harness.run.external import parse_external
 from harness.run.kept import find_ended, find_kept
 from harness.run.programs import external_program
 from harness.spec.models import load_model
-from harness.trace.manifest import CellFacts
+from harness.trace.manifest import CellFacts, write_manifest
 from tests.support.misbehaving_cells import plan_of
 
 FACTS = CellFacts(model="net", pipeline="other", backend="cpu")
@@ -64,6 +65,14 @@ def test_a_trace_that_is_not_the_one_of_the_manifest_is_not_kept(tmp_path: Path)
     assert find_kept(plan) is None
     plan.trace.unlink()
     assert find_kept(plan) is None
+
+
+def test_a_manifest_that_contradicts_itself_is_of_no_run_that_ended(tmp_path: Path) -> None:
+    plan = done(tmp_path)
+    manifest = find_kept(plan)
+    assert manifest is not None
+    write_manifest(plan.manifest, msgspec.structs.replace(manifest, exit_code=1))
+    assert (find_kept(plan), find_ended(plan)) == (None, None)
 
 
 def test_a_crash_is_a_result_and_a_cell_that_was_stopped_is_none(tmp_path: Path) -> None:

@@ -31,8 +31,7 @@ def store(
     )
     folder = root / ("evidence" if told.evidence else "")
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{model}.{pipeline}-noshuf-{backend}{'' if told.dtype == 'f32' else f'.{told.dtype}'}"
-    trace = folder / f"{stem}{'' if status == 'complete' else '.partial'}.jsonl"
+    trace = folder / f"{told.name}{'' if status == 'complete' else '.partial'}.jsonl"
     sha256, steps = None, 0
     if losses:
         keys = {"netspec_name": model, "pipeline": pipeline, "backend": backend, "dtype": told.dtype} | (header or {})

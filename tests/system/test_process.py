@@ -134,6 +134,41 @@ def test_grandchildren_die_as_well_when_stopped_and_when_their_parent_ends(endin
     assert dies(pid)
 
 
+ESCAPES = {
+    "a group of its own": "process_group=0",
+    "a session of its own": "start_new_session=True",
+    "a session of its own, by way of a shell": "start_new_session=True, shell=True",
+}
+
+
+@pytest.mark.parametrize("ending", ["", "time.sleep(120)", "os.abort()"])
+@pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
+def test_grandchildren_that_left_the_group_end_with_the_program(escape: str, ending: str) -> None:
+    command = "'sleep 120 & echo $!; wait'" if "shell" in escape else "['sh', '-c', 'echo $$; exec sleep 120']"
+    process = child(
+        "import os, subprocess, time\n"
+        f"grandchild = subprocess.Popen({command}, stdout=subprocess.PIPE, {escape})\n"
+        f"print(int(grandchild.stdout.readline()), flush=True)\n{ending}"
+    )
+    ended = False
+    while not process.out.tail.endswith("\n"):
+        ended = process.wait(0.05)
+    if "sleep" in ending:
+        process.stop(patience=0.2)
+    elif not ended:
+        finish(process)
+    assert dies(int(process.out.tail), within_s=2)
+
+
+def test_only_what_the_program_started_ends_with_it() -> None:
+    with subprocess.Popen(["sleep", "120"], start_new_session=True) as other, subprocess.Popen(["sleep", "120"]) as own:
+        finish(child("print('done')"))
+        assert is_alive(other.pid)
+        assert is_alive(own.pid)
+        other.kill()
+        own.kill()
+
+
 def test_a_grandchild_that_holds_the_pipes_delays_nothing() -> None:
     started = time.monotonic()
     process = child("import subprocess\nsubprocess.Popen(['sleep', '60'])\nprint('done')")

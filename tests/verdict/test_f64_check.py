@@ -1,6 +1,9 @@
 """The f64 cross-check: what f64 shows decides, and names the kind of fault by the first channel that differs."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -8,12 +11,15 @@ import pytest
 
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
+from harness.trace.store import read_store
 from harness.verdict.channels import shared_channels
-from harness.verdict.compare import compare
+from harness.verdict.compare import Judging, compare
 from harness.verdict.f64_check import SAME
 from harness.verdict.judge import Verdict, judge
+from harness.verdict.pairs import judge_cells
 from tests.support.f64_recordings import LOSSES, Changes, f64_side
 from tests.support.sample_traces import recording
+from tests.support.stored_cells import store
 
 
 def cross_checked(other: Recording, f32: tuple[list[float], list[float]] = (LOSSES, LOSSES)) -> Verdict:
@@ -173,3 +179,47 @@ def test_an_enormous_norm_does_not_overflow_what_others_are_held_to() -> None:
     norms = {"grad_norms": {"w": [1.0], "huge": [1e300]}}
     channels = shared_channels(*(recording([2.0], norms=norms).trace for _ in "ab"), [1])
     assert np.isfinite(channels.scale).all()
+
+
+def stored_pair(root: Path, in_f64: Mapping[str, dict[str, Any]]) -> Verdict:
+    """The verdict on a pair of cells, with cells in f64 whose headers have the changes of each pipeline."""
+    run = {"init_sha256": "aa", "data_sha256": "bb"}
+    for pipeline in ("phase2", "lean"):
+        store(root, pipeline, LOSSES, header=run)
+    for pipeline, changes in in_f64.items():
+        store(root, pipeline, LOSSES, header=run | changes, dtype="f64", evidence=True, steps=3)
+    (row,) = judge_cells(read_store([root]).cells, Judging())
+    assert row.verdict is not None
+    return row.verdict
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"init_sha256": "cc"}, "init_sha256 is aa in f32 and cc in f64"),
+        ({"data_sha256": "cc"}, "data_sha256 is bb in f32 and cc in f64"),
+        ({"netspec_name": "other"}, "netspec_name is some_mlp in f32 and other in f64"),
+        ({"config_lr": 0.5}, "config.lr is 0.001 in f32 and 0.5 in f64"),
+        ({"pipeline": "phase3"}, "pipeline is phase2 in f32 and phase3 in f64"),
+    ],
+)
+def test_cells_in_f64_of_another_run_check_nothing(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    both = {"phase2": changes, "lean": {k: v for k, v in changes.items() if k != "pipeline"}}
+    assert stored_pair(tmp_path / "right", {"phase2": {}, "lean": {}}).status == "PASS"
+    found = stored_pair(tmp_path / "wrong", both)
+    assert (found.status, found.gate) == ("INCONCLUSIVE", "ladder")
+    assert told in found.reason
+
+
+def test_a_cell_in_f64_that_only_one_side_has_is_missing(tmp_path: Path) -> None:
+    found = stored_pair(tmp_path, {"phase2": {}})
+    assert (found.status, found.gate) == ("INCONCLUSIVE", "ladder")
+    assert "lean-cpu has not been run in f64, the other side has" in found.reason
+
+
+@pytest.mark.parametrize(("dtype", "told"), [("f32", "f32"), (None, "nothing")])
+def test_somebody_elses_program_that_knows_no_f64_takes_no_part(tmp_path: Path, dtype: str | None, told: str) -> None:
+    found = stored_pair(tmp_path, {"phase2": {}, "lean": {"dtype": dtype}})
+    assert found.status == "PASS"
+    assert "ladder" in found.unreached
+    assert line_of(found) == f"lean-cpu took no part: HARNESS_DTYPE was f64, its header says {told}."

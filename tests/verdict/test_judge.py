@@ -172,10 +172,11 @@ def test_a_manifest_of_another_trace_is_no_evidence():
     other = dataclasses.replace(good, manifest=Manifest(status="complete", steps_written=5))
     assert undecided(judged(good, other))
     described = Recording(
-        dataclasses.replace(good.trace, sha256="aa"), Manifest(status="complete", steps_written=4, trace_sha256="bb")
+        dataclasses.replace(good.trace, sha256="a" * 64),
+        Manifest(status="complete", steps_written=4, trace_sha256="b" * 64),
     )
     assert undecided(judged(described, good))
-    matching = dataclasses.replace(described, trace=dataclasses.replace(good.trace, sha256="bb"))
+    matching = dataclasses.replace(described, trace=dataclasses.replace(good.trace, sha256="b" * 64))
     assert judged(matching, good).status == "PASS"
 
 
@@ -266,9 +267,42 @@ def test_accuracy_counts_come_before_the_rounded_fraction():
     )
 
 
-def test_accuracy_of_a_short_run_or_an_unknown_one_is_not_reached():
+def counted(correct: int, total: int) -> Manifest:
+    fraction = correct / total
+    return Manifest(status="complete", steps_written=8, test_accuracy=fraction, test_correct=correct, test_total=total)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "status"),
+    [
+        (counted(9819, 10000), counted(9740, 10000), "PASS"),  # the luck of 10,000 images
+        (counted(9819, 10000), counted(9720, 10000), "FAIL"),
+        (counted(82, 128), counted(60, 128), "PASS"),  # the luck of few images
+        (counted(82, 128), counted(40, 128), "FAIL"),
+        (counted(128, 128), counted(125, 128), "PASS"),  # all right is luck as well
+        (counted(128, 128), counted(96, 128), "FAIL"),
+        (counted(9000, 10000), counted(60, 128), "FAIL"),  # each side by its own number of images
+        (counted(9000, 10000), counted(110, 128), "PASS"),
+        (Manifest(status="complete", steps_written=8, test_accuracy=0.9), counted(1, 10), "FAIL"),
+    ],
+)
+def test_accuracies_of_a_short_run_are_held_to_what_chance_allows_their_images(a, b, status):
+    sides = [recording([1.0] * 8, manifest=manifest, per_epoch=4, config_epochs=3) for manifest in (a, b)]
+    for found in (judged(*sides), judged(*reversed(sides))):
+        assert found.status == status
+        assert outcome(found, "accuracy") == status.lower()
+        assert status == "PASS" or (found.gate, found.fault) == ("accuracy", "training")
+
+
+def test_the_number_of_images_that_nobody_states_is_taken_as_one_batch():
+    assert accurate(0.9, 0.1, config_epochs=3).gate == "accuracy"
+    assert accurate(0.75, 0.6, config_epochs=3).status == "PASS"
+    assert accurate(0.75, 0.6, config_epochs=3, config_batch_size=10000).gate == "accuracy"
+
+
+def test_accuracies_of_two_lengths_or_unknown_ones_are_not_reached():
     for found in (
-        accurate(0.9, 0.1, config_epochs=3),
+        judged(recording([1.0] * 8, manifest=counted(9, 10)), recording([1.0] * 9, manifest=counted(1, 10))),
         accurate(0.9, 0.1, Judging(steps=7)),
         accurate(0.9, None),
         accurate(None, None),

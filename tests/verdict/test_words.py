@@ -21,10 +21,17 @@ CRASHED = recording([1.0] * 4, manifest=Manifest(status="crashed", reason="out o
 MISCOUNTED = recording([1.0] * 4, manifest=Manifest(status="complete", steps_written=5))
 CUT = Recording(dataclasses.replace(FOUR.trace, truncated=True))
 OF_ANOTHER = Recording(
-    dataclasses.replace(FOUR.trace, sha256="aa"), Manifest(status="complete", steps_written=4, trace_sha256="bb")
+    dataclasses.replace(FOUR.trace, sha256="a" * 64),
+    Manifest(status="complete", steps_written=4, trace_sha256="b" * 64),
 )
 STARTED = recording([1.0], init_sha256="aa", data_sha256="bb")
 EPOCHS = recording([1.0] * 40, per_epoch=20)
+
+
+def with_counts(correct: int) -> Recording:
+    """A short run that has tested on 128 images."""
+    manifest = Manifest(status="complete", steps_written=4, test_correct=correct, test_total=128)
+    return recording([1.0] * 4, manifest=manifest)
 
 
 def with_accuracy(accuracy: float | None) -> Recording:
@@ -186,7 +193,22 @@ def with_accuracy(accuracy: float | None) -> Recording:
             "test accuracies 98.50 % and 98.00 % are 0.50 points apart.",
         ),
         ("accuracy", with_accuracy(None), with_accuracy(0.98), "unreached", "no test accuracy is known of A."),
-        ("accuracy", FOUR, FOUR, "unreached", "the configured epochs are not all there."),
+        ("accuracy", FOUR, FOUR, "unreached", "no test accuracy is known of A and B."),
+        (
+            "accuracy",
+            FOUR,
+            SIX,
+            "unreached",
+            "not every step of both sides is compared.",
+        ),
+        (
+            "accuracy",
+            with_counts(82),
+            with_counts(30),
+            "fail",
+            "test accuracies 64.06 % and 23.44 % are 40.62 points apart, allowed are 24.8: "
+            "4 standard deviations of chance with 128 test images.",
+        ),
     ],
 )
 def test_a_gate_says_its_outcome_in_one_sentence(

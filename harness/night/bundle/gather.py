@@ -15,6 +15,7 @@ from harness.night.findings import read_findings
 from harness.night.folder import PLAN, NightFolder
 from harness.trace.format import one_line
 from harness.trace.manifest import manifest_path
+from harness.trace.planned import hold_to_plans
 from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell, verified_cells, visible
 
 
@@ -22,12 +23,14 @@ from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell, ver
 class Gathered:
     """Files by their names in a bundle, and the host whose they are. `cells`: the number of manifests among the files.
 
-    `left_out`: traces without a manifest, which are of no finished run.
+    `left_out`: traces without a manifest, which are of no finished run. `earlier`: those of runs whose place a newer
+    one has taken.
     """
 
     host: str
     files: dict[str, Path]
     left_out: tuple[Path, ...]
+    earlier: tuple[Path, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -41,16 +44,17 @@ def gather(paths: Sequence[Path]) -> Gathered:
     Raises: TraceError, BundleError; nothing that is not whole is left out without a word.
     """
     files: dict[str, Path] = {}
+    current = hold_to_plans(verified_cells(paths), filter(Path.is_dir, paths))
     left_out: list[Path] = []
-    cells = verified_cells(paths)
-    for cell in cells:
+    for cell in current.cells:
         for file in filter(Path.is_file, (manifest_path(cell.trace), cell.trace)):
             _add(files, cell.root, file)
     for folder in filter(Path.is_dir, paths):
         for document in _documents(folder):
             _add(files, folder, document)
         left_out += _strays(folder)
-    return Gathered(_one_host(cells), dict(sorted(files.items())), tuple(left_out))
+    earlier = tuple(cell.trace for cell in current.earlier)
+    return Gathered(_one_host(current.cells), dict(sorted(files.items())), tuple(left_out), earlier)
 
 
 def open_member(path: Path) -> BinaryIO:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from harness.night.references.reference import (
     values_of,
 )
 from harness.system.files import json_document
-from harness.trace.format import TraceHeader, one_line
+from harness.trace.format import one_line
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording, read_recording
 from harness.verdict.compare import first_nonfinite
@@ -143,7 +143,10 @@ def _read_whole(path: Path) -> tuple[Recording, Manifest]:
         found.append("its manifest does not say where it ran")
     if not _NAME.fullmatch(recording.name):
         found.append("its name is not made of letters, digits and `._+-`")
-    found += _contradictions(trace.header, manifest)
+    if manifest.cell is None:
+        found.append("its manifest does not say which run it is")
+    elif manifest.cell.evidence:
+        found.append("it was run as evidence for other cells")
     if trace.steps == 0:
         found.append("it has no step")
     elif (step := first_nonfinite(trace, trace.steps)) is not None:
@@ -153,23 +156,6 @@ def _read_whole(path: Path) -> tuple[Recording, Manifest]:
             f"{one_line(path)}: {'; '.join(found)}. It cannot become a reference; run the cell again."
         )
     return recording, manifest
-
-
-def _contradictions(header: TraceHeader, manifest: Manifest) -> Iterator[str]:
-    """Facts of the cell that its manifest lacks, or gives otherwise than the trace."""
-    facts = manifest.cell
-    if facts is None:
-        yield "its manifest does not say which run it is"
-        return
-    if facts.evidence:
-        yield "it was run as evidence for other cells"
-    pairs = {
-        name: (getattr(facts, name), getattr(header, name)) for name in ("pipeline", "backend", "dtype", "shuffle")
-    }
-    pairs["emitted_sha256"] = (manifest.provenance.get("emitted_sha256"), header.emitted_sha256)
-    for name, (told, traced) in pairs.items():
-        if told is not None and traced is not None and told != traced:
-            yield f"its manifest is of another run: {name} is {one_line(told)}, in the trace {one_line(traced)}"
 
 
 def _compress(proposal: Proposal) -> bytes:

@@ -33,6 +33,10 @@ _PASSING = {
     "compile_cached",
     "environment.LEAN_MLIR_MAX_STEPS",
     "environment.HARNESS_TRACE_CHANNELS",
+    "environment.HARNESS_DTYPE",
+    "netspec_name",
+    "netspec_hash",
+    "planned_steps",
 }
 
 

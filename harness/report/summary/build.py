@@ -12,8 +12,10 @@ from harness.night.folder import PLAN, Night, NightFolder, find_unfinished
 from harness.night.references.findings import ReferenceFindings, compare_to_references
 from harness.report.summary import Event, Summary
 from harness.report.summary.history import read_history
+from harness.report.summary.problems import find_alone, find_mislabelled
 from harness.run.provenance import scrub
-from harness.trace.store import read_store
+from harness.trace.planned import HeldToPlans, hold_to_plans
+from harness.trace.store import StoredCell, read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells
 
@@ -43,23 +45,25 @@ def summarise(
     planned = [night.path for night in nights if night.is_night]
     stored = read_store([night.cells for night in nights if night.cells.is_dir()], planned)
     gathered = _Gathered(problems=list(stored.problems))
+    current = gathered.current(stored.cells, folders, [night.cells for night in nights if night.is_night])
     for night in nights:
         gathered.add(night)
     accepted = ReferenceFindings()
     if references is not None and references.is_dir():
-        accepted = compare_to_references(stored.cells, references)
+        accepted = compare_to_references(current.cells, references)
+    rows = (*with_findings(list(judge_cells(current.cells, judging)), gathered.findings), *accepted.rows)
     date = max((plan.night.isoformat() for plan in gathered.plans), default=UNDATED)
     earlier = [row for row in read_history(history) if row.night < date] if history is not None else []
     return Summary(
         title=title or next((plan.parsed.title for plan in gathered.plans), "cells"),
         night=date,
         mode=judging.mode.name,
-        cells=stored.cells,
-        rows=(*with_findings(list(judge_cells(stored.cells, judging)), gathered.findings), *accepted.rows),
+        cells=current.cells,
+        rows=rows,
         checks=tuple(gathered.checks),
-        events=tuple(_events(accepted)),
+        events=(*_events(accepted), *_earlier_runs(current.earlier)),
         history=tuple(earlier),
-        problems=tuple(gathered.problems),
+        problems=(*gathered.problems, *find_alone(current.cells, rows), *find_mislabelled(current.cells)),
     )
 
 
@@ -78,6 +82,17 @@ class _Gathered:
     plans: list[Night] = field(default_factory=list)
     findings: dict[str, NightFinding] = field(default_factory=dict)
     checks: list[NightCheck] = field(default_factory=list)
+
+    def current(self, cells: tuple[StoredCell, ...], folders: Sequence[Path], nights: Sequence[Path]) -> HeldToPlans:
+        """The cells of the newest runs; what is missing of them, or a plan that is damaged, is a problem.
+
+        `nights`: folders of cells of nights, which know themselves what they set out to do.
+        """
+        found = HeldToPlans(cells, (), ())
+        with self._damage():
+            found = hold_to_plans(cells, folders, nights)
+        self.problems += found.missing
+        return found
 
     def add(self, night: NightFolder) -> None:
         """Take in what a folder has; of a night also what is missing."""
@@ -105,6 +120,14 @@ class _Gathered:
             yield
         except HarnessError as error:
             self.problems.append(scrub(str(error)))
+
+
+def _earlier_runs(earlier: Sequence[StoredCell]) -> Iterator[Event]:
+    """Cells that a newer run has left behind in its folder."""
+    if earlier:
+        many = len(earlier)
+        line = f"{many} {'cell is' if many == 1 else 'cells are'} not of the newest run there and not judged"
+        yield Event("earlier runs", "note", f"{line}, such as {earlier[0].name}")
 
 
 def _events(accepted: ReferenceFindings) -> Iterator[Event]:
