@@ -1,5 +1,6 @@
 """The command line: a table of verbs. A verb is imported when it is run, and what it needs when it does."""
 
+import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, NamedTuple, cast
@@ -136,3 +137,5 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="harness")
 def main() -> None:
     """Do two compilers train a network alike, and if not, is it rounding or a bug?"""
+    # Nobody vouches for the programs in JAX's own cache, wherever the user's shell says that it lies.
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness.commands.completion import complete_traces
+from harness.commands.paths import FolderPath
 
 
 @click.command("accept")
@@ -16,7 +17,7 @@ from harness.commands.completion import complete_traces
 @click.option("--force", is_flag=True, help="Also accept a change that rounding does not explain.")
 @click.option(
     "--into",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     default=Path("traces/reference"),
     show_default=True,
     help="Folder of the references.",

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness.commands.completion import complete_traces
+from harness.commands.paths import FilePath, FolderPath
 
 _UNREADABLE = 2
 
@@ -19,12 +20,8 @@ def attest_command() -> None:
 @click.argument(
     "cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…", shell_complete=complete_traces
 )
-@click.option(
-    "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="For them."
-)
-@click.option(
-    "--key", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Sign with this Ed25519 key (PEM)."
-)
+@click.option("-o", "--out", required=True, type=FolderPath(), metavar="FOLDER", help="For them.")
+@click.option("--key", type=FilePath(), metavar="FILE", help="Sign with this Ed25519 key (PEM).")
 def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     """Write a statement of each cell: what its files are, and all that they were made from.
 
@@ -50,13 +47,11 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
 @click.argument("statements", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STATEMENT…")
 @click.option(
     "--root",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    type=FolderPath(exists=True),
     metavar="FOLDER",
     help="Look for the files below this one. Default: the folders that the statement is in.",
 )
-@click.option(
-    "--key", type=click.Path(dir_okay=False, path_type=Path), metavar="PUB", help="Hold them to this key (PEM)."
-)
+@click.option("--key", type=FilePath(), metavar="PUB", help="Hold them to this key (PEM).")
 def verify_command(statements: tuple[Path, ...], root: Path | None, key: Path | None) -> None:
     """Hold files to the statements about them; of a folder, to all statements in it.
 

@@ -66,9 +66,15 @@ def _shard(value: str | None) -> tuple[int, int]:
     if value is None:
         return 1, 1
     k, slash, n = value.partition("/")
-    if not (slash and k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n)):
+    if not (slash and _is_count(k) and _is_count(n)):
         raise click.BadParameter(f"{value!r} is not of the form 2/3.", param_hint="--shard")
+    if not 1 <= int(k) <= int(n):
+        raise click.BadParameter(f"there is no shard {k} of {n}; expected one from 1 to N.", param_hint="--shard")
     return int(k), int(n)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 6
 
 
 def _say(result: "Compilation") -> None:

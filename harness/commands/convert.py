@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness.commands.completion import complete_traces
+from harness.commands.paths import FolderPath
 
 
 @click.command("convert")
@@ -16,7 +17,7 @@ from harness.commands.completion import complete_traces
 @click.option(
     "-o",
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     required=True,
     metavar="FOLDER",
     help="Where the converted traces go, under the names of the traces.",

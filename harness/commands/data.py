@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from harness.commands.paths import FolderPath
 from harness.data import DATASETS
 from harness.errors import DataError
 
@@ -59,7 +60,7 @@ def list_command() -> None:
 
 
 @data_command.command("synthetic")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=FolderPath())
 @click.option("--name", type=_SYNTHETIC, default="mnist-synthetic", show_default=True)
 @click.option("--train", type=int, help="Training images. Default: as many as the real set has.")
 @click.option("--test", type=int, help="Test images. Default: as many as the real set has.")

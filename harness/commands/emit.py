@@ -12,6 +12,7 @@ from harness.commands.options import (
     profile_option,
     seed_option,
 )
+from harness.commands.paths import FolderPath
 
 
 @click.command("emit")
@@ -22,7 +23,7 @@ from harness.commands.options import (
 @seed_option
 @batch_option
 @image_size_option
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("build"), show_default=True)
+@click.option("--out", type=FolderPath(), default=Path("build"), show_default=True)
 def emit_command(
     model: str,
     pipeline: str | None,

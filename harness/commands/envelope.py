@@ -8,6 +8,7 @@ import click
 
 from harness.commands.completion import complete_models
 from harness.commands.options import batch_option, data_option, image_size_option, seed_option
+from harness.commands.paths import FilePath, FolderPath
 
 if TYPE_CHECKING:
     from harness.system.text import Document
@@ -31,10 +32,10 @@ BUDGET = 400
 @image_size_option
 @seed_option
 @data_option
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: into the cache.")
+@click.option("--out", type=FilePath(), metavar="FILE", help="Default: into the cache.")
 @click.option(
     "--fit",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     metavar="FOLDER",
     help="Instead: run clean pairs of small networks, keep what came of each in FOLDER, and fit the margin of --out.",
 )

@@ -9,13 +9,14 @@ from click.core import ParameterSource
 
 from harness.commands.completion import complete_cases, complete_traces
 from harness.commands.options import batch_option, data_option, format_option, image_size_option, seed_option
+from harness.commands.paths import FilePath, FolderPath
 
 
 @click.command("explain")
 @click.argument("model", shell_complete=complete_cases)
 @click.option(
     "--against",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     shell_complete=complete_traces,
     help="A trace of MODEL: name the conventions of its run.",
@@ -47,7 +48,7 @@ from harness.commands.options import batch_option, data_option, format_option, i
 @data_option
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     default=Path("build/explain"),
     show_default=True,
     help="Folder for the reproducer, and for the dumps.",

@@ -5,15 +5,14 @@ from pathlib import Path
 import click
 
 from harness.commands.completion import complete_traces
+from harness.commands.paths import FilePath
 
 
 @click.command("export")
 @click.argument(
     "cells", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CELLS…", shell_complete=complete_traces
 )
-@click.option(
-    "-o", "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The bundle."
-)
+@click.option("-o", "--out", required=True, type=FilePath(), metavar="FILE", help="The bundle.")
 def export_command(cells: tuple[Path, ...], out: Path) -> None:
     """Pack cells into one file, for another host to import.
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from harness.commands.paths import FolderPath
+
 
 @click.command("import")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
 @click.option(
     "--into",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     default=Path("traces/imported"),
     show_default=True,
     help="Each import gets a folder HOST/N there.",

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from harness.commands.options import image_size_option, model_argument, seed_option
+from harness.commands.paths import FilePath
 
 
 @click.command("init")
 @model_argument
-@click.option("--out", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
+@click.option("--out", "path", type=FilePath(), required=True, metavar="FILE")
 @seed_option
 @image_size_option
 def init_command(model: str, path: Path, seed: int, image_size: int | None) -> None:

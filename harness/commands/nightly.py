@@ -6,21 +6,22 @@ from pathlib import Path
 import click
 
 from harness.commands.options import read_names, references_option
+from harness.commands.paths import FilePath, FolderPath
 from harness.commands.usage import FiniteRange
 
 NIGHTS = Path("reports/nightly")
 
 
 @click.command("nightly")
-@click.argument("config", type=click.Path(dir_okay=False, path_type=Path), default=Path("ci/nightly.toml"))
+@click.argument("config", type=FilePath(), default=Path("ci/nightly.toml"))
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     help=f"Folder of the night. Default: {NIGHTS}/DATE, or that of a recent night that was interrupted.",
 )
 @click.option(
     "--history",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(),
     default=NIGHTS / "history.parquet",
     show_default=True,
     help="One row per pair per night is added to it.",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from harness.commands.completion import complete_models
+from harness.commands.paths import FolderPath
 
 # The names in `harness.verdict.tolerance`, which needs numpy.
 MODES = ("bitwise", "strict", "cross-gpu", "cross-comp")
@@ -76,7 +77,7 @@ window_option: Option = click.option(
 all_steps_option: Option = click.option("--all-steps", is_flag=True, help="Judge every compared step one by one.")
 references_option: Option = click.option(
     "--references",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     default=Path("traces/reference"),
     show_default=True,
     help="Folder of accepted traces that cells are held to.",

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from harness.commands.options import format_option, jobs_option
+from harness.commands.paths import FolderPath
 from harness.commands.usage import FiniteRange
 
 DEFAULT_TIMEOUT_S = 1800.0
@@ -25,7 +26,7 @@ DEFAULT_TIMEOUT_S = 1800.0
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FolderPath(),
     default=Path("build/power"),
     show_default=True,
     help="Folder of the rows and of the tables, as power.json and power.md.",

@@ -6,18 +6,17 @@ from pathlib import Path
 import click
 
 from harness.commands.options import mode_option, references_option
+from harness.commands.paths import FilePath, FolderPath
 
 
 @click.command("report")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the report."
-)
+@click.option("-o", "--out", type=FolderPath(), required=True, help="Folder for the report.")
 @click.option("--title", metavar="TEXT", help="Default: that of the night.")
 @mode_option
 @click.option(
     "--history",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     help="A Parquet file of earlier nights; the pairs of this one are added.",
 )

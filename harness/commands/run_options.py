@@ -17,6 +17,7 @@ from harness.commands.options import (
     read_count,
     seed_option,
 )
+from harness.commands.paths import FolderPath
 from harness.commands.usage import FiniteRange
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ _DECLARED = (
         metavar="NAME=COMMAND",
         help="Also run a command that obeys the environment contract. May be given several times.",
     ),
-    click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Output directory."),
+    click.option("--out", type=FolderPath(), default=Path(), help="Output directory."),
 )
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -17,6 +17,7 @@ USAGE = 2
 CRASHED = 70  # a fault of the harness itself
 NO_OUTPUT = 74  # standard output was closed, or has no room
 INTERRUPTED = 130
+_LONGEST = 300  # characters of a fault's own message
 _LOST_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
@@ -39,7 +40,7 @@ def ending(interrupted: str = "interrupted.") -> Iterator[None]:
     """Ends the process with one line and a code of its own for everything but a result.
 
     What a user did ends with `USAGE`, lost output with `NO_OUTPUT`, a signal with `INTERRUPTED`, and a fault of the
-    harness with `CRASHED` and its traceback: 1 is kept for runs that differ.
+    harness with `CRASHED` and its traceback in a file: 1 is kept for runs that differ.
     """
     if sys.stdout is None:
         _end(NO_OUTPUT, "standard output is closed.")
@@ -62,13 +63,37 @@ def ending(interrupted: str = "interrupted.") -> Iterator[None]:
     except KeyboardInterrupt:
         _end(INTERRUPTED, interrupted)
     except Exception as error:
-        traceback.print_exc()
-        _end(CRASHED, f"a fault of the harness itself: {type(error).__name__}. Please report it with the lines above.")
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST].rstrip(".: ")
+        _end(CRASHED, f"a fault of the harness itself: {told}. {_keep_traceback()}")
 
 
-def parsing() -> AbstractContextManager[None]:
+@contextmanager
+def parsing() -> Iterator[None]:
     """Around the reading of a command line, which prints the help: as `ending`, but a wrong use is told first."""
-    return one_line() if sys.stdout is None else ending()
+    if sys.stdout is not None:
+        with ending():
+            yield
+        return
+    with one_line():
+        try:
+            yield
+        except click.exceptions.Exit:  # help or version, which nobody could read
+            _end(NO_OUTPUT, "standard output is closed.")
+
+
+def _keep_traceback() -> str:
+    """Write it where only this user reads it, and the sentence that says where. The next one takes its place."""
+    from harness.system.files import replace_file  # here, because a command that ends well needs neither
+    from harness.system.scratch import temporary_root
+
+    try:
+        path = temporary_root() / "fault.txt"
+        with replace_file(path) as file:
+            file.write(traceback.format_exc().encode(errors="replace"))
+    except OSError:
+        traceback.print_exc()
+        return "Please report it with the lines above."
+    return f"Please report it with its traceback, which is in {path}."
 
 
 def _end(code: int, line: str) -> NoReturn:

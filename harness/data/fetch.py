@@ -11,6 +11,7 @@ from harness.data.sources import DataSource, SourceError, sources_of
 from harness.errors import DataError
 from harness.system.cache import cache_root
 from harness.system.files import replace_file, sweep_parts
+from harness.system.private import make_private
 
 
 def cached_folder(name: str, cache: Path | None = None) -> Path:
@@ -91,7 +92,7 @@ def make_folder(folder: Path) -> None:
     Raises: DataError.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)  # the cache's root may be made here, and modules lie in it as well
     except OSError as error:
         raise not_writable(folder, error) from None
     sweep_parts(folder)

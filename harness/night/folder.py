@@ -12,12 +12,14 @@ from harness.errors import ConfigError, HarnessError
 from harness.night.config import NightConfig, check_file, override_backends, parse_config
 from harness.night.documents import read_document
 from harness.system.files import write_json
+from harness.system.notice import note_once
 from harness.trace.format import one_line
 from harness.trace.store import StoredCell
 
 PLAN = "night.json"
 _NOT_REACHED = "not run: the night did not come to it"
 _FRESH_HOURS = 24  # an unfinished night of yesterday goes on; an older one is history
+_SKEW_HOURS = 24  # so far may the clocks of two hosts be apart; a later beginning is none
 
 
 class Night(msgspec.Struct, kw_only=True, frozen=True):
@@ -97,10 +99,13 @@ class NightFolder:
 def begin(folder: NightFolder, config: str, now: datetime.datetime, backends: Sequence[str] | None = None) -> Night:
     """The night of a folder, pinned now if it was not before.
 
-    Raises: ConfigError when the folder holds a night of another configuration, or an old one that is over.
+    Raises: ConfigError when the folder holds a night of another configuration, an old one that is over, or one that
+    begins in the future.
     """
     if folder.is_night:
         night = folder.read()
+        if (why := _why_in_future(night, now)) is not None:
+            raise ConfigError(f"{folder.plan}: {why}. Set the clock, choose another --out, or remove the folder.")
         if not night.is_of(config, backends):
             raise ConfigError(
                 f"{folder.plan}: this night was begun with another configuration. "
@@ -123,6 +128,7 @@ def find_folder(
 ) -> NightFolder:
     """The night to go on with: the newest recent one of this configuration that has no verdict yet, else a new one.
 
+    One that begins in the future is passed over, which is told on standard error: it would be the newest for ever.
     A new one gets a folder of its own: DATE, or DATE-2, DATE-3, … when those before are there already.
     """
     going_on: list[tuple[datetime.datetime, NightFolder]] = []
@@ -134,6 +140,9 @@ def find_folder(
             night = folder.read()
         except ConfigError:
             continue  # a night that is damaged concerns no other
+        if (why := _why_in_future(night, now)) is not None:
+            note_once(f"{folder.plan}: {why}; this night is not continued. Set the clock, or remove the folder.")
+            continue
         if night.is_of(config, backends) and _is_fresh(night, now):
             going_on.append((night.started, folder))
     if going_on:
@@ -141,6 +150,13 @@ def find_folder(
     today = now.date().isoformat()
     names = itertools.chain([today], (f"{today}-{number}" for number in itertools.count(2)))
     return next(folder for folder in (NightFolder(nights / name) for name in names) if not folder.plan.exists())
+
+
+def _why_in_future(night: Night, now: datetime.datetime) -> str | None:
+    """Reason why the beginning of a night cannot be right, None where it can: two clocks differ a little."""
+    if night.started - now <= datetime.timedelta(hours=_SKEW_HOURS):
+        return None
+    return f"it was begun at {night.started:%Y-%m-%dT%H:%M:%SZ}, and now is {now:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _is_fresh(night: Night, now: datetime.datetime) -> bool:

@@ -14,6 +14,7 @@ _SHORTEST = 8  # of a value in the environment that is looked for; a shorter one
 _WORDS = r"token|secret|passw(?:or)?d|passphrase|credential|signature"
 _NAME = rf"[\w.-]*(?:{_WORDS}|key)[\w.-]*"
 _VALUE = r"\"[^\"\n]*\"|'[^'\n]*'|[^\s&;,'\"<>]+"
+_START = r"(?<![\w./-])"  # not in a path: `/etc/passwd: Permission denied`
 _SCHEME = r"(?:(?:basic|bearer|token|digest|negotiate)\s+)?"
 
 # Each with the groups that stay.
@@ -26,8 +27,8 @@ _PATTERNS = tuple(
         (r"(\bbearer\s+)[\w.~+/=-]{8,}", r"\1"),
         (rf"((?<![\w.-]){_NAME}=)(?:{_VALUE})", r"\1"),
         (rf"([\"']{_NAME}[\"']\s*:\s*)(?:{_VALUE})", r"\1"),  # JSON
-        (rf"(\b(?:\w+[_-])?(?:password|passwd|passphrase)\s*:\s*)(?:{_VALUE})", r"\1"),
-        (rf"(\b\w+[_-](?:{_WORDS}|key)\s*:\s+)(?:{_VALUE})", r"\1"),  # a header, such as X-Auth-Token
+        (rf"({_START}(?:\w+[_-])?(?:password|passwd|passphrase)\s*:\s*)(?:{_VALUE})", r"\1"),
+        (rf"({_START}[\w-]*[_-](?:{_WORDS}|key)\s*:\s+)(?:{_VALUE})", r"\1"),  # a header, such as X-Auth-Token
         (rf"((?<!\S)--{_NAME}\s+)(?!-)(?:{_VALUE})", r"\1"),
     )
 )

@@ -41,13 +41,14 @@ def read_own(path: Path, most: int, others_may: int = ~_OTHERS_WRITE) -> bytes |
     """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(number)
+            ours = found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & ~others_may
+            if not (stat.S_ISREG(found.st_mode) and ours) or found.st_size > most:
+                return None
+            with os.fdopen(number, "rb", closefd=False) as file:
+                return file.read(most)
+        finally:
+            os.close(number)
     except OSError:
         return None
-    with os.fdopen(number, "rb") as file:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & ~others_may:
-            return None
-        try:
-            return None if found.st_size > most else file.read(most)
-        except OSError:
-            return None

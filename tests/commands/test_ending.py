@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.commands.usage import CRASHED, INTERRUPTED, NO_OUTPUT, USAGE, OneLineCommand
+from harness.system.scratch import temporary_root
 from tests.support.paths import ROOT
 from tests.support.processes import start
 from tests.support.sample_traces import write
@@ -28,6 +31,22 @@ def short_trace(tmp_path: Path) -> str:
 def ends(*command: str, **streams: object) -> tuple[int, str]:
     done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60, check=False, **streams)
     return done.returncode, done.stderr
+
+
+@contextmanager
+def a_time_limit(seconds: int) -> Iterator[None]:
+    """A wait that does not end fails; one for a pipe ends in no other way."""
+
+    def overdue(number: int, frame: object) -> None:
+        raise TimeoutError(f"no end after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, overdue)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +73,57 @@ def test_a_standard_output_that_is_closed_is_one_line(short_trace: str) -> None:
     assert (code, said.count("\n")) == (NO_OUTPUT, 1)
 
 
+@pytest.mark.parametrize("asked", [(), ("diff",), ("attest", "make")])
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_a_help_that_nobody_can_read_is_lost_output(asked: tuple[str, ...], option: str) -> None:
+    if option == "--version" and asked:
+        option = "-h"
+    code, said = ends("sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "harness", *asked, option)
+    assert (code, said) == (NO_OUTPUT, "harness: standard output is closed.\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import {odd} --into {new}",
+        "attest make {cell} -o {new} --key {odd}",
+        "attest make {cell} -o {odd}",
+        "attest verify {odd}",
+        "attest verify {cell} --key {odd}",
+        "accept {odd} --reason x --into {new}",
+        "accept {cell} --reason x --into {odd}",
+        "report {odd} -o {new}",
+        "report {folder} -o {odd}",
+        "report {folder} -o {new} --history {odd}",
+        "report {folder} -o {new} --references {odd}",
+        "convert {odd} --to mllog -o {new}",
+        "convert {cell} --to mllog -o {odd}",
+        "diff {odd} {cell}",
+        "explain mnist_mlp --against {odd} --data synthetic",
+        "explain mnist_mlp --out {odd}",
+        "envelope mnist_mlp --out {odd}",
+        "export {odd} -o {new}",
+        "export {cell} -o {odd}",
+        "init mnist_mlp --out {odd}",
+        "emit mnist_mlp --out {odd}",
+        "data synthetic {odd}",
+        "nightly {odd} --out {new}",
+        "power --out {odd}",
+        "run mnist_mlp --pipeline phase2 --data {odd}",
+    ],
+)
+@pytest.mark.parametrize("odd", ["fifo", "/dev/zero", "/dev/full"])
+def test_no_verb_waits_for_what_has_no_end(tmp_path: Path, short_trace: str, words: str, odd: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    places = {"odd": tmp_path / odd, "cell": short_trace, "new": tmp_path / "new", "folder": tmp_path / "folder"}
+    with a_time_limit(30):
+        found = CliRunner().invoke(main, words.format(**places).split())
+    assert (found.exit_code, found.stderr.count("\n")) == (USAGE, 1), found.output
+    assert str(places["odd"]) in found.stderr
+    assert "File exists" not in found.stderr
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device"])
 def test_what_has_no_end_is_no_trace(tmp_path: Path, short_trace: str, kind: str) -> None:
     path = tmp_path / "fifo" if kind == "fifo" else Path("/dev/zero")
@@ -69,15 +139,33 @@ def test_a_time_limit_is_a_number_of_seconds(value: str) -> None:
     assert (found.exit_code, found.output.count("\n")) == (USAGE, 1)
 
 
-def test_a_fault_of_the_harness_is_no_difference() -> None:
+def test_a_fault_of_the_harness_is_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command(cls=OneLineCommand)
     def broken() -> None:
         raise AssertionError("two and two are five")
 
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    found = CliRunner().invoke(broken, [])
+    path = temporary_root() / "fault.txt"
+    assert (found.exit_code, found.output) == (
+        CRASHED,
+        "harness: a fault of the harness itself: AssertionError: two and two are five. "
+        f"Please report it with its traceback, which is in {path}.\n",
+    )
+    assert "in broken" in path.read_text()
+
+
+def test_a_traceback_that_cannot_be_kept_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command(cls=OneLineCommand)
+    def broken() -> None:
+        raise AssertionError("two and two are five")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no"))
+    (tmp_path / "no").touch()
     found = CliRunner().invoke(broken, [])
     assert found.exit_code == CRASHED
-    assert "two and two are five" in found.output
-    assert found.output.endswith("AssertionError. Please report it with the lines above.\n")
+    assert "in broken" in found.output
+    assert found.output.endswith(": AssertionError: two and two are five. Please report it with the lines above.\n")
 
 
 def test_an_interrupted_comparison_is_no_difference(tmp_path: Path) -> None:

@@ -347,8 +347,8 @@ def test_a_damaged_file_is_refused(tmp_path: Path, files: dict[str, bytes], dama
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    for name in ("folder", "pipe", "nothing"):
-        with pytest.raises(BundleError, match="no such file"):
+    for name, what in (("folder", "not a regular file"), ("pipe", "not a regular file"), ("nothing", "no such file")):
+        with pytest.raises(BundleError, match=f"{name}: {what}; expected a bundle"):
             import_bundle(tmp_path / name, tmp_path / "in")
 
 

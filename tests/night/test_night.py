@@ -3,6 +3,7 @@
 import datetime
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from harness.night.folder import NightFolder, begin, find_folder, find_unfinishe
 from harness.night.run import Budget
 from harness.spec.models import model_names
 from harness.system.lock import exclusive
+from harness.system.notice import note_once
 from tests.support.nights import CHECK, NOON
 from tests.support.paths import ROOT
 from tests.support.stored_cells import store
@@ -146,6 +148,27 @@ def test_an_old_night_that_is_over_stays_as_it_is(tmp_path: Path) -> None:
     over = rf"the night of 2026-04-01 is over. Choose another --out; `harness report {tmp_path} -o …` makes its"
     with pytest.raises(ConfigError, match=over):
         begin(night, CHECK, NOON + datetime.timedelta(hours=25))
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_a_night_of_the_future_is_told_and_not_fresh_for_ever(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], over: bool
+) -> None:
+    day, soon = datetime.timedelta(days=1), datetime.timedelta(minutes=1)
+    night = NightFolder(tmp_path / "2026-04-03")
+    night.path.mkdir()
+    begun = begin(night, CHECK, NOON + 2 * day)
+    if over:
+        night.verdict.write_text("{}")
+    told = r"2026-04-03/night\.json: it was begun at 2026-04-03T12:00:00Z, and now is 2026-04-01T12:00:00Z"
+    with pytest.raises(ConfigError, match=rf"{told}\. Set the clock, choose another --out, or remove the folder\."):
+        begin(night, CHECK, NOON)
+    note_once.cache_clear()
+    assert find_folder(tmp_path, CHECK, NOON).path == tmp_path / "2026-04-01"
+    assert len(re.findall(rf"{told}; this night is not continued", capfd.readouterr().err)) == (not over)
+    assert begin(night, CHECK, NOON + day + soon) == begun  # as far as clocks may differ
+    if not over:
+        assert find_folder(tmp_path, CHECK, NOON + day + soon).path == night.path
 
 
 def test_a_beginning_without_time_zone_is_one_line(tmp_path: Path) -> None:

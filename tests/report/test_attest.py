@@ -312,8 +312,10 @@ def test_somebody_else_s_statement_is_read(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_no_statement(tmp_path: Path) -> None:
-    with pytest.raises(AttestationError, match="no such file"):
+    with pytest.raises(AttestationError, match="not a regular file; expected a statement"):
         verify_statement(tmp_path)
+    with pytest.raises(AttestationError, match="no such file; expected a statement"):
+        verify_statement(tmp_path / "nothing")
     with (tmp_path / "large").open("wb") as file:
         file.truncate(17 << 20)
     with pytest.raises(AttestationError, match="larger than"):

@@ -76,7 +76,10 @@ def test_a_refused_target_is_exit_code_1_and_a_diagnostic(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--part", "4/3"], "'4/3' is not of the form 2/3"),
+        (["--part", "4/3"], "there is no shard 4 of 3; expected one from 1 to N."),
+        (["--shard", "0/2"], "there is no shard 0 of 2"),
+        (["--shard", "1/0"], "there is no shard 1 of 0"),
+        (["--shard", "²/3"], "'²/3' is not of the form 2/3"),
         (["--part", "x"], "'x' is not of the form 2/3"),
         (["--backends", ","], "expected names separated by commas"),
         (["--backends", "metal"], "unknown backend 'metal'; known are cpu, cuda, rocm"),

@@ -76,6 +76,15 @@ def test_paths_lose_home_and_working_folder(
     assert scrub_paths(text.format(cwd=cwd, home=home)) == expected
 
 
+def test_no_secret_of_the_environment_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLVM_PATH", "https://ann:hunter2@mirror/llvm?token=abc")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/a/b --xla_api_key=abc")
+    told = provenance({}, None)["environment"]
+    assert told["LLVM_PATH"] == "https://SECRET@mirror/llvm?token=SECRET"
+    assert told["XLA_FLAGS"] == "--xla_dump_to=.../b --xla_api_key=SECRET"
+    assert scrub_tree(told) == told
+
+
 def test_names_are_scrubbed_as_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "joe")
     monkeypatch.setattr("socket.gethostname", lambda: "box.lab")

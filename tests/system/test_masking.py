@@ -41,6 +41,8 @@ def test_a_secret_is_masked_and_its_surroundings_stay(text: str, masked: str) ->
         "KeyError: 'conv1.w'",
         "module.mlir:3:7: error: unexpected token: ')'",
         "a key: value store",
+        "/etc/passwd: Permission denied",
+        "/etc/ssh_host_key: Permission denied",
         "--iree-hal-target-backends=llvm-cpu --iree-llvmcpu-target-cpu=host",
         "--xla_gpu_deterministic_ops=true --xla_cpu_multi_thread_eigen=false",
         "step 3 of 4: loss 2.301",

@@ -24,6 +24,8 @@ from harness.explain.locate.side_under_test import SideUnderTest
 from harness.explain.locate.whole_step import gradient_scales
 from harness.run.backends import BACKENDS
 from harness.run.inprocess import Phase2, Phase3, Tensors
+from harness.system.process import with_parent
+from harness.system.scratch import scratch
 
 TIMEOUT_S = 600.0
 
@@ -181,15 +183,16 @@ def _result_names(test: IsolatedTest) -> list[str]:
 def _run(folder: Path, wrong: set[str]) -> tuple[bool, str]:
     """True where just those sides are wrong; and the output."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "run.py"],
-        cwd=folder,
-        env=environment | {"JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    with scratch() as temporary:  # of the program, which is killed when it takes too long
+        done = subprocess.run(
+            with_parent([sys.executable, "-P", "run.py"]),
+            cwd=folder,
+            env=environment | {"JAX_PLATFORMS": "cpu", "TMPDIR": str(temporary)},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
     shown = {line.split()[0] for line in done.stdout.splitlines() if " WRONG " in line}
     return done.returncode == 1 and shown == wrong, done.stdout + done.stderr
 

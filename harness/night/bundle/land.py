@@ -42,7 +42,8 @@ def import_bundle(bundle: Path, into: Path) -> Landed:
     cases nothing has changed. OSError.
     """
     if not bundle.is_file():
-        raise BundleError(f"{one_line(bundle)}: no such file; expected a bundle of `harness export`.")
+        what = "not a regular file" if bundle.exists() else "no such file"
+        raise BundleError(f"{one_line(bundle)}: {what}; expected a bundle of `harness export`.")
     into.mkdir(parents=True, exist_ok=True)
     with _arriving(into) as folder:
         try:

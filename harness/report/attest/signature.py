@@ -40,7 +40,7 @@ def read_private_key(path: Path) -> CryptoSigner:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it has a password
-        raise AttestationError(f"{one_line(path)}: {_no_key('private')}: {one_line(error)}.") from None
+        raise AttestationError(f"{one_line(path)}: {_no_key('private')}: {one_line(error).rstrip('.')}.") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise AttestationError(f"{one_line(path)}: {_no_key('private')}.")
     return CryptoSigner(key)
@@ -51,7 +51,7 @@ def read_public_key(path: Path) -> Key:
     try:
         key = load_pem_public_key(path.read_bytes())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise AttestationError(f"{one_line(path)}: {_no_key('public')}: {one_line(error)}.") from None
+        raise AttestationError(f"{one_line(path)}: {_no_key('public')}: {one_line(error).rstrip('.')}.") from None
     if not isinstance(key, Ed25519PublicKey):
         raise AttestationError(f"{one_line(path)}: {_no_key('public')}.")
     return SSlibKey.from_crypto(key)

@@ -96,7 +96,7 @@ def parse_statement(text: bytes) -> list[Subject]:
         message = json_format.Parse(text, StatementMessage(), ignore_unknown_fields=True)
         Statement.copy_from_pb(message).validate()
     except _UNTELLABLE as error:
-        raise AttestationError(f"not an in-toto statement: {one_line(error)}.") from None
+        raise AttestationError(f"not an in-toto statement: {one_line(error).rstrip('.')}.") from None
     subjects = [Subject(subject.name, subject.digest.get("sha256", "")) for subject in message.subject]
     for subject in subjects:
         if not is_digest(subject.sha256):

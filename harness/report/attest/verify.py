@@ -73,7 +73,8 @@ def verify_statement(path: Path, root: Path | None = None, key: Key | None = Non
     """
     where = one_line(path)
     if not path.is_file():
-        raise AttestationError(f"{where}: no such file; expected a statement of `harness attest make`.")
+        what = "not a regular file" if path.exists() else "no such file"
+        raise AttestationError(f"{where}: {what}; expected a statement of `harness attest make`.")
     if path.stat().st_size > _LARGEST:
         raise AttestationError(f"{where}: larger than {_LARGEST:,} bytes, which no statement is.")
     text = path.read_bytes()
