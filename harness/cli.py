@@ -27,6 +27,10 @@ VERBS = {
         "harness.commands.attest:attest_command",
         "Tell where cells come from as in-toto statements, and hold files to them.",
     ),
+    "bounds": Verb(
+        "harness.commands.bounds:bounds_command",
+        "Fit the bounds by which the gate `rounding` judges every pair, on right runs that differ by rounding alone.",
+    ),
     "compile": Verb(
         "harness.commands.compile:compile_command",
         "Compile the training steps of MODELS (default: all) and report time, size and diagnostics.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.errors import HarnessError, unknown
-from harness.trace.format import Floats, Ints, StepLine, Trace
+from harness.trace.format import BY_NAME, WHOLE_NORMS, Floats, Ints, StepLine, Trace
 from harness.trace.recording import Recording
 from harness.verdict.identity import Identity, compare_identity
 from harness.verdict.resolution import find_rate_resolution, find_resolution
@@ -215,9 +215,9 @@ def first_nonfinite(trace: Trace, compared: int) -> int | None:
 
 
 def _finite_norms(line: StepLine) -> bool:
-    norms = [x for x in (line.grad_norm, line.param_norm, line.update_norm) if x is not None]
-    for of_kind in (line.grad_norms, line.param_norms, line.update_norms):
-        norms += (of_kind or {}).values()
+    norms = [x for key in WHOLE_NORMS if (x := getattr(line, key)) is not None]
+    for key in BY_NAME:
+        norms += (getattr(line, key) or {}).values()
     return not any(isinstance(x, str) or not math.isfinite(x) for x in norms)
 
 

@@ -1,5 +1,7 @@
 """The resolution that numbers were printed with, found in the numbers themselves."""
 
+from decimal import Decimal
+
 import numpy as np
 
 from harness.trace.format import Floats
@@ -49,7 +51,8 @@ def find_rate_resolution(values: Floats) -> float:
 def printed_spacing(values: Floats) -> Floats:
     """The distance of each value from the next one that would have been printed; 0 where that is no coarser than f32.
 
-    Values that were printed to so many decimals, or so many significant digits: there have to be several.
+    Values were printed to so many decimals, or to so many significant digits: whichever most of them need in full.
+    There have to be several, and one that needs more digits than a coarse printer has shows that they were not.
 
     Shapes: values and the result (n,).
     """
@@ -58,19 +61,29 @@ def printed_spacing(values: Floats) -> Floats:
     with np.errstate(over="ignore"):
         if len(distinct) < _FEWEST_RATES or (distinct == distinct.astype(np.float32)).all():
             return none
-    if (decimals := find_resolution(distinct)) is not None:
-        return none + decimals
-    digits = max(_significant_digits(abs(value)) for value in distinct.tolist())
-    if digits > _MOST_NORM_DIGITS:
-        return none
+    needed = []
+    for value in distinct.tolist():
+        digits, decimals = _digits_and_decimals(value)
+        if digits > _MOST_NORM_DIGITS:
+            return none
+        needed.append((digits, decimals))
+    significant, places = (np.array(column) for column in zip(*needed, strict=True))
+    if (places == places.max()).mean() >= (significant == significant.max()).mean():
+        return none + 10.0 ** -int(places.max())
     with np.errstate(all="ignore"):
-        spacing = 10.0 ** (np.floor(np.log10(np.abs(values))) + 1 - digits)
+        spacing = 10.0 ** (np.floor(np.log10(np.abs(values))) + 1 - int(significant.max()))
     return np.where(np.isfinite(values) & (values != 0), spacing, 0.0)
+
+
+def _digits_and_decimals(value: float) -> tuple[int, int]:
+    """Significant digits of the shortest decimal that is read as this number, and those behind its point."""
+    _, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    return len(digits), max(0, -int(exponent))
 
 
 def _significant_digits(value: float) -> int:
     """How many digits the shortest decimal has that is read as this number."""
-    return len(repr(value).partition("e")[0].replace(".", "").strip("0")) or 1
+    return _digits_and_decimals(value)[0]
 
 
 def _are_decimals(values: Floats, digits: int) -> bool:

@@ -34,8 +34,11 @@ def check_finite(pair: PairFacts) -> Answer | None:
     if not found:
         return passed("every loss, learning rate and norm is finite.")
     first = min(step for step in (numbers.nonfinite_a, numbers.nonfinite_b) if step is not None)
-    fault: Fault = "forward" if first == 1 else "numerics"
-    return failed(f"not finite: {', '.join(found)}.", f"step {first}", fault)
+    both = numbers.nonfinite_a is not None and numbers.nonfinite_b is not None
+    line = f"not finite: {', '.join(found)}"
+    # Two runs that both left the numbers say nothing about the mathematics of either.
+    fault: Fault = "forward" if first == 1 and not both else "training"
+    return failed(f"{line}; both diverged." if both else f"{line}.", f"step {first}", fault, {"step": first})
 
 
 def check_schedule(pair: PairFacts) -> Answer | None:

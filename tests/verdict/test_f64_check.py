@@ -98,7 +98,7 @@ def test_what_f64_was_not_there_to_see_is_not_called_numerics() -> None:
     longer = [*LOSSES, 1.0, 0.9]
     a, b = (recording(losses, dtype="f32") for losses in (longer, [*longer[:4], 0.5]))
     found = judge(compare(a, b), compare(f64_side(), f64_side()))
-    assert (found.gate, found.fault, found.place) == ("rounding", "training", "step 5, loss")
+    assert (found.gate, found.fault, found.place) == ("window", "training", "step 5")
     a, b = (recording(losses, dtype="f64") for losses in (longer, [*longer[:4], 0.5]))
     assert judge(compare(a, b)).fault == "training"
 

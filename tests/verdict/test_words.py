@@ -113,7 +113,7 @@ def with_accuracy(accuracy: float | None) -> Recording:
             recording([1.0, math.nan]),
             recording([1.0, math.inf]),
             "fail",
-            "not finite: A at step 2 (loss nan, lr 0.001), B at step 2 (loss inf, lr 0.001).",
+            "not finite: A at step 2 (loss nan, lr 0.001), B at step 2 (loss inf, lr 0.001); both diverged.",
         ),
         (
             "schedule",

@@ -1,0 +1,81 @@
+"""`harness bounds FOLDER`."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import click
+
+from harness.commands.options import jobs_option
+from harness.commands.paths import FolderPath
+from harness.commands.usage import FiniteRange
+
+
+@click.command("bounds")
+@click.argument("folder", type=FolderPath())
+@click.option("--seeds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Starts of each network.")
+@click.option("--networks", metavar="A,B", help="Default: the oracle's cases and the networks of the package.")
+@click.option(
+    "--long",
+    "long_runs",
+    type=click.Path(exists=True, dir_okay=False),
+    multiple=True,
+    metavar="TRACE",
+    help="Right free runs, compared pairwise within each network. May be given repeatedly.",
+)
+@click.option(
+    "--timeout",
+    type=FiniteRange(min=0.1),
+    metavar="SECONDS",
+    default=7200.0,
+    show_default=True,
+    help="Longest run of one process, which trains one network.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: the package's.")
+@jobs_option
+def bounds_command(
+    folder: Path,
+    seeds: int,
+    networks: str | None,
+    long_runs: tuple[str, ...],
+    timeout: float,
+    out: Path | None,
+    jobs: int | None,
+) -> None:
+    """Fit the bounds by which the gate `rounding` judges every pair, on right runs that differ by rounding alone.
+
+    FOLDER keeps the traces of the runs; those that are there already are not run again. It takes hours.
+
+    Exit codes: 0 fitted, 1 a network's runs are missing, 2 usage.
+    """
+    from harness.nn.cases import CASES
+    from harness.spec.models import model_names
+    from harness.spec.run_config import DEFAULT_INIT_SEED
+    from harness.system.files import write_json
+    from harness.system.progress import JobProgress
+    from harness.trace.reader import read_trace
+    from harness.validation.power.campaign import default_processes
+    from harness.validation.rounding.campaign import train_all
+    from harness.validation.rounding.fit import fit_bounds
+    from harness.verdict.rounding.bounds import BOUNDS_FILE
+
+    names = networks.split(",") if networks else [*CASES, *model_names()]
+    chosen = tuple(range(DEFAULT_INIT_SEED, DEFAULT_INIT_SEED + seeds))
+    long_pairs = [
+        (a, b)
+        for a, b in itertools.combinations([read_trace(path) for path in long_runs], 2)
+        if a.header.netspec_name == b.header.netspec_name
+    ]
+    with JobProgress("bounds", len(names)) as progress:
+        troubles = train_all(names, chosen, folder, jobs or default_processes(), timeout, progress)
+    for trouble in troubles:
+        click.echo(trouble, err=True)
+    bounds = fit_bounds(folder, long_pairs)
+    path = BOUNDS_FILE if out is None else out
+    write_json(path, bounds, indent=1)
+    held = bounds.held_out
+    click.echo(
+        f"Fitted on {bounds.source}; {held['inside']} of {held['networks']} networks are inside the bounds of the "
+        f"others. Written to {path}"
+    )
+    sys.exit(1 if troubles else 0)

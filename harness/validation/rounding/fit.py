@@ -1,0 +1,161 @@
+"""The bounds of rounding, from the traces of right runs: the largest differences of their pairs, times a margin."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.trace.format import StepLine, Trace
+from harness.trace.reader import read_trace
+from harness.trace.recording import Recording
+from harness.validation.rounding.runs import STEPS
+from harness.verdict.channels import BY_TENSOR, WHOLE, shared_channels
+from harness.verdict.compare import compare
+from harness.verdict.rounding.bounds import CLASSES, RoundingBounds
+from harness.verdict.rounding.excess import first_gradients
+from harness.verdict.rounding.later import LaterBounds, block_ratios, kinds_apart
+from harness.verdict.rounding.measure import STATISTICS, VECTORS, Apart, measure
+
+MARGIN, LATER_MARGIN, DEVICE = 4.0, 2.0, 2.0
+DEEP_FROM, CALM_UP_TO = 40, 3e-5
+# Programs add norms up in f32, each in its own order; what is apart by less than that is not told apart.
+_FINEST = 2e-6
+_DIGITS = 3
+
+# (class, statistic, kind, step) -> network -> its largest difference
+Largest = dict[tuple[str, str, str, int], dict[str, float]]
+
+
+def fit_bounds(folder: Path, long_pairs: Sequence[tuple[Trace, Trace]]) -> RoundingBounds:
+    """The bounds of the pairs in `folder`, laid out as `runs` leaves them. `long_pairs`: right free runs.
+
+    Raises: HarnessError when there is no pair of some class; TraceError.
+    """
+    largest: Largest = {}
+    pairs = 0
+    seeds: set[int] = set()
+    for network, seed, a, b in right_pairs(folder):
+        pairs += 1
+        seeds.add(seed)
+        for (name, apart), statistic in itertools.product(_classified(a, b), STATISTICS):
+            of_networks = largest.setdefault((name, statistic, apart.kind, apart.step), {})
+            of_networks[network] = max(of_networks.get(network, 0.0), getattr(apart, statistic))
+    networks = sorted({network for of_networks in largest.values() for network in of_networks})
+    return RoundingBounds(
+        margin=MARGIN,
+        device=DEVICE,
+        deep_from=DEEP_FROM,
+        calm_up_to=CALM_UP_TO,
+        tables={name: _table(name, largest) for name in CLASSES},
+        later=fit_later(long_pairs),
+        fitted_on={"pairs": pairs, "networks": networks, "seeds": sorted(seeds)},
+        held_out=_held_out(largest, networks),
+    )
+
+
+def right_pairs(folder: Path) -> Iterator[tuple[str, int, Trace, Trace]]:
+    """Network, seed and the two traces of every pair of variants."""
+    for start in sorted(folder.glob("*/*")):
+        traces = [_with_whole_norms(read_trace(path)) for path in sorted(start.glob("*.jsonl"))]
+        for a, b in itertools.combinations(traces, 2):
+            yield start.parent.name, int(start.name), a, b
+
+
+def _with_whole_norms(trace: Trace) -> Trace:
+    """The trace with the norms of everything together, as cells have them."""
+    lines: dict[int, StepLine] = {}
+    for step, line in trace.lines.items():
+        norms = {whole: getattr(line, parts) for whole, parts, _ in WHOLE}
+        added = {whole: math.hypot(*map(float, parts.values())) for whole, parts in norms.items() if parts}
+        lines[step] = msgspec.structs.replace(line, **added)
+    return replace(trace, lines=lines)
+
+
+def _classified(a: Trace, b: Trace) -> list[tuple[str, Apart]]:
+    measured = list(measure(shared_channels(a, b, range(1, STEPS + 1))))
+    first = first_gradients(measured)
+    if first is None or a.header.params is None:
+        raise HarnessError(f"{a.path}: no gradients at step 1. Remove the file and run again.")
+    depth = "deep" if len(a.header.params) >= DEEP_FROM else "shallow"
+    name = f"{depth}, {'calm' if first <= CALM_UP_TO else 'rough'}"
+    return [(name, apart) for apart in measured]
+
+
+def _table(name: str, largest: Largest) -> dict[str, dict[str, list[float]]]:
+    """Bounds never fall from one step to the next: a unit may flip at any."""
+    table: dict[str, dict[str, list[float]]] = {statistic: {} for statistic in STATISTICS}
+    kinds = {kind for of, _, kind, _ in largest if of == name}
+    if not kinds:
+        raise HarnessError(f"no pair is {name}; expected some of each class. Run more networks.")
+    for statistic, kind in itertools.product(STATISTICS, _in_order(kinds)):
+        reached = [max(largest.get((name, statistic, kind, t), {"": 0.0}).values()) for t in range(1, STEPS + 1)]
+        bounds = np.maximum.accumulate(np.maximum(MARGIN * np.array(reached), _FINEST))
+        table[statistic][kind] = [_short(bound) for bound in bounds]
+    return table
+
+
+def _in_order(kinds: Iterable[str]) -> list[str]:
+    order = ["loss", *(kind.prefix for kind in BY_TENSOR), *(name for _, _, name in WHOLE), *VECTORS]
+    return [kind for kind in order if kind in set(kinds)]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _held_out(largest: Largest, networks: Sequence[str]) -> dict[str, object]:
+    """Networks whose pairs are beyond the bounds of the same class that are fitted to all others, and by how much."""
+    beyond: dict[str, float] = {}
+    for by_network in largest.values():
+        for network, reached in by_network.items():
+            others = [value for name, value in by_network.items() if name != network]
+            if others and reached > (bound := max(MARGIN * max(others), _FINEST)):
+                beyond[network] = max(beyond.get(network, 0.0), reached / bound)
+    inside = len(networks) - len(beyond)
+    return {"inside": inside, "networks": len(networks), "beyond": {n: _short(x) for n, x in sorted(beyond.items())}}
+
+
+def fit_later(pairs: Sequence[tuple[Trace, Trace]]) -> LaterBounds:
+    """What right free runs keep past their first steps.
+
+    Raises: HarnessError when none is long enough.
+    """
+    loss = epoch_mean = 0.0
+    any_step: dict[str, float] = {}
+    half: dict[str, float] = {}
+    for a, b in pairs:
+        n = min(a.steps, b.steps)
+        loss = max(loss, *(abs(r.log_ratio) for r in block_ratios(a.loss[:n], b.loss[:n], STEPS + 1)), 0.0)
+        epoch_mean = max(epoch_mean, *_epoch_ratios(a, b), 0.0)
+        steps = sorted(t for t in a.lines.keys() & b.lines.keys() if t > STEPS)
+        for kind in kinds_apart(shared_channels(a, b, steps)) if steps else ():
+            any_step[kind.kind] = max(any_step.get(kind.kind, 0.0), kind.any_step)
+            if not math.isnan(kind.half):
+                half[kind.kind] = max(half.get(kind.kind, 0.0), kind.half)
+    if not (loss and epoch_mean):
+        raise HarnessError("no pair of long runs to fit later steps on. Name two whole runs with --long.")
+    return LaterBounds(
+        margin=LATER_MARGIN,
+        loss=_short(LATER_MARGIN * loss),
+        epoch_mean=_short(LATER_MARGIN * epoch_mean),
+        any_step=_telling(any_step),
+        half=_telling(half),
+        fitted_on={"runs": sorted({f"{a.header.netspec_name}, {min(a.steps, b.steps)} steps" for a, b in pairs})},
+    )
+
+
+def _epoch_ratios(a: Trace, b: Trace) -> list[float]:
+    numbers = compare(Recording(a, None), Recording(b, None)).numbers
+    means = [] if numbers is None else [mean for mean in numbers.epochs if mean.complete]
+    return [abs(math.log(mean.a / mean.b)) for mean in means]
+
+
+def _telling(found: Mapping[str, float]) -> dict[str, float]:
+    """A relative difference of norms is at most 1, which a bound of 1 would not bound."""
+    kinds = _in_order(kind for kind in found if kind != "loss" and "projection" not in kind and kind not in VECTORS)
+    return {kind: _short(LATER_MARGIN * found[kind]) for kind in kinds if LATER_MARGIN * found[kind] < 1}

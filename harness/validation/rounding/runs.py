@@ -1,0 +1,109 @@
+"""Right runs of one network from one start, each of which rounds otherwise; this is what a process of the fit runs.
+
+Every run leaves a trace with norms and projections at every step, in FOLDER/NETWORK/SEED/VARIANT.jsonl.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.data.dataset import resolve_data
+from harness.errors import HarnessError
+from harness.nn.cases import find_case
+from harness.nn.optimizers import Adam
+from harness.run.inprocess import Phase2, Phase3, Side, first_batches, recorded
+from harness.system.files import replace_file
+from harness.system.jobs import MARKER
+from harness.trace.format import Trace
+from harness.validation.power.clean import OneThread, OtherCompiler
+from harness.validation.power.double_scalars import DoubleScalars
+
+STEPS = 8
+MakeSide = Callable[..., Side]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Variants that share a process: the sides by name, and the environment that makes them what they are."""
+
+    sides: Mapping[str, MakeSide]
+    environment: Mapping[str, str]
+
+
+SURROUNDINGS = {
+    "usual": Surroundings(
+        {
+            "phase2": Phase2,
+            "phase3": Phase3,
+            "double": DoubleScalars,
+            "onethread": OneThread,
+            "phase3xla": OtherCompiler,
+        },
+        {},
+    ),
+    "one-thread": Surroundings({"phase2xla1": Phase2}, {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}),
+    "generic": Surroundings({"phase3generic": Phase3}, {"HARNESS_IREE_TARGET_CPU": "generic"}),
+}
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """What a process is to run. `surroundings`: a key of `SURROUNDINGS`."""
+
+    network: str
+    surroundings: str
+    seeds: tuple[int, ...]
+    folder: str
+
+
+def train_right_runs(order: RunOrder) -> int:
+    """Train what is missing; the number of traces that are there afterwards.
+
+    Raises: HarnessError when a program cannot be made, or the data not be had.
+    """
+    case = find_case(order.network)
+    graph, config = case.graph(), case.config
+    data = resolve_data(None, case.spec.dataset, case.spec.input_shape).folder
+    feed = first_batches(graph, config, data, STEPS)
+    there = 0
+    for variant, make in SURROUNDINGS[order.surroundings].sides.items():
+        if make is DoubleScalars and not isinstance(config.optimizer, Adam):
+            continue
+        paths = {seed: Path(order.folder, order.network, str(seed), f"{variant}.jsonl") for seed in order.seeds}
+        there += len(paths)
+        if all(path.exists() for path in paths.values()):
+            continue
+        side = make(graph, config, "f32")
+        rates = side.rates(STEPS, feed.steps_per_epoch)
+        for seed, path in paths.items():
+            side.init_seed = seed  # initial parameters are no part of the program
+            initial = side.initial()
+            steps = side.train(feed.batches, rates, initial)
+            per_epoch = feed.steps_per_epoch
+            run = recorded(side, steps, feed.batches, rates, initial=initial, steps_per_epoch=per_epoch)
+            _write(path, run.trace)
+    return there
+
+
+def _write(path: Path, trace: Trace) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [msgspec.json.encode(line) for line in (trace.header, *trace.lines.values())]
+    with replace_file(path) as file:
+        file.write(b"".join(line + b"\n" for line in lines))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the order and say how many traces that makes."""
+    try:
+        made = train_right_runs(msgspec.json.decode(arguments[0], type=RunOrder))
+    except HarnessError as error:
+        sys.exit(str(error))
+    print(MARKER + json.dumps(made), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
