@@ -1,7 +1,7 @@
 """The channels of two traces: loss, norms and projections, of whole networks and by parameter, step by step."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -13,9 +13,12 @@ from harness.verdict.resolution import find_resolution, printed_spacing
 LOSS, GRAD, UPDATE, PARAM, STAT = "loss", "grad:", "update:", "param:", "stat:"
 GRAD_PROJECTION, UPDATE_PROJECTION = "grad projection:", "update projection:"
 WHOLE_GRAD, WHOLE_UPDATE, WHOLE_PARAM = "grad", "update", "param"
-_FLOOR = 1e-3
+FLOOR = 1e-3
+_MATRICES = ("a", "b", "scale", "rms", "resolution")
 Norms = Mapping[str, Number]
 Bools = npt.NDArray[np.bool_]
+# By key and tensor: scale and root mean square of its kind. Shapes: (steps,) each.
+Scales = dict[str, dict[str, tuple[Floats, Floats]]]
 Part = Literal["loss", "gradient", "update", "parameters", "running statistics"]
 
 
@@ -62,6 +65,11 @@ def kind_of(channel: str) -> str:
     return kind + colon
 
 
+def tensor_of(channel: str) -> str:
+    """The tensor of a channel; empty for one that belongs to no single one."""
+    return channel.partition(":")[2]
+
+
 def part_of(channel: str) -> Part:
     """The part of a training step that a channel belongs to."""
     return _PARTS[kind_of(channel)]
@@ -73,9 +81,10 @@ class Channels:
 
     Where a side lacks a value at a step there is nothing to compare, and both are 0. `missing`: what that is, in words.
     `unmatched`: values of tensors that one side has at a step and the other, which has others there, lacks.
+    `scale`: what a difference is relative to. `rms`: the root mean square of the norms of a kind at a step.
     `resolution`: the distance at which equal values may have been printed. `both`: true where both sides have a value.
 
-    Shapes: a, b, scale, resolution, both (steps, channels).
+    Shapes: a, b, scale, rms, resolution, both (steps, channels).
     Units: those of the loss, gradients and parameters.
     """
 
@@ -84,6 +93,7 @@ class Channels:
     a: Floats = field(repr=False)
     b: Floats = field(repr=False)
     scale: Floats = field(repr=False)
+    rms: Floats = field(repr=False)
     resolution: Floats = field(repr=False)
     both: Bools = field(repr=False)
     missing: tuple[str, ...] = ()
@@ -103,8 +113,8 @@ class Channels:
         """Only the channels of some kinds, by `kind_of`."""
         columns = [column for column, name in enumerate(self.names) if kind_of(name) in kinds]
         names = tuple(self.names[column] for column in columns)
-        a, b, scale, resolution = (matrix[:, columns] for matrix in (self.a, self.b, self.scale, self.resolution))
-        return Channels(self.steps, names, a, b, scale, resolution, self.both[:, columns], self.missing, self.unmatched)
+        cut = {of: getattr(self, of)[:, columns] for of in _MATRICES}
+        return replace(self, names=names, both=self.both[:, columns], **cut)
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,7 @@ class _Block:
     a: Floats
     b: Floats
     scale: Floats
+    rms: Floats
     resolution: Floats
     both: Bools
 
@@ -129,7 +140,7 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
     blocks = [_loss(a, b, steps)]
     missing: list[str] = []
     unmatched: list[str] = []
-    scales: dict[str, dict[str, Floats]] = {}
+    scales: Scales = {}
     for kind in BY_TENSOR:
         left, right = (_rows(trace, steps, kind.key) for trace in (a, b))
         missing += _missing(kind.words, steps, left, right)
@@ -141,14 +152,23 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
             continue
         block = _tensors(kind, shared, left, right, scales)
         blocks.append(block)
-        scales[kind.key] = {name: block.scale[:, i] for i, name in enumerate(shared)}
+        scales[kind.key] = {name: (block.scale[:, i], block.rms[:, i]) for i, name in enumerate(shared)}
     blocks += _whole(a, b, steps)
-    a_side, b_side, scale, resolution = (
-        np.concatenate([getattr(block, of) for block in blocks], axis=1) for of in ("a", "b", "scale", "resolution")
+    a_side, b_side, scale, rms, resolution = (
+        np.concatenate([getattr(block, of) for block in blocks], axis=1) for of in _MATRICES
     )
-    both = np.concatenate([block.both for block in blocks], axis=1)
-    names = tuple(name for block in blocks for name in block.names)
-    return Channels(tuple(steps), names, a_side, b_side, scale, resolution, both, tuple(missing), tuple(unmatched))
+    return Channels(
+        steps=tuple(steps),
+        names=tuple(name for block in blocks for name in block.names),
+        a=a_side,
+        b=b_side,
+        scale=scale,
+        rms=rms,
+        resolution=resolution,
+        both=np.concatenate([block.both for block in blocks], axis=1),
+        missing=tuple(missing),
+        unmatched=tuple(unmatched),
+    )
 
 
 def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> _Block:
@@ -156,7 +176,7 @@ def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> _Block:
     left, right = a.loss[at][:, None], b.loss[at][:, None]
     printed = sum(find_resolution(trace.loss) or 0.0 for trace in (a, b))
     scale = np.maximum(np.abs(left), np.abs(right))
-    return _Block([LOSS], left, right, scale, np.full(scale.shape, printed), np.ones(scale.shape, bool))
+    return _Block([LOSS], left, right, scale, scale, np.full(scale.shape, printed), np.ones(scale.shape, bool))
 
 
 def _tensors(
@@ -164,19 +184,20 @@ def _tensors(
     names: Sequence[str],
     left: Sequence[Norms],
     right: Sequence[Norms],
-    scales: Mapping[str, Mapping[str, Floats]],
+    scales: Scales,
 ) -> _Block:
     both = np.array([[name in x and name in y for name in names] for x, y in zip(left, right, strict=True)], bool)
     sides = _columns(names, left, both), _columns(names, right, both)
     if kind.norms != kind.key:
-        scale = np.stack([scales[kind.norms][name] for name in names], axis=1)
+        scale, rms = (np.stack([scales[kind.norms][name][of] for name in names], axis=1) for of in (0, 1))
     else:
         with np.errstate(all="ignore"):
             larger = np.maximum(*map(np.abs, sides))
             largest = np.maximum(larger.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
             total = largest * np.linalg.norm(larger / largest, axis=1, keepdims=True)
-            scale = np.maximum(larger, _FLOOR * total / np.sqrt(np.maximum(both.sum(axis=1, keepdims=True), 1)))
-    return _Block([kind.prefix + name for name in names], *sides, scale, _printed(*sides), both)
+            rms = np.broadcast_to(total / np.sqrt(np.maximum(both.sum(axis=1, keepdims=True), 1)), larger.shape)
+            scale = np.maximum(larger, FLOOR * rms)
+    return _Block([kind.prefix + name for name in names], *sides, scale, rms, _printed(*sides), both)
 
 
 def _whole(a: Trace, b: Trace, steps: Sequence[int]) -> Iterator[_Block]:
@@ -198,7 +219,8 @@ def _whole(a: Trace, b: Trace, steps: Sequence[int]) -> Iterator[_Block]:
         left, right = (
             np.array([[side[t] if there[0] else 0.0] for t, there in zip(steps, both, strict=True)]) for side in filled
         )
-        yield _Block([name], left, right, np.maximum(np.abs(left), np.abs(right)), _printed(left, right), both)
+        scale = np.maximum(np.abs(left), np.abs(right))
+        yield _Block([name], left, right, scale, scale, _printed(left, right), both)
 
 
 def _printed(*sides: Floats) -> Floats:

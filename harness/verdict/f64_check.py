@@ -2,12 +2,25 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from harness.spec.run_config import F64_STEPS
+from harness.trace.format import Floats
 from harness.verdict.cause import first_cause, listed
-from harness.verdict.channels import LOSS, Channels, shared_channels
+from harness.verdict.channels import (
+    GRAD,
+    LOSS,
+    PARAM,
+    UPDATE,
+    UPDATE_PROJECTION,
+    Bools,
+    Channels,
+    kind_of,
+    shared_channels,
+    tensor_of,
+)
 from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, NoPart, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.likeness import check_contract, check_data, faults
@@ -16,6 +29,7 @@ from harness.verdict.rounding.measure import faint
 # Clean pairs of fourteen networks and 48 small ones are at most 8.5e-11 apart in any gradient's norm, relatively.
 SAME = 1e-9
 _ALONG_NOISE = 0.1
+_PER_DRIFT = 100.0  # a network's own gain: what of a parameter's change shows in a gradient
 
 
 def check_f64(pair: PairFacts) -> Answer:
@@ -35,11 +49,14 @@ def check_f64(pair: PairFacts) -> Answer:
     if problems or steps == 0:
         return inconclusive(f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
     channels = shared_channels(f64.a.trace, f64.b.trace, range(1, steps + 1))
-    relative = channels.relative
     # An update along a gradient that is nothing but rounding is noise over noise: of any size below the floor, but not
     # of a size that shows.
     tiny = np.maximum(np.abs(channels.a), np.abs(channels.b)) < channels.scale
-    allowed = np.where(faint(channels, SAME), np.where(tiny, 1.0, _ALONG_NOISE), SAME)
+    # A gradient that is zero but for rounding has the rounding of all others.
+    channels = replace(channels, scale=np.maximum(channels.scale, channels.rms))
+    relative = channels.relative
+    along_noise = faint(channels, SAME)
+    allowed = np.where(along_noise, np.where(tiny, 1.0, _ALONG_NOISE), _allowed_by_step(channels, along_noise))
     numbers = _measure(pair.comparison, channels, steps)
     line = "; ".join([_describe(numbers, steps), *channels.missing])
     cause = first_cause(channels, ~(relative <= allowed), _rates(f64, steps))
@@ -55,6 +72,36 @@ def check_f64(pair: PairFacts) -> Answer:
         return passed(f"{line}.", numbers)
     differs = f"{cause.place} differs by {cause.relative:.1e} in f64, {SAME:.0e} allowed: no rounding does that"
     return failed(f"{line}; {differs}.", cause.place, cause.fault, numbers)
+
+
+def _allowed_by_step(channels: Channels, along_noise: Bools) -> Floats:
+    """What two steps may differ by: what noise has moved parameters apart by until then, and f64's own rounding.
+
+    Adam divides a gradient that is nothing but rounding by its own size and 1e-8; where the parameter that it moves
+    matters, as behind a layer norm of constant rows, the next steps are of two networks.
+
+    Shapes: along_noise (steps, channels), the result (steps, 1).
+    """
+    moves = [i for i, name in enumerate(channels.names) if kind_of(name) in (UPDATE, UPDATE_PROJECTION)]
+    norms = [i for i, name in enumerate(channels.names) if kind_of(name) == PARAM]
+    if not moves or not norms:
+        return np.full((len(channels.steps), 1), SAME)
+    apart = np.where(along_noise, np.abs(channels.a - channels.b), 0.0)[:, moves].max(axis=1)
+    size = channels.rms[:, norms].max(axis=1)
+    drift = np.cumsum(np.divide(apart, size, out=np.zeros_like(apart), where=size > 0))
+    return SAME + _PER_DRIFT * np.append(0.0, drift[:-1])[:, None]
+
+
+def noise_in_f64(pair: PairFacts) -> frozenset[str]:
+    """Tensors whose gradient is zero but for rounding in every step of the pair in f64; none where it was not run."""
+    if not isinstance(pair.in_f64, Comparison):
+        return frozenset()
+    a, b = pair.in_f64.a.trace, pair.in_f64.b.trace
+    channels = shared_channels(a, b, range(1, min(F64_STEPS, a.steps, b.steps) + 1)).of(GRAD)
+    low = np.maximum(np.abs(channels.a), np.abs(channels.b)) < SAME * channels.rms
+    return frozenset(
+        tensor_of(name) for name, always in zip(channels.names, np.atleast_1d(low.all(axis=0)), strict=True) if always
+    )
 
 
 def _measure(pair: Comparison, channels: Channels, steps: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ from harness.verdict.cause import PARTS, fault_of, first_cause, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
 from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.f64_check import noise_in_f64
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
 from harness.verdict.rounding.excess import Share, beyond, by_bounds, shares
 from harness.verdict.rounding.measure import measure
@@ -28,7 +29,7 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     steps = range(1, min(numbers.compared, bounds.steps) + 1)
     channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
     factor = device_factor(comparison, bounds)
-    measured = list(measure(channels))
+    measured = list(measure(channels, noise_in_f64(pair)))
     found = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
     seen = "".join(f"; {what}" for what in channels.missing)
     whose = f"right pairs ({bounds.source}{f', times {factor:g} for devices that are no CPU' if factor > 1 else ''})"

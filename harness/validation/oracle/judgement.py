@@ -13,7 +13,7 @@ from harness.spec.netspec import DType, Optimizer
 GRADIENT = {"f32": 5e-3, "f64": 1e-9}
 LOSS_F64 = 1e-9
 ULPS = 8.0
-_FLOOR = 1e-3
+_FLOOR, _FAINT = 1e-3, 3e-3
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,26 @@ class Largest:
 
 
 def gradient_difference(found: Tensors, reference: Tensors) -> Largest:
-    """|g - r| / max(|r|, 1e-3 |all r| / sqrt(tensors)) of whole tensors, at its worst.
+    """|g - r| / max(|g|, |r|, floor) of whole tensors, at its worst.
 
-    The floor is for gradients that are zero but for rounding: a bias in front of batch norm, an attention's key bias.
-    Infinite where all of the reference is zero: nothing was compared then.
+    The floor, in f64 the root mean square of all and in f32 a thousandth, is for gradients that are zero but for
+    rounding: a bias in front of batch norm, an attention's key bias. Either side may be the one that happens to have
+    the zero. In f32 a tensor that is below `_FAINT` of all on both sides is left to f64: a layer norm of constant rows
+    magnifies rounding as far. Infinite where all of the reference is zero: nothing was compared then.
     """
-    norms = {name: _norm(r) for name, r in reference.items()}
-    total = math.hypot(*norms.values())
-    if total == 0:
+    norms = {name: max(_norm(r), _norm(found[name])) for name, r in reference.items()}
+    if not any(map(_norm, reference.values())):
         return Largest(math.inf, "every tensor")
-    floor = _FLOOR * total / math.sqrt(len(norms))
-    return _worst({name: _norm(found[name] - r) / max(norms[name], floor) for name, r in reference.items()})
+    double = next(iter(reference.values())).dtype == np.float64
+    rms = math.hypot(*norms.values()) / math.sqrt(len(norms))
+    floor, least = (rms, 0.0) if double else (_FLOOR * rms, _FAINT * rms)
+    told = {name: r for name, r in reference.items() if not norms[name] < least}
+    return _worst({name: _norm(found[name] - r) / max(norms[name], floor) for name, r in told.items()})
 
 
 def loss_differences(found: Sequence[Step], reference: Sequence[Step]) -> tuple[float, ...]:
-    """|loss - reference| of each step."""
-    return tuple(abs(a.loss - b.loss) for a, b in zip(found, reference, strict=True))
+    """|loss - reference| of each step, of a loss above one nat relatively."""
+    return tuple(abs(a.loss - b.loss) / max(1.0, abs(b.loss)) for a, b in zip(found, reference, strict=True))
 
 
 def update_difference(

@@ -1,6 +1,6 @@
 """How far apart the channels of a pair are, by kind and step: the measure that bounds are fitted to and judge by."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,18 @@ import numpy as np
 from harness.verdict.channels import (
     GRAD,
     GRAD_PROJECTION,
+    LOSS,
     PARAM,
     UPDATE,
     UPDATE_PROJECTION,
     Bools,
     Channels,
     kind_of,
+    tensor_of,
 )
 
+# Rounding in the sum of a normalisation, times the root of 1 / epsilon, leaves as much of a gradient that is zero.
+_FAINT = 3e-3
 STATISTICS = ("least", "typical", "largest")
 # A tensor's norm and its projection together: of two tensors that are apart, one number alone may be alike by chance.
 VECTORS = {"gradients": (GRAD, GRAD_PROJECTION), "updates": (UPDATE, UPDATE_PROJECTION)}
@@ -39,13 +43,16 @@ class Apart:
     tensors: int
 
 
-def measure(channels: Channels) -> Iterator[Apart]:
+def measure(channels: Channels, noise: Container[str] = ()) -> Iterator[Apart]:
     """By step and then by kind in the order of the channels; a kind of which a step has nothing is left out.
 
-    Left out are also tensors along whose gradient nothing can be told: see `faint`.
+    Left out are also tensors along whose gradient nothing can be told: see `faint`. `noise`: further ones, of which it
+    is known otherwise.
     """
     relative, told = channels.relative, channels.both & ~faint(channels)
-    columns = {name: column for column, name in enumerate(channels.names)}
+    columns = {
+        name: i for i, name in enumerate(channels.names) if kind_of(name) == LOSS or tensor_of(name) not in noise
+    }
     kinds: dict[str, list[str]] = {}
     for name in channels.names:
         kinds.setdefault(kind_of(name), []).append(name)
@@ -71,8 +78,8 @@ def _apart(step: int, kind: str, by_channel: Mapping[str, float]) -> Iterator[Ap
         yield Apart(step, kind, *figures, names[at], len(names))
 
 
-def faint(channels: Channels, below: float = 1.0) -> Bools:
-    """Tensors whose gradient is below the floor of its scale, times `below`, on both sides, and what is made of it.
+def faint(channels: Channels, below: float = _FAINT) -> Bools:
+    """Tensors whose gradient is below that part of all gradients on both sides, and what is made of it.
 
     An attention's key bias has a gradient of exactly zero. Adam divides the rounding that is left of it by its own
     size, so that the update is noise as large as any other update. A parameter that had such an update is moved by it.
@@ -84,7 +91,7 @@ def faint(channels: Channels, below: float = 1.0) -> Bools:
     result = np.zeros(channels.both.shape, bool)
     with np.errstate(all="ignore"):
         larger = np.maximum(np.abs(channels.a), np.abs(channels.b))
-        low = channels.both & (larger < below * channels.scale)
+        low = channels.both & (larger < below * channels.rms)
     for name, column in at.items():
         if kind_of(name) == GRAD:
             tensor, now = name.removeprefix(GRAD), low[:, column]

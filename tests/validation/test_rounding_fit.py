@@ -1,0 +1,86 @@
+"""The fit of the bounds of rounding, on runs that nobody trained: what they keep, and who is held out."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.errors import HarnessError
+from harness.trace.format import Trace
+from harness.validation.rounding import fit
+from harness.validation.rounding.fit import fit_bounds, fit_later, right_pairs
+from tests.support.sample_traces import trace
+
+KEYS = ("grad_norms", "update_norms", "param_norms", "grad_projections", "update_projections")
+LONG = 1024
+
+
+def run(folder: Path, network: str, seed: int, variant: str, apart: float, tensors: int = 3) -> None:
+    """A trace whose numbers are all `apart`, relatively, from those of the variant with 0."""
+    rng = np.random.default_rng(seed)
+    norms = {key: {f"t{i}": list((1 + rng.random(8)) * (1 + apart)) for i in range(tensors)} for key in KEYS}
+    losses = (2 + rng.random(8)) * (1 + apart)
+    made = trace(losses, norms=norms, dtype="f32", backend="cpu", params=list(norms["grad_norms"]))
+    path = folder / network / str(seed) / f"{variant}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (made.header, *made.lines.values())))
+
+
+def long_run(factor: float, seed: int = 0) -> Trace:
+    rng = np.random.default_rng(seed)
+    losses = 1 + 0.1 * rng.random(LONG)
+    losses[300:700] *= factor
+    return trace(losses, per_epoch=128)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for network, apart in (("calm1", 1e-6), ("calm2", 3e-6), ("rough", 1e-3)):
+        for seed in (42, 43):
+            run(tmp_path, network, seed, "phase2", 0.0)
+            run(tmp_path, network, seed, "phase3", apart)
+    for network, apart in (("deep", 1e-5), ("deep rough", 1e-2)):
+        run(tmp_path, network, 42, "phase2", 0.0, tensors=50)
+        run(tmp_path, network, 42, "phase3", apart, tensors=50)
+    return tmp_path
+
+
+def test_the_bounds_are_the_largest_differences_of_each_class_times_the_margin(runs: Path) -> None:
+    found = fit_bounds(runs, [(long_run(1.0), long_run(1.2))])
+    assert found.fitted_on == {
+        "pairs": 8,
+        "networks": ["calm1", "calm2", "deep", "deep rough", "rough"],
+        "seeds": [42, 43],
+    }
+    for name, apart in (("shallow, calm", 3e-6), ("shallow, rough", 1e-3), ("deep, calm", 1e-5), ("deep, rough", 1e-2)):
+        for kind in ("loss", "grad:", "updates"):
+            assert found.tables[name]["typical"][kind] == pytest.approx([fit.MARGIN * apart] * 8, rel=0.02)
+
+
+def test_a_network_that_the_others_do_not_bound_is_named(runs: Path) -> None:
+    run(runs, "wild", 42, "phase2", 0.0)
+    run(runs, "wild", 42, "phase3", 2e-5)
+    held = fit_bounds(runs, [(long_run(1.0), long_run(1.2))]).held_out
+    assert held["beyond"] == {"wild": pytest.approx(2e-5 / (fit.MARGIN * 3e-6), rel=0.02)}
+    assert (held["inside"], held["networks"]) == (5, 6)
+
+
+def test_a_class_without_pairs_is_no_bound(tmp_path: Path) -> None:
+    run(tmp_path, "calm", 42, "phase2", 0.0)
+    run(tmp_path, "calm", 42, "phase3", 1e-6)
+    with pytest.raises(HarnessError, match="no pair is shallow, rough; expected some of each class"):
+        fit_bounds(tmp_path, [(long_run(1.0), long_run(1.2))])
+
+
+def test_later_steps_keep_the_worst_block_and_epoch(runs: Path) -> None:
+    found = fit_later([(long_run(1.0), long_run(1.2)), (long_run(1.0), long_run(1.1))])
+    assert found.loss == pytest.approx(fit.LATER_MARGIN * np.log(1.2), rel=0.01)
+    assert found.epoch_mean == pytest.approx(fit.LATER_MARGIN * np.log(1.2), rel=0.01)
+    with pytest.raises(HarnessError, match="Name two whole runs with --long"):
+        fit_later([])
+
+
+def test_every_two_variants_of_a_start_are_a_pair(runs: Path) -> None:
+    run(runs, "calm1", 42, "double", 1e-7)
+    assert len([pair for pair in right_pairs(runs) if pair[:2] == ("calm1", 42)]) == 3
