@@ -10,6 +10,7 @@ from harness.data.batches import batch_sha256
 from harness.emit.header import header_facts
 from harness.run.inprocess.side import Array, Batch, Side, Step, Tensors
 from harness.trace.format import Number, StepLine, Trace, TraceHeader, to_number
+from harness.trace.projection import project
 from harness.trace.recording import Recording
 
 
@@ -22,7 +23,7 @@ def recorded(
     initial: Array | None = None,
     steps_per_epoch: int,
 ) -> Recording:
-    """A recording of training steps, every step with norms and the digest of its batch.
+    """A recording of training steps, every step with norms, projections and the digest of its batch.
 
     `batches`, `rates`, `initial`: the inputs that the side was given.
     """
@@ -44,6 +45,9 @@ def recorded(
             grad_norms=grads,
             param_norms=params,
             update_norms=updates,
+            grad_projections=_projections(step.grads),
+            update_projections=_projections(moves),
+            stat_norms=_norms(step.stats) or None,
             batch_sha256=batch_sha256(batch.x, batch.labels),
         )
         before = step.params
@@ -61,3 +65,7 @@ def recorded(
 
 def _norms(tensors: Tensors) -> dict[str, Number]:
     return {name: to_number(float(np.linalg.norm(x.astype(np.float64).ravel()))) for name, x in tensors.items()}
+
+
+def _projections(tensors: Tensors) -> dict[str, Number]:
+    return {name: to_number(project(name, x)) for name, x in tensors.items()}
