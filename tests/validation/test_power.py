@@ -124,15 +124,15 @@ def test_a_finding_that_is_none_is_examined_again(kind: str, finding: object, tm
     assert (campaign.rows, len(campaign.missing)) == ([], 1)
 
 
-def test_envelopes_and_their_margin_are_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_envelopes_their_margin_and_bounds_are_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "__file__", str(tmp_path / "__init__.py"))
     seen = {code_version.__wrapped__()}
-    for name in ("margin.json", "shipped/a.json"):
-        path = tmp_path / "verdict" / "envelope" / name
+    for name in ("envelope/margin.json", "envelope/shipped/a.json", "rounding/bounds.json"):
+        path = tmp_path / "verdict" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
         seen.add(code_version.__wrapped__())
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
