@@ -24,5 +24,6 @@ def train_interpreted(
         loss, *results = interpret(side.text, "train_step", [*state, *feed])
         state = results[:-n]
         grads, params = (dict(zip(side.names, tensors, strict=True)) for tensors in (results[-n:], state[:n]))
-        steps.append(Step(float(loss), grads, params))
+        kept = zip(side.graph.states, state[len(state) - len(side.graph.states) :], strict=True)
+        steps.append(Step(float(loss), grads, params, {statistic.name: x for statistic, x in kept}))
     return steps

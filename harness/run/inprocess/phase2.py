@@ -40,8 +40,13 @@ class Phase2(Side):
             loss, params, slots, stats, grads = script.train_step(
                 params, slots, stats, batch.x, batch.labels, script.DTYPE(rate), script.DTYPE(t)
             )
-            steps.append(Step(float(loss), self._on_host(grads), self._on_host(params)))
+            kept = {name: np.array(x) for name, x in stats.items()}
+            steps.append(Step(float(loss), self._on_host(grads), self._on_host(params), kept))
         return steps
+
+    def logits(self, step: Step, x: Array) -> Array:
+        """By the script's `forward_eval`."""
+        return np.asarray(jax.jit(self.script.forward_eval)(step.params, step.stats, x))
 
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
         """By the `tapped_step` of a second script, behind steps of this one."""

@@ -8,12 +8,12 @@ import numpy as np
 
 from harness.emit.instruments import Instruments
 from harness.emit.phase3 import emit_phase3
-from harness.emit.train_step import emit_train_step
+from harness.emit.train_step import emit_logits, emit_train_step
 from harness.emit.update import emit_update
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
-from harness.run.iree_runner import Device, Trainer, learning_rate
+from harness.run.iree_runner import Device, Executor, Trainer, learning_rate
 
 
 class Phase3(Side):
@@ -26,7 +26,8 @@ class Phase3(Side):
         _, self.plan = emit_phase3(*facts, rules=self.rules, init_seed=self.init_seed)
         # Without what observes it, which compiles for long.
         self.text = emit_train_step(*facts, rules=self.rules, observed=False, instruments=instruments)
-        self._train_step: Device | None = None
+        self._train_step: Executor | None = None
+        self._logits: dict[int, Executor] = {}
 
     def learning_rate(self, t: int, steps_per_epoch: int) -> np.float32:
         """The runner's, by the plan that it was emitted with."""
@@ -41,9 +42,21 @@ class Phase3(Side):
         steps = []
         for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
             loss, grads = trainer.step(batch.x, batch.labels, rate, t)
-            found, params = ([device.get(view) for view in views] for views in (grads, trainer.parameters))
-            steps.append(Step(float(loss), self._named(found), self._named(params)))
+            kept = trainer.state[len(trainer.state) - len(self.graph.states) :]
+            found, params, stats = ([device.get(view) for view in views] for views in (grads, trainer.parameters, kept))
+            named = {state.name: x for state, x in zip(self.graph.states, stats, strict=True)}
+            steps.append(Step(float(loss), self._named(found), self._named(params), named))
         return steps
+
+    def logits(self, step: Step, x: Array) -> Array:
+        """By the modules' `logits`, compiled for as many images."""
+        n = len(x)
+        if n not in self._logits:
+            text = emit_logits(self.graph, n, self.dtype, self.conventions, rules=self.rules)
+            self._logits[n] = self._device(text, "logits")
+        device, state = self._logits[n], [*step.params.values(), *step.stats.values()]
+        (logits,) = device.call("logits", [device.put(tensor) for tensor in (*state, x)])
+        return device.get(logits)
 
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
         """By a second module's `train_step`, behind steps of this one."""
@@ -86,7 +99,7 @@ class Phase3(Side):
             moved.append(Moved(dict(zip(names, found, strict=False)), slots))
         return moved
 
-    def _device(self, text: str, what: str) -> Device:
+    def _device(self, text: str, what: str) -> Executor:
         backend = BACKENDS["cpu"]
         module = compile_module(text, backend.compile_flags(), f"{self.graph.spec.name}, {what}")
         return Device(backend.hal_device, [module.path])

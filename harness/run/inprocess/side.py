@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -31,11 +31,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of one side: the loss and the gradients before the update, the parameters after it."""
+    """One step: the loss and the gradients before the update, the parameters and running statistics after it."""
 
     loss: float
     grads: Tensors
     params: Tensors
+    stats: Tensors = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,13 @@ class Side(ABC):
     @abstractmethod
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
         """One training step a batch, from `initial` (total_params,) or else the parameters of the init seed."""
+
+    @abstractmethod
+    def logits(self, step: Step, x: Array) -> Array:
+        """Logits in evaluation, by the parameters and running statistics after a step.
+
+        Shapes: x (n, *input), result (n, classes).
+        """
 
     @abstractmethod
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:

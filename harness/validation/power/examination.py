@@ -6,11 +6,14 @@ from functools import cache
 
 import msgspec
 
+from harness.run.inprocess import Side
 from harness.spec.netspec import DType
+from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.validation.power.fault import SIDES, Fault, Pipeline
 from harness.validation.power.faults import FAULTS, Case
-from harness.validation.power.networks import NETWORKS, draw_feed
-from harness.validation.power.pairs import DTYPES, Run, envelope_of, in_both, is_same, update_error, verdicts
+from harness.validation.power.networks import draw_feed
+from harness.validation.power.pairs import DTYPES, Run, in_both, is_same, update_error, verdicts
+from harness.validation.power.right import right_labels, right_side
 from harness.verdict.evidence import Evidence
 from harness.verdict.judge import Verdict
 
@@ -39,14 +42,25 @@ class PowerFinding(msgspec.Struct, frozen=True):
 @cache
 def clean(side: Pipeline, network: str) -> dict[DType, Run]:
     """The clean side of a network, in both precisions."""
-    one = NETWORKS[network]
-    return in_both(lambda dtype: SIDES[side](one.graph(), one.config, dtype), draw_feed(network))
+
+    return in_both(lambda dtype: _right(side, network, dtype), draw_feed(network), right_labels(network))
+
+
+def _right(side: Pipeline, network: str, dtype: DType) -> Side:
+    made = right_side(SIDES[side], network, dtype)
+    made.init_seed = DEFAULT_INIT_SEED
+    return made
 
 
 def mutated(fault: Fault, side: Pipeline, network: str) -> dict[DType, Run]:
     """The side with the fault."""
-    feed = fault.injections[side].feed(draw_feed(network))
-    return in_both(lambda dtype: fault.make(side, network, dtype), feed)
+    injection, right = fault.injections[side], draw_feed(network)
+    stated = right if injection.right_digests else None
+
+    def made(dtype: DType) -> Side:
+        return _right(side, network, dtype) if injection.of_feed_only else fault.make(side, network, dtype)
+
+    return in_both(made, injection.feed(right), right_labels(network), stated)
 
 
 def examine(case: Case) -> PowerFinding:
@@ -54,7 +68,7 @@ def examine(case: Case) -> PowerFinding:
     mutant, original = mutated(FAULTS[case.fault], case.side, case.network), clean(case.side, case.network)
     other: Pipeline = "phase3" if case.side == "phase2" else "phase2"
     both = {case.side: mutant, other: clean(other, case.network)}
-    judged = verdicts(both["phase2"], both["phase3"], envelope_of(case.network))
+    judged = verdicts(both["phase2"], both["phase3"])
     same = all(is_same(mutant[dtype], original[dtype]) for dtype in DTYPES)
     return PowerFinding(detections(judged), update_error(mutant["f64"], original["f64"]), same)
 

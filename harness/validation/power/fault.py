@@ -16,27 +16,45 @@ from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.spec.shapes import Node
 from harness.validation.power.networks import NETWORKS, Feed
 
-FaultClass = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics"]
+# numerics: the mathematics agree in f64. training: only the test after the training shows it.
+FaultClass = Literal["contract", "data", "forward", "backward", "optimizer", "schedule", "numerics", "training"]
 Pipeline = Literal["phase2", "phase3"]
 # wrap(rule, facts, builder, *values) -> what the rule gives
 Wrap = Callable[..., Any]
 SIDES: dict[Pipeline, type[Phase2] | type[Phase3]] = {"phase2": Phase2, "phase3": Phase3}
 
 
+def _as_it_is(config: TrainConfig) -> TrainConfig:
+    return config
+
+
+def _left_alone(side: Side) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Injection:
     """The changes that mutate a side.
 
-    `rules`: what is called in the place of the guilty layer's rule, or of the loss's and the optimizer's, by table.
+    `rules`: what is called in the place of the guilty layer's rule, or of the loss's and the optimizer's, by table; in
+    a network without a guilty layer, of every layer's.
     `config`, `conventions`: what its program is made for, under a header that states the original ones.
-    `made`: what is done to the side afterwards. `feed`: the feed that it gets instead.
+    `made`: what is done to the side afterwards. `feed`: the feed that it gets instead. `right_digests`: its recording
+    has the digests of the batches that it should have been fed, as that of a program that spoils them after reading.
     """
 
     rules: Mapping[str, Wrap] = field(default_factory=dict)
-    config: Callable[[TrainConfig], TrainConfig] = lambda config: config
+    config: Callable[[TrainConfig], TrainConfig] = _as_it_is
     conventions: Conventions = SHARED
-    made: Callable[[Side], None] = lambda side: None
+    made: Callable[[Side], None] = _left_alone
     feed: Callable[[Feed], Feed] = lambda feed: feed
+    right_digests: bool = False
+
+    @property
+    def of_feed_only(self) -> bool:
+        """True when the side's program is the right one."""
+        made = (self.config, self.made) != (_as_it_is, _left_alone)
+        return not (self.rules or made or self.conventions != SHARED)
 
 
 @dataclass(frozen=True)
@@ -64,18 +82,20 @@ class Fault:
         return side
 
     def rules(self, pipeline: Pipeline, network: str) -> Rules:
-        """The registered rules with the mutated ones in their place; those of a layer at the guilty node only."""
+        """The registered rules with the mutated ones in their place; those of a guilty layer at its node only."""
         injection, graph, rules = self.injections[pipeline], NETWORKS[network].graph(), registered_rules()
+        guilty = next((node for node in graph.nodes if node.name == self.where[network]), None)
         mutated: dict[str, dict[type, Rule]] = {}
         for table, wrap in injection.rules.items():
             if table.endswith("_loss"):
-                kind: type = type(graph.spec.loss)
+                kinds: set[type] = {type(graph.spec.loss)}
             elif table.endswith("_optimizer"):
-                kind = type(injection.config(NETWORKS[network].config).optimizer)
+                kinds = {type(injection.config(NETWORKS[network].config).optimizer)}
+            elif guilty is not None:
+                kinds, wrap = {type(guilty.layer)}, _at(guilty, wrap)
             else:
-                node = next(node for node in graph.nodes if node.name == self.where[network])
-                kind, wrap = type(node.layer), _at(node, wrap)
-            mutated[table] = {kind: functools.partial(wrap, getattr(rules, table).of(kind))}
+                kinds = {type(node.layer) for node in graph.nodes}
+            mutated[table] = {kind: functools.partial(wrap, getattr(rules, table).of(kind)) for kind in kinds}
         return rules.replace(**mutated)
 
     def culprits(self, network: str) -> tuple[str, ...]:

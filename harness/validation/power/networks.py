@@ -1,7 +1,7 @@
 """The networks that faults are injected into: small, together with every kind of layer and training that a fault needs.
 
-Epochs of two steps and a remainder, so that within three steps an epoch ends, images are left out and the learning rate
-changes.
+They train for four epochs of two steps and a remainder: as many steps as a trace has norms by default, and within the
+three that run in f64 too an epoch ends, images are left out and the learning rate changes.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from harness.data.batches import BatchOrder, Indices, Labels, pixels
 from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn, ConvBnZeroGamma
 from harness.nn.layers.dense import Dense
+from harness.nn.layers.dropout import Dropout
 from harness.nn.layers.flatten import Flatten
 from harness.nn.layers.gelu import Gelu
 from harness.nn.layers.global_avg_pool import GlobalAvgPool
@@ -33,8 +34,9 @@ from harness.run.inprocess import Batch, Side
 from harness.spec.netspec import Layer, NetSpec, Optimizer, Shape, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 
-STEPS = 3
+STEPS = 8
 LEFT_OVER = 3  # images of an epoch that make no batch
+TESTED = 1000  # images of the test after training
 Rate = Callable[[Side, int, int], np.float32]
 
 
@@ -57,9 +59,10 @@ class Feed:
     """The feed of a side, from the data to the rows of every step; a fault may change any of it.
 
     `images`, `labels`: the data. `image_rows`, `label_rows`: of each step. `rate`: the learning rate that a side is
-    given at a step of so many an epoch.
+    given at a step of so many an epoch. `test_images`: of the test after training. `read_test`: what the side reads for
+    their labels.
 
-    Shapes: images (n, *input_shape) f32, labels (n,) i32, rows (B,).
+    Shapes: images (n, *input_shape) f32, labels (n,) i32, rows (B,), test_images (TESTED, *input_shape) f32.
     """
 
     images: npt.NDArray[np.float32]
@@ -67,7 +70,13 @@ class Feed:
     image_rows: tuple[Indices, ...]
     label_rows: tuple[Indices, ...]
     steps_per_epoch: int
+    test_images: npt.NDArray[np.float32]
     rate: Rate = lambda side, t, steps_per_epoch: side.learning_rate(t, steps_per_epoch)
+    read_test: Callable[[Labels], Labels] = lambda labels: labels
+
+    def first(self, steps: int) -> "Feed":
+        """The feed of only the first steps."""
+        return replace(self, image_rows=self.image_rows[:steps], label_rows=self.label_rows[:steps])
 
     def batches(self, side: Side) -> list[Batch]:
         """One a step, in the side's dtype."""
@@ -80,19 +89,23 @@ class Feed:
 
 
 @cache
-def draw_feed(network: str, seed: int = 0, steps: int = STEPS) -> Feed:
+def draw_feed(network: str, seed: int = 0) -> Feed:
     """Drawn images and labels in the order of the network's training; another `seed` draws others."""
     one = NETWORKS[network]
     rng = np.random.default_rng(seed)
     batch = one.config.batch_size
     n = 2 * batch + LEFT_OVER
-    images = pixels(rng.integers(0, 256, (n, *one.spec.input_shape)).astype(np.uint8), "f32").astype(np.float32)
+    images = _draw_images(rng, n, one.spec.input_shape)
     if one.blank:
         images[0] = 0
     labels = rng.integers(0, one.spec.classes, n).astype(np.int32)
     order = BatchOrder(n, batch, one.shuffle)
-    rows = tuple(order.batch_indices(step) for step in range(1, steps + 1))
-    return Feed(images, labels, rows, rows, order.steps_per_epoch)
+    rows = tuple(order.batch_indices(step) for step in range(1, STEPS + 1))
+    return Feed(images, labels, rows, rows, order.steps_per_epoch, _draw_images(rng, TESTED, one.spec.input_shape))
+
+
+def _draw_images(rng: np.random.Generator, n: int, shape: Shape) -> npt.NDArray[np.float32]:
+    return pixels(rng.integers(0, 256, (n, *shape)).astype(np.uint8), "f32").astype(np.float32)
 
 
 def _network(
@@ -105,7 +118,7 @@ def _network(
     **config: Any,
 ) -> Network:
     spec = NetSpec(name=name, dataset="mnist", input_shape=shape, classes=10, layers=layers, loss=SoftmaxCrossEntropy())
-    base = TrainConfig(lr=0.002, batch_size=4, epochs=5, optimizer=optimizer, weight_decay=0.01)
+    base = TrainConfig(lr=0.002, batch_size=4, epochs=4, optimizer=optimizer, weight_decay=0.01)
     return Network(spec, replace(base, **config), shuffle, blank)
 
 
@@ -170,7 +183,6 @@ NETWORKS = {
         TransformerEncoder(16, 2, 32, 1),
         Dense(16, 10),
         cosine=True,
-        epochs=4,
         warmup_epochs=2,
     ),
     "mobile": _network(
@@ -185,4 +197,16 @@ NETWORKS = {
         lr=0.05,
         cosine=True,
     ),
+    # Images of several channels, and a layer that evaluation leaves out.
+    "colour": _network(
+        "power-colour",
+        (3, 8, 8),
+        Adam(),
+        Conv2d(3, 4, 3, activation=Relu()),
+        Flatten(),
+        Dropout(0.25),
+        Dense(256, 10),
+    ),
 }
+# Those whose optimizer computes with powers.
+ADAPTIVE = tuple(name for name, one in NETWORKS.items() if isinstance(one.config.optimizer, Adam))

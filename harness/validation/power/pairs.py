@@ -1,91 +1,90 @@
-"""Both sides of a network in f32 and in f64, judged as the product judges a pair with its f64 check, and by less."""
+"""Both sides of a network in f32 and in f64, judged as `verify` and `diff` judge, by the evidence that each has."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
+import msgspec
 import numpy as np
 
-from harness.run.inprocess import Array, Batch, FirstBatches, Side, Step, recorded
+from harness.run.inprocess import Array, Side, Step, recorded
 from harness.spec.netspec import DType
+from harness.spec.run_config import F64_STEPS
+from harness.trace.format import TraceHeader
+from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
-from harness.validation.power.networks import NETWORKS, Feed, draw_feed
-from harness.verdict.compare import compare
-from harness.verdict.envelope.build import build_envelope
-from harness.verdict.envelope.envelope import Envelope
-from harness.verdict.envelope.members import Members
-from harness.verdict.envelope.plan import make_plan
-from harness.verdict.judge import Verdict, judge
+from harness.validation.power.networks import STEPS, Feed
+from harness.verdict.compare import Judging, compare
+from harness.verdict.judge import Verdict
+from harness.verdict.pair import judge_recordings
+from harness.verdict.tolerance import DEFAULT_MODE, MODES, Mode
 
-DTYPES: tuple[DType, ...] = ("f32", "f64")
-# Detectors by their names in JSON: every gate, f32 with its norms and digests, and nothing but the losses of f32.
-F64_CHECK, F32, F32_LOSS = "ladder", "f32", "f32 loss"
-DETECTORS = {F64_CHECK: "f64 check", F32: "f32", F32_LOSS: "f32 loss"}  # as tables print them
-_PLAN = make_plan()
+# By precision, the steps that `verify` runs and looks into.
+DTYPES: dict[DType, int] = {"f32": STEPS, "f64": F64_STEPS}
+VERIFY, WITH_NORMS, LOSSES_ONLY = "verify", "diff with norms", "diff, losses only"
+DETECTORS = (VERIFY, WITH_NORMS, LOSSES_ONLY)
+OTHER_MODES = tuple(MODES[name] for name in ("strict", "cross-gpu"))
+_KEYS = TraceHeader.__struct_fields__
+_OPTIONAL_KEYS = _KEYS[_KEYS.index("emitter_version") + 1 :]
 
 
 @dataclass(frozen=True)
 class Run:
-    """The first steps of a side, the recording that its cell would have left, and the parameters it started from."""
+    """The steps of a side, the recording that its cell would have left, and the parameters it started from.
+
+    `logits`: of the test images after the last step, None in f64, which is not tested.
+
+    Shapes: logits (TESTED, classes).
+    """
 
     side: Side
     steps: Sequence[Step]
     recording: Recording
     initial: Array
+    logits: Array | None
 
 
-def run(side: Side, feed: Feed, stated: Feed | None = None) -> Run:
-    """Train a side on a feed. `stated`: the feed whose batches its recording names, if those are others."""
+def run(side: Side, feed: Feed, labels: Array, stated: Feed | None = None) -> Run:
+    """Train a side on a feed, and in f32 test it. `stated`: the feed whose batches its recording names, if another.
+
+    Shapes: labels, of the test images, (TESTED,).
+    """
+    feed = feed.first(DTYPES[side.dtype])
     batches, rates, initial = feed.batches(side), feed.rates(side), side.initial()
     steps = side.train(batches, rates, initial)
-    named = batches if stated is None else stated.batches(side)
-    recording = recorded(side, steps, named, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch)
-    return Run(side, steps, recording, initial)
+    named = batches if stated is None else stated.first(DTYPES[side.dtype]).batches(side)
+    recording = recorded(
+        side, steps, named, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch, projected=True
+    )
+    if side.dtype == "f64":
+        return Run(side, steps, recording, initial, None)
+    logits = side.logits(steps[-1], feed.test_images)
+    correct = int(np.count_nonzero(np.argmax(logits, axis=-1) == feed.read_test(labels)))
+    tested = Manifest(status="complete", steps_written=len(steps), test_correct=correct, test_total=len(labels))
+    return Run(side, steps, replace(recording, manifest=tested), initial, logits)
 
 
-def verdicts(a: dict[DType, Run], b: dict[DType, Run], envelope: Envelope) -> dict[str, Verdict]:
-    """The verdict of each detector on two sides. `envelope`: of the clean run."""
-    f32 = compare(a["f32"].recording, b["f32"].recording)
-    f64 = compare(a["f64"].recording, b["f64"].recording)
-    losses = compare(_losses_only(a["f32"].recording), _losses_only(b["f32"].recording))
-    return {
-        F64_CHECK: judge(f32, in_f64=f64, envelope=envelope),
-        F32: judge(f32, envelope=envelope),
-        F32_LOSS: judge(losses, envelope=envelope),
+def verdicts(a: dict[DType, Run], b: dict[DType, Run], mode: Mode = DEFAULT_MODE) -> dict[str, Verdict]:
+    """The verdict of each detector on two sides."""
+    left, right = a["f32"].recording, b["f32"].recording
+    judging = Judging(mode)
+    rows = {
+        VERIFY: judge_recordings(left, right, judging, in_f64=compare(a["f64"].recording, b["f64"].recording)),
+        WITH_NORMS: judge_recordings(left, right, judging),
+        LOSSES_ONLY: judge_recordings(_losses_only(left), _losses_only(right), judging),
     }
-
-
-@cache
-def envelope_of(network: str, seed: int = 0) -> Envelope:
-    """The envelope of a network trained on the data of `seed`, from the init seed 42 + `seed`."""
-    members = _members(network)
-    members.feed = _first_batches(network, seed)
-    return build_envelope(members, _PLAN, init_seed=42 + seed)
-
-
-@cache
-def _members(network: str) -> Members:
-    """Its programs are compiled once: initial parameters and images are no part of them."""
-    one = NETWORKS[network]
-    return Members(one.graph(), one.config, _first_batches(network, 0))
-
-
-def _first_batches(network: str, seed: int) -> FirstBatches:
-    steps = max(member.steps for member in (_PLAN.reference, *_PLAN.members, *_PLAN.perturbed_far))
-    feed = draw_feed(network, seed, steps)
-    pairs = zip(feed.image_rows, feed.label_rows, strict=True)
-    batches = tuple(Batch(feed.images[rows], feed.labels[named]) for rows, named in pairs)
-    return FirstBatches(batches, feed.steps_per_epoch, "drawn", "")
+    return {name: row.verdict for name, row in rows.items() if row.verdict is not None}
 
 
 def _losses_only(recording: Recording) -> Recording:
-    """A recording as the first version of the trace has it, without norms and digests."""
-    return replace(recording, trace=replace(recording.trace, lines={}, digests={}))
+    """A recording as a program with two prints leaves it: the first version's header and steps, and no manifest."""
+    trace = recording.trace
+    header = msgspec.structs.replace(trace.header, **dict.fromkeys(_OPTIONAL_KEYS))
+    return Recording(replace(trace, header=header, lines={}, digests={}))
 
 
-def in_both(make: Callable[[DType], Side], feed: Feed, stated: Feed | None = None) -> dict[DType, Run]:
-    """A side in both precisions, run on one feed."""
-    return {dtype: run(make(dtype), feed, stated) for dtype in DTYPES}
+def in_both(make: Callable[[DType], Side], feed: Feed, labels: Array, stated: Feed | None = None) -> dict[DType, Run]:
+    """A side in both precisions, run on one feed. `labels`, `stated`: as for `run`."""
+    return {dtype: run(make(dtype), feed, labels, stated) for dtype in DTYPES}
 
 
 def update_error(run: Run, clean: Run) -> float:
@@ -102,8 +101,9 @@ def _parameters(run: Run) -> Array:
 
 
 def is_same(run: Run, clean: Run) -> bool:
-    """True when a recording is, bit for bit, that of the clean side, and the parameters end alike."""
-    recordings = [of.recording.trace for of in (run, clean)]
-    a, b = ([t.loss.tobytes(), t.lr.tobytes(), t.lines, t.header] for t in recordings)
-    ends = zip(run.steps[-1].params.values(), clean.steps[-1].params.values(), strict=True)
-    return a == b and all(np.array_equal(x, y) for x, y in ends)
+    """True when a recording is, bit for bit, that of the clean side, and the parameters and logits end alike."""
+    recordings = [of.recording for of in (run, clean)]
+    a, b = ([r.trace.loss.tobytes(), r.trace.lr.tobytes(), r.trace.lines, r.trace.header] for r in recordings)
+    counts = [r.manifest for r in recordings]
+    ends = [[*of.steps[-1].params.values(), *([] if of.logits is None else [of.logits])] for of in (run, clean)]
+    return a == b and counts[0] == counts[1] and all(map(np.array_equal, *ends))

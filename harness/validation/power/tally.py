@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from harness.validation.power.clean import PAIRS, CleanPair
-from harness.validation.power.examination import Detection, PowerFinding
+from harness.validation.power.clean import PAIRS, CleanFinding, CleanPair
+from harness.validation.power.examination import PowerFinding
 from harness.validation.power.fault import Fault
 from harness.validation.power.faults import CASES, FAULTS, Case
 from harness.validation.power.journal import Row
 from harness.validation.power.localization import Localization
-from harness.validation.power.pairs import DETECTORS, F64_CHECK
+from harness.validation.power.pairs import DETECTORS, OTHER_MODES, VERIFY
 
 CONFIDENCE = 0.95
 LARGE = 1e-4  # relative error of the first update from which on no fault may survive
@@ -65,20 +65,24 @@ class Mutant:
 
     @property
     def called_right(self) -> bool:
-        return self.finding is not None and self.finding.detections[F64_CHECK].fault == self.fault.called
+        return self.finding is not None and self.finding.detections[VERIFY].fault == self.fault.called
 
 
 @dataclass(frozen=True)
 class CleanResult:
-    """A row of a clean pair; `detections` is None where its process did not finish."""
+    """A row of a clean pair; `finding` is None where its process did not finish."""
 
     pair: CleanPair
-    detections: dict[str, Detection] | None
+    finding: CleanFinding | None
     trouble: str
 
-    def is_false_positive(self, detector: str) -> bool:
-        """True when a detector does not pass the pair."""
-        return self.detections is None or self.detections[detector].status != "PASS"
+    def is_false_positive(self, detector: str, mode: str | None = None) -> bool:
+        """True when a detector does not pass the pair. `mode`: other than the usual one."""
+        if self.finding is None:
+            return True
+        if mode is not None:
+            return self.finding.statuses[mode][detector] != "PASS"
+        return self.finding.detections[detector].status != "PASS"
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,14 @@ class Localized:
 
 def is_readable(row: Row) -> bool:
     """True when the finding of a row, if any, is one of its kind."""
-    kinds: dict[str, Any] = {"mutants": PowerFinding, "clean": dict[str, Detection], "localization": Localization}
+    kinds: dict[str, Any] = {"mutants": PowerFinding, "clean": CleanFinding, "localization": Localization}
     try:
         finding = _as(row.finding, kinds[row.kind])
     except (KeyError, TypeError, msgspec.ValidationError):
         return False
-    by_detector = finding.detections if isinstance(finding, PowerFinding) else finding
-    return not isinstance(by_detector, dict) or by_detector.keys() >= DETECTORS.keys()
+    if isinstance(finding, CleanFinding) and finding.statuses.keys() != {mode.name for mode in OTHER_MODES}:
+        return False
+    return not isinstance(finding, PowerFinding | CleanFinding) or finding.detections.keys() >= set(DETECTORS)
 
 
 def mutants(rows: Iterable[Row]) -> list[Mutant]:
@@ -118,7 +123,7 @@ def mutants(rows: Iterable[Row]) -> list[Mutant]:
 
 def localized(rows: Sequence[Row]) -> list[Localized]:
     """The rows of faults to be localized that the verdict detected, or was not asked about."""
-    missed = {mutant.case.name for mutant in mutants(rows) if not mutant.detected(F64_CHECK)}
+    missed = {mutant.case.name for mutant in mutants(rows) if not mutant.detected(VERIFY)}
     cases = {case.name: case for case in CASES}
     return [
         Localized(cases[row.name], FAULTS[cases[row.name].fault], _as(row.finding, Localization), row.trouble)
@@ -131,9 +136,7 @@ def clean_results(rows: Iterable[Row]) -> list[CleanResult]:
     """The rows of clean pairs."""
     pairs = {pair.name: pair for pair in PAIRS}
     return [
-        CleanResult(pairs[row.name], _as(row.finding, dict[str, Detection]), row.trouble)
-        for row in rows
-        if row.kind == "clean"
+        CleanResult(pairs[row.name], _as(row.finding, CleanFinding), row.trouble) for row in rows if row.kind == "clean"
     ]
 
 
@@ -147,9 +150,9 @@ def right_in(what: str) -> Callable[[Localized], bool]:
     return lambda one: one.right(what)
 
 
-def false_positive_of(detector: str) -> Callable[[CleanResult], bool]:
-    """A predicate of clean pairs: that detector does not pass it."""
-    return lambda result: result.is_false_positive(detector)
+def false_positive_of(detector: str, mode: str | None = None) -> Callable[[CleanResult], bool]:
+    """A predicate of clean pairs: that detector does not pass it. `mode`: other than the usual one."""
+    return lambda result: result.is_false_positive(detector, mode)
 
 
 def rate(found: Sequence[Any], hit: Callable[[Any], bool]) -> Rate:

@@ -7,14 +7,31 @@ from harness.validation.power.faults import (
     activations,
     blocks,
     contractions,
+    evaluation,
     feeds,
     gradients,
+    latent,
+    moves,
     norms,
     precision,
+    products,
     training,
 )
 
-_FAMILIES = (training, feeds, gradients, activations, contractions, norms, blocks, precision)
+_FAMILIES = (
+    training,
+    moves,
+    feeds,
+    gradients,
+    activations,
+    contractions,
+    norms,
+    blocks,
+    precision,
+    products,
+    latent,
+    evaluation,
+)
 FAULTS: dict[str, Fault] = {fault.name: fault for family in _FAMILIES for fault in family.FAULTS}
 
 

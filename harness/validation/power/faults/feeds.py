@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.data.batches import BatchOrder
-from harness.run.inprocess import Side
+from harness.data.batches import BatchOrder, Indices
+from harness.run.inprocess import Array, Side
 from harness.spec.netspec import TrainConfig
 from harness.validation.power.fault import Fault, Injection
 from harness.validation.power.faults.injecting import Injections, everywhere
@@ -17,10 +17,22 @@ _ALL = dict.fromkeys(("mlp", "cnn", "residual", "attention"))
 _WARMED = dict.fromkeys(("residual", "attention"))
 _COSINE = dict.fromkeys(("mlp", "mobile"))
 _SHUFFLED = dict.fromkeys(("cnn", "residual"))
+_PICTURES = dict.fromkeys(("mlp", "cnn", "attention", "colour"))
+_MEAN, _DEVIATION = np.float32(0.1307), np.float32(0.3081)
 
 
 def _fed(change: Callable[[Feed], Feed]) -> Injections:
     return everywhere(Injection(feed=change))
+
+
+def _spoilt(change: Callable[[Feed], Feed]) -> Injections:
+    """After the digests of the batches were taken, so that they are equal."""
+    return everywhere(Injection(feed=change, right_digests=True))
+
+
+def _seen(change: Callable[[Array], Array]) -> Injections:
+    """Every image as the program sees it."""
+    return _spoilt(lambda feed: replace(feed, images=change(feed.images)))
 
 
 def _rated(change: Callable[[TrainConfig], TrainConfig]) -> Injections:
@@ -55,8 +67,8 @@ def _one_pixel(feed: Feed) -> Feed:
 
 
 def _swapped(feed: Feed) -> Feed:
-    first, second, *rest = feed.image_rows
-    rows = (second, first, *rest)
+    first, second, *later = feed.image_rows
+    rows = (second, first, *later)
     return replace(feed, image_rows=rows, label_rows=rows)
 
 
@@ -73,18 +85,20 @@ def _without_labels(feed: Feed) -> Feed:
 
 
 def _last_dropped(feed: Feed) -> Feed:
-    """Epochs one batch short: the second step is fed what the second epoch begins with."""
-    first, _, third = feed.image_rows
-    rows = (first, third, third)
+    """Epochs one batch short: each step is fed what an epoch begins with."""
+    begun = feed.image_rows[::2]
+    rows = (*begun, *begun)
     return replace(feed, image_rows=rows, label_rows=rows, steps_per_epoch=1)
 
 
 def _remainder_kept(feed: Feed) -> Feed:
-    """A third batch of the images left over, filled up from the start."""
-    first, second, _ = feed.image_rows
-    rest = np.setdiff1d(np.arange(len(feed.images)), np.concatenate([first, second]))
-    rows = (first, second, np.concatenate([rest, first])[: len(first)])
-    return replace(feed, image_rows=rows, label_rows=rows, steps_per_epoch=3)
+    """A third batch in every epoch, of the images left over, filled up from the start."""
+    rows: list[Indices] = []
+    for first, second in zip(feed.image_rows[::2], feed.image_rows[1::2], strict=True):
+        rest = np.setdiff1d(np.arange(len(feed.images)), np.concatenate([first, second]))
+        rows += (first, second, np.concatenate([rest, first])[: len(first)])
+    kept = tuple(rows[: len(feed.image_rows)])
+    return replace(feed, image_rows=kept, label_rows=kept, steps_per_epoch=3)
 
 
 def _file_order(feed: Feed) -> Feed:
@@ -94,7 +108,7 @@ def _file_order(feed: Feed) -> Feed:
 
 
 def _not_shuffled_again(feed: Feed) -> Feed:
-    rows = (*feed.image_rows[:2], feed.image_rows[0])
+    rows = feed.image_rows[:2] * (len(feed.image_rows) // 2)
     return replace(feed, image_rows=rows, label_rows=rows)
 
 
@@ -141,6 +155,13 @@ FAULTS = (
         _SOME,
         _fed(lambda feed: replace(feed, images=feed.images * np.float32(255 / 256))),
     ),
+    Fault("labels moved on", "labels", "forward", _SOME, _spoilt(lambda f: replace(f, labels=(f.labels + 1) % 10))),
+    Fault("an image without its label, unsaid", "image without its label", "forward", _SOME, _spoilt(_without_labels)),
+    Fault("one label wrong, unsaid", "one label", "forward", _SOME, _spoilt(_one_label)),
+    Fault("pixels around zero", "pixels", "forward", _PICTURES, _seen(lambda x: x - np.float32(0.5))),
+    Fault("pixels normalised", "pixels", "forward", _PICTURES, _seen(lambda x: (x - _MEAN) / _DEVIATION)),
+    Fault("channels in another order", "pixels", "forward", {"colour": None}, _seen(lambda x: x[:, ::-1])),
+    Fault("rows for columns", "pixels", "forward", dict.fromkeys(("cnn", "colour")), _seen(lambda x: x.swapaxes(2, 3))),
     # A header says how many steps an epoch has.
     Fault("last batch dropped", "last batch", "contract", _ALL, _fed(_last_dropped)),
     Fault("remainder kept", "last batch", "contract", _SOME, _fed(_remainder_kept)),

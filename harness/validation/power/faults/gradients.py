@@ -1,7 +1,9 @@
 """Gradients that are scaled, lost or turned around on their way."""
 
+from harness.emit.hlo_builder import HloBuilder
+from harness.emit.hlo_function import Value
 from harness.validation.power.fault import Fault
-from harness.validation.power.faults.injecting import input_gradient, parameter_gradient
+from harness.validation.power.faults.injecting import Injections, input_gradient, parameter_gradient
 
 _WEIGHTS = {
     "mlp": "dense2",
@@ -18,6 +20,23 @@ _BIASES = {
 }
 _SUMS = {"residual": "residual1.b1.sum", "attention": "encoder1.b1.sum1"}
 _INNER = {"mlp": "dense3", "cnn": "conv2.relu", "residual": "residual1.b1.conv1.bn"}
+
+
+def _permuted(param: str, axis: int) -> Injections:
+    """The first two slices of a gradient along an axis in each other's place; its norm is the same."""
+
+    def swapped(h: HloBuilder, x: Value) -> Value:
+        n = x.shape[axis]
+        parts = []
+        for start, stop in ((1, 2), (0, 1), (2, n)):
+            low, high = [0] * len(x.shape), list(x.shape)
+            low[axis], high[axis] = start, stop
+            parts.append(h.slice(x, tuple(low), tuple(high)))
+        return h.concatenate(parts, axis)
+
+    places = f"jnp.array([1, 0, *range(2, dy.shape[{axis}])])"
+    return parameter_gradient(param, f"jnp.take(dy, {places}, axis={axis})", swapped)
+
 
 FAULTS = (
     Fault(
@@ -96,6 +115,22 @@ FAULTS = (
         "backward",
         _SUMS,
         input_gradient(1, "0 * dy", lambda h, db: h.mul(db, 0.0)),
+    ),
+    Fault("two rows of a gradient swapped", "permuted tensor", "backward", _WEIGHTS, _permuted("w", 0)),
+    Fault(
+        "two columns of a gradient swapped",
+        "permuted tensor",
+        "backward",
+        {name: _WEIGHTS[name] for name in ("mlp", "cnn", "attention")},
+        _permuted("w", 1),
+    ),
+    Fault("two elements of a gradient swapped", "permuted tensor", "backward", _BIASES, _permuted("b", 0)),
+    Fault(
+        "gradient transposed",
+        "permuted tensor",
+        "backward",
+        {"mlp": "dense2", "attention": "encoder1.b1.v"},
+        parameter_gradient("w", "dy.T", lambda h, dw: h.transpose(dw, (1, 0))),
     ),
     Fault(
         "squeeze gradient lost",

@@ -15,7 +15,7 @@ _SOME = {name: _LAYERS[name] for name in ("mlp", "cnn")}
 BF16, TF32, F32 = 7, 10, 23  # bits of their mantissas; all have eight of exponent
 
 
-def _jax_in(where: Where, j: JaxBuilder, x: Expr, mantissa: int) -> Expr:
+def jax_in(where: Where, j: JaxBuilder, x: Expr, mantissa: int) -> Expr:
     """x with fewer bits where the script's precision is that one."""
     if where == "both":
         return jax_reduced(j, x, mantissa)
@@ -23,7 +23,8 @@ def _jax_in(where: Where, j: JaxBuilder, x: Expr, mantissa: int) -> Expr:
     return Expr(f"({jax_reduced(j, x, mantissa)} if {x}.dtype == jnp.{kind} else {x})")
 
 
-def _hlo_in(where: Where, h: HloBuilder, x: Value, mantissa: int) -> Value:
+def hlo_in(where: Where, h: HloBuilder, x: Value, mantissa: int) -> Value:
+    """The same of a module."""
     return hlo_reduced(h, x, mantissa) if where in ("both", h.dtype) else x
 
 
@@ -31,24 +32,24 @@ def _operands(where: Where, mantissa: int) -> Injections:
     """The factors of a layer's product on the way forward; autodiff rounds those on the way back as well."""
 
     def jax(rule: Any, layer: Any, j: JaxBuilder, x: Expr) -> Expr:
-        less = MutatedBuilder(j, param=lambda _, original, name: _jax_in(where, j, original(name), mantissa))
-        y: Expr = rule(layer, less, _jax_in(where, j, x, mantissa))
+        less = MutatedBuilder(j, param=lambda _, original, name: jax_in(where, j, original(name), mantissa))
+        y: Expr = rule(layer, less, jax_in(where, j, x, mantissa))
         return y
 
     def forward(rule: Any, layer: Any, h: HloBuilder, x: Value) -> Any:
-        less = MutatedBuilder(h, param=lambda _, original, name: _hlo_in(where, h, original(name), mantissa))
-        return rule(layer, less, _hlo_in(where, h, x, mantissa))
+        less = MutatedBuilder(h, param=lambda _, original, name: hlo_in(where, h, original(name), mantissa))
+        return rule(layer, less, hlo_in(where, h, x, mantissa))
 
     return ruled(jax, forward)
 
 
 def _result(where: Where, mantissa: int) -> Injections:
     def jax(rule: Any, layer: Any, j: JaxBuilder, x: Expr) -> Expr:
-        return _jax_in(where, j, j.let(j.local("whole"), rule(layer, j, x)), mantissa)
+        return jax_in(where, j, j.let(j.local("whole"), rule(layer, j, x)), mantissa)
 
     def forward(rule: Any, layer: Any, h: HloBuilder, x: Value) -> Any:
         y, saved = rule(layer, h, x)
-        return _hlo_in(where, h, y, mantissa), saved
+        return hlo_in(where, h, y, mantissa), saved
 
     return ruled(jax, forward)
 
@@ -56,7 +57,7 @@ def _result(where: Where, mantissa: int) -> Injections:
 def _weight_gradient(where: Where, mantissa: int) -> Injections:
     def backward(rule: Any, layer: Any, h: HloBuilder, saved: Any, dy: Value) -> Any:
         def grad(_: HloBuilder, original: Any, name: str, value: Value) -> None:
-            original(name, _hlo_in(where, h, value, mantissa))
+            original(name, hlo_in(where, h, value, mantissa))
 
         return rule(layer, MutatedBuilder(h, grad=grad), saved, dy)
 
@@ -65,11 +66,11 @@ def _weight_gradient(where: Where, mantissa: int) -> Injections:
 
 def _logits(where: Where, mantissa: int) -> Injections:
     def jax(rule: Any, loss: Any, j: JaxBuilder, z: Expr, *rest: Any) -> Expr:
-        value: Expr = rule(loss, j, _jax_in(where, j, z, mantissa), *rest)
+        value: Expr = rule(loss, j, jax_in(where, j, z, mantissa), *rest)
         return value
 
     def hlo(rule: Any, loss: Any, h: HloBuilder, z: Value, *rest: Any) -> Any:
-        return rule(loss, h, _hlo_in(where, h, z, mantissa), *rest)
+        return rule(loss, h, hlo_in(where, h, z, mantissa), *rest)
 
     return {"phase2": Injection(rules={"jax_loss": jax}), "phase3": Injection(rules={"hlo_loss": hlo})}
 
