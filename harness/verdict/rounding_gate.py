@@ -1,14 +1,19 @@
 """Rounding: no loss, norm or projection of the first steps may be further apart than rounding brings right pairs."""
 
+from collections.abc import Sequence
+
+from harness.trace.recording import Recording
 from harness.trace.spelling import usual_dtype
 from harness.verdict.cause import PARTS, fault_of, first_cause, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
 from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import noise_in_f64
+from harness.verdict.rounding.against_f64 import STEPS as F64_STEPS_JUDGED
+from harness.verdict.rounding.against_f64 import furthest
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
-from harness.verdict.rounding.excess import Share, beyond, by_bounds, shares
-from harness.verdict.rounding.measure import measure
+from harness.verdict.rounding.excess import Share, beyond, by_bounds, first_gradients, shares
+from harness.verdict.rounding.measure import Apart, measure
 from harness.verdict.steps import loss_fault
 
 
@@ -39,6 +44,8 @@ def check_rounding(pair: PairFacts) -> Answer | None:
         part, step = _part(first), first.apart.step
         fault = loss_fault(comparison, step) if part == "loss" else fault_of(part, step)
         return failed(f"{_described(first)}; {where}.", _place(first), fault, {"step": step})
+    if (further := further_from_f64(pair, measured, bounds)) is not None:
+        return further
     closest = max(found, key=lambda share: share.share)
     line = f"{_span(steps)}: {_counted(channels)} as far apart as in {whose}; closest to its bound: {_closest(closest)}"
     if channels.unmatched:
@@ -61,6 +68,28 @@ def _check_equal(comparison: Comparison, compared: int) -> Answer:
     if channels.unmatched:
         return inconclusive(f"{line}; only one side has {listed(channels.unmatched)}.")
     return passed(f"{line}.")
+
+
+def further_from_f64(pair: PairFacts, measured: Sequence[Apart], bounds: RoundingBounds) -> Answer | None:
+    """The failure of a side that is further from f64 than the other at every step, where the pair was run in f64."""
+    if not isinstance(pair.in_f64, Comparison):
+        return None
+    sides = [(side.trace, fine.trace) for side, fine in _both(pair.comparison, pair.in_f64)]
+    found = furthest(sides[0], sides[1], bounds.against_f64.finest)
+    first = first_gradients(measured)
+    calm = first is not None and first <= bounds.calm_up_to
+    allowed = bounds.against_f64.calm if calm else bounds.against_f64.rough
+    if found is None or found.ratio <= allowed:
+        return None
+    line = (
+        f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps 1 to "
+        f"{F64_STEPS_JUDGED}, {found.ratio:.0f} times as far as the other side's; in right pairs at most {allowed:.0f}."
+    )
+    return failed(line, f"step 1, gradient of {found.tensor}", "numerics", {"step": 1})
+
+
+def _both(f32: Comparison, f64: Comparison) -> tuple[tuple[Recording, Recording], tuple[Recording, Recording]]:
+    return (f32.a, f64.a), (f32.b, f64.b)
 
 
 def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:

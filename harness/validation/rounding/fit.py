@@ -13,18 +13,28 @@ from harness.errors import HarnessError
 from harness.trace.format import StepLine, Trace
 from harness.trace.reader import read_trace
 from harness.trace.recording import Recording
-from harness.validation.rounding.runs import STEPS
-from harness.verdict.channels import BY_TENSOR, WHOLE, shared_channels
+from harness.validation.rounding.runs import IN_F64, STEPS
+from harness.verdict.channels import (
+    BY_TENSOR,
+    PARAM,
+    UPDATE,
+    WHOLE,
+    WHOLE_PARAM,
+    WHOLE_UPDATE,
+    shared_channels,
+)
 from harness.verdict.compare import compare
+from harness.verdict.rounding.against_f64 import F64Bounds, furthest
 from harness.verdict.rounding.bounds import CLASSES, RoundingBounds
 from harness.verdict.rounding.excess import first_gradients
 from harness.verdict.rounding.later import LaterBounds, block_ratios, kinds_apart
 from harness.verdict.rounding.measure import STATISTICS, VECTORS, Apart, measure
 
-MARGIN, LATER_MARGIN, DEVICE = 4.0, 2.0, 2.0
+MARGIN, LATER_MARGIN, CALM_F64_MARGIN, DEVICE = 4.0, 2.0, 3.0, 2.0
 DEEP_FROM, CALM_UP_TO = 40, 3e-5
 # Programs add norms up in f32, each in its own order; what is apart by less than that is not told apart.
 _FINEST = 2e-6
+_FINEST_DISTANCE = 3e-6
 _DIGITS = 3
 
 # (class, statistic, kind, step) -> network -> its largest difference
@@ -53,17 +63,42 @@ def fit_bounds(folder: Path, long_pairs: Sequence[tuple[Trace, Trace]]) -> Round
         calm_up_to=CALM_UP_TO,
         tables={name: _table(name, largest) for name in CLASSES},
         later=fit_later(long_pairs),
+        against_f64=fit_against_f64(folder),
         fitted_on={"pairs": pairs, "networks": networks, "seeds": sorted(seeds)},
         held_out=_held_out(largest, networks),
     )
 
 
 def right_pairs(folder: Path) -> Iterator[tuple[str, int, Trace, Trace]]:
-    """Network, seed and the two traces of every pair of variants."""
+    """Network, seed and the two traces of every pair of variants in f32."""
     for start in sorted(folder.glob("*/*")):
-        traces = [_with_whole_norms(read_trace(path)) for path in sorted(start.glob("*.jsonl"))]
-        for a, b in itertools.combinations(traces, 2):
+        for a, b in itertools.combinations(_variants(start), 2):
             yield start.parent.name, int(start.name), a, b
+
+
+def _variants(start: Path) -> list[Trace]:
+    return [_with_whole_norms(read_trace(path)) for path in sorted(start.glob("*.jsonl")) if path.name != IN_F64]
+
+
+def fit_against_f64(folder: Path) -> F64Bounds:
+    """How much further from f64 one side of a right pair is than the other.
+
+    Raises: HarnessError when a class has no pair that was run in f64.
+    """
+    largest = {"calm": 0.0, "rough": 0.0}
+    for start in sorted(folder.glob("*/*")):
+        if not (start / IN_F64).exists():
+            continue
+        fine = read_trace(start / IN_F64)
+        for a, b in itertools.combinations(_variants(start), 2):
+            found = furthest((a, fine), (b, fine), _FINEST_DISTANCE)
+            first = first_gradients(list(measure(shared_channels(a, b, [1]))))
+            name = "calm" if first is not None and first <= CALM_UP_TO else "rough"
+            largest[name] = max(largest[name], found.ratio if found is not None else 0.0)
+    if not all(largest.values()):
+        raise HarnessError(f"{folder}: no pair of some class has a run in f64. Run more networks.")
+    margins = {"calm": CALM_F64_MARGIN, "rough": MARGIN}
+    return F64Bounds(finest=_FINEST_DISTANCE, **{name: _short(margins[name] * x) for name, x in largest.items()})
 
 
 def _with_whole_norms(trace: Trace) -> Trace:
@@ -96,7 +131,16 @@ def _table(name: str, largest: Largest) -> dict[str, dict[str, list[float]]]:
         reached = [max(largest.get((name, statistic, kind, t), {"": 0.0}).values()) for t in range(1, STEPS + 1)]
         bounds = np.maximum.accumulate(np.maximum(MARGIN * np.array(reached), _FINEST))
         table[statistic][kind] = [_short(bound) for bound in bounds]
+    for param, update in ((PARAM, UPDATE), (WHOLE_PARAM, WHOLE_UPDATE)):
+        _at_least_the_update(table["largest"], param, update)
     return table
+
+
+def _at_least_the_update(largest: dict[str, list[float]], param: str, update: str) -> None:
+    """A parameter that starts at zero is its first update, and as far apart."""
+    if param in largest and update in largest:
+        later = [max(pair) for pair in zip(largest[param][1:], largest[update], strict=False)]
+        largest[param] = [largest[param][0], *later]
 
 
 def _in_order(kinds: Iterable[str]) -> list[str]:

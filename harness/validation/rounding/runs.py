@@ -16,6 +16,7 @@ from harness.errors import HarnessError
 from harness.nn.cases import find_case
 from harness.nn.optimizers import Adam
 from harness.run.inprocess import Phase2, Phase3, Side, first_batches, recorded
+from harness.spec.netspec import DType
 from harness.system.files import replace_file
 from harness.system.jobs import MARKER
 from harness.trace.format import Trace
@@ -23,6 +24,7 @@ from harness.validation.power.clean import OneThread, OtherCompiler
 from harness.validation.power.double_scalars import DoubleScalars
 
 STEPS = 8
+IN_F64 = "f64.jsonl"  # the run that others are held to
 MakeSide = Callable[..., Side]
 
 
@@ -46,6 +48,7 @@ SURROUNDINGS = {
         {},
     ),
     "one-thread": Surroundings({"phase2xla1": Phase2}, {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}),
+    "f64": Surroundings({"f64": Phase2}, {"JAX_ENABLE_X64": "1"}),
     "generic": Surroundings({"phase3generic": Phase3}, {"HARNESS_IREE_TARGET_CPU": "generic"}),
 }
 
@@ -68,7 +71,8 @@ def train_right_runs(order: RunOrder) -> int:
     case = find_case(order.network)
     graph, config = case.graph(), case.config
     data = resolve_data(None, case.spec.dataset, case.spec.input_shape).folder
-    feed = first_batches(graph, config, data, STEPS)
+    dtype: DType = "f64" if order.surroundings == "f64" else "f32"
+    feed = first_batches(graph, config, data, STEPS, dtype)
     there = 0
     for variant, make in SURROUNDINGS[order.surroundings].sides.items():
         if make is DoubleScalars and not isinstance(config.optimizer, Adam):
@@ -77,7 +81,7 @@ def train_right_runs(order: RunOrder) -> int:
         there += len(paths)
         if all(path.exists() for path in paths.values()):
             continue
-        side = make(graph, config, "f32")
+        side = make(graph, config, dtype)
         rates = side.rates(STEPS, feed.steps_per_epoch)
         for seed, path in paths.items():
             side.init_seed = seed  # initial parameters are no part of the program

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import EnvelopeError
+from harness.verdict.rounding.against_f64 import F64Bounds
 from harness.verdict.rounding.later import LaterBounds
 from harness.verdict.rounding.measure import STATISTICS
 
@@ -29,8 +30,8 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     steps. `deep_from`: tensors of a deep network. `calm_up_to`: the typical difference of the first gradients of a calm
     pair. `margin`: the factor by which the pairs of one network may exceed those of all others. `device`: a further one
     for runs that are not known to be of CPUs, where the fit was made. `later`: what is asked of the steps after the
-    first. `fitted_on`, `held_out`: where they come from, and how the pairs of each network fared under a fit to the
-    others.
+    first. `against_f64`: how much further from f64 one side may be than the other. `fitted_on`, `held_out`: where they
+    come from, and how the pairs of each network fared under a fit to the others.
     """
 
     margin: float
@@ -39,6 +40,7 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     calm_up_to: float
     tables: dict[str, Table]
     later: LaterBounds
+    against_f64: F64Bounds
     fitted_on: dict[str, Any]
     held_out: dict[str, Any]
 
