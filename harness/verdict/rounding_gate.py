@@ -6,7 +6,7 @@ from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, sha
 from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
-from harness.verdict.rounding.excess import Share, beyond, by_bounds, shares
+from harness.verdict.rounding.excess import REACHED_FACTOR, Share, beyond, by_bounds, or_reached, shares
 from harness.verdict.rounding.measure import measure
 from harness.verdict.steps import loss_fault
 
@@ -14,7 +14,8 @@ from harness.verdict.steps import loss_fault
 def check_rounding(pair: PairFacts) -> Answer | None:
     """Every channel that both traces have, whatever the network and wherever it ran, with or without an envelope.
 
-    In mode bitwise every value of every step has to be equal.
+    An envelope of the run loosens a bound only where rounding was itself measured to do more. In mode bitwise every
+    value of every step has to be equal.
     """
     comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
@@ -29,7 +30,8 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
     factor = device_factor(comparison, bounds)
     measured = list(measure(channels))
-    found = shares(measured, by_bounds(bounds, measured, factor))
+    fitted = shares(measured, by_bounds(bounds, measured, factor))
+    found = fitted if pair.envelope is None else list(or_reached(fitted, pair.envelope, channels))
     seen = "".join(f"; {what}" for what in channels.missing)
     whose = f"right pairs ({bounds.source}{f', times {factor:g} for devices that are no CPU' if factor > 1 else ''})"
     if outside := beyond(found):
@@ -40,6 +42,9 @@ def check_rounding(pair: PairFacts) -> Answer | None:
         return failed(f"{_described(first)}; {where}.", _place(first), fault, {"step": step})
     closest = max(found, key=lambda share: share.share)
     line = f"{_span(steps)}: {_counted(channels)} as far apart as in {whose}; closest to its bound: {_closest(closest)}"
+    if further := beyond(fitted):
+        measured_by = f"as far as was measured of this run ({REACHED_FACTOR:g} times its envelope)"
+        line += f"; {len(further)} of {len(found)} figures are further, and no further than {measured_by}"
     if channels.unmatched:
         return inconclusive(f"{line}{seen}; only one side has {listed(channels.unmatched)}.")
     return passed(f"{line}{seen}.")
@@ -83,7 +88,8 @@ def _place(share: Share) -> str:
 def _described(share: Share) -> str:
     apart, number = share.apart, share.apart.tensors
     words = {"loss": "the loss", "gradient": "gradients", "update": "updates"}.get(_part(share), _part(share))
-    bound = f"{share.relative:.1e} apart, and in right pairs at most {share.allowed:.1e}"
+    where = "of this run, as measured," if share.measured else "in right pairs"
+    bound = f"{share.relative:.1e} apart, and {where} at most {share.allowed:.1e}"
     if share.statistic == "largest":
         return f"{_place(share)} is {bound}"
     if share.statistic == "typical":
