@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from harness.commands.completion import complete_models
 from harness.commands.options import batch_option, data_option, image_size_option, seed_option
@@ -26,11 +27,25 @@ BUDGET = 400
     default=BUDGET,
     show_default=True,
     metavar="N",
-    help="Training steps that all members may take together.",
+    help="Training steps that all members may take together, at most.",
+)
+@click.option(
+    "--seconds",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    metavar="N",
+    help="Take only as many steps as fit into this time, once all is compiled; at least three of every member.",
 )
 @batch_option
 @image_size_option
 @seed_option
+@click.option(
+    "--init",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Initial parameters, little-endian float32 in the network's order, instead of those of a seed.",
+)
 @data_option
 @click.option("--out", type=FilePath(), metavar="FILE", help="Default: into the cache.")
 @click.option(
@@ -40,12 +55,16 @@ BUDGET = 400
     help="Instead: run clean pairs of small networks, keep what came of each in FOLDER, and fit the margin of --out.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes of --fit. Default: one a core.")
+@click.pass_context
 def envelope_command(
+    ctx: click.Context,
     model: str | None,
     steps_budget: int,
+    seconds: int,
     batch: int | None,
     image_size: int | None,
     seed: int,
+    init: Path | None,
     data: str | None,
     out: Path | None,
     fit: Path | None,
@@ -53,8 +72,8 @@ def envelope_command(
 ) -> None:
     """Measure what rounding alone does to the first steps of MODEL, and keep it for `diff` and `verify`.
 
-    Thirty-six runs whose parameters, layer outputs or order of summation differ in the last digit show how far losses
-    and norms of gradients and updates come apart, how fast that grows, and from which step on it says nothing.
+    Thirty-eight runs whose parameters, layer outputs, scalars or order of summation differ in the last digit show how
+    far losses, gradients and updates come apart, how fast that grows, and from which step on it says nothing.
     """
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     if fit is not None:
@@ -62,18 +81,21 @@ def envelope_command(
         return
     if model is None:
         raise click.UsageError("name a MODEL; `harness models` lists them.")
+    if init is not None and ctx.get_parameter_source("seed") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--seed and --init exclude each other.")
     from harness.data.dataset import resolve_data
+    from harness.data.initial_parameters import read_init
     from harness.errors import EnvelopeError
     from harness.report.terminal import show
     from harness.run.inprocess import first_batches
     from harness.spec.models import load_model
-    from harness.verdict.envelope.build import build_envelope
+    from harness.verdict.envelope.build import build_envelope, drawn
     from harness.verdict.envelope.envelope import write_envelope
     from harness.verdict.envelope.find import keep_envelope, make_cache
     from harness.verdict.envelope.members import Members
-    from harness.verdict.envelope.plan import make_plan
+    from harness.verdict.envelope.plan import affordable, make_plan
 
-    plan = make_plan(steps_budget)
+    make_plan(steps_budget)  # refuses one that is too small
     if out is None:  # before the work, not after it
         make_cache()
     elif not out.absolute().parent.is_dir():
@@ -81,9 +103,16 @@ def envelope_command(
     loaded = load_model(model, batch=batch, image_size=image_size)
     graph, config = loaded.graph, loaded.config
     folder = resolve_data(data, loaded.spec.dataset, loaded.spec.input_shape).folder
-    click.echo(describe(plan))
-    members = Members(graph, config, first_batches(graph, config, folder, plan.reference.steps))
-    envelope = build_envelope(members, plan, seed, lambda line: click.echo(f"{line}…", err=True))
+    initial = drawn(graph, seed) if init is None else read_init(init, graph.total_params)
+    click.echo("compiling…", err=True)
+    members = Members(graph, config, first_batches(graph, config, folder, 1))
+    a_step = members.step_seconds(initial)
+    plan = make_plan(affordable(seconds, a_step, steps_budget))
+    click.echo(describe(plan, a_step))
+    members.feed = first_batches(graph, config, folder, plan.reference.steps)
+    envelope = build_envelope(
+        members, plan, seed, lambda line: click.echo(f"{line}…", err=True), initial=None if init is None else initial
+    )
     if out is None:
         path = keep_envelope(envelope)
     else:
@@ -93,10 +122,10 @@ def envelope_command(
     click.echo(f"Written to {path}")
 
 
-def describe(plan: "Plan") -> str:
+def describe(plan: "Plan", step_seconds: float) -> str:
     """The cost of a plan, before it is run."""
     return (
-        f"{plan.cost} training steps: {len(plan.members)} members of {plan.steps}, "
+        f"{plan.cost} training steps of {step_seconds:.2g} s: {len(plan.members)} members of {plan.steps}, "
         f"{1 + len(plan.perturbed_far)} runs of {plan.reference.steps} for the growth"
     )
 
@@ -109,13 +138,18 @@ def render(envelope: "Envelope") -> "Document":
     for step, spread in enumerate(envelope.spread, 1):
         largest = int(spread.argmax())
         rows.append([str(step), f"{spread[0]:.1e}", f"{spread[largest]:.1e}", envelope.channels[largest]])
+    start = (
+        f"initial parameters {envelope.init_sha256[:12]}…"
+        if envelope.init_seed is None
+        else f"init seed {envelope.init_seed}"
+    )
     growth = "does not grow" if envelope.growth is None else f"grows {envelope.growth:.2f} times a step"
     horizon = "never reaches" if envelope.horizon is None else f"after step {envelope.horizon} reaches"
     how = "" if envelope.observed or envelope.horizon is None else ", extrapolated"
     return Document(
         [
             "",
-            f"{envelope.netspec_name}, init seed {envelope.init_seed}: how far {envelope.members} members come apart",
+            f"{envelope.netspec_name}, {start}: how far {envelope.members} members come apart",
             "",
             Table(("step", "loss", "largest", "of"), rows),
             "",

@@ -71,8 +71,8 @@ window_option: Option = click.option(
     "--window",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Judge the first N steps one by one; beyond them epoch means and accuracy judge. Default: to the horizon of "
-    "the run's envelope, or 8; bitwise: all.",
+    help="Judge the first N steps one by one; beyond them only what lasts judges. Default: 8, or to the horizon of the "
+    "run's envelope where that is later; bitwise: all.",
 )
 all_steps_option: Option = click.option("--all-steps", is_flag=True, help="Judge every compared step one by one.")
 references_option: Option = click.option(

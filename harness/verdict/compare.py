@@ -30,10 +30,11 @@ COARSEST_RATE = 1e-6  # as published traces print them
 
 @dataclass(frozen=True)
 class Judging:
-    """The judging of a pair. `window`: steps under the pointwise tolerance; None: to the horizon, or all if bitwise.
+    """The judging of a pair. `window`: steps under the pointwise tolerance; None: 8, or to the horizon where that is
+    later, or all if bitwise.
 
     `steps`: compare only so many steps. `all_steps`: every compared step is under the tolerance. `horizon`: the last
-    step that can be judged by itself, None where nobody knows; then it is 8.
+    step that can be judged by itself, None where nobody knows.
     """
 
     mode: Mode = DEFAULT_MODE
@@ -46,7 +47,7 @@ class Judging:
         """The number of compared steps that are under the pointwise tolerance."""
         if self.all_steps or (self.window is None and self.mode.name == "bitwise"):
             return compared
-        return min(self.window or self.horizon or DEFAULT_WINDOW, compared)
+        return min(self.window or max(self.horizon or 0, DEFAULT_WINDOW), compared)
 
 
 def judging_by(mode: str, window: int | None = None, steps: int | None = None, all_steps: bool = False) -> Judging:

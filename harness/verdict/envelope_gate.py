@@ -8,28 +8,31 @@ from harness.verdict.channels import LOSS, Channels, shared_channels
 from harness.verdict.compare import Comparison
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.margin import DEFAULT_RATE, Margin
-from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
-
-_ELSEWHERE = ("cuda", "rocm")  # where it was not measured
+from harness.verdict.envelope.offer import offer_envelope
+from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.rounding.bounds import fitted_bounds
+from harness.verdict.rounding_gate import device_factor
 
 
 def check_envelope(pair: PairFacts, margin: Margin | None = None) -> Answer | None:
-    """Every channel that both traces have, at every step that the envelope judges.
+    """Every channel that both traces have, at every step that the envelope judges. `margin`: other than the fitted one.
 
-    It decides about CPUs only, on pairs of which its margin was fitted; of other hardware it is told. `margin`: other
-    than the fitted one.
+    It was measured on a CPU, and so was its margin: what is not known to be of CPUs is allowed as much more as rounding
+    in general is there.
     """
     comparison, envelope, numbers = pair.comparison, pair.envelope, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
         return None
     if envelope is None:
-        return unreached("no envelope is known of this run; `harness envelope` builds one.")
+        return unreached(offer_envelope(comparison))
     channels, columns, allowed = allowed_by(envelope, comparison, numbers.compared, pair.false_positive_rate, margin)
     steps = len(channels.steps)
     relative = channels.relative
     beyond = ~(relative <= allowed)
-    seen = "".join(f"; {what}" for what in channels.missing)
-    whose = f"envelope of {envelope.netspec_name} ({envelope.members} members, {_horizon(envelope)})"
+    seen = "".join(f"; {what}" for what in (*channels.missing, *_unknown(envelope, comparison)))
+    factor = device_factor(comparison, fitted_bounds())
+    elsewhere = f", times {factor:g} for devices that are no CPU" if factor > 1 else ""
+    whose = f"envelope of {envelope.netspec_name} ({envelope.members} members, {_horizon(envelope)}{elsewhere})"
     span = f"steps 1 to {steps}" if steps > 1 else "step 1"
     cause = first_cause(channels, beyond, {})
     row, column = np.unravel_index(np.argmax(np.where(np.isnan(relative), np.inf, relative / allowed)), relative.shape)
@@ -37,8 +40,6 @@ def check_envelope(pair: PairFacts, margin: Margin | None = None) -> Answer | No
         at = channels.steps.index(cause.step), channels.names.index(cause.channel)
         far = f"{cause.place} is {cause.relative:.1e} apart, rounding alone allows {allowed[at]:.1e}"
         line = f"{far}; {int(beyond.sum())} of {beyond.size} values of {span} are outside the {whose}{seen}."
-        if elsewhere := [b for b in _backends(comparison) if b in _ELSEWHERE]:
-            return note(f"{line} It is of CPUs and does not decide about {elsewhere[0]}.")
         return failed(line, cause.place, cause.fault)
     at_most = f"{relative[row, column] / allowed[row, column]:.1%} of what is allowed"
     closest = f"{channels.names[column]} at step {channels.steps[row]}, at {at_most}"
@@ -58,7 +59,8 @@ def allowed_by(
 ) -> tuple[Channels, list[int], Floats]:
     """The channels of a pair at the steps that its envelope judges, their columns in it, and what it allows them.
 
-    A channel that it does not know may be any distance apart. `compared`: steps of the pair, at least one.
+    A channel that it does not know may be any distance apart, and what no CPU is known to have run may be further apart
+    by the factor for other devices. `compared`: steps of the pair, at least one.
 
     Shapes: the allowance (steps, channels), a fraction of `Channels.scale`.
     """
@@ -68,7 +70,7 @@ def allowed_by(
     known = [name in envelope.channels for name in channels.names]
     allowance = envelope.allowance(false_positive_rate, steps * len(columns), margin)
     allowed = np.full(channels.scale.shape, np.inf)
-    allowed[:, known] = allowance[:steps, columns]
+    allowed[:, known] = device_factor(comparison, fitted_bounds()) * allowance[:steps, columns]
     loss = channels.names.index(LOSS)
     with np.errstate(all="ignore"):
         allowed[:, loss] += comparison.resolution / channels.scale[:, loss]
@@ -81,5 +83,6 @@ def _horizon(envelope: Envelope) -> str:
     return f"horizon {envelope.horizon}" if envelope.observed else f"horizon about {envelope.horizon}"
 
 
-def _backends(comparison: Comparison) -> tuple[str | None, str | None]:
-    return comparison.a.trace.header.backend, comparison.b.trace.header.backend
+def _unknown(envelope: Envelope, comparison: Comparison) -> list[str]:
+    keys = envelope.unknown_keys(comparison.a.trace.header, comparison.b.trace.header)
+    return [f"config keys that the envelope does not know: {listed(keys)}"] if keys else []

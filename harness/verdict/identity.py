@@ -83,11 +83,11 @@ def _identity_keys(trace: Trace) -> dict[str, Any]:
 def _differences(
     a: Mapping[str, Any], b: Mapping[str, Any]
 ) -> tuple[tuple[KeyDifference, ...], tuple[str, ...], tuple[str, ...]]:
-    differing = tuple(KeyDifference(key, a[key], b[key]) for key in a if key in b and not _agree(key, a[key], b[key]))
+    differing = tuple(KeyDifference(key, a[key], b[key]) for key in a if key in b and not agree(key, a[key], b[key]))
     return differing, tuple(key for key in a if key not in b), tuple(key for key in b if key not in a)
 
 
-def _agree(key: str, a: Any, b: Any) -> bool:
+def agree(key: str, a: Any, b: Any) -> bool:
     """Whether two values of a key mean the same, however they are spelled."""
     if key == "dtype":
         return usual_dtype(a) == usual_dtype(b)

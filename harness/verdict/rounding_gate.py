@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from harness.trace.recording import Recording
 from harness.trace.spelling import usual_dtype
 from harness.verdict.cause import PARTS, fault_of, first_cause, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
@@ -12,7 +11,15 @@ from harness.verdict.f64_check import noise_in_f64
 from harness.verdict.rounding.against_f64 import STEPS as F64_STEPS_JUDGED
 from harness.verdict.rounding.against_f64 import furthest
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
-from harness.verdict.rounding.excess import Share, beyond, by_bounds, first_gradients, shares
+from harness.verdict.rounding.excess import (
+    REACHED_FACTOR,
+    Share,
+    beyond,
+    by_bounds,
+    first_gradients,
+    or_reached,
+    shares,
+)
 from harness.verdict.rounding.measure import Apart, measure
 from harness.verdict.steps import loss_fault
 
@@ -20,7 +27,8 @@ from harness.verdict.steps import loss_fault
 def check_rounding(pair: PairFacts) -> Answer | None:
     """Every channel that both traces have, whatever the network and wherever it ran, with or without an envelope.
 
-    In mode bitwise every value of every step has to be equal.
+    An envelope of the run loosens a bound only where rounding was itself measured to do more. In mode bitwise every
+    value of every step has to be equal.
     """
     comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
@@ -35,7 +43,8 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
     factor = device_factor(comparison, bounds)
     measured = list(measure(channels, noise_in_f64(pair)))
-    found = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
+    fitted = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
+    found = fitted if pair.envelope is None else list(or_reached(fitted, pair.envelope, channels))
     seen = "".join(f"; {what}" for what in channels.missing)
     whose = f"right pairs ({bounds.source}{f', times {factor:g} for devices that are no CPU' if factor > 1 else ''})"
     if outside := beyond(found):
@@ -44,10 +53,13 @@ def check_rounding(pair: PairFacts) -> Answer | None:
         part, step = _part(first), first.apart.step
         fault = loss_fault(comparison, step) if part == "loss" else fault_of(part, step)
         return failed(f"{_described(first)}; {where}.", _place(first), fault, {"step": step})
-    if (further := further_from_f64(pair, measured, bounds)) is not None:
-        return further
+    if (imprecise := further_from_f64(pair, measured, bounds)) is not None:
+        return imprecise
     closest = max(found, key=lambda share: share.share)
     line = f"{_span(steps)}: {_counted(channels)} as far apart as in {whose}; closest to its bound: {_closest(closest)}"
+    if further := beyond(fitted):
+        measured_by = f"as far as was measured of this run ({REACHED_FACTOR:g} times its envelope)"
+        line += f"; {len(further)} of {len(found)} figures are further, and no further than {measured_by}"
     if channels.unmatched:
         return inconclusive(f"{line}{seen}; only one side has {listed(channels.unmatched)}.")
     return passed(f"{line}{seen}.")
@@ -74,22 +86,18 @@ def further_from_f64(pair: PairFacts, measured: Sequence[Apart], bounds: Roundin
     """The failure of a side that is further from f64 than the other at every step, where the pair was run in f64."""
     if not isinstance(pair.in_f64, Comparison):
         return None
-    sides = [(side.trace, fine.trace) for side, fine in _both(pair.comparison, pair.in_f64)]
-    found = furthest(sides[0], sides[1], bounds.against_f64.finest)
+    f32, f64 = pair.comparison, pair.in_f64
+    found = furthest((f32.a.trace, f64.a.trace), (f32.b.trace, f64.b.trace), bounds.against_f64.finest)
     first = first_gradients(measured)
     calm = first is not None and first <= bounds.calm_up_to
     allowed = bounds.against_f64.calm if calm else bounds.against_f64.rough
     if found is None or found.ratio <= allowed:
         return None
     line = (
-        f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps 1 to "
-        f"{F64_STEPS_JUDGED}, {found.ratio:.0f} times as far as the other side's; in right pairs at most {allowed:.0f}."
+        f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps 1 "
+        f"to {F64_STEPS_JUDGED}, {found.ratio:.0f} times as far as in the other; in right pairs at most {allowed:.0f}"
     )
-    return failed(line, f"step 1, gradient of {found.tensor}", "numerics", {"step": 1})
-
-
-def _both(f32: Comparison, f64: Comparison) -> tuple[tuple[Recording, Recording], tuple[Recording, Recording]]:
-    return (f32.a, f64.a), (f32.b, f64.b)
+    return failed(f"{line} times.", f"step 1, gradient of {found.tensor}", "numerics", {"step": 1})
 
 
 def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:
@@ -121,7 +129,8 @@ def _place(share: Share) -> str:
 def _described(share: Share) -> str:
     apart, number = share.apart, share.apart.tensors
     words = {"loss": "the loss", "gradient": "gradients", "update": "updates"}.get(_part(share), _part(share))
-    bound = f"{share.relative:.1e} apart, and in right pairs at most {share.allowed:.1e}"
+    where = "of this run, as measured," if share.measured else "in right pairs"
+    bound = f"{share.relative:.1e} apart, and {where} at most {share.allowed:.1e}"
     if share.statistic == "largest":
         return f"{_place(share)} is {bound}"
     if share.statistic == "typical":

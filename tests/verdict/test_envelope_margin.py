@@ -11,6 +11,7 @@ from harness.nn.cases import find_case
 from harness.validation.power import calibrate
 from harness.validation.power.calibrate import (
     PairRatios,
+    clean_pairs,
     count_outside,
     default_names,
     fit_and_check,
@@ -85,6 +86,14 @@ def test_pairs_that_are_kept_are_not_run_again(tmp_path: Path, monkeypatch) -> N
     assert isinstance(margin, Margin)
     assert margin.fitted_on["networks"] == list(names)
     assert [line.partition(":")[0] for line in said] == list(names)
+
+
+def test_a_clean_pair_is_measured_in_every_channel_of_its_envelope(mnist: Path) -> None:
+    (pair,) = clean_pairs("dense", str(mnist), (42,))
+    channels = 1 + 4 * 2  # the loss; norms and projections of the gradients and updates of w and b
+    assert len(pair.ratios) % channels == 0
+    assert len(pair.ratios) >= 3 * channels
+    assert 0 < pair.worst < fitted_margin().factor(DEFAULT_RATE, len(pair.ratios))
 
 
 def test_every_default_network_exists() -> None:

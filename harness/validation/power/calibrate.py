@@ -159,6 +159,7 @@ def clean_pairs(name: str, data: str, seeds: Sequence[int]) -> list[PairRatios]:
             )
         envelope = build_envelope(members, plan, seed)
         channels = shared_channels(traces[0], traces[1], range(1, plan.steps + 1))
-        ratios = (channels.relative / envelope.spread)[: envelope.judged]
+        known = [channels.names.index(name) for name in envelope.channels]
+        ratios = (channels.relative[:, known] / envelope.spread)[: envelope.judged]
         pairs.append(PairRatios(name, seed, ratios.ravel().tolist()))
     return pairs

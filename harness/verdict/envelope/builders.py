@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from harness.emit.jax_builder import Edges, Expr, JaxBuilder
+from harness.emit.jax_expr import Operand
 from harness.spec.netspec import Shape
 
 _ONE_ULP = '''
@@ -33,6 +34,25 @@ class NoisyBuilder(JaxBuilder):
         """`a, b = value`, with noise on `a`: the output of a layer comes first, and what else it gives has its own."""
         first, *rest = super().let_many(names, value)
         return self.let(first.text, first), *rest
+
+
+class RaisedBuilder(JaxBuilder):
+    """Powers one ulp larger: the scalars, such as those of Adam's bias corrections, that a port may compute otherwise.
+
+    Their rounding is not of the parameters' size: 1 - beta^t is a small difference of numbers near one.
+    """
+
+    beyond = "jnp.inf"
+
+    def power(self, base: Operand, exponent: Expr) -> Expr:
+        """The float next to base ** exponent."""
+        return Expr(f"jnp.nextafter(jnp.float32({super().power(base, exponent)}), jnp.float32({self.beyond}))")
+
+
+class LoweredBuilder(RaisedBuilder):
+    """Powers one ulp smaller."""
+
+    beyond = "-jnp.inf"
 
 
 class ReversedBuilder(JaxBuilder):

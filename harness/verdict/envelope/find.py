@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import EnvelopeError
-from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.trace.format import TraceHeader
 from harness.verdict.envelope.envelope import Envelope, read_envelope, write_envelope
 
@@ -17,7 +16,7 @@ SHIPPED = Path(__file__).with_name("shipped")
 def find_envelope(header: TraceHeader, cache: Path | None = None) -> Envelope | None:
     """The envelope of the run that the header describes, None when there is none.
 
-    A header that does not tell its initial parameters is taken to have those of the usual seed.
+    A header that does not state its initial parameters has none: how rounding grows is theirs.
 
     `cache`: the folder of those built here, that of `harness envelope` by default.
 
@@ -33,9 +32,9 @@ def find_shared_envelope(a: TraceHeader, b: TraceHeader, cache: Path | None = No
     """The envelope of the run that both headers describe. `cache`, and what is raised: as for `find_envelope`."""
     for folder in (SHIPPED, envelope_folder() if cache is None else cache):
         read = _read_all(folder, a.netspec_name)
-        found = [envelope for envelope in read if envelope.holds_for(a) and envelope.holds_for(b)]
-        if found:
-            return min(found, key=lambda envelope: envelope.init_seed != DEFAULT_INIT_SEED)
+        for envelope in read:
+            if envelope.holds_for(a) and envelope.holds_for(b):
+                return envelope
     return None
 
 

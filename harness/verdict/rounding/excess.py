@@ -1,25 +1,31 @@
 """What of a pair is further apart than rounding brings right pairs, and what comes closest to it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.verdict.channels import GRAD
+from harness.verdict.channels import GRAD, Channels
+from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.rounding.bounds import RoundingBounds
-from harness.verdict.rounding.measure import STATISTICS, Apart
+from harness.verdict.rounding.measure import STATISTICS, Apart, measure_step, told_in
 
+REACHED_FACTOR = 2  # a pair may be further apart than any member of an ensemble is from its reference
 # allowance(statistic, Apart) -> how far apart that may be
 Allowance = Callable[[str, Apart], float]
 
 
 @dataclass(frozen=True)
 class Share:
-    """A figure of a pair and its bound. `statistic`: which figure of `apart` it is."""
+    """A figure of a pair and its bound. `statistic`: which figure of `apart` it is.
+
+    `measured`: the bound was measured for this run, see `or_reached`.
+    """
 
     apart: Apart
     statistic: str
     allowed: float
+    measured: bool = False
 
     @property
     def relative(self) -> float:
@@ -37,6 +43,22 @@ def by_bounds(bounds: RoundingBounds, measured: Sequence[Apart], tensors: int | 
     """The fitted bounds of pairs like this one, times a factor. `tensors`: of the network, None where nobody knows."""
     classes = bounds.classes(tensors, first_gradients(measured), factor)
     return lambda statistic, apart: factor * bounds.allowed(statistic, apart.kind, apart.step, classes)
+
+
+def or_reached(found: Iterable[Share], envelope: Envelope, channels: Channels) -> Iterator[Share]:
+    """The figures, each with the bound of twice what it is of an envelope's members where that is more.
+
+    `channels`: those of the pair. What tells nothing in it, or what the envelope does not know, counts for nothing.
+    """
+    reached: dict[tuple[int, str], Apart] = {}
+    for step, told, row in zip(channels.steps, told_in(channels), envelope.reached, strict=False):
+        known = dict(zip(envelope.channels, row, strict=True))
+        there = [name for name, here in zip(channels.names, told, strict=True) if here and name in known]
+        reached |= {(step, apart.kind): apart for apart in measure_step(step, {name: known[name] for name in there})}
+    for share in found:
+        apart = reached.get((share.apart.step, share.apart.kind))
+        measured = 0.0 if apart is None else REACHED_FACTOR * float(getattr(apart, share.statistic))
+        yield replace(share, allowed=measured, measured=True) if measured > share.allowed else share
 
 
 def first_gradients(measured: Sequence[Apart]) -> float | None:

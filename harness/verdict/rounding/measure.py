@@ -49,19 +49,21 @@ def measure(channels: Channels, noise: Container[str] = ()) -> Iterator[Apart]:
     Left out are also tensors along whose gradient nothing can be told: see `faint`. `noise`: further ones, of which it
     is known otherwise.
     """
-    relative, told = channels.relative, channels.both & ~faint(channels)
-    columns = {
-        name: i for i, name in enumerate(channels.names) if kind_of(name) == LOSS or tensor_of(name) not in noise
-    }
-    kinds: dict[str, list[str]] = {}
-    for name in channels.names:
-        kinds.setdefault(kind_of(name), []).append(name)
+    relative, told = channels.relative, told_in(channels, noise)
     for row, step in enumerate(channels.steps):
-        here = {name: float(relative[row, column]) for name, column in columns.items() if told[row, column]}
-        for kind, names in kinds.items():
-            yield from _apart(step, kind, {name: here[name] for name in names if name in here})
-        for kind, (norm, projection) in VECTORS.items():
-            yield from _apart(step, kind, _together(here, norm, projection))
+        there = [column for column in range(len(channels.names)) if told[row, column]]
+        yield from measure_step(step, {channels.names[column]: float(relative[row, column]) for column in there})
+
+
+def measure_step(step: int, by_channel: Mapping[str, float]) -> Iterator[Apart]:
+    """The figures of one step from the relative differences of its channels."""
+    kinds: dict[str, dict[str, float]] = {}
+    for name, apart in by_channel.items():
+        kinds.setdefault(kind_of(name), {})[name] = apart
+    for kind, here in kinds.items():
+        yield from _apart(step, kind, here)
+    for kind, (norm, projection) in VECTORS.items():
+        yield from _apart(step, kind, _together(by_channel, norm, projection))
 
 
 def _together(here: Mapping[str, float], norm: str, projection: str) -> dict[str, float]:
@@ -76,6 +78,16 @@ def _apart(step: int, kind: str, by_channel: Mapping[str, float]) -> Iterator[Ap
         at = int(np.argmax(np.where(np.isnan(apart), np.inf, apart)))
         figures = (float(apart.min()), float(np.median(apart)), float(apart[at]))
         yield Apart(step, kind, *figures, names[at], len(names))
+
+
+def told_in(channels: Channels, noise: Container[str] = ()) -> Bools:
+    """Where both sides have a value that tells something. `noise`: tensors of which it is known that theirs do not.
+
+    Shapes: (steps, channels).
+    """
+    known = np.array([kind_of(name) == LOSS or tensor_of(name) not in noise for name in channels.names])
+    told: Bools = channels.both & ~faint(channels) & known
+    return told
 
 
 def faint(channels: Channels, below: float = _FAINT) -> Bools:
