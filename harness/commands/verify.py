@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @window_option
 @all_steps_option
 @click.option(
-    "--f64-check/--no-f64-check", default=True, help="Run pairs on the CPU in f64 too, for 3 steps. On by default."
+    "--f64-check/--no-f64-check", default=True, help="Run pairs on the CPU in f64 too, for 4 steps. On by default."
 )
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")

@@ -9,7 +9,7 @@ from harness.spec.netspec import DType
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 DEFAULT_INIT_SEED = 42
 # Steps of a pair's f64 cross-check: the first to see the forward pass, the backward pass, the optimizer's state.
-F64_STEPS = 3
+F64_STEPS = 4
 
 
 class RunConfig(msgspec.Struct, kw_only=True, frozen=True):

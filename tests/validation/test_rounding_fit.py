@@ -54,7 +54,7 @@ def test_the_bounds_are_the_largest_differences_of_each_class_times_the_margin(r
         "seeds": [42, 43],
     }
     for name, apart in (("shallow, calm", 3e-6), ("shallow, rough", 1e-3), ("deep, calm", 1e-5), ("deep, rough", 1e-2)):
-        for kind in ("loss", "grad:", "updates"):
+        for kind in ("loss", "grad:", "param:"):
             assert found.tables[name]["typical"][kind] == pytest.approx([fit.MARGIN * apart] * 8, rel=0.02)
 
 
