@@ -74,12 +74,17 @@ def a_night(root: Path, *, wrong: bool = False, steps: int = 700) -> Summary:
             name="fuzz",
             command="make fuzz EXAMPLES=40",
             status="FAIL" if wrong else "PASS",
+            exit_code=1 if wrong else 0,
             line="1 of 40 networks differs." if wrong else "40 of 40 networks agree.",
             output="drawn network 7: update of dense1.w\n" * 40,
             seconds=1204.0,
         ),
         NightCheck(
-            name="power", command="harness power", status="NOT RUN" if wrong else "PASS", line="the budget was used up"
+            name="power",
+            command="harness power",
+            status="NOT RUN" if wrong else "PASS",
+            exit_code=None if wrong else 0,
+            line="the budget was used up",
         ),
     )
     problems = ("host b/bad.manifest.json:1: not a manifest: JSON is malformed.",) if wrong else ()
