@@ -9,17 +9,20 @@ from typing import TypeVar
 import msgspec
 
 from harness.run.backends import BACKENDS
+from harness.run.pipelines import PIPELINES
 from harness.system.masking import mask_secrets
 from harness.system.process import capture, run_module
 from harness.system.scratch import scratch
 from harness.trace.format import one_line
 from harness.trace.store import StoredCell
-from harness.verdict.gates import F64_CHECK
+from harness.verdict.gates import F64_CHECK, FORWARD, ROUNDING, UPDATE
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import cells_in_f64
 
 _CONVENTIONS_TIMEOUT_S = 1800.0
 _LAYER_TIMEOUT_S = 3600.0
+# The gates that a difference of the mathematics fails in the first steps, which are what a search compares.
+_OF_THE_FIRST_STEPS = {FORWARD.name, UPDATE.name, ROUNDING.name}
 Answer = TypeVar("Answer")
 
 
@@ -38,18 +41,26 @@ class Culprit:
 def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: Path) -> Iterator[PairRow]:
     """The rows; those that differ in f64 with the conventions of either side, as the search names them.
 
-    `in_f64`: cells in f64. `data`: the folder of the data that they trained on.
+    A program of somebody else that was not run in f64 is searched in f32, when its first steps differ from those of
+    this project's by more than rounding. `in_f64`: cells in f64. `data`: the folder of the data that they trained on.
     """
     sentences: dict[StoredCell, str] = {}
     for row in rows:
         evidence = row.verdict.evidence if row.verdict is not None else ()
-        differs = any(line.gate == F64_CHECK.name and line.outcome == "fail" for line in evidence)
-        sides = [other for cell in row.cells for other in cells_in_f64(cell, in_f64)] if differs else []
+        failed = {line.gate for line in evidence if line.outcome == "fail"}
+        sides: list[StoredCell] = []
+        if F64_CHECK.name in failed:
+            sides = [other for cell in row.cells for other in cells_in_f64(cell, in_f64)]
+        elif failed & _OF_THE_FIRST_STEPS:
+            sides = [cell for cell in row.cells if cell.facts.pipeline not in PIPELINES and cell.trace.exists()]
         for cell in sides:
             if cell not in sentences:
                 about = ["--data", str(data), *cell.facts.start_options]
                 sentences[cell] = search_conventions(cell.facts.model, cell.trace, about)
-        yield replace(row, findings=tuple(f"with B = {cell.short_name} in f64: {sentences[cell]}" for cell in sides))
+        yield replace(
+            row,
+            findings=tuple(f"with B = {cell.short_name} in {cell.facts.dtype}: {sentences[cell]}" for cell in sides),
+        )
 
 
 def search_conventions(model: str, trace: Path, options: Sequence[str]) -> str:

@@ -32,7 +32,10 @@ class Gate:
         return (answer or unreached("there is no step to compare.")).of(self.name)
 
 
+FORWARD = Gate("forward", check_forward, rounds=True)
+UPDATE = Gate("backward and optimizer", check_update, rounds=True)
 F64_CHECK = Gate("ladder", check_f64)
+ROUNDING = Gate("rounding", check_rounding, rounds=True)
 WINDOW = Gate("window", check_window, rounds=True)
 
 GATES = (
@@ -42,10 +45,10 @@ GATES = (
     Gate("complete", check_complete),
     Gate("finite", check_finite, rounds=True),
     Gate("schedule", check_schedule),
-    Gate("forward", check_forward, rounds=True),
-    Gate("backward and optimizer", check_update, rounds=True),
+    FORWARD,
+    UPDATE,
     F64_CHECK,
-    Gate("rounding", check_rounding, rounds=True),
+    ROUNDING,
     Gate("envelope", check_envelope, rounds=True),
     WINDOW,
     Gate("later steps", check_later),

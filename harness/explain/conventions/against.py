@@ -3,7 +3,7 @@
 import hashlib
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from harness.data.dataset import resolve_data
 from harness.data.initial_parameters import initial_parameters
 from harness.emit.header import header_facts
 from harness.errors import TraceError
+from harness.explain.conventions.practice import Practice
 from harness.explain.conventions.result import Candidate, SearchResult
 from harness.explain.conventions.search import WINDOW, search
-from harness.explain.conventions.switches import applied, phrase
+from harness.explain.conventions.switches import DEFAULT, applied, phrase
+from harness.explain.conventions.table import switches_of
 from harness.explain.conventions.trials import TrialFeed
 from harness.explain.locate.definition import defined_rate
 from harness.nn.cases import OracleCase, find_case
@@ -90,23 +92,35 @@ class ConventionsReport:
             "print_resolution": result.resolution or None,
             "stated": self.trace.header.conventions,
             "sentence": result.sentence(),
+            "evidence": self._evidence(),
             "closing": [_facts(c) for c in result.matching],
             "tried": [_facts(c) for c in result.tried],
             "exit_code": result.exit_code,
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
+    def _evidence(self) -> dict[str, Any] | None:
+        """The figure by which the default conventions fail, before and after those that close the gap."""
+        first = self.result.matching[0] if self.result.matching else None
+        closed = self.result.gap_closed_by(first) if first is not None else None
+        if closed is None:
+            return None
+        before, after = closed
+        where = {"step": before.step, "channel": before.channel, "statistic": before.statistic}
+        return where | {"before": before.relative, "after": after, "allowed": before.allowed}
+
 
 def _outcome(candidate: Candidate) -> str:
     if candidate.failed_at is None:
         return "-"
     step, kind = candidate.failed_at
-    return f"step {step}, {kind if kind == 'loss' else f'{kind} norms'}"
+    return f"step {step}, {kind}"
 
 
 def _facts(candidate: Candidate) -> dict[str, Any]:
     step, kind = candidate.failed_at or (None, None)
     return {
+        "acts_in": sorted({switch.stage for switch in candidate.switches}),
         "switches": {switch.name: switch.value for switch in sorted(candidate.switches, key=str)},
         "parts_at": None if step is None else {"step": step, "channel": kind},
         "loss_apart": candidate.gap if np.isfinite(candidate.gap) else None,
@@ -148,7 +162,7 @@ def explain_against(
         "shuffle": shuffle,
     }
     trial_feed = TrialFeed(lambda t: Batch(*feed.training(t)), feed.steps_per_epoch, initial)
-    _refuse_another(trace, header, trial_feed, model)
+    _refuse_another(trace, header, trial_feed, case, model)
     _refuse_other_names(trace, {p.name for p in graph.params}, model)
     result = search(graph, config, trace, trial_feed, dtype=dtype, steps=steps, replay=True)
     flaws = tuple(_flaws(whole, result, config, feed.steps_per_epoch))
@@ -160,7 +174,7 @@ def _flaws(trace: Trace, result: SearchResult, config: TrainConfig, steps_per_ep
     if (step := first_nonfinite(trace, trace.steps)) is not None:
         yield f"B is not finite from step {step} on."
     switches = (result.matching[0] if result.matching else result.nearest).switches
-    switched, _ = applied(switches, config)
+    switched = applied(switches, config).config
     steps = np.arange(1, trace.steps + 1)
     rates = np.array([float(defined_rate(switched, int(t), steps_per_epoch)) for t in steps])
     printed = min(find_resolution(trace.loss) or 0.0, COARSEST_RATE)
@@ -194,10 +208,24 @@ def _refuse_other_names(trace: Trace, names: set[str], model: str) -> None:
                 raise TraceError(f"{where}, which {model} has not. Give the right MODEL.")
 
 
-def _refuse_another(trace: Trace, header: dict[str, Any], feed: TrialFeed, model: str) -> None:
-    """Raise TraceError unless every fact in the trace is true of this network and its feed."""
+def _digests(trace: Trace, case: OracleCase, feed: TrialFeed, steps: Sequence[int]) -> dict[int, str]:
+    """Of the batches of those steps, as they are fed or else as the one switch feeds them whose digests B has."""
+
+    def fed_by(practice: Practice) -> dict[int, str]:
+        batches = {t: practice.fed(feed.batch(t), case.spec) for t in steps}
+        return {t: batch_sha256(batch.x, batch.labels) for t, batch in batches.items()}
+
+    default = fed_by(applied(DEFAULT, case.config))
+    stated = {t: trace.digests[t] for t in steps}
+    data = [s for s in switches_of(case.graph(), case.config) if s.stage == "data"] if default != stated else []
+    others = (fed_by(applied([switch], case.config)) for switch in data)
+    return next((digests for digests in others if digests == stated), default)
+
+
+def _refuse_another(trace: Trace, header: dict[str, Any], feed: TrialFeed, case: OracleCase, model: str) -> None:
+    """Raise TraceError unless every fact in the trace is true of this network and its feed, switched or not."""
     steps = [t for t in sorted(trace.digests) if t <= trace.steps][:WINDOW]
-    digests = {t: batch_sha256(batch.x, batch.labels) for t in steps for batch in [feed.batch(t)]}
+    digests = _digests(trace, case, feed, steps)
     ours = Trace("", msgspec.convert(header, TraceHeader), trace.epoch, trace.loss, trace.lr, digests)
     identity = compare_identity(ours, trace, trace.steps)
     # A cause before its consequences.

@@ -5,38 +5,39 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.emit.header import header_facts
 from harness.errors import EmitError
-from harness.explain.conventions.readings import (
-    ROUNDING,
-    Allowance,
-    Position,
-    Reading,
-    Readings,
-    noise,
-    order,
-    spread_of,
-)
+from harness.explain.conventions.judge import Judge, Position, Reading, order
 from harness.explain.conventions.result import FAR_NEARER, Candidate, SearchResult
-from harness.explain.conventions.switches import DEFAULT, Switch, Switches, applied, compatible, phrase, switches_of
-from harness.explain.conventions.trials import TrialFeed, Trials, perturbed_by_one_ulp
+from harness.explain.conventions.switches import DEFAULT, Stage, Switch, Switches, applied, compatible, phrase
+from harness.explain.conventions.table import switches_of
+from harness.explain.conventions.trials import TrialFeed, Trials
 from harness.run.inprocess import Phase3
-from harness.spec.netspec import DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.shapes import Graph
 from harness.trace.format import Trace
-from harness.verdict.envelope.find import find_envelope
+from harness.verdict.f64_check import SAME
+from harness.verdict.resolution import find_resolution
 
 # Steps in which a set has to match; one that matches is followed further, as far as the caller asks.
 WINDOW = 8
-COPIES = 3
-LARGEST_SET = 3
+LARGEST_SET = 2
 BEAM = 3
 REPLAYED = 4
 # Where rounding may change a loss by this part of it, single steps are no evidence any more.
 HORIZON = 0.05
 # Rounding does not grow by this factor in one step.
 SUDDEN = 1e3
-LAST_PLACE: dict[DType, float] = {"f64": ROUNDING["f64"], "f32": float(np.finfo(np.float32).eps)}
-_EARLIEST: dict[str, Position] = {"forward": (1, "loss"), "backward": (1, "grad"), "update": (1, "update")}
+LAST_PLACE: dict[DType, float] = {"f64": SAME, "f32": float(np.finfo(np.float32).eps)}
+# The first position that a switch of each stage can change.
+EARLIEST: dict[Stage, Position] = {
+    "data": (1, "loss"),
+    "forward": (1, "loss"),
+    "statistics": (1, "running statistics"),
+    "backward": (1, "gradient"),
+    "optimizer": (1, "update"),
+    "schedule": (1, "update"),
+}
 
 
 def search(
@@ -44,10 +45,10 @@ def search(
 ) -> SearchResult:
     """The smallest sets of switches under which phase 2 reproduces the first steps of B.
 
-    In f64 differences beyond 1e-9 are of the mathematics. In f32 the bound is an envelope; where there is none, the
-    spread of copies of the default whose initial parameters are perturbed by 1 ulp. A set costs the compilation of what
-    no other set has, and the steps until it fails. `replay`: where several sets are left and B is of phase 3 on a CPU,
-    phase 3 runs them too.
+    In f64 differences beyond 1e-9 are of the mathematics. In f32 a set reproduces B where its first steps are no
+    further apart than those of right runs, by the measure and the bounds of the verdict. A set costs the compilation of
+    what no other set has, and the steps until it fails. Switches of the part where the default first differs come
+    first. `replay`: where several sets are left and B is of phase 3 on a CPU, phase 3 runs them too.
     """
     return _ConventionSearch(graph, config, b, feed, dtype, min(steps, b.steps)).result(replay)
 
@@ -56,20 +57,15 @@ class _ConventionSearch:
     def __init__(self, graph: Graph, config: TrainConfig, b: Trace, feed: TrialFeed, dtype: DType, steps: int) -> None:
         self.trace, self.feed, self.dtype, self.steps = b, feed, dtype, steps
         self.trials = Trials(graph, config, dtype, feed)
-        self.switches = switches_of(graph, config)
-        self.b = Readings.of(b, self.trials.names, steps)
-        self.window = min(WINDOW, steps)
+        self.switches = [s for s in switches_of(graph, config) if not (s.rounds and dtype == "f64")]
+        self.header = header_facts(graph, config, dtype, Conventions(), "phase2") | {"backend": "cpu"}
+        self.judge = Judge(b, self.header, dtype, min(WINDOW, steps))
+        self.resolution = find_resolution(b.loss[:steps]) or 0.0
         self.tried: dict[Switches, Candidate] = {}
         self.running: dict[Switches, Iterator[Reading]] = {}
         # Of each single switch, the position where it changed what the default gives.
         self.changes: dict[Switch, Position] = {}
-        self.default: dict[Position, Reading] = {}
-        self.allowance = Allowance(ROUNDING[dtype], self.b.resolution)
-        if dtype == "f32" and (envelope := find_envelope(b.header)) is not None:
-            self.window = min(self.window, envelope.judged)
-            self.allowance = Allowance.by_envelope(envelope, self.trials.names, ROUNDING[dtype], self.b.resolution)
-        elif dtype == "f32":
-            self._measure_rounding()
+        self.default: list[Reading] = []
 
     def result(self, replay: bool) -> SearchResult:
         """Search, then follow the sets that reproduce B."""
@@ -82,7 +78,7 @@ class _ConventionSearch:
             nearest=min(self.tried.values(), key=lambda c: c.rank),
             tried=tuple(self.tried.values()),
             any_switch_matters=any(single is not None and single.failed_at is not None for single in singles),
-            resolution=self.b.resolution,
+            resolution=self.resolution,
             last_place=LAST_PLACE[self.dtype] * abs(float(self.trace.loss[0])),
         )
         header = self.trace.header
@@ -92,31 +88,22 @@ class _ConventionSearch:
             result = replace(result, matching=replayed)
         return result.ordered()
 
-    def _measure_rounding(self) -> None:
-        """Run the default and its perturbed copies. The window ends where rounding alone changes the loss too much."""
-        starts = [None, *(perturbed_by_one_ulp(self.feed.initial, seed) for seed in range(1, COPIES + 1))]
-        steps = min(self.window + 1, self.steps)
-        runs = [self.trials.run(DEFAULT, steps, self._normed, initial) for initial in starts]
-        read: list[list[Reading]] = [[] for _ in runs]
-        for together in zip(*runs, strict=True):
-            for readings, reading in zip(read, together, strict=True):
-                readings.append(reading)
-        spread = spread_of(read[0], read[1:])
-        self.allowance = Allowance(ROUNDING[self.dtype], self.b.resolution, spread)
-        for reading in read[0]:
-            if reading.kind == "loss" and not (spread[reading.position] <= HORIZON * np.abs(reading.values)).all():
-                self.window = min(self.window, max(1, reading.t - 1))
-
     def _smallest(self) -> list[Candidate]:
-        """Sets of one switch, of two, of three, until some match; each grown from the best of the smaller ones."""
+        """Sets of one switch, then of two, until some match; each grown from the best of the smaller ones."""
         parents = [self.tried[DEFAULT]]
         for _ in range(LARGEST_SET):
-            sets = {p.switches | {switch} for p in parents for switch in self._useful(p)}
-            level = [self.examine(switches) for switches in sorted(sets - self.tried.keys(), key=phrase)]
-            if matching := [candidate for candidate in level if candidate.failed_at is None]:
-                return matching
+            level: list[Candidate] = []
+            for first in (True, False):
+                sets = {p.switches | {s} for p in parents for s in self._useful(p) if self._obvious(p, s) == first}
+                level += [self.examine(switches) for switches in sorted(sets - self.tried.keys(), key=phrase)]
+                if matching := [candidate for candidate in level if candidate.failed_at is None]:
+                    return [c for c in matching if not any(other.far_nearer(c) for other in matching)]
             parents = sorted([*parents, *level], key=lambda c: c.rank)[:BEAM]
         return []
+
+    def _obvious(self, parent: Candidate, switch: Switch) -> bool:
+        """True for a switch that is in the part where a set fails."""
+        return parent.failed_at == EARLIEST[switch.stage]
 
     def _useful(self, parent: Candidate) -> list[Switch]:
         """Switches that can correct the position where a set fails and change none before it."""
@@ -126,7 +113,7 @@ class _ConventionSearch:
             switch
             for switch in self.switches
             if compatible([*parent.switches, switch])
-            and order(_EARLIEST[switch.stage]) <= at <= order(self.changes.get(switch, parent.failed_at))
+            and order(EARLIEST[switch.stage]) <= at <= order(self.changes.get(switch, parent.failed_at))
         ]
 
     def _indistinguishable(self, matching: list[Candidate]) -> list[Candidate]:
@@ -134,45 +121,46 @@ class _ConventionSearch:
         more_sets: list[Candidate] = []
         for _ in range(LARGEST_SET if matching else 0):
             base = min([*matching, *more_sets], key=lambda c: c.gap)
-            more = [s for s in self.switches if s not in self.changes and compatible([*base.switches, s])]
-            sets = [base.switches | {switch} for switch in more]
+            sets = [base.switches | {s} for s in self._silent(base) if compatible([*base.switches, s])]
             level = [self.examine(switches) for switches in sets if switches not in self.tried]
-            more_sets += [candidate for candidate in level if candidate.failed_at is None]
-            if min((c.gap for c in more_sets), default=np.inf) * FAR_NEARER > base.gap:
+            more_sets += [c for c in level if c.failed_at is None and not c.same_as(base) and not base.far_nearer(c)]
+            nearest = min((c.gap for c in more_sets), default=np.inf)
+            if base.switches == DEFAULT or nearest * FAR_NEARER > base.gap:
                 break
         return more_sets
 
+    def _silent(self, base: Candidate) -> list[Switch]:
+        """Switches that are not known to change anything; beside others only those that were tried alone."""
+        silent = [switch for switch in self.switches if switch not in self.changes]
+        return [s for s in silent if base.switches == DEFAULT or frozenset([s]) in self.tried]
+
     def examine(self, switches: Switches) -> Candidate:
         """Run a set and compare it with B through the window, or until it fails."""
-        deltas: dict[int, float] = {}
-        failed_at, excess = None, 0.0
-        last: Position = (self.window, "update" if self._normed(self.window) else "loss")
-        run = self.trials.run(switches, self.steps, self._normed)
+        readings: list[Reading] = []
+        run = self.trials.run(switches, self.steps, self.judge.keys)
         for reading in run:
-            position, dead = reading.position, None
-            if switches == DEFAULT:
-                self.default[position] = reading
-            if reading.kind == "loss":
-                deltas[reading.t] = self._delta(reading)
-            if position in self.b.values:
-                if reading.kind == "update" and (reading.t, "grad") in self.b.values:
-                    dead = noise(self.b.values[reading.t, "grad"])
-                excess = self.allowance.excess(reading, self.b.values[position], dead)
-                if not excess <= 1:
-                    failed_at = position
-                    self._note_change(switches, reading)
-                    break
-            if position == last:
+            readings = [*readings[: reading.t - 1], reading]
+            judgement = self.judge.judged(readings, switched=switches != DEFAULT)
+            if judgement.worst is not None or (reading.t == self.judge.steps and self._whole(reading)):
                 break
+        if switches == DEFAULT:
+            self.default = readings
+        elif len(switches) == 1:
+            self._note_change(next(iter(switches)), readings)
+        deltas = np.array([self._delta(reading) for reading in readings])
         self.running[switches] = run
-        self.tried[switches] = Candidate(switches, failed_at, excess, np.array(list(deltas.values())))
+        self.tried[switches] = Candidate(switches, judgement, deltas)
         return self.tried[switches]
 
-    def _note_change(self, switches: Switches, reading: Reading) -> None:
+    def _whole(self, reading: Reading) -> bool:
+        return reading.tensors is not None or not self.judge.keys(reading.t)
+
+    def _note_change(self, switch: Switch, readings: list[Reading]) -> None:
         """Note the position where a single switch gives another reading than the default."""
-        default = self.default.get(reading.position)
-        if len(switches) == 1 and default is not None and self.allowance.excess(reading, default.values) > 1:
-            self.changes[next(iter(switches))] = reading.position
+        default = self.judge.trace(self.default)
+        changed = Judge(default, self.header, self.dtype, WINDOW).judged(readings[: len(self.default)])
+        if changed.failed_at is not None:
+            self.changes[switch] = changed.failed_at
 
     def _followed(self, candidate: Candidate) -> Candidate:
         """The candidate beyond the window, until the difference is no longer small compared with the loss.
@@ -182,9 +170,9 @@ class _ConventionSearch:
         deltas, diverged_at = list(candidate.deltas), None
         for reading in self.running[candidate.switches]:
             delta = self._delta(reading)
-            loss = float(np.abs(reading.values[0]))
+            loss = abs(reading.loss)
             if not delta <= HORIZON * loss:
-                so_far = max([*deltas, self.b.resolution, float(np.finfo(np.float32).eps) * loss])
+                so_far = max([*deltas, self.resolution, float(np.finfo(np.float32).eps) * loss])
                 diverged_at = reading.t if delta > SUDDEN * so_far else None
                 break
             deltas.append(delta)
@@ -192,17 +180,16 @@ class _ConventionSearch:
 
     def _replayed(self, candidate: Candidate) -> Candidate:
         """The candidate, with whether phase 3 gives B's losses bit for bit; unchanged where it cannot be emitted."""
-        config, conventions = applied(candidate.switches, self.trials.config)
+        practice = applied(candidate.switches, self.trials.config)
+        if not practice.common:
+            return candidate
         try:
-            side = Phase3(self.trials.graph, config, self.dtype, conventions)
+            side = Phase3(self.trials.graph, practice.config, self.dtype, practice.conventions)
         except EmitError:
             return candidate
-        batches = [self.feed.batch(t) for t in range(1, self.window + 1)]
-        steps = side.train(batches, side.rates(self.window, self.feed.steps_per_epoch), self.feed.initial)
-        return replace(candidate, replayed=[s.loss for s in steps] == self.trace.loss[: self.window].tolist())
+        batches = [self.feed.batch(t) for t in range(1, self.judge.steps + 1)]
+        steps = side.train(batches, side.rates(self.judge.steps, self.feed.steps_per_epoch), self.feed.initial)
+        return replace(candidate, replayed=[s.loss for s in steps] == self.trace.loss[: self.judge.steps].tolist())
 
     def _delta(self, reading: Reading) -> float:
-        return float(np.abs(reading.values - self.b.values[reading.position])[0])
-
-    def _normed(self, t: int) -> bool:
-        return t <= self.window and self.b.normed(t)
+        return abs(reading.loss - float(self.trace.loss[reading.t - 1]))

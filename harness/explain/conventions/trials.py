@@ -7,11 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from harness.explain.conventions.readings import Reading
+from harness.explain.conventions.judge import Reading
+from harness.explain.conventions.practice import GradientFacts, Practice
 from harness.explain.conventions.switches import Switches, applied
-from harness.run.inprocess import Array, Batch, Phase2
+from harness.run.inprocess import Array, Batch, Tensors
 from harness.spec.netspec import DType, TrainConfig
 from harness.spec.shapes import Graph
+from harness.trace.projection import project
 
 
 @dataclass(frozen=True)
@@ -37,57 +39,83 @@ class Trials:
         self._gradients: dict[Switches, Any] = {}
         self._updates: dict[Switches, Any] = {}
         self._first: dict[Switches, Any] = {}
-        self._norms: Any = None
 
-    def run(
-        self, switches: Switches, steps: int, normed: Callable[[int], bool], initial: Array | None = None
-    ) -> Iterator[Reading]:
-        """The readings of the first steps, one by one: losses, and where `normed(t)` norms of gradients and updates.
+    def run(self, switches: Switches, steps: int, keys: Callable[[int], frozenset[str]]) -> Iterator[Reading]:
+        """The first steps, one by one, each with what `keys(t)` asks for; the first loss may come alone before.
 
-        Computed when asked for, no earlier. `initial`: other parameters than those of the feed.
-
-        Shapes: initial (total_params,); readings (1,) of a loss, (parameters,) of norms.
+        Computed when asked for, no earlier.
         """
-        config, conventions = applied(switches, self.config)
-        side = Phase2(self.graph, config, self.dtype, conventions)
-        script = side.script
-        network = frozenset(switch for switch in switches if switch.stage != "update")
-        params = script.unflatten(self.feed.initial if initial is None else initial)
+        practice = applied(switches, self.config)
+        side = practice.side(self.graph, self.dtype)
+        script, per_epoch = side.script, self.feed.steps_per_epoch
+        network = frozenset(switch for switch in switches if switch.before_update)
+        program = frozenset(switch for switch in switches if "network" in switch.parts)
+        moving = frozenset(switch for switch in switches if "update" in switch.parts)
+        params = script.unflatten(self.feed.initial)
         slots = {slot: jax.tree.map(np.zeros_like, params) for slot in script.SLOTS}
-        stats = {name: np.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
-        update = self._updates.setdefault(switches - network, jax.jit(script.update))
-        norms = self._norms = self._norms or script.norms
+        stats = _first_statistics(practice, script)
+        update = self._updates.setdefault(moving, jax.jit(script.update))
         for t in range(1, steps + 1):
-            x, rate = self.feed.batch(t), script.DTYPE(side.learning_rate(t, self.feed.steps_per_epoch))
+            x = practice.fed(self.feed.batch(t), self.graph.spec)
+            rate = practice.rate(side, t, per_epoch)
             inputs = (params, stats, x.x, x.labels, script.DTYPE(t))
-            if t == 1 and initial is None:
-                if network not in self._first and any(switch.stage == "forward" for switch in switches):
-                    forward = self._losses.setdefault(network, jax.jit(script.loss_function))
-                    yield Reading(1, "loss", np.array([forward(*inputs)[0]], np.float64))
-                first = self._first.get(network)
-                (loss, stats), grads = self._first[network] = first or self._gradient(network, script)(*inputs)
-            else:
-                (loss, stats), grads = self._gradient(network, script)(*inputs)
-            yield Reading(t, "loss", np.array([loss], np.float64))
-            if normed(t):
-                yield Reading(t, "grad", np.asarray(norms(grads), np.float64))
+            if t == 1 and network not in self._first:
+                if any(switch.stage in ("data", "forward") for switch in network):
+                    forward = self._losses.setdefault(program, jax.jit(script.loss_function))
+                    yield Reading(1, float(forward(*inputs)[0]), float(rate))
+                self._first[network] = self._step(practice, program, script, inputs)
+            computed = self._first[network] if t == 1 else self._step(practice, program, script, inputs)
+            loss, stats, grads = computed
             before = params
-            params, slots = update(params, slots, grads, rate, script.DTYPE(t))
-            if normed(t):
-                moves = {name: params[name] - before[name] for name in params}
-                yield Reading(t, "update", np.asarray(norms(moves), np.float64))
+            params, slots = update(params, slots, grads, script.DTYPE(rate), script.DTYPE(t))
+            yield Reading(t, loss, float(rate), _numbers(keys(t), before, grads, params, stats))
 
-    def _gradient(self, network: Switches, script: Any) -> Any:
-        if network not in self._gradients:
-            self._gradients[network] = jax.jit(jax.value_and_grad(script.loss_function, has_aux=True))
-        return self._gradients[network]
+    def _step(self, practice: Practice, program: Switches, script: Any, inputs: Any) -> tuple[float, Any, Tensors]:
+        """Loss, running statistics and recorded gradients."""
+        if program not in self._gradients:
+            self._gradients[program] = jax.jit(jax.value_and_grad(script.loss_function, has_aux=True))
+        (loss, stats), grads = self._gradients[program](*inputs)
+        if practice.gradients:
+            params = {name: np.asarray(p) for name, p in inputs[0].items()}
+            decaying = [p.name for p in self.graph.params if practice.conventions.decays(p)]
+            facts = GradientFacts(
+                params, practice.config.batch_size, dict.fromkeys(decaying, np.float32(practice.config.weight_decay))
+            )
+            grads = {name: np.asarray(g) for name, g in grads.items()}
+            for change in practice.gradients:
+                grads = change(grads, facts)
+        return float(loss), stats, grads
 
 
-def perturbed_by_one_ulp(initial: Array, seed: int) -> Array:
-    """Initial parameters in f32, each that is not zero moved up or down by 1 ulp at random.
+def _first_statistics(practice: Practice, script: Any) -> Tensors:
+    first = practice.first_statistics
+    return {
+        name: np.full(shape, first.get(name.rpartition(".")[2], 0.0), script.DTYPE)
+        for name, shape in script.STATS.items()
+    }
 
-    Shapes: (total_params,), both.
-    """
-    up = np.random.default_rng(seed).random(initial.shape) < 0.5
-    far = np.where(up, np.inf, -np.inf).astype(np.float32)
-    return np.where(initial == 0, initial, np.nextafter(initial, far))
+
+def _numbers(
+    keys: frozenset[str], before: Any, grads: Any, after: Any, stats: Any
+) -> dict[str, dict[str, float]] | None:
+    """Norms and projections by key; None when none is asked for."""
+    if not keys:
+        return None
+    sources: dict[str, Callable[[], Tensors]] = {
+        "grad": lambda: grads,
+        "param": lambda: before,
+        "update": lambda: {name: after[name] - before[name] for name in before},
+        "stat": lambda: stats,
+    }
+    numbers: dict[str, dict[str, float]] = {}
+    for source, tensors in sources.items():
+        wanted = [key for key in keys if key.startswith(f"{source}_")]
+        arrays = {name: np.asarray(x) for name, x in tensors().items()} if wanted else {}
+        for key in wanted:
+            of = project if key.endswith("projections") else _norm
+            numbers[key] = {name: of(name, x) for name, x in arrays.items()}
+    return {key: by_name for key, by_name in numbers.items() if by_name}
+
+
+def _norm(name: str, x: Array) -> float:
+    return float(np.linalg.norm(x.astype(np.float64).ravel()))

@@ -1,0 +1,93 @@
+"""Which networks and trainings a switch concerns."""
+
+from harness.data import TASKS
+from harness.explain.conventions.switches import Concerns
+from harness.nn.layers.convolution import Convolution
+from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.optimizers import Adam, Sgd
+from harness.spec.netspec import TrainConfig
+from harness.spec.shapes import Graph
+
+
+def holds(layer: type) -> Concerns:
+    """Networks with a layer of that type."""
+    return lambda graph, config: any(type(node.layer) is layer for node in graph.nodes)
+
+
+def decays(graph: Graph, config: TrainConfig) -> bool:
+    """Weight decay."""
+    return config.weight_decay > 0
+
+
+def decays_not_all(graph: Graph, config: TrainConfig) -> bool:
+    """Weight decay, of some parameters only."""
+    return decays(graph, config) and not all(p.decays for p in graph.params)
+
+
+def adam(graph: Graph, config: TrainConfig) -> bool:
+    """Adam."""
+    return isinstance(config.optimizer, Adam)
+
+
+def momentum(graph: Graph, config: TrainConfig) -> bool:
+    """Gradient descent with momentum."""
+    return isinstance(config.optimizer, Sgd) and config.optimizer.momentum > 0
+
+
+def padded_differently(*kinds: type) -> Concerns:
+    """Networks where symmetric padding changes the low side of a convolution of these kinds."""
+
+    def concerns(graph: Graph, config: TrainConfig) -> bool:
+        for node in graph.nodes:
+            layer = node.layer
+            if type(layer) not in kinds:
+                continue
+            assert isinstance(layer, Convolution | DepthwiseConvolution)
+            for size, places in zip(node.in_shapes[0][1:], node.out_shape[1:], strict=True):
+                total = max(0, (places - 1) * layer.stride + layer.kernel - size)
+                if layer.padding == "SAME" and total // 2 != (layer.kernel - 1) // 2:
+                    return True
+        return False
+
+    return concerns
+
+
+def symmetric(graph: Graph, config: TrainConfig) -> bool:
+    """Symmetric padding of all convolutions, unless depthwise ones are all that it would change."""
+    return padded_differently(Convolution)(graph, config)
+
+
+def schedule(graph: Graph, config: TrainConfig) -> bool:
+    """A learning rate that changes from epoch to epoch."""
+    return config.schedule == "epoch" and changes_rate(graph, config)
+
+
+def changes_rate(graph: Graph, config: TrainConfig) -> bool:
+    """A learning rate that changes."""
+    return config.cosine or config.warmup_epochs > 0
+
+
+def smoothed(graph: Graph, config: TrainConfig) -> bool:
+    """Label smoothing."""
+    return config.label_smoothing > 0
+
+
+def unsmoothed(graph: Graph, config: TrainConfig) -> bool:
+    """No label smoothing."""
+    return config.label_smoothing == 0
+
+
+def channels(count: int) -> Concerns:
+    """Images of so many channels; a vector counts as one of one."""
+    return lambda graph, config: (graph.spec.input_shape[0] if len(graph.spec.input_shape) == 3 else 1) == count
+
+
+def always(graph: Graph, config: TrainConfig) -> bool:
+    """Any training."""
+    return True
+
+
+def normalised(graph: Graph, config: TrainConfig) -> bool:
+    """Images whose pixels are normalised."""
+    task = TASKS.get(graph.spec.dataset)
+    return task is not None and task.normalisation is not None
