@@ -107,7 +107,7 @@ def noise_in_f64(pair: PairFacts) -> frozenset[str]:
 def _measure(pair: Comparison, channels: Channels, steps: int) -> dict[str, float]:
     """The largest difference of the losses in f32 and in f64, and their ratio where it is a number. Units: nats."""
     column = channels.names.index(LOSS)
-    measured = {"steps": float(steps), "delta_f64": float(np.max(np.abs(channels.a - channels.b)[:, column]))}
+    measured = {"f64_steps": float(steps), "delta_f64": float(np.max(np.abs(channels.a - channels.b)[:, column]))}
     if pair.numbers is not None and pair.a.trace.header.dtype != "f64" and pair.numbers.compared:
         coarse, fine = float(np.max(pair.numbers.delta[:steps])), measured["delta_f64"]
         measured["delta_f32"] = coarse

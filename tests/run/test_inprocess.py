@@ -43,9 +43,7 @@ def test_both_sides_keep_running_statistics_and_evaluate_by_them() -> None:
     doubled = replace(last, stats={name: 2 * kept for name, kept in last.stats.items()})
     assert [bool(np.allclose(side.logits(doubled, images), logits[0])) for side in sides] == [False, False]
 
-    plain = recorded(sides[0], steps[0], batches, rates, steps_per_epoch=2).trace.lines[2]
-    assert (plain.grad_projections, plain.update_projections, plain.stat_norms) == (None, None, None)
-    trace = recorded(sides[0], steps[0], batches, rates, steps_per_epoch=2, projected=True).trace
+    trace = recorded(sides[0], steps[0], batches, rates, steps_per_epoch=2).trace
     line = trace.lines[2]
     before, after = (step.params["dense1.w"] for step in steps[0])
     assert line.grad_projections is not None and line.update_projections is not None

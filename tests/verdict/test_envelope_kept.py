@@ -45,7 +45,7 @@ def found() -> Envelope | None:
 def wider(path: Path) -> None:
     """The planted one: it allows a thousand times as much."""
     told = json.loads(path.read_text())
-    told["spreads"] = [[min(999.0, 1000 * spread) for spread in row] for row in told["spreads"]]
+    told["reached"] = [[min(999.0, 1000 * apart) for apart in row] for row in told["reached"]]
     path.write_text(json.dumps(told))
 
 

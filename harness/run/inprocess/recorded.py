@@ -22,12 +22,10 @@ def recorded(
     *,
     initial: Array | None = None,
     steps_per_epoch: int,
-    projected: bool = False,
 ) -> Recording:
-    """A recording of training steps, every step with norms and the digest of its batch.
+    """A recording of training steps, every step with norms, projections and the digest of its batch.
 
-    `batches`, `rates`, `initial`: the inputs that the side was given. `projected`: with projections and the norms of
-    running statistics too.
+    `batches`, `rates`, `initial`: the inputs that the side was given.
     """
     header = header_facts(side.graph, side.config, side.dtype, side.conventions, side.pipeline)
     flat = side.initial() if initial is None else initial
@@ -47,9 +45,9 @@ def recorded(
             grad_norms=grads,
             param_norms=params,
             update_norms=updates,
-            grad_projections=_projections(step.grads) if projected else None,
-            update_projections=_projections(moves) if projected else None,
-            stat_norms=_norms(step.stats) if projected and step.stats else None,
+            grad_projections=_projections(step.grads),
+            update_projections=_projections(moves),
+            stat_norms=_norms(step.stats) if step.stats else None,
             batch_sha256=batch_sha256(batch.x, batch.labels),
         )
         before = step.params

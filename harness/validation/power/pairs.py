@@ -52,9 +52,7 @@ def run(side: Side, feed: Feed, labels: Array, stated: Feed | None = None) -> Ru
     batches, rates, initial = feed.batches(side), feed.rates(side), side.initial()
     steps = side.train(batches, rates, initial)
     named = batches if stated is None else stated.first(DTYPES[side.dtype]).batches(side)
-    recording = recorded(
-        side, steps, named, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch, projected=True
-    )
+    recording = recorded(side, steps, named, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch)
     if side.dtype == "f64":
         return Run(side, steps, recording, initial, None)
     logits = side.logits(steps[-1], feed.test_images)
