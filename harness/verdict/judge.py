@@ -86,7 +86,7 @@ def _fault(first: Evidence, evidence: Sequence[Evidence]) -> Fault | None:
     if first.gate in _IN_ROUNDING and "delta_f32" in in_f64.numbers:
         if in_f64.outcome == "fail":
             return in_f64.fault
-        seen = first.numbers.get("step", 0) <= in_f64.numbers["f64_steps"]
+        seen = first.numbers.get("at_step", 0) <= in_f64.numbers["f64_steps"]
         if first.gate != WINDOW.name and seen:
             return "numerics"
     return first.fault

@@ -52,7 +52,7 @@ def check_rounding(pair: PairFacts) -> Answer | None:
         where = f"{len(outside)} of {len(found)} figures of {_span(steps)} are further apart than in {whose}{seen}"
         part, step = _part(first), first.apart.step
         fault = loss_fault(comparison, step) if part == "loss" else fault_of(part, step)
-        return failed(f"{_described(first)}; {where}.", _place(first), fault, {"step": step})
+        return failed(f"{_described(first)}; {where}.", _place(first), fault, {"at_step": step})
     if (imprecise := further_from_f64(pair, measured, bounds)) is not None:
         return imprecise
     closest = max(found, key=lambda share: share.share)
@@ -97,7 +97,7 @@ def further_from_f64(pair: PairFacts, measured: Sequence[Apart], bounds: Roundin
         f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps 1 "
         f"to {F64_STEPS_JUDGED}, {found.ratio:.0f} times as far as in the other; in right pairs at most {allowed:.0f}"
     )
-    return failed(f"{line} times.", f"step 1, gradient of {found.tensor}", "numerics", {"step": 1})
+    return failed(f"{line} times.", f"step 1, gradient of {found.tensor}", "numerics", {"at_step": 1})
 
 
 def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:

@@ -38,7 +38,7 @@ def check_finite(pair: PairFacts) -> Answer | None:
     line = f"not finite: {', '.join(found)}"
     # Two runs that both left the numbers say nothing about the mathematics of either.
     fault: Fault = "forward" if first == 1 and not both else "training"
-    return failed(f"{line}; both diverged." if both else f"{line}.", f"step {first}", fault, {"step": first})
+    return failed(f"{line}; both diverged." if both else f"{line}.", f"step {first}", fault, {"at_step": first})
 
 
 def check_schedule(pair: PairFacts) -> Answer | None:

@@ -114,7 +114,7 @@ def test_a_factorial_is_as_its_schema_says(factorial: Factorial) -> None:
 
 
 OPTIONAL = {"a", "b", "mode", "judging", "identity", "numbers", "gates", "verdict"}  # of a pair
-OF_THE_F64_CHECK = {"delta_f32", "delta_f64", "log2_ratio", "f64_steps", "step"}
+OF_THE_F64_CHECK = {"delta_f32", "delta_f64", "log2_ratio", "f64_steps", "at_step"}
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:

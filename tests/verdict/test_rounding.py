@@ -60,7 +60,7 @@ def test_equal_runs_pass_and_the_line_says_where_the_bounds_come_from() -> None:
 def test_one_norm_that_is_off_names_its_tensor(key: str, step: int, fault: str, place: str) -> None:
     found = gate(side(), side({(key, "w", step): 1.9}))
     assert (found.outcome, found.fault, found.place) == ("fail", fault, place)
-    assert found.numbers["step"] == step
+    assert found.numbers["at_step"] == step
 
 
 def test_a_projection_tells_what_a_norm_does_not() -> None:
