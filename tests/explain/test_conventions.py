@@ -209,7 +209,10 @@ def test_each_injected_switch_is_named_in_f64(name: str, find) -> None:
     graph, train = home(BY_NAME[name])
     trials = convention_search.Trials(graph, train, "f64", feed_of(graph, train))
     found = find(graph, train, tried(trials, BY_NAME[name]))
-    assert (named(found), len(found.matching), found.exit_code) == ({name}, 1, 1), found.sentence()
+    assert (named(found), found.exit_code) == ({name}, 1), found.sentence()
+    # Behind a 1x1 convolution, batch norm takes a shift of all pixels away, and so it does for each image.
+    others = [{str(s) for s in c.switches} - {name} for c in found.matching[1:]]
+    assert others in ([], [{"pixels=centred"}] if graph is NORMED else []), found.sentence()
     assert found.sentence().startswith(f"phase 2 with {phrase([BY_NAME[name]])} reproduces B ")
 
 

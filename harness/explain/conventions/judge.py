@@ -80,7 +80,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class TrialJudgement:
     """Every figure of a trial, and `worst`: of those at the first position beyond its bounds, the furthest beyond."""
 
     figures: tuple[Figure, ...] = field(repr=False)
@@ -133,14 +133,14 @@ class Judge:
         scales = {key.replace("projections", "norms") for key in own if key in PROJECTIONS}
         return frozenset(own | scales)
 
-    def judged(self, readings: Sequence[Reading], *, switched: bool = False) -> Judgement:
+    def judged(self, readings: Sequence[Reading], *, switched: bool = False) -> TrialJudgement:
         """Compare the first steps of a trial, as far as its readings go. `switched`: not of the default conventions."""
         steps = range(1, min(len(readings), self.steps) + 1)
         channels = shared_channels(self.trace(readings), self.b, steps)
         figures = tuple(self._in_f64(channels) if self.dtype == "f64" else self._in_f32(channels, switched))
         outside = [figure for figure in figures if not figure.relative <= figure.allowed]
         worst = min(outside, key=lambda f: (order(f.position), -f.excess), default=None)
-        return Judgement(figures, worst)
+        return TrialJudgement(figures, worst)
 
     def trace(self, readings: Sequence[Reading]) -> Trace:
         """Readings as a trace in memory."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.explain.conventions.judge import Figure, Judgement, Position, order
+from harness.explain.conventions.judge import Figure, Position, TrialJudgement, order
 from harness.explain.conventions.switches import DEFAULT, Switches, phrase
 from harness.trace.format import Floats
 
@@ -29,7 +29,7 @@ class Candidate:
     """
 
     switches: Switches
-    judgement: Judgement
+    judgement: TrialJudgement
     deltas: Floats = field(repr=False)
     replayed: bool | None = None
     diverged_at: int | None = None
