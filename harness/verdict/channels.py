@@ -1,5 +1,6 @@
 """The channels of two traces: loss, norms and projections, of whole networks and by parameter, step by step."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -239,9 +240,7 @@ def _stated(trace: Trace, steps: Sequence[int], key: str) -> dict[int, float]:
 def _summed(trace: Trace, steps: Sequence[int], key: str, params: set[str]) -> dict[int, float]:
     """Root of the sum of squares, where all parameters of the header have their norm."""
     rows = zip(steps, _rows(trace, steps, key), strict=True)
-    return {
-        t: float(np.linalg.norm([float(x) for x in row.values()])) for t, row in rows if params and row.keys() == params
-    }
+    return {t: math.hypot(*map(float, row.values())) for t, row in rows if params and row.keys() == params}
 
 
 def _rows(trace: Trace, steps: Sequence[int], key: str) -> list[Norms]:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from harness.night.references.environment import differences
 from harness.night.references.reference import Judgement, ReferenceTrace
 from harness.trace.format import StepLine, Trace
@@ -76,9 +74,12 @@ def first_unlike_step(a: Trace, b: Trace) -> int | None:
     unlike = (a.loss[:steps] != b.loss[:steps]) | (a.lr[:steps] != b.lr[:steps]) | (a.epoch[:steps] != b.epoch[:steps])
     found = [int(unlike.argmax()) + 1] if unlike.any() else []
     common = sorted(step for step in a.lines.keys() & b.lines.keys() if step <= steps)
-    found += [step for step in common if _timeless(a.lines[step]) != _timeless(b.lines[step])][:1]
+    found += [step for step in common if not _alike(a.lines[step], b.lines[step])][:1]
     return min(found, default=None)
 
 
-def _timeless(line: StepLine) -> StepLine:
-    return msgspec.structs.replace(line, wall_ms=None)
+def _alike(a: StepLine, b: StepLine) -> bool:
+    """Equality of what both lines have, but for their wall time: a reference may be older than a channel."""
+    keys = set(StepLine.__struct_fields__) - {"wall_ms"}
+    values = [(getattr(a, key), getattr(b, key)) for key in keys]
+    return all(x == y for x, y in values if x is not None and y is not None)

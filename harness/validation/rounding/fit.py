@@ -17,6 +17,7 @@ from harness.validation.rounding.runs import IN_F64, STEPS
 from harness.verdict.channels import (
     BY_TENSOR,
     PARAM,
+    STAT,
     UPDATE,
     WHOLE,
     WHOLE_PARAM,
@@ -133,6 +134,10 @@ def _table(name: str, largest: Largest) -> dict[str, dict[str, list[float]]]:
         table[statistic][kind] = [_short(bound) for bound in bounds]
     for param, update in ((PARAM, UPDATE), (WHOLE_PARAM, WHOLE_UPDATE)):
         _at_least_the_update(table["largest"], param, update)
+    # Statistics are of values on the way to the loss, and few of the networks have them.
+    for of_kind in table.values():
+        of_loss, of_statistics = of_kind["loss"], of_kind.get(STAT, [_FINEST] * STEPS)
+        of_kind[STAT] = [max(pair) for pair in zip(of_loss, of_statistics, strict=True)]
     return table
 
 
@@ -145,7 +150,8 @@ def _at_least_the_update(largest: dict[str, list[float]], param: str, update: st
 
 def _in_order(kinds: Iterable[str]) -> list[str]:
     order = ["loss", *(kind.prefix for kind in BY_TENSOR), *(name for _, _, name in WHOLE), *VECTORS]
-    return [kind for kind in order if kind in set(kinds)]
+    found = set(kinds)
+    return [kind for kind in order if kind in found]
 
 
 def _short(value: float) -> float:
