@@ -43,6 +43,8 @@ def runs(tmp_path: Path) -> Path:
     for network, apart in (("deep", 1e-5), ("deep rough", 1e-2)):
         run(tmp_path, network, 42, "phase2", 0.0, tensors=50)
         run(tmp_path, network, 42, "phase3", apart, tensors=50)
+    for network in ("calm2", "rough"):
+        run(tmp_path, network, 42, "f64", 0.0)
     return tmp_path
 
 
@@ -56,6 +58,12 @@ def test_the_bounds_are_the_largest_differences_of_each_class_times_the_margin(r
     for name, apart in (("shallow, calm", 3e-6), ("shallow, rough", 1e-3), ("deep, calm", 1e-5), ("deep, rough", 1e-2)):
         for kind in ("loss", "grad:", "param:"):
             assert found.tables[name]["typical"][kind] == pytest.approx([fit.MARGIN * apart] * 8, rel=0.02)
+
+
+def test_one_side_may_be_further_from_f64_than_the_other_as_in_right_pairs(runs: Path) -> None:
+    found = fit_bounds(runs, [(long_run(1.0), long_run(1.2))]).against_f64
+    assert found.calm == pytest.approx(fit.CALM_F64_MARGIN * 3e-6 / found.finest, rel=0.02)
+    assert found.rough == pytest.approx(fit.MARGIN * 1e-3 / found.finest, rel=0.02)
 
 
 def test_a_network_that_the_others_do_not_bound_is_named(runs: Path) -> None:

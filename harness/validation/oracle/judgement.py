@@ -13,7 +13,7 @@ from harness.spec.netspec import DType, Optimizer
 GRADIENT = {"f32": 5e-3, "f64": 1e-9}
 LOSS_F64 = 1e-9
 ULPS = 8.0
-_FLOOR, _FAINT = 1e-3, 3e-3
+_FLOOR, _FAINT, _FLOOR_F64 = 1e-3, 3e-3, 0.1
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Largest:
 def gradient_difference(found: Tensors, reference: Tensors) -> Largest:
     """|g - r| / max(|g|, |r|, floor) of whole tensors, at its worst.
 
-    The floor, in f64 the root mean square of all and in f32 a thousandth, is for gradients that are zero but for
+    The floor, a tenth of the root mean square of all in f64 and a thousandth in f32, is for gradients that are zero but for
     rounding: a bias in front of batch norm, an attention's key bias. Either side may be the one that happens to have
     the zero. In f32 a tensor that is below `_FAINT` of all on both sides is left to f64: a layer norm of constant rows
     magnifies rounding as far. Infinite where all of the reference is zero: nothing was compared then.
@@ -41,7 +41,7 @@ def gradient_difference(found: Tensors, reference: Tensors) -> Largest:
         return Largest(math.inf, "every tensor")
     double = next(iter(reference.values())).dtype == np.float64
     rms = math.hypot(*norms.values()) / math.sqrt(len(norms))
-    floor, least = (rms, 0.0) if double else (_FLOOR * rms, _FAINT * rms)
+    floor, least = (_FLOOR_F64 * rms, 0.0) if double else (_FLOOR * rms, _FAINT * rms)
     told = {name: r for name, r in reference.items() if not norms[name] < least}
     return _worst({name: _norm(found[name] - r) / max(norms[name], floor) for name, r in told.items()})
 
