@@ -156,5 +156,10 @@ def test_nothing_but_zeros_is_not_a_comparison() -> None:
 
 def test_the_floor_is_for_tensors_of_noise_alone() -> None:
     right = {"w": np.array([1.0, 0.0]), "b": np.array([0.0])}
-    assert gradient_difference(right | {"b": np.array([1e-12])}, right) == Largest(pytest.approx(2**0.5 * 1e-9), "b")
+    assert gradient_difference(right | {"b": np.array([1e-12])}, right) == Largest(pytest.approx(2**0.5 * 1e-11), "b")
+    coarse = {name: x.astype(np.float32) for name, x in right.items()}
+    off = gradient_difference(coarse | {"b": np.array([1e-6], np.float32)}, coarse)
+    assert off == Largest(0.0, "w")  # so small a gradient is left to f64
+    off = gradient_difference(coarse | {"b": np.array([1e-2], np.float32)}, coarse)
+    assert off == Largest(pytest.approx(2**0.5 * 1e1), "b")
     assert gradient_difference(right | {"w": np.array([1.0, 1e-12])}, right) == Largest(pytest.approx(1e-12), "w")

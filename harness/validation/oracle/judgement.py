@@ -29,12 +29,12 @@ class Largest:
 
 
 def gradient_difference(found: Tensors, reference: Tensors) -> Largest:
-    """|g - r| / max(|g|, |r|, floor) of whole tensors, at its worst.
+    """|g - r| / max(|r|, floor) of whole tensors, at its worst.
 
-    The floor, a tenth of the root mean square of all in f64 and a thousandth in f32, is for gradients that are zero but for
-    rounding: a bias in front of batch norm, an attention's key bias. Either side may be the one that happens to have
-    the zero. In f32 a tensor that is below `_FAINT` of all on both sides is left to f64: a layer norm of constant rows
-    magnifies rounding as far. Infinite where all of the reference is zero: nothing was compared then.
+    The floor, a tenth of the root mean square of all in f64 and a thousandth in f32, is for gradients that are zero
+    but for rounding: a bias in front of batch norm, an attention's key bias. In f32 a tensor that is below `_FAINT`
+    of all on both sides is left to f64: a layer norm of constant rows magnifies rounding as far. Infinite where all
+    of the reference is zero: nothing was compared then.
     """
     norms = {name: max(_norm(r), _norm(found[name])) for name, r in reference.items()}
     if not any(map(_norm, reference.values())):
@@ -43,7 +43,7 @@ def gradient_difference(found: Tensors, reference: Tensors) -> Largest:
     rms = math.hypot(*norms.values()) / math.sqrt(len(norms))
     floor, least = (_FLOOR_F64 * rms, 0.0) if double else (_FLOOR * rms, _FAINT * rms)
     told = {name: r for name, r in reference.items() if not norms[name] < least}
-    return _worst({name: _norm(found[name] - r) / max(norms[name], floor) for name, r in told.items()})
+    return _worst({name: _norm(found[name] - r) / max(_norm(r), floor) for name, r in told.items()})
 
 
 def loss_differences(found: Sequence[Step], reference: Sequence[Step]) -> tuple[float, ...]:
