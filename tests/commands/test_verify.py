@@ -54,7 +54,7 @@ def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> Non
     assert report["exit_code"] == 0
     assert report["dataset"] == "mnist"
     assert [cell["steps_written"] for cell in report["cells"]] == [20, 20]
-    assert [cell["steps_written"] for cell in report["evidence"]] == [3, 3]
+    assert [cell["steps_written"] for cell in report["evidence"]] == [4, 4]
     assert violation(report, "verify") is None
     assert "| phase2-cpu vs phase3-cpu" in (tmp_path / "reports" / "mnist_mlp.md").read_text()
 

@@ -237,7 +237,7 @@ def test_envelope_tolerance_and_horizon_are_drawn(open_page: Open) -> None:
     names = page.evaluate(f"document.querySelector('{FIRST} .plot').data.map(trace => trace.name)")
     assert names == ["A", "B", "|A − B|", "tolerance", "envelope"]
     (line,) = page.evaluate(f"document.querySelector('{FIRST} .plot').layout.shapes")
-    assert line["x0"] == 28.5
+    assert line["x0"] == 26.5
     page.locator(FIRST).evaluate("panel => panel.scrollIntoView()")
     picture(page, "envelope")
 

@@ -44,7 +44,7 @@ def test_a_cell_imports_nothing_of_the_working_folder(booby_trapped: Path, tmp_p
         "verify mnist_mlp --steps 1 --batch 4 --data {data} --backends cpu --no-f64-check --out {out}",
         "diff {trace} {trace}",
         "explain dense --out {out}",
-        "envelope mnist_mlp --batch 4 --steps-budget 120 --data {data} --out {out}",
+        "envelope mnist_mlp --batch 4 --steps-budget 126 --data {data} --out {out}",
         "oracle dense --dtype f32",
         "nightly {config} --out {out}",
     ],
