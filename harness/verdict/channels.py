@@ -28,6 +28,7 @@ class ChannelKind:
     """A key of a trace's steps that holds one number for each tensor. `part`: of a training step that it belongs to.
 
     `prefix`: of its channels' names. `words`: for people. `norms`: the key whose numbers give the scale of these.
+    `floor`: of the scale, a part of the root mean square of the kind.
     """
 
     key: str
@@ -35,13 +36,14 @@ class ChannelKind:
     part: Part
     words: str
     norms: str
+    floor: float = FLOOR
 
 
 BY_TENSOR = (
     ChannelKind("grad_norms", GRAD, "gradient", "norms of gradients", "grad_norms"),
     ChannelKind("update_norms", UPDATE, "update", "norms of updates", "update_norms"),
     ChannelKind("param_norms", PARAM, "parameters", "norms of parameters", "param_norms"),
-    ChannelKind("stat_norms", STAT, "running statistics", "norms of running statistics", "stat_norms"),
+    ChannelKind("stat_norms", STAT, "running statistics", "norms of running statistics", "stat_norms", 1.0),
     ChannelKind("grad_projections", GRAD_PROJECTION, "gradient", "projections of gradients", "grad_norms"),
     ChannelKind("update_projections", UPDATE_PROJECTION, "update", "projections of updates", "update_norms"),
 )
@@ -135,7 +137,8 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
     """The channels that both traces have at the steps; only the loss where they carry no others.
 
     `scale` is the larger of the two sides. Norms have a floor of 1e-3 of all norms of their kind by the root of their
-    number, since some gradients are exactly zero and only rounding is left of them. A projection has the scale of its
+    number, since some gradients are exactly zero and only rounding is left of them; of running statistics the floor is
+    all of that, since a mean may be next to nothing beside what it is the mean of. A projection has the scale of its
     tensor's norm.
     """
     blocks = [_loss(a, b, steps)]
@@ -197,7 +200,7 @@ def _tensors(
             largest = np.maximum(larger.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
             total = largest * np.linalg.norm(larger / largest, axis=1, keepdims=True)
             rms = np.broadcast_to(total / np.sqrt(np.maximum(both.sum(axis=1, keepdims=True), 1)), larger.shape)
-            scale = np.maximum(larger, FLOOR * rms)
+            scale = np.maximum(larger, kind.floor * rms)
     return _Block([kind.prefix + name for name in names], *sides, scale, rms, _printed(*sides), both)
 
 

@@ -65,7 +65,10 @@ class Interpreted(Phase3):
 
 VARIATIONS = {
     "other seeds": Variation(90),
-    "batches summed backwards": Variation(20, reversed_batches=True),
+    # Not where there is dropout, whose mask goes by the place in the batch.
+    "batches summed backwards": Variation(
+        20, reversed_batches=True, networks=tuple(name for name in NETWORKS if name != "colour")
+    ),
     "double scalars": Variation(10, (DoubleScalars, Phase3), networks=ADAPTIVE),
     "other compiler": Variation(10, (Phase2, OtherCompiler)),
     "IREE on one thread": Variation(8, (Phase2, OneThread)),
