@@ -8,7 +8,8 @@ from harness.spec.netspec import DType
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 DEFAULT_INIT_SEED = 42
-# Steps of a pair's f64 cross-check: the first to see the forward pass, the backward pass, the optimizer's state.
+# Steps of a pair's f64 cross-check: the first to see the forward pass, the backward pass, the optimizer's state, and
+# one more that has all of them behind it.
 F64_STEPS = 4
 
 

@@ -14,7 +14,7 @@ from harness.verdict.resolution import find_resolution, printed_spacing
 LOSS, GRAD, UPDATE, PARAM, STAT = "loss", "grad:", "update:", "param:", "stat:"
 GRAD_PROJECTION, UPDATE_PROJECTION = "grad projection:", "update projection:"
 WHOLE_GRAD, WHOLE_UPDATE, WHOLE_PARAM = "grad", "update", "param"
-FLOOR = 1e-3
+_FLOOR = 1e-3
 _MATRICES = ("a", "b", "scale", "rms", "resolution")
 Norms = Mapping[str, Number]
 Bools = npt.NDArray[np.bool_]
@@ -36,7 +36,7 @@ class ChannelKind:
     part: Part
     words: str
     norms: str
-    floor: float = FLOOR
+    floor: float = _FLOOR
 
 
 BY_TENSOR = (

@@ -21,12 +21,15 @@ _WORDS = {
 
 
 def check_later(pair: PairFacts) -> Answer | None:
-    """Losses in blocks, and norms where both sides have them, after the steps that are judged one by one."""
+    """Losses in blocks, and norms where both sides have them, after the steps that `rounding` judges.
+
+    A longer window takes nothing away: it judges single losses, and no norms.
+    """
     comparison, numbers = pair.comparison, pair.comparison.numbers
     if numbers is None or numbers.compared == 0:
         return None
     bounds = fitted_bounds()
-    first = max(bounds.steps, numbers.judged) + 1
+    first = bounds.steps + 1
     blocks = list(block_ratios(numbers.loss_a, numbers.loss_b, first))
     kinds = list(_norms(comparison, first, numbers.compared))
     if not blocks and not kinds:

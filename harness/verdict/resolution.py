@@ -6,8 +6,8 @@ import numpy as np
 
 from harness.trace.format import Floats
 
-# Rates that were printed coarsely: so many different ones, of three digits to six.
-_FEWEST_RATES, _FEWEST_DIGITS, _MOST_RATE_DIGITS = 4, 3, 6
+# Numbers that were printed coarsely: so many different ones; rates of three digits to six.
+_FEWEST_VALUES, _FEWEST_DIGITS, _MOST_RATE_DIGITS = 4, 3, 6
 MOST_DIGITS = 12  # with more, a double of ordinary size is a decimal by chance
 _MOST_NORM_DIGITS = 7  # a float32 printed in full has nine
 
@@ -42,7 +42,7 @@ def find_rate_resolution(values: Floats) -> float:
     Shapes: values (n,).
     """
     distinct = np.unique(values[np.isfinite(values) & (values > 0)])
-    if len(distinct) < _FEWEST_RATES:
+    if len(distinct) < _FEWEST_VALUES:
         return 0.0
     digits = max(_significant_digits(value) for value in distinct.tolist())
     return 0.5 * 10.0 ** (1 - digits) if _FEWEST_DIGITS <= digits <= _MOST_RATE_DIGITS else 0.0
@@ -59,7 +59,7 @@ def printed_spacing(values: Floats) -> Floats:
     none = np.zeros(values.shape)
     distinct = np.unique(values[np.isfinite(values) & (values != 0)])
     with np.errstate(over="ignore"):
-        if len(distinct) < _FEWEST_RATES or (distinct == distinct.astype(np.float32)).all():
+        if len(distinct) < _FEWEST_VALUES or (distinct == distinct.astype(np.float32)).all():
             return none
     needed = []
     for value in distinct.tolist():

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from harness.trace.spelling import usual_dtype
-from harness.verdict.cause import PARTS, fault_of, first_cause, listed
+from harness.verdict.cause import PARTS, fault_of, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
 from harness.verdict.compare import Comparison
+from harness.verdict.equality import check_equal
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import noise_in_f64
-from harness.verdict.rounding.against_f64 import STEPS as F64_STEPS_JUDGED
-from harness.verdict.rounding.against_f64 import furthest
+from harness.verdict.rounding.against_f64 import JUDGED_STEPS, furthest
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
 from harness.verdict.rounding.excess import (
     REACHED_FACTOR,
@@ -20,7 +20,7 @@ from harness.verdict.rounding.excess import (
     or_reached,
     shares,
 )
-from harness.verdict.rounding.measure import Apart, measure
+from harness.verdict.rounding.measure import Apart, faint, measure
 from harness.verdict.steps import loss_fault
 
 
@@ -34,7 +34,7 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     if numbers is None or numbers.compared == 0:
         return None
     if comparison.judging.mode.name == "bitwise":
-        return _check_equal(comparison, numbers.compared)
+        return check_equal(comparison, numbers.compared)
     bounds = fitted_bounds()
     dtypes = {usual_dtype(side.trace.header.dtype or "f32") for side in (comparison.a, comparison.b)}
     if dtypes != {"f32"}:
@@ -45,7 +45,7 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     measured = list(measure(channels, noise_in_f64(pair)))
     fitted = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
     found = fitted if pair.envelope is None else list(or_reached(fitted, pair.envelope, channels))
-    seen = "".join(f"; {what}" for what in channels.missing)
+    seen = "".join(f"; {what}" for what in (*channels.missing, *_left_out(channels)))
     whose = f"right pairs ({bounds.source}{f', times {factor:g} for devices that are no CPU' if factor > 1 else ''})"
     if outside := beyond(found):
         first = min(outside, key=lambda share: (share.apart.step, PARTS.index(_part(share)), -share.share))
@@ -65,23 +65,6 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     return passed(f"{line}{seen}.")
 
 
-def _check_equal(comparison: Comparison, compared: int) -> Answer:
-    a, b = comparison.a.trace, comparison.b.trace
-    channels = shared_channels(a, b, sorted(t for t in a.lines.keys() & b.lines.keys() if t <= compared) or [1])
-    seen = "".join(f"; {what}" for what in channels.missing)
-    differs = channels.both & ~(channels.a == channels.b)
-    cause = first_cause(channels, differs, {})
-    if cause is not None:
-        line = (
-            f"{cause.place} is not equal, nor are {int(differs.sum()) - 1} of {int(channels.both.sum())} other values"
-        )
-        return failed(f"{line}{seen}.", cause.place, cause.fault)
-    line = f"all {int(channels.both.sum())} values of {len(channels.steps)} steps are equal{seen}"
-    if channels.unmatched:
-        return inconclusive(f"{line}; only one side has {listed(channels.unmatched)}.")
-    return passed(f"{line}.")
-
-
 def further_from_f64(pair: PairFacts, measured: Sequence[Apart], bounds: RoundingBounds) -> Answer | None:
     """The failure of a side that is further from f64 than the other at every step, where the pair was run in f64."""
     if not isinstance(pair.in_f64, Comparison):
@@ -95,7 +78,7 @@ def further_from_f64(pair: PairFacts, measured: Sequence[Apart], bounds: Roundin
         return None
     line = (
         f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps 1 "
-        f"to {F64_STEPS_JUDGED}, {found.ratio:.0f} times as far as in the other; in right pairs at most {allowed:.0f}"
+        f"to {JUDGED_STEPS}, {found.ratio:.0f} times as far as in the other; in right pairs at most {allowed:.0f}"
     )
     return failed(f"{line} times.", f"step 1, gradient of {found.tensor}", "numerics", {"at_step": 1})
 
@@ -114,6 +97,14 @@ def _tensors(comparison: Comparison, channels: Channels) -> int | None:
     return sum(kind_of(name) == GRAD for name in channels.names) or None
 
 
+def _left_out(channels: Channels) -> list[str]:
+    """What the pair does not tell: tensors whose gradient is next to nothing beside the others at every step."""
+    gradients = channels.of(GRAD)
+    told = gradients.both & ~faint(gradients)
+    untold = int((gradients.both.any(axis=0) & ~told.any(axis=0)).sum())
+    return [f"{untold} of {len(gradients.names)} tensors not judged, their gradients are too small"] if untold else []
+
+
 def _part(share: Share) -> Part:
     return part_of(share.apart.channel)
 
@@ -130,12 +121,12 @@ def _described(share: Share) -> str:
     apart, number = share.apart, share.apart.tensors
     words = {"loss": "the loss", "gradient": "gradients", "update": "updates"}.get(_part(share), _part(share))
     where = "of this run, as measured," if share.measured else "in right pairs"
-    bound = f"{share.relative:.1e} apart, and {where} at most {share.allowed:.1e}"
+    far, bound = f"{share.relative:.1e}", f"{where} at most {share.allowed:.1e}"
     if share.statistic == "largest":
-        return f"{_place(share)} is {bound}"
+        return f"{_place(share)} is {far} apart, and {bound}"
     if share.statistic == "typical":
-        return f"step {apart.step}: half of the {number} {words} are {bound}"
-    return f"step {apart.step}: all {number} {words} are {bound} for the one that agrees best"
+        return f"step {apart.step}: half of the {number} {words} are {far} apart or more, and {bound}"
+    return f"step {apart.step}: all {number} {words} are {far} apart or more, and {bound} for the one that agrees best"
 
 
 def _closest(share: Share) -> str:

@@ -122,6 +122,13 @@ def tried(trials: Trials, *switches: Switch) -> Trace:
     return Judge(nothing, header_of(trials), trials.dtype, STEPS).trace(readings(trials, *switches))
 
 
+def without_projections(trace: Trace) -> Trace:
+    """As of a program that writes norms alone."""
+    none = {"grad_projections": None, "update_projections": None, "stat_norms": None}
+    lines = {step: msgspec.structs.replace(line, **none) for step, line in trace.lines.items()}
+    return dataclasses.replace(trace, lines=lines)
+
+
 def without_norms(trace: Trace) -> Trace:
     return dataclasses.replace(trace, lines={})
 
@@ -222,8 +229,11 @@ def test_the_pair_of_the_published_phase_3_is_named_by_norms(find) -> None:
     b = run(Phase3, NORMED, TRAIN, *(BY_NAME[name] for name in pair))
     found = find(NORMED, TRAIN, b)
     assert named(found) == pair, found.sentence()
-    # Behind a 1x1 convolution, batch norm takes a shift of all pixels away; but a projection tells it.
     assert found.matching[1:] == ()
+    # Behind a 1x1 convolution, batch norm takes a shift of all pixels away, but for a projection.
+    by_norms = find(NORMED, TRAIN, without_projections(b))
+    assert named(by_norms) == pair
+    assert [{str(s) for s in c.switches} - pair for c in by_norms.matching[1:]] == [{"pixels=centred"}]
     by_losses = find(NORMED, TRAIN, without_norms(b))
     assert named(by_losses) == {"pool_ties=all"}
     assert (

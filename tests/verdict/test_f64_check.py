@@ -223,3 +223,48 @@ def test_somebody_elses_program_that_knows_no_f64_takes_no_part(tmp_path: Path, 
     assert found.status == "PASS"
     assert "ladder" in found.unreached
     assert line_of(found) == f"lean-cpu took no part: HARNESS_DTYPE was f64, its header says {told}."
+
+
+def test_what_noise_has_moved_apart_is_allowed_from_the_next_step_on() -> None:
+    """As behind a layer norm of constant rows: the parameters are then those of two networks."""
+
+    def moved(by: float, later: float) -> Verdict:
+        params = {"w": [1.0, 1.0, 1.0], "b": [1.0, 1.0, 1.0], "noise": [1.0, 1.0, 1.0]}
+        sides = [
+            f64_side(changes=changes)
+            for changes in ({}, {("update_norms", "noise", 1): by, ("grad_norms", "w", 2): later})
+        ]
+        for run in sides:
+            for step, line in run.trace.lines.items():
+                told = {name: x[step - 1] * (1 + 2.0**-40) for name, x in params.items()}
+                run.trace.lines[step] = msgspec.structs.replace(line, param_norms=told)
+        return cross_checked_pair(*sides)
+
+    assert moved(1.0, 1 + 1e-7).place == "step 2, gradient of w"
+    assert moved(1e3, 1 + 1e-7).status == "PASS"
+    assert moved(1e3, 1 + 1e-3).place == "step 2, gradient of w"
+
+
+def cross_checked_pair(a: Recording, b: Recording) -> Verdict:
+    return judge(compare(*(recording(LOSSES, dtype="f32") for _ in range(2))), compare(a, b))
+
+
+def test_norms_that_were_printed_in_few_digits_are_held_to_those() -> None:
+    def printed(run: Recording, digits: int) -> Recording:
+        lines = {
+            step: msgspec.structs.replace(
+                line,
+                **{
+                    kind: {name: float(f"{x:.{digits}g}") for name, x in getattr(line, kind).items()}
+                    for kind in ("grad_norms", "update_norms")
+                },
+            )
+            for step, line in run.trace.lines.items()
+        }
+        return replace(run, trace=replace(run.trace, lines=lines))
+
+    third = {("grad_norms", name, step): 1 / 3 for name in ("w", "b") for step in (1, 2, 3)}
+    exact, coarse = f64_side(changes=third), printed(f64_side(changes=third), 6)
+    assert cross_checked_pair(exact, coarse).status == "PASS"
+    off = printed(f64_side(changes={**third, ("grad_norms", "w", 1): (1 + 1e-4) / 3}), 6)
+    assert cross_checked_pair(exact, off).place == "step 1, gradient of w"

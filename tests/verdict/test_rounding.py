@@ -208,3 +208,72 @@ def test_blocks_cover_every_later_step_once_or_none_where_they_are_too_few(steps
     found = [(block.first, block.last) for block in block_ratios(losses, losses, 9)]
     covered = [t for first, last in found for t in range(first, last + 1)]
     assert covered == (list(range(9, steps + 1)) if steps >= 72 else [])
+
+
+@pytest.mark.parametrize("judging", [JUDGING, Judging(window=100), Judging(all_steps=True)], ids=["8", "100", "all"])
+def test_norms_of_later_steps_are_judged_whatever_the_window(judging: Judging) -> None:
+    rng = np.random.default_rng(5)
+    losses, sizes = list(2 + 0.1 * rng.random(80)), list(1 + 0.1 * rng.random(80))
+
+    def run(factor: float) -> Recording:
+        later = [size * (factor if step >= 64 else 1) for step, size in enumerate(sizes, 1)]
+        return recording(losses, norms={"param_norms": {"w": later, "b": sizes, "v": later}}, backend="cpu")
+
+    assert gate(run(1.0), run(1.0), judging, "later steps").outcome == "pass"
+    found = gate(run(1.0), run(8.0), judging, "later steps")
+    assert (found.outcome, found.place) == ("fail", "step 64")
+
+
+def test_tensors_that_tell_nothing_are_counted() -> None:
+    tiny = {("grad_norms", "b", step): 1e-4 for step in range(1, 5)}
+    assert "1 of 3 tensors not judged" in gate(side(tiny), side(tiny)).line
+    assert "not judged" not in gate(side(), side()).line
+
+
+def test_losses_of_exactly_zero_on_both_sides_agree() -> None:
+    a, b = (recording([0.0] * 200, backend="cpu") for _ in range(2))
+    assert gate(a, b).outcome == "pass"
+    assert judge(compare(a, b)).status == "PASS"
+
+
+def wide(run: Recording) -> Recording:
+    """The same numbers as if they had come from f64."""
+    header = msgspec.structs.replace(run.trace.header, dtype="f64")
+    return replace(run, trace=replace(run.trace, header=header))
+
+
+def rounding_with_f64(a: Recording, b: Recording, in_f64: Recording) -> Evidence:
+    found = judge(compare(a, b), compare(in_f64, in_f64))
+    return next(line for line in found.evidence if line.gate == "rounding")
+
+
+def off(side_off: float, steps: tuple[int, ...] = (1, 2, 3, 4)) -> Recording:
+    """A run in which the gradient of one tensor of three is off, by less than right pairs may be."""
+    keys = ("grad_norms", "grad_projections")
+    return side({(key, "w", step): 1 + side_off for key in keys for step in steps})
+
+
+def test_a_side_that_is_further_from_f64_at_every_step_rounds_too_much() -> None:
+    bounds = fitted_bounds().against_f64
+    far = 2 * bounds.calm * bounds.finest
+    assert gate(side(), off(far)).outcome == "pass"  # f32 alone does not tell it
+    for a, b, which in ((side(), off(far), "B"), (off(far), side(), "A")):
+        found = rounding_with_f64(a, b, wide(side()))
+        assert (found.outcome, found.fault, found.place) == ("fail", "numerics", "step 1, gradient of w")
+        assert f"the gradient of w in {which} is" in found.line
+
+
+def test_one_step_that_is_far_from_f64_or_both_sides_that_are_is_rounding() -> None:
+    bounds = fitted_bounds().against_f64
+    far = 2 * bounds.calm * bounds.finest
+    assert rounding_with_f64(side(), off(far, (1, 3)), wide(side())).outcome == "pass"
+    assert rounding_with_f64(off(far), off(-far), wide(side())).outcome == "pass"
+    assert rounding_with_f64(side(), off(0.4 * far), wide(side())).outcome == "pass"
+
+
+def test_a_gradient_that_f64_shows_to_be_zero_is_left_to_it() -> None:
+    zero = {("grad_norms", "b", step): 1e-14 for step in range(1, 5)}
+    noise = {("grad_norms", "b", step): 0.1 for step in range(1, 5)}
+    apart = side({**noise, ("grad_norms", "b", 1): 0.3})
+    assert gate(side(noise), apart).outcome == "fail"
+    assert rounding_with_f64(side(noise), apart, wide(side(zero))).outcome == "pass"

@@ -1,17 +1,16 @@
 """Whether a trial of phase 2 is as near to a trace as two right runs are: by the verdict's own measure and bounds."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from harness.spec.netspec import DType
-from harness.spec.run_config import F64_STEPS
 from harness.trace.format import StepLine, Trace, TraceHeader, to_number
 from harness.verdict.cause import PARTS
-from harness.verdict.channels import LOSS, STAT, Channels, Part, part_of, shared_channels
+from harness.verdict.channels import Channels, Part, part_of, shared_channels
 from harness.verdict.f64_check import SAME
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.excess import by_bounds, shares
@@ -25,7 +24,7 @@ Position = tuple[int, Part]
 _TOLD = ("largest", "typical", "least")
 # The bounds were fitted on programs under the default conventions. Others round a little differently, and amplify it
 # differently: with centred pixels more units are close to the bend of their activation. So the first steps decide.
-SWITCHED, SWITCHED_LATER = 2.0, 20.0
+SWITCHED, SWITCHED_LATER, _FIRST_STEPS = 2.0, 20.0, 3
 
 
 @dataclass(frozen=True)
@@ -157,15 +156,13 @@ class Judge:
         return Trace("phase 2", self._header, np.zeros(len(readings), np.int64), loss, rates, lines=lines)
 
     def _in_f32(self, channels: Channels, switched: bool) -> Iterator[Figure]:
-        """By the bounds of the verdict. It has none for running statistics: they get those of the loss."""
+        """By the bounds of the verdict."""
         measured = list(measure(channels))
         allowance = by_bounds(self.bounds, measured, self._tensors, self._factor)
         for share in shares(measured, allowance):
             apart, allowed = share.apart, share.allowed
-            if apart.kind == STAT:
-                allowed = allowance(share.statistic, replace(apart, kind=LOSS))
             if switched:
-                allowed *= SWITCHED if apart.step <= F64_STEPS else SWITCHED_LATER
+                allowed *= SWITCHED if apart.step <= _FIRST_STEPS else SWITCHED_LATER
             yield Figure(apart.step, apart.kind, share.statistic, apart.channel, share.relative, allowed)
 
     def _in_f64(self, channels: Channels) -> Iterator[Figure]:

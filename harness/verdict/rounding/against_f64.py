@@ -14,7 +14,7 @@ from harness.trace.format import Floats, Trace
 from harness.verdict.channels import GRAD, GRAD_PROJECTION, kind_of, shared_channels, tensor_of
 from harness.verdict.rounding.measure import faint
 
-STEPS = 3
+JUDGED_STEPS = 3
 
 
 class F64Bounds(msgspec.Struct, kw_only=True, frozen=True):
@@ -65,11 +65,11 @@ def _compared(side: str, mine: Mapping[str, Floats], other: Mapping[str, Floats]
 def gradient_distances(coarse: Trace, fine: Trace) -> dict[str, Floats]:
     """By tensor, the distance of its gradient from f64's at each step, by norm and projection, whichever is larger.
 
-    Tensors of which nothing can be told at some step are left out. Shapes: (STEPS,) each.
+    Tensors of which nothing can be told at some step are left out. Shapes: (JUDGED_STEPS,) each.
     """
-    if min(coarse.steps, fine.steps) < STEPS:
+    if min(coarse.steps, fine.steps) < JUDGED_STEPS:
         return {}
-    channels = shared_channels(coarse, fine, range(1, STEPS + 1))
+    channels = shared_channels(coarse, fine, range(1, JUDGED_STEPS + 1))
     told = channels.both & ~faint(channels)
     relative = channels.relative
     distances: dict[str, Floats] = {}

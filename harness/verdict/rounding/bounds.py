@@ -1,4 +1,4 @@
-"""The bounds that right pairs keep, by kind of channel and step. They were fitted, never set by hand."""
+"""The bounds that right pairs keep, by kind of channel and step: fitted, times a margin that was chosen."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -22,9 +22,9 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     """The largest relative differences of the right pairs that they were fitted on, times `margin`.
 
     How far right pairs come apart depends on two things. In a deep network, of many tensors, rounding grows on the way
-    through. And in a rough pair units have flipped, most of them where a pool meets ties that both sides break in their
-    own way: the gradients below them are apart by a thousand times as much as in a calm one, though the loss and the
-    gradients above are not. Whether a pair is calm shows in its first gradients.
+    through. And in a rough pair units have flipped, as some do where a batch has millions of values: the gradients
+    below them are apart by a thousand times as much as in a calm one, though the loss and the gradients above are not.
+    Whether a pair is calm shows in its first gradients.
 
     `tables`: for each of the `CLASSES`, by statistic (`measure.STATISTICS`) and kind, a bound for each of the first
     steps. `deep_from`: tensors of a deep network. `calm_up_to`: the typical difference of the first gradients of a calm
