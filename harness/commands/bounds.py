@@ -46,9 +46,9 @@ def bounds_command(
 
     FOLDER keeps the traces of the runs; those that are there already are not run again. It takes hours.
 
-    Exit codes: 0 fitted, 1 a network's runs are missing, 2 usage.
+    Exit codes: 0 fitted, 1 some runs did not finish and nothing was fitted, 2 usage.
     """
-    from harness.nn.cases import CASES
+    from harness.nn.cases import CASES, find_cases
     from harness.spec.models import model_names
     from harness.spec.run_config import DEFAULT_INIT_SEED
     from harness.system.files import write_json
@@ -60,6 +60,7 @@ def bounds_command(
     from harness.verdict.rounding.bounds import BOUNDS_FILE
 
     names = networks.split(",") if networks else [*CASES, *model_names()]
+    find_cases(names)  # says so before the work, if there is no such network
     chosen = tuple(range(DEFAULT_INIT_SEED, DEFAULT_INIT_SEED + seeds))
     long_pairs = [
         (a, b)
@@ -68,8 +69,10 @@ def bounds_command(
     ]
     with JobProgress("bounds", len(names)) as progress:
         troubles = train_all(names, chosen, folder, jobs or default_processes(), timeout, progress)
-    for trouble in troubles:
-        click.echo(trouble, err=True)
+    if troubles:
+        for trouble in troubles:
+            click.echo(trouble, err=True)
+        sys.exit(1)
     bounds = fit_bounds(folder, long_pairs)
     path = BOUNDS_FILE if out is None else out
     write_json(path, bounds, indent=1)
@@ -78,4 +81,3 @@ def bounds_command(
         f"Fitted on {bounds.source}; {held['inside']} of {held['networks']} networks are inside the bounds of the "
         f"others. Written to {path}"
     )
-    sys.exit(1 if troubles else 0)

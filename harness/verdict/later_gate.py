@@ -39,15 +39,15 @@ def check_later(pair: PairFacts) -> Answer | None:
         if not abs(block.log_ratio) <= later.loss:
             place = f"steps {block.first} to {block.last}"
             line = f"the losses of {place} differ by a factor of {_factor(block):.2f} in the median"
-            return failed(f"{line}; of right runs it is at most {math.exp(later.loss):.2f}.", place, "training")
+            return failed(f"{line}, {math.exp(later.loss):.2f} allowed.", place, "training")
     for kind in kinds:
         for relative, allowed, where in (
             (kind.any_step, later.any_step.get(kind.kind, math.inf), f"at step {kind.at}"),
             (kind.half, later.half.get(kind.kind, math.inf), f"in half of {kind.steps} steps after step {first - 1}"),
         ):
             if relative > allowed:
-                line = f"{_WORDS[kind.kind]}: {relative:.1e} apart {where}; of right runs it is at most {allowed:.1e}."
-                return failed(line, f"step {kind.at}", "training")
+                what = f"{_WORDS[kind.kind]}: {relative:.1e} apart {where}, {allowed:.1e} allowed."
+                return failed(what, f"step {kind.at}", "training")
     said = []
     if blocks:
         worst = max(blocks, key=lambda block: abs(block.log_ratio))
@@ -56,7 +56,8 @@ def check_later(pair: PairFacts) -> Answer | None:
             f"(steps {worst.first} to {worst.last}), {math.exp(later.loss):.2f} allowed"
         )
     if kinds:
-        said.append(f"norms of {max(kind.steps for kind in kinds)} steps are as far apart as in right runs")
+        judged = max(kind.steps for kind in kinds)
+        said.append(f"norms of {judged} steps are within {later.margin:g} times what right runs reach")
     return passed("; ".join(said) + ".")
 
 

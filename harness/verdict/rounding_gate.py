@@ -46,17 +46,18 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     fitted = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
     found = fitted if pair.envelope is None else list(or_reached(fitted, pair.envelope, channels))
     seen = "".join(f"; {what}" for what in (*channels.missing, *_left_out(channels)))
-    whose = f"right pairs ({bounds.source}{f', times {factor:g} for devices that are no CPU' if factor > 1 else ''})"
+    device = f", times {factor:g} for devices that are no CPU" if factor > 1 else ""
+    whose = f"what {bounds.source} reach, times {bounds.margin:g}{device}"
     if outside := beyond(found):
         first = min(outside, key=lambda share: (share.apart.step, PARTS.index(_part(share)), -share.share))
-        where = f"{len(outside)} of {len(found)} figures of {_span(steps)} are further apart than in {whose}{seen}"
+        where = f"{len(outside)} of {len(found)} figures of {_span(steps)} are beyond {whose}{seen}"
         part, step = _part(first), first.apart.step
         fault = loss_fault(comparison, step) if part == "loss" else fault_of(part, step)
         return failed(f"{_described(first)}; {where}.", _place(first), fault, {"at_step": step})
     if (imprecise := further_from_f64(pair, measured, bounds)) is not None:
         return imprecise
     closest = max(found, key=lambda share: share.share)
-    line = f"{_span(steps)}: {_counted(channels)} as far apart as in {whose}; closest to its bound: {_closest(closest)}"
+    line = f"{_span(steps)}: {_counted(channels)} within {whose}; closest to its bound: {_closest(closest)}"
     if further := beyond(fitted):
         measured_by = f"as far as was measured of this run ({REACHED_FACTOR:g} times its envelope)"
         line += f"; {len(further)} of {len(found)} figures are further, and no further than {measured_by}"
@@ -78,9 +79,9 @@ def further_from_f64(pair: PairFacts, measured: Sequence[Apart], bounds: Roundin
         return None
     line = (
         f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps 1 "
-        f"to {JUDGED_STEPS}, {found.ratio:.0f} times as far as in the other; in right pairs at most {allowed:.0f}"
+        f"to {JUDGED_STEPS}, {found.ratio:.0f} times as far as in the other; allowed are {allowed:.0f} times"
     )
-    return failed(f"{line} times.", f"step 1, gradient of {found.tensor}", "numerics", {"at_step": 1})
+    return failed(f"{line}.", f"step 1, gradient of {found.tensor}", "numerics", {"at_step": 1})
 
 
 def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:
@@ -120,13 +121,13 @@ def _place(share: Share) -> str:
 def _described(share: Share) -> str:
     apart, number = share.apart, share.apart.tensors
     words = {"loss": "the loss", "gradient": "gradients", "update": "updates"}.get(_part(share), _part(share))
-    where = "of this run, as measured," if share.measured else "in right pairs"
-    far, bound = f"{share.relative:.1e}", f"{where} at most {share.allowed:.1e}"
+    far = f"{share.relative:.1e}"
+    bound = f"{share.allowed:.1e} allowed{' by what was measured of this run' if share.measured else ''}"
     if share.statistic == "largest":
-        return f"{_place(share)} is {far} apart, and {bound}"
+        return f"{_place(share)} is {far} apart, {bound}"
     if share.statistic == "typical":
-        return f"step {apart.step}: half of the {number} {words} are {far} apart or more, and {bound}"
-    return f"step {apart.step}: all {number} {words} are {far} apart or more, and {bound} for the one that agrees best"
+        return f"step {apart.step}: half of the {number} {words} are {far} apart or more, {bound}"
+    return f"step {apart.step}: all {number} {words} are {far} apart or more, {bound} for the one that agrees best"
 
 
 def _closest(share: Share) -> str:

@@ -20,7 +20,7 @@ from harness.spec.netspec import DType
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, infer_shapes
 from harness.validation.oracle.examination import judge, optimizers_apart
-from harness.validation.oracle.judgement import GRADIENT, ULPS, Largest, gradient_difference
+from harness.validation.oracle.judgement import GRADIENT, ULPS, Largest, gradient_difference, loss_differences
 from harness.validation.oracle.side_by_side import SideBySide
 from tests.support.every_layer import GRAPHS, NETWORKS, RULES, Mutation, home_of, scale_gradient, with_backward_mutated
 from tests.support.networks import config, network
@@ -163,3 +163,8 @@ def test_the_floor_is_for_tensors_of_noise_alone() -> None:
     off = gradient_difference(coarse | {"b": np.array([1e-2], np.float32)}, coarse)
     assert off == Largest(pytest.approx(2**0.5 * 1e1, rel=1e-3), "b")
     assert gradient_difference(right | {"w": np.array([1.0, 1e-12])}, right) == Largest(pytest.approx(1e-12), "w")
+
+
+def test_losses_above_one_nat_are_compared_relatively() -> None:
+    found = [Step(loss, {}, {}) for loss in (200.0, 0.5)]
+    assert loss_differences(found, [Step(loss, {}, {}) for loss in (100.0, 0.25)]) == (1.0, 0.25)

@@ -268,3 +268,8 @@ def test_norms_that_were_printed_in_few_digits_are_held_to_those() -> None:
     assert cross_checked_pair(exact, coarse).status == "PASS"
     off = printed(f64_side(changes={**third, ("grad_norms", "w", 1): (1 + 1e-4) / 3}), 6)
     assert cross_checked_pair(exact, off).place == "step 1, gradient of w"
+
+
+def test_a_gradient_of_zero_has_the_rounding_of_all_others() -> None:
+    assert cross_checked(f64_side(changes={("grad_norms", "noise", 1): 1e6})).status == "PASS"  # 1e-11 beside 1
+    assert cross_checked(f64_side(changes={("grad_norms", "noise", 1): 1e9})).place == "step 1, gradient of noise"

@@ -43,7 +43,7 @@ def gate(a: Recording, b: Recording, judging: Judging = JUDGING, name: str = "ro
 def test_equal_runs_pass_and_the_line_says_where_the_bounds_come_from() -> None:
     found = gate(side(), side())
     assert found.outcome == "pass"
-    assert f"({fitted_bounds().source})" in found.line
+    assert f"within what {fitted_bounds().source} reach, times {fitted_bounds().margin:g}" in found.line
     assert "19 channels of 3 tensors" in found.line
 
 
@@ -277,3 +277,36 @@ def test_a_gradient_that_f64_shows_to_be_zero_is_left_to_it() -> None:
     apart = side({**noise, ("grad_norms", "b", 1): 0.3})
     assert gate(side(noise), apart).outcome == "fail"
     assert rounding_with_f64(side(noise), apart, wide(side(zero))).outcome == "pass"
+
+
+def test_bitwise_forgives_no_printing() -> None:
+    a = side()
+    lines = {
+        t: msgspec.structs.replace(line, grad_norms={n: float(f"{x:.5g}") for n, x in line.grad_norms.items()})
+        for t, line in a.trace.lines.items()
+    }
+    coarse = replace(a, trace=replace(a.trace, lines=lines))
+    assert gate(a, coarse).outcome == "pass"
+    assert gate(a, coarse, Judging(MODES["bitwise"])).outcome == "fail"
+
+
+def test_a_running_mean_next_to_nothing_is_held_to_the_size_of_all_statistics() -> None:
+    small = {("stat_norms", "b", step): 1e-4 for step in range(1, 5)}
+    assert gate(side(small), side({**small, ("stat_norms", "b", 1): 1.001e-4})).outcome == "pass"
+    found = gate(side(small), side({**small, ("stat_norms", "b", 1): 10.0}))
+    assert (found.outcome, found.place) == ("fail", "step 1, running statistics of b")
+
+
+def test_a_step_that_f64_did_not_reach_is_not_called_numerics() -> None:
+    rng = np.random.default_rng(9)
+    sizes = list(1 + rng.random(8))
+    losses = list(2 + rng.random(8))
+
+    def run(factor: float, step: int) -> Recording:
+        norms = {"w": [x * (factor if t == step else 1) for t, x in enumerate(sizes, 1)]}
+        return recording(losses, norms={"grad_norms": norms}, dtype="f32", backend="cpu")
+
+    in_f64 = compare(*(wide(recording(losses[:4], norms={"grad_norms": {"w": sizes[:4]}})) for _ in range(2)))
+    for step, fault in ((2, "numerics"), (6, "backward")):
+        found = judge(compare(run(1, 0), run(100, step)), in_f64)
+        assert (found.gate, found.fault) == ("rounding", fault)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.verdict.resolution import find_resolution
+from harness.verdict.resolution import find_resolution, printed_spacing
 from harness.verdict.tolerance import (
     DEFAULT_MODE,
     MODES,
@@ -212,3 +212,17 @@ def test_non_finite_values_do_not_count():
     assert find_resolution(np.array([math.nan, math.inf, 0.123456])) == 1e-6
     assert find_resolution(np.array([math.nan])) is None
     assert find_resolution(np.array([1e300, 1.1e300])) is None
+
+
+@pytest.mark.parametrize(
+    ("printed", "spacing"),
+    [
+        ([1.234, 12.3, 0.1235, 0.01236], [1e-3, 1e-2, 1e-4, 1e-5]),  # to four digits
+        ([1.234, 12.345, 0.123, 0.011], [1e-3] * 4),  # to three decimals
+        ([1.234, 12.3, 0.1235, 0.0123456789012], [0.0] * 4),  # one was printed in full
+        ([1.234, 12.3, 0.1235], [0.0] * 3),  # too few to tell
+        ([0.5, 0.25, 1.125, 3.0, 7.75], [0.0] * 5),  # float32 without loss
+    ],
+)
+def test_the_spacing_of_printed_numbers(printed: list[float], spacing: list[float]) -> None:
+    assert printed_spacing(np.array(printed)) == pytest.approx(spacing)
