@@ -57,6 +57,13 @@ image_size_option: Option = click.option(
 seed_option: Option = click.option(
     "--seed", type=click.IntRange(0, 2**32), default=42, show_default=True, help="Seed of the initial parameters."
 )
+start_option: Option = click.option(
+    "--start",
+    type=click.Choice(["drawn", "stressed"]),
+    default="drawn",
+    show_default=True,
+    help="Initial parameters: as drawn, or large ones that show where a formula overflows or cancels.",
+)
 data_option: Option = click.option(
     "--data", metavar="FOLDER|synthetic", help="Data. Default: the network's data set, fetched once."
 )

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 @click.option(
     "--f64-check/--no-f64-check", default=True, help="Run pairs on the CPU in f64 too, for 4 steps. On by default."
 )
+@click.option(
+    "--stress/--no-stress",
+    default=True,
+    help="With the f64 check, also run a step from a stressed start in both precisions. On by default.",
+)
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 def verify_command(
@@ -43,6 +48,7 @@ def verify_command(
     window: int | None,
     all_steps: bool,
     f64_check: bool,
+    stress: bool,
     factorial: bool,
     compile_all: bool,
 ) -> None:
@@ -65,6 +71,7 @@ def verify_command(
         asked.load(),
         backends=backends,
         f64_check=f64_check,
+        stress=stress,
         factorial=factorial,
         compile_all=compile_all,
     )

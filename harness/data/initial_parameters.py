@@ -15,11 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import ContractError, SpecError
-from harness.spec.run_config import DEFAULT_INIT_SEED
+from harness.spec.run_config import DEFAULT_INIT_SEED, Start
 from harness.system.files import replace_file
 
 Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]
+
+# A stressed start: what is zero becomes so large that its exponential overflows in f32, and what is drawn so small that
+# differences are small beside it.
+_STRESSED_ZERO, _STRESSED_SCALE = np.float32(100), np.float32(0.1)
 
 _BITS = np.arange(64, dtype=np.uint64)
 _MASK = 2**64 - 1
@@ -82,29 +86,36 @@ def draw(seed: int, n: int, scale: float) -> Floats:
     return out.reshape(-1)[:n]
 
 
-def initial_parameters(table: Iterable[Parameter], init_seed: int = DEFAULT_INIT_SEED) -> Iterator[Floats]:
+def initial_parameters(
+    table: Iterable[Parameter], init_seed: int = DEFAULT_INIT_SEED, start: Start = "drawn"
+) -> Iterator[Floats]:
     """Every tensor of the table in order; the first that draws uses `init_seed`, each next one that draws one more.
+
+    A stressed start has a tenth of every drawn value, and 100 for every zero.
 
     Raises: SpecError for an unknown initialiser, naming the parameter.
     """
     seed = init_seed
+    scale, zero = (_STRESSED_SCALE, _STRESSED_ZERO) if start == "stressed" else (np.float32(1), np.float32(0))
     for parameter in table:
         match parameter.init:
             case "he_normal":
                 if parameter.fan_in is None or parameter.fan_in < 1:
                     raise SpecError(f"parameter '{parameter.name}': fan_in is {parameter.fan_in}; expected at least 1.")
                 values = draw(seed, math.prod(parameter.shape), math.sqrt(2 / parameter.fan_in))
-                yield values.reshape(parameter.shape)
+                yield scale * values.reshape(parameter.shape)
                 seed += 1
             case "zeros":
-                yield np.zeros(parameter.shape, np.float32)
+                yield np.full(parameter.shape, zero)
             case "ones":
                 yield np.ones(parameter.shape, np.float32)
             case other:
                 raise SpecError(f"parameter '{parameter.name}': unknown init '{other}'. Use he_normal, zeros or ones.")
 
 
-def write_init(path: Path, table: Sequence[Parameter], init_seed: int = DEFAULT_INIT_SEED) -> str:
+def write_init(
+    path: Path, table: Sequence[Parameter], init_seed: int = DEFAULT_INIT_SEED, start: Start = "drawn"
+) -> str:
     """Write the parameters as raw little-endian float32, without header or padding, and return the file's SHA-256.
 
     Raises: ContractError when the file cannot be written; the old file, if any, is then untouched.
@@ -112,7 +123,7 @@ def write_init(path: Path, table: Sequence[Parameter], init_seed: int = DEFAULT_
     digest = hashlib.sha256()
     try:
         with replace_file(path) as file:
-            for values in initial_parameters(table, init_seed):
+            for values in initial_parameters(table, init_seed, start):
                 data = values.astype("<f4", copy=False).data.cast("B") if values.size else b""
                 digest.update(data)
                 file.write(data)

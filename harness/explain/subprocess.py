@@ -17,7 +17,7 @@ from harness.trace.format import one_line
 from harness.trace.store import StoredCell
 from harness.verdict.gates import F64_CHECK, FORWARD, ROUNDING, UPDATE
 from harness.verdict.pair import PairRow
-from harness.verdict.pairs import cells_in_f64
+from harness.verdict.pairs import cells_in
 
 _CONVENTIONS_TIMEOUT_S = 1800.0
 _LAYER_TIMEOUT_S = 3600.0
@@ -50,7 +50,7 @@ def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: P
         failed = {line.gate for line in evidence if line.outcome == "fail"}
         sides: list[StoredCell] = []
         if F64_CHECK.name in failed:
-            sides = [other for cell in row.cells for other in cells_in_f64(cell, in_f64)]
+            sides = [other for cell in row.cells for other in cells_in(cell, in_f64, "f64")]
         elif failed & _OF_THE_FIRST_STEPS:
             sides = [cell for cell in row.cells if cell.facts.pipeline not in PIPELINES and cell.trace.exists()]
         for cell in sides:

@@ -223,7 +223,6 @@ def _command_digest(words: Sequence[str]) -> str:
 
 
 def _stem(cell: Cell) -> str:
-    """The programs of a cell do not depend on backend, order or mode: only names that tell programs apart."""
-    return (
-        f"{cell.model.name}.{cell.pipeline}{replace(cell, run=msgspec.structs.replace(cell.run, eager=False)).suffix}"
-    )
+    """The programs of a cell do not depend on backend, order, start or mode: only names that tell programs apart."""
+    alike = replace(cell, run=msgspec.structs.replace(cell.run, eager=False, start="drawn"))
+    return f"{cell.model.name}.{cell.pipeline}{alike.suffix}"

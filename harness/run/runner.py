@@ -1,10 +1,11 @@
 """Runs the cells of a verification, one after another; a cell that fails is a result and not an error."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from harness.data.dataset import DataChoice, resolve_data
 from harness.data.initial_parameters import write_init
@@ -21,6 +22,7 @@ from harness.run.provenance import provenance
 from harness.run.publication import digest_of
 from harness.run.verification import Verification
 from harness.spec.models import Model
+from harness.spec.run_config import Start
 from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.planned import add_planned, write_planned
@@ -41,7 +43,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class CellsOfRun:
-    """Cells of a verification. `evidence`: cells that were run for the sake of others, in f64."""
+    """Cells of a verification. `evidence`: cells that were run for the sake of others."""
 
     cells: tuple[StoredCell, ...]
     evidence: tuple[StoredCell, ...]
@@ -74,28 +76,48 @@ def prepared(verification: Verification) -> Iterator["Runner"]:
     build = verification.out / "build"
     busy = f"{verification.out}: another verify is writing there. Wait for it, or choose another --out."
     with exclusive(build, busy):
-        init = build / f"{model.name}{model.resized}.s{seed}.init.bin"
-        yield Runner(verification, data, build, init, _write_start(init, model, seed))
+        starts = {start: _write_start(build, model, seed, start) for start in get_args(Start)}
+        yield Runner(verification, data, build, starts)
+
+
+@dataclass(frozen=True)
+class StartFile:
+    """Initial parameters that cells start from, and their digest."""
+
+    path: Path
+    sha256: str
+
+    @property
+    def is_whole(self) -> bool:
+        """False when the program before has changed it, or somebody else."""
+        try:
+            return digest_of(self.path) == self.sha256
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs the cells of a verification. `build`: where programs go; `init`: the initial parameters."""
+    """Runs the cells of a verification. `build`: where programs go; `starts`: the initial parameters."""
 
     verification: Verification
     data: DataChoice
     build: Path
-    init: Path
-    init_sha256: str
+    starts: Mapping[Start, StartFile]
+
+    @property
+    def init_sha256(self) -> str:
+        """Digest of the initial parameters of the verification's own cells."""
+        return self.starts[self.verification.run.start].sha256
 
     def run_all(self, policy: Policy, progress: CellProgress) -> CellsOfRun:
-        """Run every cell, and then those of the f64 cross-check."""
+        """Run every cell, and then those that are evidence for them."""
         asked_for = self.verification
         self._write_planned(asked_for.planned_facts())
         cells = [self.run(asked_for, cell, policy, progress, asked=asked) for cell, asked in asked_for.planned_cells()]
-        in_f64 = [self.run(wider, cell, policy, progress) for wider, cell in asked_for.planned_in_f64(cells)]
-        self._write_planned(cell.facts for cell in (*cells, *in_f64))
-        return CellsOfRun(tuple(cells), tuple(in_f64))
+        evidence = [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
+        self._write_planned(cell.facts for cell in (*cells, *evidence))
+        return CellsOfRun(tuple(cells), tuple(evidence))
 
     def _write_planned(self, cells: Iterable[CellFacts]) -> None:
         """Say beside the cells which are of this run. Raises: TraceError."""
@@ -111,10 +133,12 @@ class Runner:
         *,
         asked: bool = True,
     ) -> StoredCell:
-        """Run one cell, or record what is the matter with it. `verification`: this one, or its f64 cross-check."""
+        """Run one cell, or record what is the matter with it. `verification`: this one, or of its evidence."""
         facts = verification.facts(cell, asked=asked)
         plan = CellPlan(cell.name, (), verification.folder, facts=facts)
-        name = f"{facts.model} {facts.short_name}{f' in {cell.run.dtype}' if verification.is_evidence else ''}"
+        stressed = ", stressed" if cell.run.start == "stressed" else ""
+        evidence = f" in {cell.run.dtype}{stressed}" if verification.is_evidence else ""
+        name = f"{facts.model} {facts.short_name}{evidence}"
         present = presence(cell.backend, cell.pipeline)
         if not present:
             why = present.reason
@@ -146,19 +170,22 @@ class Runner:
         assert facts is not None
         return StoredCell(facts, manifest, plan.trace, self.verification.out)
 
-    @property
-    def _inputs(self) -> dict[str, str]:
-        return {"init_sha256": self.init_sha256, "data_sha256": self.data.data_sha256}
-
     def _prepare(self, cell: Cell) -> Program:
         external = next((e for e in self.verification.externals if e.name == cell.pipeline), None)
         return prepare(cell, self.build) if external is None else external_program(external, cell)
 
     def _plan(self, verification: Verification, plan: CellPlan, program: Program, present: Presence) -> CellPlan:
         run = verification.run
-        if not _is_whole(self.init, self.init_sha256):  # the program before has changed it, or somebody else
-            _write_start(self.init, verification.model, run.init_seed)
-        environment = {**program.environment, INIT_LOAD: str(self.init), TRACE_CHANNELS: run.channels, DTYPE: run.dtype}
+        start = self.starts[run.start]
+        if not start.is_whole:
+            _write_start(self.build, verification.model, run.init_seed, run.start)
+        inputs = {"init_sha256": start.sha256, "data_sha256": self.data.data_sha256}
+        environment = {
+            **program.environment,
+            INIT_LOAD: str(start.path),
+            TRACE_CHANNELS: run.channels,
+            DTYPE: run.dtype,
+        }
         if not run.shuffle:
             environment[NO_SHUFFLE] = "1"
         planned = verification.planned_steps(self.data.examples)
@@ -173,28 +200,22 @@ class Runner:
             obeys_step_limit=program.obeys_step_limit,
             provenance=provenance(environment, present.device, present)
             | program.provenance
-            | self._inputs
+            | inputs
             | {
                 "netspec_name": verification.model.spec.name,
                 "netspec_hash": verification.model.spec.netspec_hash(),
                 "planned_steps": planned,
             },
-            inputs=self._inputs,
+            inputs=inputs,
         )
 
 
-def _write_start(path: Path, model: Model, seed: int) -> str:
-    """Write the initial parameters that all cells start from, for reading only; their digest."""
-    sha256 = write_init(path, model.graph.params, seed)
+def _write_start(build: Path, model: Model, seed: int, start: Start) -> StartFile:
+    """Write the initial parameters that cells start from, for reading only."""
+    path = build / f"{model.name}{model.resized}.s{seed}{'' if start == 'drawn' else f'.{start}'}.init.bin"
+    sha256 = write_init(path, model.graph.params, seed, start)
     path.chmod(0o444)
-    return sha256
-
-
-def _is_whole(path: Path, sha256: str) -> bool:
-    try:
-        return digest_of(path) == sha256
-    except OSError:
-        return False
+    return StartFile(path, sha256)
 
 
 def _compile_only(cell: Cell, build: Path) -> str:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
 from harness.spec.models import Model
-from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, F64_STEPS, RunConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, F64_STEPS, STRESS_STEPS, RunConfig
 from harness.trace.manifest import CellFacts
 from harness.trace.store import StoredCell
 
@@ -23,7 +24,8 @@ from harness.trace.store import StoredCell
 class Verification:
     """The cells of one network. `backends` None: all that are present.
 
-    `f64_check`: run pairs on the CPU in f64 as well. `factorial`: run each derivation on the other compiler as well.
+    `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed start in both.
+    `factorial`: run each derivation on the other compiler as well.
     `is_evidence`: its cells are run for the sake of others.
     """
 
@@ -35,6 +37,7 @@ class Verification:
     compile_all: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
     f64_check: bool = True
+    stress: bool = True
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
@@ -47,8 +50,16 @@ class Verification:
     @property
     def in_f64(self) -> "Verification":
         """The first steps again, in f64 on the CPU, observed at every step."""
-        steps = F64_STEPS if self.run.steps is None else min(F64_STEPS, self.run.steps)
-        run = msgspec.structs.replace(self.run, dtype="f64", steps=steps, channels="all", eager=False)
+        return self._as_evidence(dtype="f64", steps=F64_STEPS)
+
+    @property
+    def stressed(self) -> "Verification":
+        """A step from a stressed start, observed."""
+        return self._as_evidence(start="stressed", steps=STRESS_STEPS)
+
+    def _as_evidence(self, *, steps: int, **changes: Any) -> "Verification":
+        run = msgspec.structs.replace(self.run, **changes, channels="all", eager=False)
+        run = msgspec.structs.replace(run, steps=steps if self.run.steps is None else min(steps, self.run.steps))
         return replace(self, run=run, f64_check=False, is_evidence=True)
 
     @property
@@ -85,27 +96,30 @@ class Verification:
         for external in self.externals:
             yield self.cell(external.name, names[0]), True
 
-    def planned_in_f64(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
-        """The cells of the f64 cross-check: for f32 pairs of pipelines on the CPU, which is where f64 runs.
+    def planned_evidence(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
+        """The cells that are run for the sake of these: for f32 pairs of pipelines on the CPU, which is where f64 runs.
 
-        Somebody else's program is asked as well; its header tells whether it took part.
+        The first steps in f64, and one from a stressed start in both precisions. Somebody else's program is asked as
+        well; its header tells whether it took part.
         """
         names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
-        return self._in_f64_of(names)
+        return self._evidence_of(names)
 
-    def _in_f64_of(self, pipelines: Sequence[str]) -> Iterator[tuple["Verification", Cell]]:
+    def _evidence_of(self, pipelines: Sequence[str]) -> Iterator[tuple["Verification", Cell]]:
         known = (*self.pipelines, *(external.name for external in self.externals))
         paired = [name for name in known if name in pipelines]
-        if self.f64_check and self.run.dtype == "f32" and len(paired) > 1:
-            for name in paired:
-                yield self.in_f64, self.in_f64.cell(name, "cpu")
+        if not self.f64_check or self.run.dtype != "f32" or len(paired) < 2:
+            return
+        stressed = (self.stressed, self.stressed.in_f64) if self.stress and self.run.start == "drawn" else ()
+        for one in (self.in_f64, *stressed):
+            yield from ((one, one.cell(name, "cpu")) for name in paired)
 
     def planned_facts(self) -> Iterator[CellFacts]:
         """The facts of all cells that it sets out to run, as if every one of them went well."""
         planned = list(self.planned_cells())
         yield from (self.facts(cell, asked=asked) for cell, asked in planned)
         on_cpu = [cell.pipeline for cell, _ in planned if cell.backend == "cpu"]
-        yield from (wider.facts(cell) for wider, cell in self._in_f64_of(on_cpu))
+        yield from (one.facts(cell) for one, cell in self._evidence_of(on_cpu))
 
     def facts(self, cell: Cell, *, absent: bool = False, asked: bool = True) -> CellFacts:
         """The facts of one of its cells, for the manifest."""
@@ -132,6 +146,7 @@ class Verification:
             "--image-size": cell.model.image_size,
             "--dtype": run.dtype if run.dtype != "f32" else None,
             "--seed": run.init_seed if run.init_seed != DEFAULT_INIT_SEED else None,
+            "--start": run.start if run.start != "drawn" else None,
             "--profile": run.profile if run.profile != "shared" else None,
             "--data": None if self.data is None else "synthetic" if self.data == "synthetic" else "FOLDER",
             "--channels": run.channels if run.channels != "default" else None,

@@ -1,6 +1,6 @@
 """Configuration of a run: precision, start, conventions, order, length, and what is observed."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,17 +11,24 @@ DEFAULT_INIT_SEED = 42
 # Steps of a pair's f64 cross-check: the first to see the forward pass, the backward pass, the optimizer's state, and
 # one more that has all of them behind it.
 F64_STEPS = 4
+STRESS_STEPS = 1  # of the runs from a stressed start, whose updates mean nothing
+
+# Parameters as they are drawn, or large ones, with which a formula that is right for small numbers only gives itself
+# away.
+Start = Literal["drawn", "stressed"]
 
 
 class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
     """Configuration of a run, embedded by everything that names, runs or reports one.
 
-    `profile`: of conventions. `eager`: without just-in-time compilation. `steps` None: the whole training.
+    `start`: what the initial parameters are. `profile`: of conventions. `eager`: without just-in-time compilation.
+    `steps` None: the whole training.
     `channels`: the steps that carry norms, projections and batch digests.
     """
 
     dtype: DType = "f32"
     init_seed: Count = DEFAULT_INIT_SEED
+    start: Start = "drawn"
     profile: str = "shared"
     shuffle: bool = False
     eager: bool = False
@@ -34,6 +41,7 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
         parts = [
             self.dtype if self.dtype != "f32" else "",
             f"s{self.init_seed}" if self.init_seed != DEFAULT_INIT_SEED else "",
+            self.start if self.start != "drawn" else "",
             self.profile if self.profile != "shared" else "",
             "eager" if self.eager else "",
         ]

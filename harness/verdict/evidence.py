@@ -74,13 +74,23 @@ class NoPart(str):
 
 
 @dataclass(frozen=True)
+class Stressed:
+    """A pair of one step from a stressed start, in both precisions."""
+
+    in_f32: Comparison
+    in_f64: Comparison
+
+
+@dataclass(frozen=True)
 class PairFacts:
     """All that is known of a pair. `in_f64`: the same pair in f64, or why there is none though it was tried.
 
     `envelope`: of the run that both are of. `false_positive_rate`: the share of clean pairs that may fall out of it.
+    `stressed`: the same pair from a stressed start, or why there is none.
     """
 
     comparison: Comparison
     in_f64: Comparison | str | None = None
     envelope: Envelope | None = None
     false_positive_rate: float = DEFAULT_RATE
+    stressed: Stressed | str | None = None

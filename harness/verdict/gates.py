@@ -10,6 +10,7 @@ from harness.verdict.later_gate import check_later
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions
 from harness.verdict.rounding_gate import check_rounding
 from harness.verdict.steps import check_finite, check_forward, check_schedule, check_update, check_window
+from harness.verdict.stress_gate import check_stress
 from harness.verdict.training import check_accuracy, check_epoch_means
 
 
@@ -49,6 +50,7 @@ GATES = (
     UPDATE,
     F64_CHECK,
     ROUNDING,
+    Gate("stress", check_stress),
     Gate("envelope", check_envelope, rounds=True),
     WINDOW,
     Gate("later steps", check_later),

@@ -68,7 +68,7 @@ def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
 
 
 def find_strangeness(a: Trace, b: Trace) -> tuple[KeyDifference, ...]:
-    """The keys by which two traces of one pipeline, in two precisions, are of two runs; A is the one in f32."""
+    """The keys, dtype left out, by which two traces of one pipeline are of two runs."""
     keys = [_identity_keys(trace) | {"pipeline": trace.header.pipeline} for trace in (a, b)]
     left, right = ({key: value for key, value in of.items() if value is not None} for of in keys)
     return tuple(difference for difference in _differences(left, right)[0] if difference.key != "dtype")

@@ -4,17 +4,20 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import get_args
 
 import msgspec
 
 from harness.errors import TraceError
 from harness.run.pipelines import PIPELINES
+from harness.spec.netspec import DType
+from harness.spec.run_config import Start
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
 from harness.trace.spelling import usual_dtype
 from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare
-from harness.verdict.evidence import NoPart
+from harness.verdict.evidence import NoPart, Stressed
 from harness.verdict.factorial import Factorial, split_factorial
 from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
@@ -23,7 +26,7 @@ from harness.verdict.relation import relation
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
-_OF_AN_F64_CELL = ("dtype", "steps", "evidence")
+_OF_EVIDENCE = ("dtype", "start", "steps", "evidence")
 
 
 def runs_of(cells: Iterable[StoredCell]) -> list[list[StoredCell]]:
@@ -35,18 +38,18 @@ def runs_of(cells: Iterable[StoredCell]) -> list[list[StoredCell]]:
 
 
 def judge_cells(cells: Sequence[StoredCell], judging: Judging) -> Iterator[PairRow]:
-    """The pairs of every run, with the f64 cross-checks that lie among the cells."""
-    f64_cells = [cell for cell in cells if cell.facts.evidence]
+    """The pairs of every run, with the evidence for them that lies among the cells."""
+    evidence = [cell for cell in cells if cell.facts.evidence]
     for run in runs_of(cell for cell in cells if not cell.facts.evidence):
-        yield from judge_pairs(run, judging, f64_cells if run[0].facts.dtype == "f32" else ())
+        yield from judge_pairs(run, judging, evidence if run[0].facts.dtype == "f32" else ())
 
 
 def judge_pairs(
-    cells: Sequence[StoredCell], judging: Judging, f64_cells: Sequence[StoredCell] = ()
+    cells: Sequence[StoredCell], judging: Judging, evidence: Sequence[StoredCell] = ()
 ) -> Iterator[PairRow]:
     """A row for every pair that differs in one factor; not for one with a backend that is absent and not asked for.
 
-    `cells`: of one run. `f64_cells`: cells in f64, among them the same ones.
+    `cells`: of one run. `evidence`: cells that were run for the sake of others, among them these.
     """
     there = [cell for cell in cells if cell.counts]
     names = _names(there)
@@ -73,8 +76,8 @@ def judge_pairs(
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
         else:
-            in_f64 = _pair_in_f64(left, right, f64_cells)
-            row = judge_recordings(recording(left), recording(right), judging, kind, in_f64)
+            beside = _pair_in(left, right, evidence, "f64"), _stressed(left, right, evidence)
+            row = judge_recordings(recording(left), recording(right), judging, kind, *beside)
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
 
@@ -94,16 +97,30 @@ def split_factorials(cells: Sequence[StoredCell], judging: Judging) -> Iterator[
             yield split_factorial(backend, traces, judged, judging.mode)
 
 
-def _pair_in_f64(a: StoredCell, b: StoredCell, f64_cells: Sequence[StoredCell]) -> Comparison | str | None:
-    """The same pair in f64, or what is the matter with it; None when it was not run."""
+def _stressed(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> Stressed | str | None:
+    """The same pair from a stressed start, or what is the matter with it; None when it was not run."""
+    pairs = [_pair_in(a, b, evidence, dtype, "stressed") for dtype in get_args(DType)]
+    in_f32, in_f64 = pairs
+    if isinstance(in_f32, Comparison) and isinstance(in_f64, Comparison):
+        return Stressed(in_f32, in_f64)
+    reasons = [pair for pair in pairs if isinstance(pair, str)]
+    if not reasons and in_f32 is not in_f64:
+        return "it has been run in one precision only"
+    return next((reason for reason in reasons if not isinstance(reason, NoPart)), reasons[0] if reasons else None)
+
+
+def _pair_in(
+    a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell], dtype: DType, start: Start = "drawn"
+) -> Comparison | str | None:
+    """The same pair in a precision and from a start, or what is the matter with it; None when it was not run."""
     if a.facts.pipeline == b.facts.pipeline:
         return None
-    sides = [(cell, cells_in_f64(cell, f64_cells)) for cell in (a, b)]
+    sides = [(cell, cells_in(cell, evidence, dtype, start)) for cell in (a, b)]
     missing = [cell.short_name for cell, found in sides if not found]
     if len(missing) == len(sides):
         return None
     if missing:
-        return f"{missing[0]} has not been run in f64, the other side has"
+        return f"{missing[0]} has not been run in {dtype}, the other side has"
     if notes := [f"{found[0].name}: {found[0].note}" for _, found in sides if found[0].note]:
         return "; ".join(notes)
     try:
@@ -116,27 +133,35 @@ def _pair_in_f64(a: StoredCell, b: StoredCell, f64_cells: Sequence[StoredCell]) 
     return compare(left, right)
 
 
-def _held_to(cell: StoredCell, in_f64: StoredCell) -> Recording | str:
-    """The recording of a cell in f64, held to its run in f32; or why it cannot serve as its cross-check.
+def _held_to(cell: StoredCell, other: StoredCell) -> Recording | str:
+    """The recording of a cell that was run for the sake of another, held to that one; or why it cannot serve.
 
     Raises: TraceError.
     """
-    plain, wide = cell.read(), in_f64.read()
-    if cell.facts.pipeline not in PIPELINES and usual_dtype(wide.trace.header.dtype or "") != "f64":
-        told = wide.trace.header.dtype or "nothing"
+    plain, found = cell.read(), other.read()
+    dtype = other.facts.dtype
+    if cell.facts.pipeline not in PIPELINES and dtype == "f64" and usual_dtype(found.trace.header.dtype or "") != dtype:
+        told = found.trace.header.dtype or "nothing"
         return NoPart(f"{cell.short_name} took no part: HARNESS_DTYPE was f64, its header says {one_line(told)}")
-    if strange := find_strangeness(plain.trace, wide.trace):
-        told = f"{strange[0].key} is {one_line(strange[0].a)} in f32 and {one_line(strange[0].b)} in f64"
-        return f"{in_f64.name} is of another run than {cell.name}: {told}"
-    return wide
+    of_start = {"init_sha256"} if other.facts.start != cell.facts.start else set()
+    strange = [one for one in find_strangeness(plain.trace, found.trace) if one.key not in of_start]
+    if strange:
+        told = f"{strange[0].key} is {one_line(strange[0].b)} and not {one_line(strange[0].a)}"
+        return f"{other.name} is of another run than {cell.name}: {told}"
+    return found
 
 
-def cells_in_f64(cell: StoredCell, f64_cells: Sequence[StoredCell]) -> list[StoredCell]:
-    """The cell in f64, of the same host and run. f64 runs on the CPU only."""
+def cells_in(
+    cell: StoredCell, evidence: Sequence[StoredCell], dtype: DType, start: Start = "drawn"
+) -> list[StoredCell]:
+    """The cell in a precision and from a start, of the same host and run. Evidence is run on the CPU only."""
     if cell.facts.backend != "cpu":
         return []
-    about = cell.host, cell.facts.pipeline, _key(cell, (*_WITHIN_A_RUN, *_OF_AN_F64_CELL))
-    return [r for r in f64_cells if (r.host, r.facts.pipeline, _key(r, (*_WITHIN_A_RUN, *_OF_AN_F64_CELL))) == about]
+
+    def about(one: StoredCell) -> tuple[object, ...]:
+        return one.host, one.facts.pipeline, _key(one, (*_WITHIN_A_RUN, *_OF_EVIDENCE))
+
+    return [c for c in evidence if (c.facts.dtype, c.facts.start) == (dtype, start) and about(c) == about(cell)]
 
 
 def _names(cells: Sequence[StoredCell]) -> Mapping[StoredCell, str]:

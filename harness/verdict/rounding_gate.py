@@ -1,7 +1,5 @@
 """Rounding: no loss, norm or projection of the first steps may be further apart than rounding brings right pairs."""
 
-from collections.abc import Sequence
-
 from harness.trace.spelling import usual_dtype
 from harness.verdict.cause import PARTS, fault_of, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
@@ -9,18 +7,16 @@ from harness.verdict.compare import Comparison
 from harness.verdict.equality import check_equal
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import noise_in_f64
-from harness.verdict.rounding.against_f64 import JUDGED_STEPS, furthest
 from harness.verdict.rounding.bounds import RoundingBounds, fitted_bounds
 from harness.verdict.rounding.excess import (
     REACHED_FACTOR,
     Share,
     beyond,
     by_bounds,
-    first_gradients,
     or_reached,
     shares,
 )
-from harness.verdict.rounding.measure import Apart, faint, measure
+from harness.verdict.rounding.measure import faint, measure
 from harness.verdict.steps import loss_fault
 
 
@@ -54,8 +50,6 @@ def check_rounding(pair: PairFacts) -> Answer | None:
         part, step = _part(first), first.apart.step
         fault = loss_fault(comparison, step) if part == "loss" else fault_of(part, step)
         return failed(f"{_described(first)}; {where}.", _place(first), fault, {"at_step": step})
-    if (imprecise := further_from_f64(pair, measured, bounds)) is not None:
-        return imprecise
     closest = max(found, key=lambda share: share.share)
     line = f"{_span(steps)}: {_counted(channels)} within {whose}; closest to its bound: {_closest(closest)}"
     if further := beyond(fitted):
@@ -64,24 +58,6 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     if channels.unmatched:
         return inconclusive(f"{line}{seen}; only one side has {listed(channels.unmatched)}.")
     return passed(f"{line}{seen}.")
-
-
-def further_from_f64(pair: PairFacts, measured: Sequence[Apart], bounds: RoundingBounds) -> Answer | None:
-    """The failure of a side that is further from f64 than the other at every step, where the pair was run in f64."""
-    if not isinstance(pair.in_f64, Comparison):
-        return None
-    f32, f64 = pair.comparison, pair.in_f64
-    found = furthest((f32.a.trace, f64.a.trace), (f32.b.trace, f64.b.trace), bounds.against_f64.finest)
-    first = first_gradients(measured)
-    calm = first is not None and first <= bounds.calm_up_to
-    allowed = bounds.against_f64.calm if calm else bounds.against_f64.rough
-    if found is None or found.ratio <= allowed:
-        return None
-    line = (
-        f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps 1 "
-        f"to {JUDGED_STEPS}, {found.ratio:.0f} times as far as in the other; allowed are {allowed:.0f} times"
-    )
-    return failed(f"{line}.", f"step 1, gradient of {found.tensor}", "numerics", {"at_step": 1})
 
 
 def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:

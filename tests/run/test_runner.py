@@ -80,10 +80,11 @@ def test_a_start_that_a_program_has_spoilt_is_whole_for_the_next(tmp_path: Path)
     good = replace(spoiling, externals=(External("lean", external.words[:-1]),))
     with prepared(spoiling) as runner:
         assert ran(runner, spoiling).manifest.status == "crashed"
-        assert digest_of(runner.init) != runner.init_sha256
+        start = runner.starts["drawn"]
+        assert digest_of(start.path) != start.sha256
         assert ran(replace(runner, verification=good), good).complete
-        assert digest_of(runner.init) == runner.init_sha256
-        runner.init.unlink()
+        assert digest_of(start.path) == start.sha256
+        start.path.unlink()
         assert ran(replace(runner, verification=good), good).complete
 
 
@@ -96,15 +97,22 @@ def test_a_start_that_a_program_has_spoilt_is_whole_for_the_next(tmp_path: Path)
         (("lean",), []),
     ],
 )
-def test_the_f64_cross_check_asks_somebody_elses_program_too(complete: tuple[str, ...], expected: list[str]) -> None:
+def test_the_runs_for_the_sake_of_others_ask_somebody_elses_program_too(
+    complete: tuple[str, ...], expected: list[str]
+) -> None:
     verification = Verification(model=MODEL, out=Path(), externals=(External("lean", ("x",)),))
     whole = Manifest(status="complete", trace_sha256="ab" * 32)
     cells = [
         StoredCell(CellFacts(model="mnist_mlp", pipeline=name, backend="cpu"), whole, Path(), Path())
         for name in complete
     ]
-    planned = [(one.is_evidence, cell.pipeline, cell.run.dtype) for one, cell in verification.planned_in_f64(cells)]
-    assert planned == [(True, name, "f64") for name in expected]
+    planned = list(verification.planned_evidence(cells))
+    assert all(one.is_evidence for one, _ in planned)
+    runs = [(cell.pipeline, cell.run.dtype, cell.run.start, cell.run.steps) for _, cell in planned]
+    kinds = (("f64", "drawn", 4), ("f32", "stressed", 1), ("f64", "stressed", 1))
+    assert runs == [(name, *kind) for kind in kinds for name in expected]
+    without = replace(verification, stress=False)
+    assert [cell.run.dtype for _, cell in without.planned_evidence(cells)] == ["f64"] * len(expected)
 
 
 def test_a_single_run_that_contradicts_its_plan_is_not_the_one_asked_for(tmp_path: Path) -> None:

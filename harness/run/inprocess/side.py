@@ -13,7 +13,7 @@ from harness.emit.instruments import BARE, Instruments
 from harness.nn.rules import registered_rules
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.rules import Rules
-from harness.spec.run_config import DEFAULT_INIT_SEED
+from harness.spec.run_config import DEFAULT_INIT_SEED, Start
 from harness.spec.shapes import Graph, size
 
 Array = npt.NDArray[Any]
@@ -100,9 +100,9 @@ class Side(ABC):
         """The numpy type of the side's tensors."""
         return np.float32 if self.dtype == "f32" else np.float64
 
-    def initial(self) -> Array:
+    def initial(self, start: Start = "drawn") -> Array:
         """The initial parameters as one f32 vector. Shapes: (total_params,)."""
-        return np.concatenate([p.ravel() for p in initial_parameters(self.graph.params, self.init_seed)])
+        return np.concatenate([p.ravel() for p in initial_parameters(self.graph.params, self.init_seed, start)])
 
     def split(self, flat: Array) -> list[Array]:
         """A vector of all parameters as one array each, in the order of the table."""

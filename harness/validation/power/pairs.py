@@ -8,12 +8,13 @@ import numpy as np
 
 from harness.run.inprocess import Array, Side, Step, recorded
 from harness.spec.netspec import DType
-from harness.spec.run_config import F64_STEPS
+from harness.spec.run_config import F64_STEPS, STRESS_STEPS
 from harness.trace.format import TraceHeader
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.validation.power.networks import STEPS, Feed
 from harness.verdict.compare import Judging, compare
+from harness.verdict.evidence import Stressed
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import judge_recordings
 from harness.verdict.tolerance import DEFAULT_MODE, MODES, Mode
@@ -31,7 +32,8 @@ _OPTIONAL_KEYS = _KEYS[_KEYS.index("emitter_version") + 1 :]
 class Run:
     """The steps of a side, the recording that its cell would have left, and the parameters it started from.
 
-    `logits`: of the test images after the last step, None in f64, which is not tested.
+    `stressed`: the recording of its cell from a stressed start. `logits`: of the test images after the last step, None
+    in f64, which is not tested.
 
     Shapes: logits (TESTED, classes).
     """
@@ -39,6 +41,7 @@ class Run:
     side: Side
     steps: Sequence[Step]
     recording: Recording
+    stressed: Recording
     initial: Array
     logits: Array | None
 
@@ -48,25 +51,36 @@ def run(side: Side, feed: Feed, labels: Array, stated: Feed | None = None) -> Ru
 
     Shapes: labels, of the test images, (TESTED,).
     """
-    feed = feed.first(DTYPES[side.dtype])
-    batches, rates, initial = feed.batches(side), feed.rates(side), side.initial()
-    steps = side.train(batches, rates, initial)
-    named = batches if stated is None else stated.first(DTYPES[side.dtype]).batches(side)
-    recording = recorded(side, steps, named, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch)
+    initial = side.initial()
+    steps, recording = _trained(side, feed, stated, initial, DTYPES[side.dtype])
+    _, stressed = _trained(side, feed, stated, side.initial("stressed"), STRESS_STEPS)
     if side.dtype == "f64":
-        return Run(side, steps, recording, initial, None)
+        return Run(side, steps, recording, stressed, initial, None)
     logits = side.logits(steps[-1], feed.test_images)
     correct = int(np.count_nonzero(np.argmax(logits, axis=-1) == feed.read_test(labels)))
     tested = Manifest(status="complete", steps_written=len(steps), test_correct=correct, test_total=len(labels))
-    return Run(side, steps, replace(recording, manifest=tested), initial, logits)
+    return Run(side, steps, replace(recording, manifest=tested), stressed, initial, logits)
+
+
+def _trained(
+    side: Side, feed: Feed, stated: Feed | None, initial: Array, number: int
+) -> tuple[Sequence[Step], Recording]:
+    """The first steps on a feed, and their recording."""
+    feed = feed.first(number)
+    batches, rates = feed.batches(side), feed.rates(side)
+    steps = side.train(batches, rates, initial)
+    named = batches if stated is None else stated.first(number).batches(side)
+    return steps, recorded(side, steps, named, rates, initial=initial, steps_per_epoch=feed.steps_per_epoch)
 
 
 def verdicts(a: dict[DType, Run], b: dict[DType, Run], mode: Mode = DEFAULT_MODE) -> dict[str, Verdict]:
     """The verdict of each detector on two sides."""
     left, right = a["f32"].recording, b["f32"].recording
     judging = Judging(mode)
+    in_f64 = compare(a["f64"].recording, b["f64"].recording)
+    stressed = Stressed(*(compare(a[dtype].stressed, b[dtype].stressed) for dtype in DTYPES))
     rows = {
-        VERIFY: judge_recordings(left, right, judging, in_f64=compare(a["f64"].recording, b["f64"].recording)),
+        VERIFY: judge_recordings(left, right, judging, in_f64=in_f64, stressed=stressed),
         WITH_NORMS: judge_recordings(left, right, judging),
         LOSSES_ONLY: judge_recordings(_losses_only(left), _losses_only(right), judging),
     }

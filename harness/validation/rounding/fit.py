@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.trace.format import StepLine, Trace
 from harness.trace.reader import read_trace
 from harness.trace.recording import Recording
-from harness.validation.rounding.runs import IN_F64, STEPS
+from harness.validation.rounding.runs import IN_F64, STEPS, STRESSED
 from harness.verdict.channels import (
     BY_TENSOR,
     PARAM,
@@ -25,13 +25,13 @@ from harness.verdict.channels import (
     shared_channels,
 )
 from harness.verdict.compare import compare
-from harness.verdict.rounding.against_f64 import F64Bounds, furthest
+from harness.verdict.rounding.against_f64 import F64Bounds, SideRuns, furthest
 from harness.verdict.rounding.bounds import CLASSES, RoundingBounds
 from harness.verdict.rounding.excess import first_gradients
 from harness.verdict.rounding.later import LaterBounds, block_ratios, kinds_apart
 from harness.verdict.rounding.measure import STATISTICS, VECTORS, Apart, measure
 
-MARGIN, LATER_MARGIN, CALM_F64_MARGIN, DEVICE = 4.0, 2.0, 3.0, 2.0
+MARGIN, LATER_MARGIN, F64_MARGIN, DEVICE = 4.0, 2.0, 2.0, 2.0
 DEEP_FROM, CALM_UP_TO = 40, 3e-5
 # Programs add norms up in f32, each in its own order; what is apart by less than that is not told apart.
 _FINEST = 2e-6
@@ -78,28 +78,33 @@ def right_pairs(folder: Path) -> Iterator[tuple[str, int, Trace, Trace]]:
 
 
 def _variants(start: Path) -> list[Trace]:
-    return [_with_whole_norms(read_trace(path)) for path in sorted(start.glob("*.jsonl")) if path.name != IN_F64]
+    paths = sorted(path for path in start.glob("*.jsonl") if not path.name.endswith(STRESSED))
+    return [_with_whole_norms(read_trace(path)) for path in paths if path.name != IN_F64]
 
 
 def fit_against_f64(folder: Path) -> F64Bounds:
-    """How much further from f64 one side of a right pair is than the other.
+    """How much further from f64 one side of a right pair is than the other, from either start.
 
-    Raises: HarnessError when a class has no pair that was run in f64.
+    Raises: HarnessError when no pair was run from both and in f64.
     """
-    largest = {"calm": 0.0, "rough": 0.0}
-    for start in sorted(folder.glob("*/*")):
-        if not (start / IN_F64).exists():
-            continue
-        fine = read_trace(start / IN_F64)
-        for a, b in itertools.combinations(_variants(start), 2):
-            found = furthest((a, fine), (b, fine), _FINEST_DISTANCE)
-            first = first_gradients(list(measure(shared_channels(a, b, [1]))))
-            name = "calm" if first is not None and first <= CALM_UP_TO else "rough"
-            largest[name] = max(largest[name], found.ratio if found is not None else 0.0)
-    if not all(largest.values()):
-        raise HarnessError(f"{folder}: no pair of some class has a run in f64. Run more networks.")
-    margins = {"calm": CALM_F64_MARGIN, "rough": MARGIN}
-    return F64Bounds(finest=_FINEST_DISTANCE, **{name: _short(margins[name] * x) for name, x in largest.items()})
+    ratios = [ratio for start in sorted(folder.glob("*/*")) for ratio in _ratios(start)]
+    if not ratios:
+        raise HarnessError(f"{folder}: no pair has a run in f64 from either start. Run more networks.")
+    return F64Bounds(finest=_FINEST_DISTANCE, further=_short(F64_MARGIN * max(ratios)))
+
+
+def _ratios(start: Path) -> Iterator[float]:
+    """The largest of each pair that was run from both starts."""
+    stressed = {path.name.removesuffix(STRESSED): read_trace(path) for path in sorted(start.glob(f"*{STRESSED}"))}
+    drawn = {name: path for name in stressed if (path := start / f"{name}.jsonl").exists()}
+    fine = IN_F64.removesuffix(".jsonl")
+    if fine not in drawn:
+        return
+    wide = read_trace(drawn.pop(fine))
+    runs = [SideRuns((read_trace(drawn[name]), wide), (stressed[name], stressed[fine])) for name in drawn]
+    for a, b in itertools.combinations(runs, 2):
+        if (found := furthest(a, b, _FINEST_DISTANCE)) is not None:
+            yield found.ratio
 
 
 def _with_whole_norms(trace: Trace) -> Trace:

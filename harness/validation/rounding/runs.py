@@ -17,6 +17,7 @@ from harness.nn.cases import find_case
 from harness.nn.optimizers import Adam
 from harness.run.inprocess import Phase2, Phase3, Side, first_batches, recorded
 from harness.spec.netspec import DType
+from harness.spec.run_config import STRESS_STEPS, Start
 from harness.system.files import replace_file
 from harness.system.jobs import MARKER
 from harness.trace.format import Trace
@@ -25,15 +26,20 @@ from harness.validation.power.double_scalars import DoubleScalars
 
 STEPS = 8
 IN_F64 = "f64.jsonl"  # the run that others are held to
+STRESSED = ".stressed.jsonl"  # of runs from a stressed start
 MakeSide = Callable[..., Side]
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Variants that share a process: the sides by name, and the environment that makes them what they are."""
+    """Variants that share a process: the sides by name, and the environment that makes them what they are.
+
+    `stressed`: those that are run for a step from a stressed start as well.
+    """
 
     sides: Mapping[str, MakeSide]
     environment: Mapping[str, str]
+    stressed: tuple[str, ...] = ()
 
 
 SURROUNDINGS = {
@@ -46,9 +52,10 @@ SURROUNDINGS = {
             "phase3xla": OtherCompiler,
         },
         {},
+        stressed=("phase2", "phase3", "onethread", "phase3xla"),
     ),
     "one-thread": Surroundings({"phase2xla1": Phase2}, {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}),
-    "f64": Surroundings({"f64": Phase2}, {"JAX_ENABLE_X64": "1"}),
+    "f64": Surroundings({"f64": Phase2}, {"JAX_ENABLE_X64": "1"}, stressed=("f64",)),
     "generic": Surroundings({"phase3generic": Phase3}, {"HARNESS_IREE_TARGET_CPU": "generic"}),
 }
 
@@ -74,21 +81,29 @@ def train_right_runs(order: RunOrder) -> int:
     dtype: DType = "f64" if order.surroundings == "f64" else "f32"
     feed = first_batches(graph, config, data, STEPS, dtype)
     there = 0
-    for variant, make in SURROUNDINGS[order.surroundings].sides.items():
+    surroundings = SURROUNDINGS[order.surroundings]
+    for variant, make in surroundings.sides.items():
         if make is DoubleScalars and not isinstance(config.optimizer, Adam):
             continue
-        paths = {seed: Path(order.folder, order.network, str(seed), f"{variant}.jsonl") for seed in order.seeds}
-        there += len(paths)
-        if all(path.exists() for path in paths.values()):
+        runs: dict[Path, tuple[int, Start]] = {}
+        for seed in order.seeds:
+            start = Path(order.folder, order.network, str(seed))
+            runs[start / f"{variant}.jsonl"] = seed, "drawn"
+            if variant in surroundings.stressed:
+                runs[start / f"{variant}{STRESSED}"] = seed, "stressed"
+        there += len(runs)
+        missing = {path: run for path, run in runs.items() if not path.exists()}
+        if not missing:
             continue
         side = make(graph, config, dtype)
-        rates = side.rates(STEPS, feed.steps_per_epoch)
-        for seed, path in paths.items():
+        for path, (seed, start_from) in missing.items():
             side.init_seed = seed  # initial parameters are no part of the program
-            initial = side.initial()
-            steps = side.train(feed.batches, rates, initial)
+            initial = side.initial(start_from)
+            number = STEPS if start_from == "drawn" else STRESS_STEPS
+            batches, rates = feed.batches[:number], side.rates(number, feed.steps_per_epoch)
+            steps = side.train(batches, rates, initial)
             per_epoch = feed.steps_per_epoch
-            run = recorded(side, steps, feed.batches, rates, initial=initial, steps_per_epoch=per_epoch)
+            run = recorded(side, steps, batches, rates, initial=initial, steps_per_epoch=per_epoch)
             _write(path, run.trace)
     return there
 

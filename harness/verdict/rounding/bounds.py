@@ -30,8 +30,8 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     steps. `deep_from`: tensors of a deep network. `calm_up_to`: the typical difference of the first gradients of a calm
     pair. `margin`: the factor by which the pairs of one network may exceed those of all others. `device`: a further one
     for runs that are not known to be of CPUs, where the fit was made. `later`: what is asked of the steps after the
-    first. `against_f64`: how much further from f64 one side may be than the other. `fitted_on`, `held_out`: where they
-    come from, and how the pairs of each network fared under a fit to the others.
+    first. `against_f64`: how much further from f64 one side may be than the other, from either start. `fitted_on`,
+    `held_out`: where they come from, and how the pairs of each network fared under a fit to the others.
     """
 
     margin: float

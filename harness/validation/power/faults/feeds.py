@@ -78,9 +78,10 @@ def _backwards(feed: Feed) -> Feed:
 
 
 def _without_labels(feed: Feed) -> Feed:
-    """An image moved, and its label left where it was."""
+    """Two images of other labels changed places, and their labels left where they were."""
     rows = feed.image_rows[0].copy()
-    rows[[0, 1]] = rows[[1, 0]]
+    other = int(np.argmax(feed.labels[rows] != feed.labels[rows[0]]))
+    rows[[0, other]] = rows[[other, 0]]
     return replace(feed, image_rows=(rows, *feed.image_rows[1:]))
 
 

@@ -32,8 +32,8 @@ _LAYERS = {
 def _products(mantissa: int) -> Injections:
     """Both operands of every product, on the way forward and back."""
 
-    def jax(j: JaxBuilder, original: Any, a: Expr, b: Expr, *how: Any) -> Expr:
-        value: Expr = original(jax_in("f32", j, a, mantissa), jax_in("f32", j, b, mantissa), *how)
+    def jax(j: JaxBuilder, original: Any, a: Expr, b: Expr, *how: Any, **named: Any) -> Expr:
+        value: Expr = original(jax_in("f32", j, a, mantissa), jax_in("f32", j, b, mantissa), *how, **named)
         return value
 
     def hlo(h: HloBuilder, original: Any, a: Value, b: Value, *how: Any, **named: Any) -> Value:

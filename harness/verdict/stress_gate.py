@@ -1,0 +1,93 @@
+"""The stressed start: a step from parameters with which a formula that is right for small numbers only goes wrong.
+
+Exponentials of values above 88 overflow in f32 unless the largest is taken off before; a variance as the difference of
+two large numbers has no digits left. At drawn parameters neither shows, and after a thousand steps it may.
+"""
+
+from collections.abc import Sequence
+
+from harness.verdict.compare import Comparison
+from harness.verdict.evidence import Answer, NoPart, PairFacts, Stressed, failed, inconclusive, passed, unreached
+from harness.verdict.f64_check import check_f64
+from harness.verdict.likeness import check_contract, check_data, faults
+from harness.verdict.rounding.against_f64 import JUDGED_STEPS, SideRuns, furthest
+from harness.verdict.rounding.bounds import fitted_bounds
+
+_PLACE = "step 1 from a stressed start"
+
+
+def check_stress(pair: PairFacts) -> Answer:
+    """From a stressed start a side must be finite where the other is, and equal it in f64.
+
+    It may not be further from f64 than the other from there and from the drawn start alike.
+    """
+    stressed = pair.stressed
+    if stressed is None:
+        return unreached("the pair was not run from a stressed start.")
+    if isinstance(stressed, NoPart):
+        return unreached(f"{stressed}.")
+    if isinstance(stressed, str):
+        return inconclusive(f"the pair from a stressed start is missing: {stressed}.")
+    for comparison, dtype in ((stressed.in_f32, "f32"), (stressed.in_f64, "f64")):
+        facts = PairFacts(comparison)
+        for found in (check_contract(facts), check_data(facts)):
+            if found.outcome == "fail":
+                return failed(f"from a stressed start in {dtype}, {found.line}", found.place, found.fault)
+        problems = faults("A", comparison.a) + faults("B", comparison.b)
+        if problems or comparison.numbers is None or comparison.numbers.compared == 0:
+            return inconclusive(f"the pair from a stressed start in {dtype}: {'; '.join(problems) or 'no step'}.")
+    overflown = [_overflown(stressed.in_f32), _overflown(stressed.in_f64)]
+    if any(len(sides) == 1 for sides in overflown):
+        return failed(_parted(stressed, overflown), _PLACE, "numerics")
+    if overflown[1]:
+        return unreached("from a stressed start both sides are beyond all numbers, in f64 as well.")
+    if overflown[0]:
+        return unreached("from a stressed start both sides are beyond all numbers in f32.")
+    in_f64 = check_f64(PairFacts(stressed.in_f32, in_f64=stressed.in_f64))
+    if in_f64.outcome != "pass":
+        return Answer(in_f64.outcome, f"from a stressed start: {in_f64.line}", in_f64.place, in_f64.fault)
+    return _judge_distances(pair, stressed)
+
+
+def _judge_distances(pair: PairFacts, stressed: Stressed) -> Answer:
+    """A side may not be further from f64 than the other at every step from the drawn start, and from this one."""
+    same = f"from a stressed start the losses are {_losses_apart(stressed.in_f32)} apart in f32, and equal in f64"
+    if not isinstance(pair.in_f64, Comparison):
+        return passed(f"{same}.")
+    bounds = fitted_bounds().against_f64
+    drawn, wide = pair.comparison, pair.in_f64
+    a = SideRuns((drawn.a.trace, wide.a.trace), (stressed.in_f32.a.trace, stressed.in_f64.a.trace))
+    b = SideRuns((drawn.b.trace, wide.b.trace), (stressed.in_f32.b.trace, stressed.in_f64.b.trace))
+    found = furthest(a, b, bounds.finest)
+    if found is None:
+        return passed(f"{same}.")
+    if found.ratio > bounds.further:
+        line = (
+            f"the gradient of {found.tensor} in {found.side} is {found.distance:.1e} or more from f64 at each of steps "
+            f"1 to {JUDGED_STEPS} and from a stressed start, {found.ratio:.3g} times as far as in the other; "
+            f"{bounds.further:.3g} times is allowed."
+        )
+        return failed(line, f"step 1, gradient of {found.tensor}", "numerics", {"at_step": 1})
+    return passed(
+        f"{same}; no side is further from f64 from either start, {found.ratio:.2g} of {bounds.further:.3g} times."
+    )
+
+
+def _losses_apart(comparison: Comparison) -> str:
+    return f"{abs(comparison.a.trace.loss[0] - comparison.b.trace.loss[0]):.1e}"
+
+
+def _overflown(comparison: Comparison) -> list[str]:
+    """The sides with a value that is no finite number."""
+    numbers = comparison.numbers
+    assert numbers is not None
+    at = {"A": numbers.nonfinite_a, "B": numbers.nonfinite_b}
+    return [side for side, step in at.items() if step is not None]
+
+
+def _parted(stressed: Stressed, overflown: Sequence[Sequence[str]]) -> str:
+    at = 0 if len(overflown[0]) == 1 else 1
+    comparison, dtype = ((stressed.in_f32, "f32"), (stressed.in_f64, "f64"))[at]
+    (side,) = overflown[at]
+    losses = f"losses {comparison.a.trace.loss[0]:.6g} of A and {comparison.b.trace.loss[0]:.6g} of B"
+    return f"from a stressed start {side} leaves the numbers in {dtype}, and the other side does not: {losses}."
