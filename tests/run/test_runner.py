@@ -97,7 +97,7 @@ def test_a_start_that_a_program_has_spoilt_is_whole_for_the_next(tmp_path: Path)
         (("lean",), []),
     ],
 )
-def test_the_runs_for_the_sake_of_others_ask_somebody_elses_program_too(
+def test_what_is_run_as_evidence_asks_somebody_elses_program_too(
     complete: tuple[str, ...], expected: list[str]
 ) -> None:
     verification = Verification(model=MODEL, out=Path(), externals=(External("lean", ("x",)),))
