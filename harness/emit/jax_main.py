@@ -57,10 +57,17 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
     }
     labels = data.labels.astype(np.int32)
     order = list(range(len(labels)))
+    states_out, states_in = state_folder("HARNESS_STATE_OUT"), state_folder("HARNESS_STATE_IN")
+    exchanged = state_steps(steps)
     # A line at a time, so that a run which is stopped leaves every step that it took.
     with open_output("LEAN_MLIR_TRACE_OUT", os.devnull, "w", newline="\\n", buffering=1) as trace:
         print(json.dumps(header), file=trace)
         for step in range(1, steps + 1):
+            if step in exchanged:
+                if states_out:
+                    write_state(states_out, step, params, slots, stats)
+                if states_in:
+                    params, slots, stats = jax.device_put(read_state(states_in, step), everywhere)
             epoch, batch = divmod(step - 1, steps_per_epoch)
             if shuffled and batch == 0:
                 shuffle(order, epoch)
@@ -83,7 +90,67 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
             print(json.dumps(record), file=trace)
             if batch == 0 or step == steps:
                 print(f"step {step} of {steps}: loss {float(loss):.6f}", flush=True)
+    if states_out and steps + 1 in exchanged:
+        write_state(states_out, steps + 1, params, slots, stats)
     return params, stats
+'''
+
+STATE = '''
+def state_steps(steps):
+    """The steps before which HARNESS_STATE_OUT and HARNESS_STATE_IN have a state, as HARNESS_STATE_STEPS says.
+
+    8: every eight steps from the first on, and after the last. 1,9,100: before those.
+    """
+    if not {"HARNESS_STATE_OUT", "HARNESS_STATE_IN"} & os.environ.keys():
+        return set()
+    value = os.environ.get("HARNESS_STATE_STEPS", "")
+    if not re.fullmatch(r"[1-9][0-9]{0,15}(,([1-9][0-9]{0,15})?)*", value):
+        fail(f"HARNESS_STATE_STEPS is {value[:40]!r}, expected a number of steps, or steps by commas.")
+    if "," in value:
+        return {int(number) for number in value.split(",") if number}
+    return {*range(1, steps + 1, int(value)), steps + 1}
+
+
+def state_folder(name):
+    """The folder of an environment variable, None when it is unset."""
+    path = os.environ.get(name)
+    if path is not None and not Path(path).is_dir():
+        fail(f"{name} is {path!r}, expected a folder.")
+    return None if path is None else Path(path)
+
+
+def write_state(folder, step, params, slots, stats):
+    """Write all that a step changes, as it is before the step; waits while HARNESS_STATE_ROOM states lie there."""
+    from safetensors.numpy import save_file
+
+    room = int(os.environ.get("HARNESS_STATE_ROOM", 2**53))
+    while len(list(folder.glob("*.safetensors"))) >= room:
+        time.sleep(0.001)
+    kept = {f"{name}.{slot}": tensors[name] for slot, tensors in slots.items() for name in PARAMS}
+    state = {name: np.ascontiguousarray(x) for name, x in (params | kept | stats).items()}
+    partial = folder / f"{step}.partial"
+    save_file(state, partial, {"step": str(step), "dtype": HEADER["dtype"]})
+    partial.replace(folder / f"{step}.safetensors")  # that name only ever holds the whole of it
+
+
+def read_state(folder, step):
+    """Parameters, slots and statistics before a step, once they are there."""
+    from safetensors.numpy import load_file
+
+    path = folder / f"{step}.safetensors"
+    while not path.exists():
+        time.sleep(0.001)
+    state = load_file(path)
+
+    def take(name, shape):
+        found = state.get(name)
+        if found is None or found.shape != shape or not np.can_cast(found.dtype, DTYPE):
+            fail(f"{path}: {name} is not there as numbers of {np.dtype(DTYPE)} or narrower of shape {shape}.")
+        return found.astype(DTYPE)
+
+    params = {name: take(name, shape) for name, (shape, _) in PARAMS.items()}
+    slots = {slot: {name: take(f"{name}.{slot}", shape) for name, (shape, _) in PARAMS.items()} for slot in SLOTS}
+    return params, slots, {name: take(name, shape) for name, shape in STATS.items()}
 '''
 
 TEST = '''
@@ -124,7 +191,7 @@ if __name__ == "__main__":
 def write_main(out: Source, config: TrainConfig) -> None:
     """Write `parse`, `plan`, `train`, `test` and `main`, and what starts it."""
     batch = "make_batch(data.images, rows, epoch)" if config.augment else "make_batch(data.images, rows)"
-    for part in (PARSE, TRAIN.replace("MAKE_BATCH", batch), TEST):
+    for part in (PARSE, STATE, TRAIN.replace("MAKE_BATCH", batch), TEST):
         out.text(part)
         out.gap()
     out.text(MAIN)

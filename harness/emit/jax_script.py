@@ -30,7 +30,7 @@ def emit_jax_script(
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
 ) -> str:
-    """Source of the script; it needs jax and numpy only and obeys the environment contract by itself.
+    """Source of the script; it needs jax and numpy, for states safetensors, and obeys the contract by itself.
 
     `command` is what regenerates it, for the reader. `builder` prints what comes from `rules`.
     Raises: RuleError for a missing rule; EmitError when the result is not Python.
@@ -55,6 +55,11 @@ def emit_jax_script(
             LEAN_MLIR_MAX_STEPS     number of steps to stop after
             HARNESS_TRACE_CHANNELS  steps that carry norms, projections and a digest of the batch:
                                     default (1 to 8, then every 64th), all or none
+            HARNESS_STATE_OUT       folder to write the state to before each of HARNESS_STATE_STEPS: parameters, slots
+                                    and statistics, for which safetensors has to be installed
+            HARNESS_STATE_IN        folder to take it from, waiting until it is there
+            HARNESS_STATE_STEPS     8: every eight steps, and after the last; 1,9,100: before those
+            HARNESS_STATE_ROOM      number of states that may lie in HARNESS_STATE_OUT
         """
         '''
     )

@@ -1,6 +1,7 @@
 """The environment contract: the variables that every pipeline obeys."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ TRACE_OUT = "LEAN_MLIR_TRACE_OUT"
 MAX_STEPS = "LEAN_MLIR_MAX_STEPS"
 TRACE_CHANNELS = "HARNESS_TRACE_CHANNELS"
 DTYPE = "HARNESS_DTYPE"
+STATE_OUT = "HARNESS_STATE_OUT"
+STATE_IN = "HARNESS_STATE_IN"
+STATE_STEPS = "HARNESS_STATE_STEPS"
+STATE_ROOM = "HARNESS_STATE_ROOM"
 
 # Variable -> what it means. The harness sets the first ones itself: a value left over in the user's shell would make
 # one run differ from the next.
@@ -26,6 +31,10 @@ _STEERING: dict[str, str] = {
     MAX_STEPS: "stop after so many steps; unset: all",
     TRACE_CHANNELS: "when to write norms, projections and digests: default (steps 1-8, then every 64th), all or none",
     DTYPE: "precision of the numbers: f32 or f64; our programs are of one and do not ask",
+    STATE_OUT: "folder: write the state before each of HARNESS_STATE_STEPS there",
+    STATE_IN: "folder: take the state before each of HARNESS_STATE_STEPS from there, once it is there",
+    STATE_STEPS: "N: every N steps from the first on, and after the last; N,M,…: before those steps",
+    STATE_ROOM: "wait with the next state while so many lie in HARNESS_STATE_OUT; unset: do not wait",
     "IREE_BACKEND": f"phase 3: {', '.join(row.iree_backend for row in BACKENDS.values())}",
 }
 VARIABLES: dict[str, str] = {
@@ -44,11 +53,32 @@ VARIABLES: dict[str, str] = {
 }
 
 # What goes into a manifest. The paths of the harness's own files tell about the machine and not about the run.
-_FILES = (INIT_DUMP, INIT_LOAD, TRACE_OUT)
+_FILES = (INIT_DUMP, INIT_LOAD, TRACE_OUT, STATE_OUT, STATE_IN)
 RECORDED = tuple(name for name in VARIABLES if name not in _FILES)
 
 CHANNELS = ("default", "all", "none")
 MOST_STEPS = 2**53  # what a trace can number
+_COUNTS = re.compile(r"[1-9][0-9]{0,15}(,([1-9][0-9]{0,15})?)*")
+
+
+@dataclass(frozen=True)
+class StateContract:
+    """What a program does with its state: the folders to write it to and to take it from, and before which steps.
+
+    `steps`: every so many from the first on, and after the last; or those of a list. `room`: states that may lie in
+    `out`; None: any number.
+    """
+
+    out: Path | None
+    taken_from: Path | None
+    steps: int | frozenset[int]
+    room: int | None
+
+    def at(self, step: int, last: int) -> bool:
+        """True if the state before `step` is concerned; that before `last` + 1 is the one that a run ends in."""
+        if isinstance(self.steps, int):
+            return step == last + 1 or (step - 1) % self.steps == 0
+        return step in self.steps
 
 
 @dataclass(frozen=True)
@@ -63,6 +93,7 @@ class Contract:
     channels: str
     backend: str
     device: str
+    state: StateContract | None = None
 
     def observes(self, step: int) -> bool:
         """True if the optional channels are written at this step."""
@@ -88,7 +119,24 @@ def read_contract(environment: Mapping[str, str] = os.environ) -> Contract:
         channels=_one_of(environment, TRACE_CHANNELS, "default", CHANNELS) or "default",
         backend=row.name,
         device=environment.get("IREE_DEVICE") or row.hal_device,
+        state=read_state_contract(environment),
     )
+
+
+def read_state_contract(environment: Mapping[str, str]) -> StateContract | None:
+    """What to do with the state; None when it is neither to be written nor taken. Raises: ContractError."""
+    out, taken_from = (_folder(environment, name) for name in (STATE_OUT, STATE_IN))
+    if out is None and taken_from is None:
+        return None
+    value = environment.get(STATE_STEPS, "")
+    if not _COUNTS.fullmatch(value):
+        raise ContractError(f"{STATE_STEPS} is {_shown(value)}, expected a number of steps, or steps by commas.")
+    numbers = [int(number) for number in value.split(",") if number]
+    steps = frozenset(numbers) if "," in value else numbers[0]
+    room = environment.get(STATE_ROOM)
+    if room is not None and not (_COUNTS.fullmatch(room) and "," not in room):
+        raise ContractError(f"{STATE_ROOM} is {_shown(room)}, expected a number of at least 1. Unset it for any.")
+    return StateContract(out, taken_from, steps, None if room is None else int(room))
 
 
 def read_max_steps(environment: Mapping[str, str]) -> int | None:
@@ -119,6 +167,13 @@ def _one_of(environment: Mapping[str, str], name: str, default: str | None, allo
     if value is not None and value not in allowed:
         raise ContractError(f"{name} is {_shown(value)}, expected {' or '.join(allowed)}. Unset it for the default.")
     return value
+
+
+def _folder(environment: Mapping[str, str], name: str) -> Path | None:
+    path = _path(environment, name)
+    if path is not None and not path.is_dir():
+        raise ContractError(f"{name} is {_shown(str(path))}, expected a folder. Make it first.")
+    return path
 
 
 def _path(environment: Mapping[str, str], name: str) -> Path | None:

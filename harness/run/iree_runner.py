@@ -8,7 +8,7 @@ import hashlib
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,9 +23,10 @@ from harness.data.dataset import read_data
 from harness.data.feed import BatchFeed
 from harness.data.initial_parameters import initial_parameters, read_init
 from harness.emit.plan import PlannedTraining, RunnerPlan, read_plan
-from harness.errors import ContractError, HarnessError
-from harness.run.contract import Contract, read_contract
+from harness.errors import ContractError, HarnessError, TraceError
+from harness.run.contract import Contract, StateContract, read_contract
 from harness.trace.format import WHOLE_NORMS, TraceHeader, TraceWriter
+from harness.trace.state import read_state, wait_for_state, write_state
 
 Array = npt.NDArray[Any]
 
@@ -100,10 +101,29 @@ class Trainer:
         tensors += [np.zeros(s.shape) for s in plan.states]
         self._state = [device.put(tensor.astype(self._dtype)) for tensor in tensors]
 
+        params = [param.name for param in plan.params]
+        slots = [f"{name}.{slot}" for slot in plan.slots for name in params]
+        self._names = [*params, *slots, *(state.name for state in plan.states)]
+        self._shapes = [tensor.shape for tensor in tensors]
+
     @property
     def state(self) -> list[Any]:
         """Parameters, slots and statistics on the device."""
         return list(self._state)
+
+    def get_state(self) -> dict[str, Array]:
+        """Copies of parameters, slots and statistics by name."""
+        return {name: self._device.get(view) for name, view in zip(self._names, self._state, strict=True)}
+
+    def set_state(self, tensors: Mapping[str, Array]) -> None:
+        """Go on from these. Raises: ContractError where one is missing, of another shape or of a wider precision."""
+        for name, shape in zip(self._names, self._shapes, strict=True):
+            found = tensors.get(name)
+            if found is None or found.shape != shape or not np.can_cast(found.dtype, self._dtype):
+                told = "nothing" if found is None else f"{found.dtype.name} of shape {list(found.shape)}"
+                wanted = f"{self._dtype.name} of shape {list(shape)}"
+                raise ContractError(f"HARNESS_STATE_IN: {name} is {told} in the state, expected {wanted}.")
+        self._state = [self._device.put(tensors[name].astype(self._dtype)) for name in self._names]
 
     @property
     def parameters(self) -> list[Any]:
@@ -209,6 +229,7 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
     }
     with open_trace(contract.trace_out, header) as trace:
         for step in range(1, planned + 1):
+            exchange_state(trainer, contract.state, step, planned)
             lr = learning_rate(config, step, feed.steps_per_epoch)
             started = time.perf_counter()
             x, y = feed.training(step)
@@ -222,12 +243,32 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
             trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
             if (step - 1) % feed.steps_per_epoch == 0 or step == planned:
                 print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
+        exchange_state(trainer, contract.state, planned + 1, planned)
 
     tested = len(data.test_labels)
     if planned < total_steps:  # a short run's test is no longer than its training
         tested = min(tested, planned * config.batch_size)
     correct = count_correct(trainer, feed, config.batch_size, tested)
     print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
+
+
+def exchange_state(trainer: Trainer, contract: StateContract | None, step: int, last: int) -> None:
+    """Write the state before a step, and take another in its place, where the contract says so.
+
+    `last`: of the run, after which a state is written and none taken. Raises: ContractError.
+    """
+    if contract is None or not contract.at(step, last):
+        return
+    if contract.out is not None:
+        try:
+            write_state(contract.out, step, trainer.get_state(), contract.room)
+        except OSError as error:
+            raise ContractError(f"HARNESS_STATE_OUT is {str(contract.out)!r}: {error.strerror}.") from None
+    if contract.taken_from is not None and step <= last:
+        try:
+            trainer.set_state(read_state(wait_for_state(contract.taken_from, step)))
+        except TraceError as error:
+            raise ContractError(f"HARNESS_STATE_IN: {error}") from None
 
 
 def count_correct(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> int:

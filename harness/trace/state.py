@@ -1,0 +1,64 @@
+"""States of a training run as files: everything that a step changes, before that step.
+
+`STEP.safetensors` has every parameter under its name, what the optimizer keeps of it as `NAME.SLOT`, and the running
+statistics; its metadata say the step and the precision. Source: traces/README.md, States.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from harness.errors import TraceError
+from harness.trace.format import one_line
+
+Array = npt.NDArray[Any]
+SUFFIX = ".safetensors"
+_POLL_S = 0.001
+
+
+def state_path(folder: Path, step: int) -> Path:
+    """The file of the state before a step."""
+    return folder / f"{step}{SUFFIX}"
+
+
+def write_state(folder: Path, step: int, tensors: Mapping[str, Array], room: int | None = None) -> None:
+    """Write the state before a step, so that its name only ever holds the whole of it.
+
+    `room`: wait until fewer than so many states lie there. Raises: OSError.
+    """
+    while room is not None and sum(1 for _ in folder.glob(f"*{SUFFIX}")) >= room:
+        time.sleep(_POLL_S)
+    path = state_path(folder, step)
+    partial = path.with_suffix(".partial")
+    dtype = "f64" if any(tensor.dtype == np.float64 for tensor in tensors.values()) else "f32"
+    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    save_file(whole, partial, {"step": str(step), "dtype": dtype})
+    partial.replace(path)
+
+
+def wait_for_state(folder: Path, step: int) -> Path:
+    """The file of the state before a step, once it is there."""
+    path = state_path(folder, step)
+    while not path.exists():
+        time.sleep(_POLL_S)
+    return path
+
+
+def read_state(path: Path) -> dict[str, Array]:
+    """The tensors of a state by name. Raises: TraceError for a file that is none, or is of another step."""
+    try:
+        with safe_open(path, "np") as file:
+            step = (file.metadata() or {}).get("step")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+    except (OSError, SafetensorError) as error:
+        raise TraceError(f"{one_line(path.name)}: no state: {one_line(error)}.") from None
+    if step != path.name.removesuffix(SUFFIX):
+        told = "no step" if step is None else f"step {one_line(step)}"
+        raise TraceError(f"{one_line(path.name)}: its metadata say {told}, expected that of its name.")
+    return tensors
