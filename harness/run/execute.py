@@ -45,10 +45,13 @@ class _End:
     stderr: str = ""
 
 
-def run_cell(plan: CellPlan, on_progress: Progress | None = None) -> Manifest:
+def run_cell(
+    plan: CellPlan, on_progress: Progress | None = None, why_stop: Callable[[], str | None] = lambda: None
+) -> Manifest:
     """Run the program to its end and write the manifest; the trace gets its final name only when all steps are there.
 
-    `on_progress(step, loss, seconds)` is called as steps appear in the trace. SIGINT and SIGTERM stop the program's
+    `on_progress(step, loss, seconds)` is called as steps appear in the trace. `why_stop`: the reason for which the
+    program is to be stopped, as soon as there is one. SIGINT and SIGTERM stop the program's
     whole process group, leave the readable prefix and a manifest that says interrupted, and then take their effect.
 
     Raises: TraceError when the folder cannot hold traces.
@@ -66,7 +69,7 @@ def run_cell(plan: CellPlan, on_progress: Progress | None = None) -> Manifest:
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             return refuse(plan, f"{plan.command[0] if plan.command else 'no command'}: {what}")
         try:
-            end = _watch(plan, child, on_progress, started, interruptions)
+            end = _watch(plan, child, on_progress, why_stop, started, interruptions)
         except BaseException as error:
             child.stop()
             end = _End("interrupted", f"interrupted by {type(error).__name__}")
@@ -105,7 +108,12 @@ def unwritable(folder: Path) -> Iterator[None]:
 
 
 def _watch(
-    plan: CellPlan, child: Child, on_progress: Progress | None, started: float, interruptions: Interruptions
+    plan: CellPlan,
+    child: Child,
+    on_progress: Progress | None,
+    why_stop: Callable[[], str | None],
+    started: float,
+    interruptions: Interruptions,
 ) -> _End:
     """Follow the program until it ends or has to be stopped."""
     tail = TraceTail(plan.partial)
@@ -126,6 +134,8 @@ def _watch(
             end = _natural_end(child.returncode)
         elif interruptions.received:
             end = _End("interrupted", f"interrupted by {signal_name(interruptions.received[0])}")
+        elif (why := why_stop()) is not None:
+            end = _End("interrupted", why)
         else:
             end = _overdue(plan, tail.step, now - started, now - moved_at)
         if end is not None:

@@ -16,13 +16,14 @@ from harness.run.cell_plan import CellPlan
 from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
 from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
+from harness.run.lockstep import run_lockstep
 from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
 from harness.run.publication import digest_of
 from harness.run.verification import Verification
 from harness.spec.models import Model
-from harness.spec.run_config import Start
+from harness.spec.run_config import SEGMENT_STEPS, Start
 from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.planned import add_planned, write_planned
@@ -111,13 +112,48 @@ class Runner:
         return self.starts[self.verification.run.start].sha256
 
     def run_all(self, policy: Policy, progress: CellProgress) -> CellsOfRun:
-        """Run every cell, and then those that are evidence for them."""
-        asked_for = self.verification
-        self._write_planned(asked_for.planned_facts())
-        cells = [self.run(asked_for, cell, policy, progress, asked=asked) for cell, asked in asked_for.planned_cells()]
-        evidence = [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
+        """Run every cell, and those that are evidence for them: lockstep runs beside their leaders, the rest after."""
+        asked_for, examples = self.verification, self.data.examples
+        self._write_planned(asked_for.planned_facts(examples))
+        cells, evidence = [], []
+        for cell, asked in asked_for.planned_cells():
+            followed = asked_for.follower(cell, examples)
+            if followed is None or not presence(cell.backend, followed[1].pipeline):
+                cells.append(self.run(asked_for, cell, policy, progress, asked=asked))
+            else:
+                leader, follower = self._run_lockstep(cell, followed, policy, progress, asked=asked)
+                cells.append(leader)
+                evidence.append(follower)
+        evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
         self._write_planned(cell.facts for cell in (*cells, *evidence))
         return CellsOfRun(tuple(cells), tuple(evidence))
+
+    def _run_lockstep(
+        self,
+        cell: Cell,
+        followed: tuple[Verification, Cell],
+        policy: Policy,
+        progress: CellProgress,
+        *,
+        asked: bool,
+    ) -> tuple[StoredCell, StoredCell]:
+        """Run a cell and its follower at a time. Where the follower cannot run, or has run, the leader runs alone."""
+        following, follower = followed
+        second = self._prepared(following, follower, policy, progress, asked=asked)
+        if isinstance(second, StoredCell):
+            return self.run(self.verification, cell, policy, progress, asked=asked), second
+        # A leader that has run is run again: its states are gone.
+        first = self._prepared(self.verification, cell, replace(policy, resume=False), progress, asked=asked)
+        if isinstance(first, StoredCell):
+            why = f"its leader {first.name} is {first.manifest.status}"
+            return first, self._stored(second, refuse(second, why))
+        names = [self._name(self.verification, cell), self._name(following, follower)]
+        with (
+            progress.running(names[0], first.planned_steps) as on_first,
+            progress.running(names[1], second.planned_steps) as on_second,
+        ):
+            ran = run_lockstep(first, second, SEGMENT_STEPS, on_first, on_second)
+        return self._stored(first, ran.leader), self._stored(second, ran.follower)
 
     def _write_planned(self, cells: Iterable[CellFacts]) -> None:
         """Say beside the cells which are of this run. Raises: TraceError."""
@@ -134,11 +170,24 @@ class Runner:
         asked: bool = True,
     ) -> StoredCell:
         """Run one cell, or record what is the matter with it. `verification`: this one, or of its evidence."""
+        plan = self._prepared(verification, cell, policy, progress, asked=asked)
+        if isinstance(plan, StoredCell):
+            return plan
+        with progress.running(self._name(verification, cell), plan.planned_steps) as on_progress:
+            return self._stored(plan, run_cell(plan, on_progress))
+
+    def _prepared(
+        self,
+        verification: Verification,
+        cell: Cell,
+        policy: Policy,
+        progress: CellProgress,
+        *,
+        asked: bool = True,
+    ) -> CellPlan | StoredCell:
+        """The plan of a cell that is to run now; or the cell, with what is the matter with it or as it has run."""
         facts = verification.facts(cell, asked=asked)
         plan = CellPlan(cell.name, (), verification.folder, facts=facts)
-        stressed = ", stressed" if cell.run.start == "stressed" else ""
-        evidence = f" in {cell.run.dtype}{stressed}" if verification.is_evidence else ""
-        name = f"{facts.model} {facts.short_name}{evidence}"
         present = presence(cell.backend, cell.pipeline)
         if not present:
             why = present.reason
@@ -152,7 +201,7 @@ class Runner:
         if reason and not (policy.resume and find_ended(plan)):
             return self._stored(plan, refuse(plan, reason))
         try:
-            with progress.preparing(name):
+            with progress.preparing(self._name(verification, cell)):
                 program = self._prepare(cell)
         except EmitError as error:
             return self._stored(plan, refuse(plan, str(error)))
@@ -161,9 +210,18 @@ class Runner:
             return self._stored(plan, kept)
         if reason:
             return self._stored(plan, refuse(plan, reason))
-        plan = replace(plan, timeout_s=min(plan.timeout_s, policy.longest_s()))
-        with progress.running(name, plan.planned_steps) as on_progress:
-            return self._stored(plan, run_cell(plan, on_progress))
+        return replace(plan, timeout_s=min(plan.timeout_s, policy.longest_s()))
+
+    @staticmethod
+    def _name(verification: Verification, cell: Cell) -> str:
+        """The cell for people who wait for it."""
+        facts = verification.facts(cell)
+        run = f"{facts.model} {facts.short_name}"
+        if not verification.is_evidence:
+            return run
+        if facts.follows is not None:
+            return f"{run} in lockstep"
+        return f"{run} in {facts.dtype}{', stressed' if facts.start == 'stressed' else ''}"
 
     def _stored(self, plan: CellPlan, manifest: Manifest) -> StoredCell:
         facts = plan.facts

@@ -15,7 +15,7 @@ from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
 from harness.spec.models import Model
-from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, F64_STEPS, STRESS_STEPS, RunConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, F64_STEPS, SEGMENT_STEPS, STRESS_STEPS, RunConfig
 from harness.trace.manifest import CellFacts
 from harness.trace.store import StoredCell
 
@@ -24,7 +24,8 @@ from harness.trace.store import StoredCell
 class Verification:
     """The cells of one network. `backends` None: all that are present.
 
-    `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed start in both.
+    `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every few
+    steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed start in both.
     `factorial`: run each derivation on the other compiler as well.
     `is_evidence`: its cells are run for the sake of others.
     """
@@ -38,6 +39,7 @@ class Verification:
     timeout_s: float = DEFAULT_TIMEOUT_S
     f64_check: bool = True
     stress: bool = True
+    lockstep: bool = True
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
@@ -51,6 +53,18 @@ class Verification:
     def in_f64(self) -> "Verification":
         """The first steps again, in f64 on the CPU, observed at every step."""
         return self._as_evidence(dtype="f64", steps=F64_STEPS)
+
+    def follower(self, leader: Cell, examples: int) -> tuple["Verification", Cell] | None:
+        """The lockstep run that follows a cell; None where there is none: in short runs, and behind other cells.
+
+        `examples`: the number of training images.
+        """
+        leads = self.lockstep and not self.is_evidence and not leader.run.eager and leader.pipeline == MAIN[0]
+        if not leads or self.planned_steps(examples) <= SEGMENT_STEPS:
+            return None
+        run = msgspec.structs.replace(self.run, follows=leader.pipeline, segment=SEGMENT_STEPS)
+        following = replace(self, run=run, f64_check=False, is_evidence=True)
+        return following, following.cell(MAIN[1], leader.backend)
 
     @property
     def stressed(self) -> "Verification":
@@ -114,10 +128,17 @@ class Verification:
         for one in (self.in_f64, *stressed):
             yield from ((one, one.cell(name, "cpu")) for name in paired)
 
-    def planned_facts(self) -> Iterator[CellFacts]:
-        """The facts of all cells that it sets out to run, as if every one of them went well."""
+    def planned_facts(self, examples: int) -> Iterator[CellFacts]:
+        """The facts of all cells that it sets out to run, as if every one of them went well.
+
+        `examples`: the number of training images.
+        """
         planned = list(self.planned_cells())
         yield from (self.facts(cell, asked=asked) for cell, asked in planned)
+        for cell, asked in planned:
+            if (found := self.follower(cell, examples)) is not None:
+                following, follower = found
+                yield following.facts(follower, asked=asked)
         on_cpu = [cell.pipeline for cell, _ in planned if cell.backend == "cpu"]
         yield from (one.facts(cell) for one, cell in self._evidence_of(on_cpu))
 

@@ -11,6 +11,7 @@ DEFAULT_INIT_SEED = 42
 # Steps of a pair's f64 cross-check: the first to see the forward pass, the backward pass, the optimizer's state, and
 # one more that has all of them behind it.
 F64_STEPS = 4
+SEGMENT_STEPS = 8  # of a lockstep run, between two settings of the follower to the leader's state
 STRESS_STEPS = 1  # of the runs from a stressed start, whose updates mean nothing
 
 # Parameters as they are drawn, or large ones, with which a formula that is right for small numbers only gives itself
@@ -23,7 +24,8 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     `start`: what the initial parameters are. `profile`: of conventions. `eager`: without just-in-time compilation.
     `steps` None: the whole training.
-    `channels`: the steps that carry norms, projections and batch digests.
+    `channels`: the steps that carry norms, projections and batch digests. `follows`: the pipeline whose state it is
+    set to every `segment` steps; a run that is not set to another's is free.
     """
 
     dtype: DType = "f32"
@@ -34,6 +36,8 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
     eager: bool = False
     steps: Count | None = None
     channels: str = "default"
+    follows: str | None = None
+    segment: Count | None = None
 
     @property
     def suffix(self) -> str:
@@ -44,6 +48,7 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
             self.start if self.start != "drawn" else "",
             self.profile if self.profile != "shared" else "",
             "eager" if self.eager else "",
+            f"follows-{self.follows}" if self.follows is not None else "",
         ]
         return "".join(f".{part}" for part in parts if part)
 

@@ -1,7 +1,7 @@
 """The f64 cross-check: f64 rounds 2^29 times as finely as f32; a difference that does not shrink is no rounding."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,8 +32,11 @@ _ALONG_NOISE = 0.1
 _PER_DRIFT = 100.0  # a network's own gain: what of a parameter's change shows in a gradient
 
 
-def check_f64(pair: PairFacts) -> Answer:
-    """In f64 every loss, gradient norm and update norm of the first steps must be equal but for f64's own rounding."""
+def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
+    """In f64 every loss, gradient norm and update norm of the first steps must be equal but for f64's own rounding.
+
+    `kinds`: of the channels that are looked at; all unless given.
+    """
     if pair.in_f64 is None:
         return unreached("the pair was not run in f64.")
     if isinstance(pair.in_f64, NoPart):
@@ -49,6 +52,7 @@ def check_f64(pair: PairFacts) -> Answer:
     if problems or steps == 0:
         return inconclusive(f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
     channels = shared_channels(f64.a.trace, f64.b.trace, range(1, steps + 1))
+    channels = channels.of(*kinds) if kinds else channels
     # An update along a gradient that is nothing but rounding is noise over noise: of any size below the floor, but not
     # of a size that shows.
     tiny = np.maximum(np.abs(channels.a), np.abs(channels.b)) < channels.scale

@@ -1,0 +1,175 @@
+"""A lockstep run: a follower that is set to its leader's state every few steps, while both run.
+
+The leader runs free; it only writes its state down. At the end of each segment the follower's state is compared with
+the leader's, tensor by tensor, and then set to it. States are removed once they are compared and taken, so that a few
+lie there at a time; a program waits with its next state while there are more. Where the follower ends early, the
+leader's states are removed as they come, and it goes on to its end.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import TraceError
+from harness.run.cell_plan import CellPlan
+from harness.run.contract import STATE_IN, STATE_OUT, STATE_ROOM, STATE_STEPS
+from harness.run.execute import Progress, run_cell
+from harness.system.files import write_json
+from harness.system.scratch import scratch
+from harness.trace.manifest import Manifest, write_manifest
+from harness.trace.segments import SegmentEnd, Segments, StateDistance, segments_path
+from harness.trace.state import Array, read_state, state_path
+
+ROOM = 6  # states of each side that may lie there
+_POLL_S = 0.005
+
+
+@dataclass(frozen=True)
+class LockstepRun:
+    """What both sides left. `segments` None: some were not compared."""
+
+    leader: Manifest
+    follower: Manifest
+    segments: Segments | None
+
+
+def run_lockstep(
+    leader: CellPlan,
+    follower: CellPlan,
+    segment: int,
+    on_leader: Progress | None = None,
+    on_follower: Progress | None = None,
+) -> LockstepRun:
+    """Run both cells at a time and compare their states; the segments are written beside the follower's trace.
+
+    Raises: TraceError when the folder cannot hold traces or the states.
+    """
+    assert leader.planned_steps is not None
+    states = ComparedStates(leader.pipeline, segment, leader.planned_steps)
+    with _folders() as (led, followed), ThreadPoolExecutor(2) as pool:
+        steps = {STATE_STEPS: str(segment), STATE_ROOM: str(ROOM)}
+        leading = replace(leader, environment={**leader.environment, **steps, STATE_OUT: str(led)})
+        following = replace(
+            follower, environment={**follower.environment, **steps, STATE_IN: str(led), STATE_OUT: str(followed)}
+        )
+        done = threading.Event()
+        comparing = pool.submit(states.watch, led, followed, done.is_set)
+        running = pool.submit(run_cell, following, on_follower, lambda: states.why_not)
+        running.add_done_callback(lambda _: states.follower_ended())
+        try:
+            first = run_cell(leading, on_leader)
+            if first.status != "complete":
+                states.why_not = f"its leader {leader.name} is {first.status}"
+            second = running.result()
+        except BaseException:
+            states.why_not = "interrupted with its leader"
+            raise
+        finally:
+            done.set()
+        comparing.result()
+    if second.status == "complete" and states.trouble is not None:
+        second = msgspec.structs.replace(second, status="crashed", reason=states.trouble)
+        write_manifest(follower.manifest, second)
+    if second.status != "complete":
+        return LockstepRun(first, second, None)
+    write_json(segments_path(follower.trace), states.segments)
+    return LockstepRun(first, second, states.segments)
+
+
+@contextmanager
+def _folders() -> Iterator[tuple[Path, Path]]:
+    try:
+        with scratch() as folder:
+            both = folder / "leader", folder / "follower"
+            for one in both:
+                one.mkdir()
+            yield both
+    except OSError as error:
+        raise TraceError(f"{error.filename or 'states'}: {error.strerror or error}; no states can be kept.") from None
+
+
+class ComparedStates:
+    """The states of both sides, compared as they come. `why_not`: the reason why the follower is to be stopped."""
+
+    def __init__(self, leader: str, segment: int, steps: int) -> None:
+        self.why_not: str | None = None
+        self.trouble: str | None = None
+        self._steps = [*range(1, steps + 1, segment), steps + 1]
+        self._segments = Segments(leader=leader, planned=len(self._steps) - 1, tensors=[], ends=[])
+        self._follower_ended = threading.Event()
+
+    @property
+    def segments(self) -> Segments:
+        """Those that were compared."""
+        return self._segments
+
+    def follower_ended(self) -> None:
+        """Say that no more states come from the follower."""
+        self._follower_ended.set()
+
+    def watch(self, led: Path, followed: Path, done: Callable[[], bool]) -> None:
+        """Compare and remove states until both runs are over."""
+        before: Mapping[str, Array] | None = None
+        waiting = list(self._steps)
+        compared = first = 0
+        while waiting and not self.trouble:
+            step = waiting[0]
+            ours, theirs = state_path(led, step), state_path(followed, step)
+            if ours.exists() and theirs.exists():
+                before = self._compare(first, step, ours, theirs, before)
+                theirs.unlink()
+                if compared:  # the follower has taken it: its next state is there
+                    state_path(led, compared).unlink()
+                compared = first = step
+                waiting.pop(0)
+            elif done() or self._follower_ended.is_set():
+                break
+            else:
+                threading.Event().wait(_POLL_S)
+        if self.trouble is not None:
+            self.why_not = self.trouble
+        elif waiting:
+            self.trouble = f"{len(waiting)} of {len(self._steps)} states were not compared"
+        while not done():
+            for folder in (led, followed) if self._follower_ended.is_set() or self.trouble else ():
+                for path in folder.iterdir():
+                    if path.suffix != ".partial":
+                        path.unlink(missing_ok=True)
+            threading.Event().wait(_POLL_S)
+
+    def _compare(
+        self, first: int, step: int, ours: Path, theirs: Path, before: Mapping[str, Array] | None
+    ) -> Mapping[str, Array] | None:
+        try:
+            a, b = read_state(ours), read_state(theirs)
+        except TraceError as error:
+            self.trouble = str(error)
+            return before
+        if [(n, x.shape) for n, x in sorted(a.items())] != [(n, x.shape) for n, x in sorted(b.items())]:
+            self.trouble = f"the states before step {step} have other tensors in the leader than in the follower"
+            return before
+        if before is None:
+            self._segments.tensors.extend(a)
+        else:
+            distances = [_distance(a[name], b[name], before[name]) for name in self._segments.tensors]
+            self._segments.ends.append(SegmentEnd(first, step, distances))
+        return a
+
+
+def _distance(ours: Array, theirs: Array, before: Array) -> StateDistance:
+    with np.errstate(all="ignore"):
+        return StateDistance(*(_number(_norm(x)) for x in (theirs - ours, ours - before, ours)))
+
+
+def _norm(x: Array) -> float:
+    return float(np.linalg.norm(x.astype(np.float64).ravel()))
+
+
+def _number(x: float) -> float:
+    return float(f"{x:.4g}") if np.isfinite(x) else -1.0
