@@ -24,6 +24,14 @@ from harness.commands.usage import FiniteRange
     help="Right free runs, compared pairwise within each network. May be given repeatedly.",
 )
 @click.option(
+    "--lockstep",
+    "in_lockstep",
+    type=FolderPath(),
+    multiple=True,
+    metavar="FOLDER",
+    help="What `verify` wrote of right runs in lockstep. May be given repeatedly.",
+)
+@click.option(
     "--timeout",
     type=FiniteRange(min=0.1),
     metavar="SECONDS",
@@ -38,6 +46,7 @@ def bounds_command(
     seeds: int,
     networks: str | None,
     long_runs: tuple[str, ...],
+    in_lockstep: tuple[Path, ...],
     timeout: float,
     out: Path | None,
     jobs: int | None,
@@ -57,6 +66,7 @@ def bounds_command(
     from harness.validation.power.campaign import default_processes
     from harness.validation.rounding.campaign import train_all
     from harness.validation.rounding.fit import fit_bounds
+    from harness.validation.rounding.lockstep_fit import right_locksteps
     from harness.verdict.rounding.bounds import BOUNDS_FILE
 
     names = networks.split(",") if networks else [*CASES, *model_names()]
@@ -73,7 +83,7 @@ def bounds_command(
         for trouble in troubles:
             click.echo(trouble, err=True)
         sys.exit(1)
-    bounds = fit_bounds(folder, long_pairs)
+    bounds = fit_bounds(folder, long_pairs, list(right_locksteps(in_lockstep)))
     path = BOUNDS_FILE if out is None else out
     write_json(path, bounds, indent=1)
     held = bounds.held_out

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.trace.segments import Segments
 from harness.verdict.compare import Comparison
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.margin import DEFAULT_RATE
@@ -82,11 +83,19 @@ class Stressed:
 
 
 @dataclass(frozen=True)
+class Lockstep:
+    """A run of side B that was set to the state of side A every few steps: its recording against A's, its segments."""
+
+    comparison: Comparison
+    segments: Segments
+
+
+@dataclass(frozen=True)
 class PairFacts:
     """All that is known of a pair. `in_f64`: the same pair in f64, or why there is none though it was tried.
 
     `envelope`: of the run that both are of. `false_positive_rate`: the share of clean pairs that may fall out of it.
-    `stressed`: the same pair from a stressed start, or why there is none.
+    `stressed`: the same pair from a stressed start, or why there is none. `lockstep`: the same pair in lockstep.
     """
 
     comparison: Comparison
@@ -94,3 +103,4 @@ class PairFacts:
     envelope: Envelope | None = None
     false_positive_rate: float = DEFAULT_RATE
     stressed: Stressed | str | None = None
+    lockstep: Lockstep | str | None = None

@@ -8,6 +8,7 @@ from harness.verdict.evidence import Answer, Evidence, PairFacts, unreached
 from harness.verdict.f64_check import check_f64
 from harness.verdict.later_gate import check_later
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions
+from harness.verdict.lockstep_gate import check_lockstep
 from harness.verdict.rounding_gate import check_rounding
 from harness.verdict.steps import check_finite, check_forward, check_schedule, check_update, check_window
 from harness.verdict.stress_gate import check_stress
@@ -37,6 +38,7 @@ FORWARD = Gate("forward", check_forward, rounds=True)
 UPDATE = Gate("backward and optimizer", check_update, rounds=True)
 F64_CHECK = Gate("ladder", check_f64)
 ROUNDING = Gate("rounding", check_rounding, rounds=True)
+LOCKSTEP = Gate("lockstep", check_lockstep)
 WINDOW = Gate("window", check_window, rounds=True)
 
 GATES = (
@@ -53,6 +55,7 @@ GATES = (
     Gate("stress", check_stress),
     Gate("envelope", check_envelope, rounds=True),
     WINDOW,
+    LOCKSTEP,
     Gate("later steps", check_later),
     Gate("epoch means", check_epoch_means),
     Gate("accuracy", check_accuracy),

@@ -8,7 +8,7 @@ from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.find import find_shared_envelope
-from harness.verdict.evidence import Stressed
+from harness.verdict.evidence import Lockstep, Stressed
 from harness.verdict.judge import Verdict, judge, worst_exit_code
 
 
@@ -46,15 +46,16 @@ def judge_recordings(
     kind: str = "",
     in_f64: Comparison | str | None = None,
     stressed: Stressed | str | None = None,
+    lockstep: Lockstep | str | None = None,
 ) -> PairRow:
     """The row of two recordings. Where an envelope of their run is known, it says how far and how long they may part.
 
-    `in_f64`, `stressed`: as for `judge`.
+    `in_f64`, `stressed`, `lockstep`: as for `judge`.
     """
     envelope = find_shared_envelope(a.trace.header, b.trace.header)
     if envelope is not None:
         judging = replace(judging, horizon=envelope.horizon)
-    return judge_pair(compare(a, b, judging), kind, in_f64, envelope, stressed)
+    return judge_pair(compare(a, b, judging), kind, in_f64, envelope, stressed, lockstep)
 
 
 def judge_pair(
@@ -63,13 +64,13 @@ def judge_pair(
     in_f64: Comparison | str | None = None,
     envelope: Envelope | None = None,
     stressed: Stressed | str | None = None,
+    lockstep: Lockstep | str | None = None,
 ) -> PairRow:
     """The row of a comparison, judged, its sides named after their files. The rest: as for `judge`."""
     a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
-    return PairRow(
-        *names, comparison, judge(comparison, in_f64, envelope, stressed=stressed), kind=kind, envelope=envelope
-    )
+    verdict = judge(comparison, in_f64, envelope, stressed=stressed, lockstep=lockstep)
+    return PairRow(*names, comparison, verdict, kind=kind, envelope=envelope)
 
 
 def exit_code(rows: Iterable[PairRow]) -> int:

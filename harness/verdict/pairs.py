@@ -14,10 +14,11 @@ from harness.spec.netspec import DType
 from harness.spec.run_config import Start
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
+from harness.trace.segments import read_segments, segments_path
 from harness.trace.spelling import usual_dtype
 from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare
-from harness.verdict.evidence import NoPart, Stressed
+from harness.verdict.evidence import Lockstep, NoPart, Stressed
 from harness.verdict.factorial import Factorial, split_factorial
 from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
@@ -26,7 +27,9 @@ from harness.verdict.relation import relation
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
-_OF_EVIDENCE = ("dtype", "start", "steps", "evidence")
+_OF_EVIDENCE = ("dtype", "start", "steps", "evidence", "follows", "segment")
+
+_BESIDE = (*_WITHIN_A_RUN, *_OF_EVIDENCE)
 
 
 def runs_of(cells: Iterable[StoredCell]) -> list[list[StoredCell]]:
@@ -76,7 +79,11 @@ def judge_pairs(
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
         else:
-            beside = _pair_in(left, right, evidence, "f64"), _stressed(left, right, evidence)
+            beside = (
+                _pair_in(left, right, evidence, "f64"),
+                _stressed(left, right, evidence),
+                _lockstep(left, right, evidence),
+            )
             row = judge_recordings(recording(left), recording(right), judging, kind, *beside)
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
@@ -107,6 +114,32 @@ def _stressed(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> S
     if not reasons and in_f32 is not in_f64:
         return "it has been run in one precision only"
     return next((reason for reason in reasons if not isinstance(reason, NoPart)), reasons[0] if reasons else None)
+
+
+def _lockstep(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> Lockstep | str | None:
+    """The run of B that followed A, or what is the matter with it; None when it was not run."""
+
+    def about(cell: StoredCell) -> tuple[object, ...]:
+        return cell.host, cell.facts.backend, cell.facts.dtype, cell.facts.steps, _key(cell, _BESIDE)
+
+    followers = [
+        cell
+        for cell in evidence
+        if (cell.facts.follows, cell.facts.pipeline) == (a.facts.pipeline, b.facts.pipeline) and about(cell) == about(a)
+    ]
+    if not followers or a.facts.backend != b.facts.backend:
+        return None
+    follower = followers[0]
+    if follower.note:
+        return f"{follower.name}: {follower.note}"
+    try:
+        recording = _held_to(b, follower)
+        if isinstance(recording, str):
+            return recording
+        comparison = compare(a.read(), recording, Judging(all_steps=True))
+        return Lockstep(comparison, read_segments(segments_path(follower.trace)))
+    except TraceError as error:
+        return str(error)
 
 
 def _pair_in(
@@ -159,9 +192,11 @@ def cells_in(
         return []
 
     def about(one: StoredCell) -> tuple[object, ...]:
-        return one.host, one.facts.pipeline, _key(one, (*_WITHIN_A_RUN, *_OF_EVIDENCE))
+        return one.host, one.facts.pipeline, _key(one, _BESIDE)
 
-    return [c for c in evidence if (c.facts.dtype, c.facts.start) == (dtype, start) and about(c) == about(cell)]
+    wanted = dtype, start, None
+    there = [c for c in evidence if (c.facts.dtype, c.facts.start, c.facts.follows) == wanted]
+    return [c for c in there if about(c) == about(cell)]
 
 
 def _names(cells: Sequence[StoredCell]) -> Mapping[StoredCell, str]:

@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.trace.format import StepLine, Trace
 from harness.trace.reader import read_trace
 from harness.trace.recording import Recording
+from harness.validation.rounding.lockstep_fit import RightLockstep, fit_lockstep
 from harness.validation.rounding.runs import IN_F64, STEPS, STRESSED
 from harness.verdict.channels import (
     BY_TENSOR,
@@ -42,8 +43,12 @@ _DIGITS = 3
 Largest = dict[tuple[str, str, str, int], dict[str, float]]
 
 
-def fit_bounds(folder: Path, long_pairs: Sequence[tuple[Trace, Trace]]) -> RoundingBounds:
+def fit_bounds(
+    folder: Path, long_pairs: Sequence[tuple[Trace, Trace]], in_lockstep: Sequence[RightLockstep]
+) -> RoundingBounds:
     """The bounds of the pairs in `folder`, laid out as `runs` leaves them. `long_pairs`: right free runs.
+
+    `in_lockstep`: right lockstep runs.
 
     Raises: HarnessError when there is no pair of some class; TraceError.
     """
@@ -65,6 +70,7 @@ def fit_bounds(folder: Path, long_pairs: Sequence[tuple[Trace, Trace]]) -> Round
         tables={name: _table(name, largest) for name in CLASSES},
         later=fit_later(long_pairs),
         against_f64=fit_against_f64(folder),
+        lockstep=fit_lockstep(in_lockstep),
         fitted_on={"pairs": pairs, "networks": networks, "seeds": sorted(seeds)},
         held_out=_held_out(largest, networks),
     )

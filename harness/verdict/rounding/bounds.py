@@ -10,6 +10,7 @@ import msgspec
 from harness.errors import EnvelopeError
 from harness.verdict.rounding.against_f64 import F64Bounds
 from harness.verdict.rounding.later import LaterBounds
+from harness.verdict.rounding.lockstep import LockstepBounds
 from harness.verdict.rounding.measure import STATISTICS
 
 # By statistic and kind of channel: a bound for each of the first steps.
@@ -30,8 +31,9 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     steps. `deep_from`: tensors of a deep network. `calm_up_to`: the typical difference of the first gradients of a calm
     pair. `margin`: the factor by which the pairs of one network may exceed those of all others. `device`: a further one
     for runs that are not known to be of CPUs, where the fit was made. `later`: what is asked of the steps after the
-    first. `against_f64`: how much further from f64 one side may be than the other, from either start. `fitted_on`,
-    `held_out`: where they come from, and how the pairs of each network fared under a fit to the others.
+    first. `against_f64`: how much further from f64 one side may be than the other, from either start. `lockstep`: what
+    is asked of a run in lockstep. `fitted_on`, `held_out`: where they come from, and how the pairs of each network
+    fared under a fit to the others.
     """
 
     margin: float
@@ -41,6 +43,7 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     tables: dict[str, Table]
     later: LaterBounds
     against_f64: F64Bounds
+    lockstep: LockstepBounds
     fitted_on: dict[str, Any]
     held_out: dict[str, Any]
 

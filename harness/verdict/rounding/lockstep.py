@@ -1,0 +1,139 @@
+"""A lockstep run as figures: how far each loss and each tensor of a state are apart within segments of a few steps.
+
+From one state two right programs part by rounding alone, and a few steps do not let it grow. Whatever is wrong at one
+step, or is carried over wrongly, stands out of all other segments.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from harness.trace.format import Floats
+from harness.trace.segments import SegmentEnd, Segments, StateDistance
+
+STATISTICS = ("least", "typical", "largest")
+PARAMETERS, SLOTS, STATS = "parameters", "optimizer slots", "running statistics"
+LEAST_LOSS = 0.01  # smaller ones count as that: a cross-entropy rounds as its logits do. Units: nats
+_FLOOR = 1e-3  # of the root mean square of what the tensors of a kind moved by
+_FAINT = 3e-3  # of the root mean square of all; a gradient below it is nothing but rounding
+_FEWEST = 16  # segments of which a distribution tells anything
+_USUAL = 0.9  # of the segments are no further apart than what is called usual
+
+
+class LockstepBounds(msgspec.Struct, kw_only=True, frozen=True):
+    """The furthest that right lockstep runs were apart, times `margin`.
+
+    `loss`: of any step, relatively. `states`: by statistic and kind of tensor, of the end of any segment. `outlying`:
+    by kind, how many times as far apart as usual in the same run the segment is that is furthest, by its tensor that
+    agrees best. `fitted_on`: the runs.
+    """
+
+    margin: float
+    loss: float
+    states: dict[str, dict[str, float]]
+    outlying: dict[str, float]
+    fitted_on: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class SegmentApart:
+    """The relative differences of the tensors of a kind at the end of a segment.
+
+    Relative to what the leader's tensors have moved by in the segment. `tensor`: the one with the largest.
+    """
+
+    first: int
+    step: int
+    kind: str
+    least: float
+    typical: float
+    largest: float
+    tensor: str
+    tensors: int
+
+
+def loss_apart(a: Floats, b: Floats) -> Floats:
+    """The relative difference of each loss. Shapes: all (steps,)."""
+    with np.errstate(all="ignore"):
+        found: Floats = np.abs(a - b) / np.maximum(np.maximum(np.abs(a), np.abs(b)), LEAST_LOSS)
+    return found
+
+
+def measure_segments(segments: Segments, params: Sequence[str]) -> Iterator[SegmentApart]:
+    """By segment and kind. `params`: names of the parameters; what belongs to one of them is a slot.
+
+    Of a parameter whose gradient is nothing but rounding nothing can be told: an optimizer that divides it by its own
+    size moves the parameter by noise.
+    """
+    kinds = {name: _kind(name, params) for name in segments.tensors}
+    for end in segments.ends:
+        distances = dict(zip(segments.tensors, end.distances, strict=True))
+        noise = _noise(distances, params)
+        for kind in (PARAMETERS, SLOTS, STATS):
+            told = {n: d for n, d in distances.items() if kinds[n] == kind and _owner(n, params) not in noise}
+            if told:
+                yield _apart(end, kind, told)
+
+
+def outlying(found: Sequence[SegmentApart]) -> dict[str, tuple[float, SegmentApart]]:
+    """By kind, the segment whose best tensor is furthest apart, and how many times as far as usual that is."""
+    result = {}
+    for kind in dict.fromkeys(one.kind for one in found):
+        of_kind = [one for one in found if one.kind == kind]
+        if len(of_kind) < _FEWEST:
+            continue
+        usual = float(np.quantile([one.least for one in of_kind], _USUAL))
+        furthest = max(of_kind, key=lambda one: one.least)
+        result[kind] = (furthest.least / usual if usual > 0 else 0.0), furthest
+    return result
+
+
+def _apart(end: SegmentEnd, kind: str, distances: Mapping[str, StateDistance]) -> SegmentApart:
+    moved = [distance.moved for distance in distances.values()]
+    floor = _FLOOR * float(np.sqrt(np.mean(np.square(moved))))
+    apart = {name: _relative(distance, floor) for name, distance in distances.items()}
+    tensor = max(apart, key=lambda name: apart[name])
+    values = list(apart.values())
+    return SegmentApart(
+        end.first, end.step, kind, min(values), float(np.median(values)), apart[tensor], tensor, len(values)
+    )
+
+
+def _relative(distance: StateDistance, floor: float) -> float:
+    if not distance.is_finite:
+        return float("inf")
+    if distance.apart == 0:
+        return 0.0
+    scale = max(distance.moved, floor)
+    return distance.apart / scale if scale > 0 else float("inf")
+
+
+def _noise(distances: Mapping[str, StateDistance], params: Sequence[str]) -> set[str]:
+    """Parameters of which some slot is next to nothing beside the same slot of all parameters."""
+    slots: dict[str, dict[str, float]] = {}
+    for name, distance in distances.items():
+        owner = _owner(name, params)
+        if owner is not None and owner != name:
+            slots.setdefault(name.removeprefix(owner), {})[owner] = distance.size
+    found: set[str] = set()
+    for sizes in slots.values():
+        rms = float(np.sqrt(np.mean(np.square(list(sizes.values())))))
+        # A slot of squares is as much smaller as a square is.
+        found |= {owner for owner, size in sizes.items() if size < _FAINT * _FAINT * rms}
+    return found
+
+
+def _owner(name: str, params: Sequence[str]) -> str | None:
+    """The parameter that a tensor is or belongs to; None for running statistics."""
+    if name in params:
+        return name
+    owner, _, _ = name.rpartition(".")
+    return owner if owner in params else None
+
+
+def _kind(name: str, params: Sequence[str]) -> str:
+    if name in params:
+        return PARAMETERS
+    return STATS if _owner(name, params) is None else SLOTS
