@@ -12,7 +12,7 @@ if __name__ == "__main__":
 import click
 
 from harness.commands.completion import complete_traces
-from harness.commands.options import all_steps_option, format_option, mode_option, window_option
+from harness.commands.options import all_steps_option, coverage_option, format_option, mode_option, window_option
 from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
 
@@ -27,8 +27,17 @@ if TYPE_CHECKING:
 @window_option
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps of each trace.")
 @all_steps_option
+@coverage_option
 @format_option("text", "markdown", "json")
-def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | None, all_steps: bool, form: str) -> None:
+def main(
+    traces: tuple[str, ...],
+    mode: str,
+    window: int | None,
+    steps: int | None,
+    all_steps: bool,
+    coverage: float,
+    form: str,
+) -> None:
     """Compare training traces (.jsonl, .jsonl.gz), all pairs when there are more than two.
 
     Exit codes: 0 agree, 1 disagree, 2 usage or unreadable input, 3 nothing to compare or inconclusive.
@@ -42,7 +51,7 @@ def main(traces: tuple[str, ...], mode: str, window: int | None, steps: int | No
     if len(traces) < 2:
         raise click.UsageError("name at least two traces.")
     try:
-        judging = judging_by(mode, window, steps, all_steps)
+        judging = judging_by(mode, window, steps, all_steps, coverage)
     except HarnessError as senseless:
         raise click.UsageError(str(senseless)) from None
     recordings = read_recordings(traces)

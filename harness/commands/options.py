@@ -34,6 +34,16 @@ def read_count(ctx: click.Context, parameter: click.Parameter, value: str | None
     return int(value)
 
 
+def read_share(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
+    """A percentage, with or without its sign, as a share; 0 unless given; for an option's `callback`."""
+    if value is None:
+        return 0.0
+    number = value.strip().removesuffix("%").strip()
+    if not (number.replace(".", "", 1).isdecimal() and number.isascii() and float(number) <= 100):
+        raise click.BadParameter(f"{value!r} is no percentage from 0 to 100.")
+    return float(number) / 100
+
+
 def renamed(new_names: dict[str, str]) -> dict[str, Any]:
     """`context_settings` of a command that still takes old names of its options, without dashes; help shows the new."""
     return {"token_normalize_func": lambda name: new_names.get(name, name)}
@@ -82,6 +92,13 @@ window_option: Option = click.option(
     "run's envelope where that is later; bitwise: all.",
 )
 all_steps_option: Option = click.option("--all-steps", is_flag=True, help="Judge every compared step one by one.")
+coverage_option: Option = click.option(
+    "--require-coverage",
+    "coverage",
+    callback=read_share,
+    metavar="N%",
+    help="Pass no pair of which fewer steps are judged as closely as rounding allows.",
+)
 references_option: Option = click.option(
     "--references",
     type=FolderPath(),

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.completion import complete_backends
-from harness.commands.options import all_steps_option, mode_option, read_names, renamed, window_option
+from harness.commands.options import (
+    all_steps_option,
+    coverage_option,
+    mode_option,
+    read_names,
+    renamed,
+    window_option,
+)
 from harness.commands.run_options import RunOptions, run_options
 
 if TYPE_CHECKING:
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
 @mode_option
 @window_option
 @all_steps_option
+@coverage_option
 @click.option(
     "--f64-check/--no-f64-check", default=True, help="Run pairs on the CPU in f64 too, for 4 steps. On by default."
 )
@@ -38,6 +46,11 @@ if TYPE_CHECKING:
     "--stress/--no-stress",
     default=True,
     help="With the f64 check, also run a step from a stressed start in both precisions. On by default.",
+)
+@click.option(
+    "--lockstep/--no-lockstep",
+    default=True,
+    help="Also run phase 3 set to phase 2's state every 8 steps, so that every step is judged. On by default.",
 )
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
@@ -47,8 +60,10 @@ def verify_command(
     mode: str,
     window: int | None,
     all_steps: bool,
+    coverage: float,
     f64_check: bool,
     stress: bool,
+    lockstep: bool,
     factorial: bool,
     compile_all: bool,
 ) -> None:
@@ -62,7 +77,7 @@ def verify_command(
     from harness.system.process import interruptible
     from harness.verdict.compare import judging_by
 
-    judging = judging_by(mode, window, None, all_steps)
+    judging = judging_by(mode, window, None, all_steps, coverage)
     if factorial and asked.eager:
         raise click.UsageError("--factorial and --eager exclude each other: all runs of a factorial are compiled.")
     for name in backends or ():
@@ -72,6 +87,7 @@ def verify_command(
         backends=backends,
         f64_check=f64_check,
         stress=stress,
+        lockstep=lockstep,
         factorial=factorial,
         compile_all=compile_all,
     )

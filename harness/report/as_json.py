@@ -32,6 +32,8 @@ def describe_pair(row: PairRow) -> dict[str, Any]:
     if row.verdict is not None:
         verdict = {name: getattr(row.verdict, name) for name in ("status", "fault", "gate", "reason", "place")}
         pair["gates"] = [dataclasses.asdict(line) for line in row.verdict.evidence]
+        covered = row.verdict.coverage
+        verdict["coverage"] = None if covered is None else dataclasses.asdict(covered)
         pair["verdict"] = verdict | {"unreached": list(row.verdict.unreached), "exit_code": row.verdict.exit_code}
     described: dict[str, Any] = plain(pair)
     return described

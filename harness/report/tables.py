@@ -104,7 +104,7 @@ def show_verdict(row: PairRow) -> str:
     """The verdict of a row in a few words."""
     if row.verdict is None:
         return row.note or "not compared"
-    parts: list[str] = [row.verdict.status]
+    parts: list[str] = [row.verdict.headline]
     if row.verdict.gate is not None:
         parts.append(": ".join(filter(None, (row.verdict.gate, row.verdict.place))))
     elif row.verdict.unreached:

@@ -8,37 +8,24 @@ import hashlib
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import iree.runtime as rt
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from harness.data.batches import batch_sha256
 from harness.data.dataset import read_data
 from harness.data.feed import BatchFeed
 from harness.data.initial_parameters import initial_parameters, read_init
 from harness.emit.plan import PlannedTraining, RunnerPlan, read_plan
-from harness.errors import ContractError, HarnessError, TraceError
-from harness.run.contract import Contract, StateContract, read_contract
+from harness.errors import ContractError, HarnessError
+from harness.run.contract import Contract, read_contract
+from harness.run.trainer import Array, Executor, Trainer, exchange_state
 from harness.trace.format import WHOLE_NORMS, TraceHeader, TraceWriter
-from harness.trace.state import read_state, wait_for_state, write_state
-
-Array = npt.NDArray[Any]
-
-
-class Executor(Protocol):
-    """A device with the modules of a cell loaded; what is on it is opaque."""
-
-    def put(self, array: Array) -> Any: ...
-
-    def get(self, view: Any) -> Array: ...
-
-    def call(self, name: str, arguments: Sequence[Any]) -> list[Any]: ...
 
 
 class Device:
@@ -82,75 +69,6 @@ class Device:
         context, function = self._functions[name]
         context.invoke(function, inputs, outputs)
         return [outputs.get_as_object(i, rt.HalBufferView) for i in range(outputs.size)]
-
-
-class Trainer:
-    """One training run: the state on the device and the calls that change it."""
-
-    def __init__(self, device: Executor, plan: RunnerPlan, parameters: Array) -> None:
-        self._device = device
-        self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[plan.dtype])
-        self._params = len(plan.params)
-        self._states = len(plan.states)
-        tensors, offset = [], 0
-        for param in plan.params:
-            n = math.prod(param.shape)
-            tensors.append(parameters[offset : offset + n].reshape(param.shape))
-            offset += n
-        tensors += [np.zeros(p.shape) for _ in plan.slots for p in plan.params]
-        tensors += [np.zeros(s.shape) for s in plan.states]
-        self._state = [device.put(tensor.astype(self._dtype)) for tensor in tensors]
-
-        params = [param.name for param in plan.params]
-        slots = [f"{name}.{slot}" for slot in plan.slots for name in params]
-        self._names = [*params, *slots, *(state.name for state in plan.states)]
-        self._shapes = [tensor.shape for tensor in tensors]
-
-    @property
-    def state(self) -> list[Any]:
-        """Parameters, slots and statistics on the device."""
-        return list(self._state)
-
-    def get_state(self) -> dict[str, Array]:
-        """Copies of parameters, slots and statistics by name."""
-        return {name: self._device.get(view) for name, view in zip(self._names, self._state, strict=True)}
-
-    def set_state(self, tensors: Mapping[str, Array]) -> None:
-        """Go on from these. Raises: ContractError where one is missing, of another shape or of a wider precision."""
-        for name, shape in zip(self._names, self._shapes, strict=True):
-            found = tensors.get(name)
-            if found is None or found.shape != shape or not np.can_cast(found.dtype, self._dtype):
-                told = "nothing" if found is None else f"{found.dtype.name} of shape {list(found.shape)}"
-                wanted = f"{self._dtype.name} of shape {list(shape)}"
-                raise ContractError(f"HARNESS_STATE_IN: {name} is {told} in the state, expected {wanted}.")
-        self._state = [self._device.put(tensors[name].astype(self._dtype)) for name in self._names]
-
-    @property
-    def parameters(self) -> list[Any]:
-        """The parameters on the device."""
-        return self._state[: self._params]
-
-    def step(self, x: Array, labels: Array, lr: np.float32, t: int) -> tuple[Array, list[Any]]:
-        """One update: the loss on the host, and the gradients, still on the device."""
-        d = self._device
-        feed = [d.put(x), d.put(labels), d.put(np.array(lr, self._dtype)), d.put(np.array(t, self._dtype))]
-        loss, *results = d.call("train_step", [*self._state, *feed])
-        self._state, gradients = results[: -self._params], results[-self._params :]
-        return d.get(loss), gradients
-
-    def observe(self, gradients: Sequence[Any], before: Sequence[Any]) -> list[Array]:
-        """The results of `harness.emit.observe` for the last step, of its gradients and the parameters before it."""
-        arguments = [*gradients, *before, *self.parameters, *self._statistics]
-        return [self._device.get(view) for view in self._device.call("observe", arguments)]
-
-    def logits(self, x: Array) -> Array:
-        """Logits of a batch, with running statistics."""
-        arguments = [*self.parameters, *self._statistics, self._device.put(x)]
-        return self._device.get(self._device.call("logits", arguments)[0])
-
-    @property
-    def _statistics(self) -> list[Any]:
-        return self._state[len(self._state) - self._states :]
 
 
 def learning_rate(config: PlannedTraining, step: int, steps_per_epoch: int) -> np.float32:
@@ -250,25 +168,6 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
         tested = min(tested, planned * config.batch_size)
     correct = count_correct(trainer, feed, config.batch_size, tested)
     print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
-
-
-def exchange_state(trainer: Trainer, contract: StateContract | None, step: int, last: int) -> None:
-    """Write the state before a step, and take another in its place, where the contract says so.
-
-    `last`: of the run, after which a state is written and none taken. Raises: ContractError.
-    """
-    if contract is None or not contract.at(step, last):
-        return
-    if contract.out is not None:
-        try:
-            write_state(contract.out, step, trainer.get_state(), contract.room)
-        except OSError as error:
-            raise ContractError(f"HARNESS_STATE_OUT is {str(contract.out)!r}: {error.strerror}.") from None
-    if contract.taken_from is not None and step <= last:
-        try:
-            trainer.set_state(read_state(wait_for_state(contract.taken_from, step)))
-        except TraceError as error:
-            raise ContractError(f"HARNESS_STATE_IN: {error}") from None
 
 
 def count_correct(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> int:

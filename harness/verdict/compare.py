@@ -34,7 +34,8 @@ class Judging:
     later, or all if bitwise.
 
     `steps`: compare only so many steps. `all_steps`: every compared step is under the tolerance. `horizon`: the last
-    step that can be judged by itself, None where nobody knows.
+    step that can be judged by itself, None where nobody knows. `coverage`: the least share of the steps that has to be
+    judged as closely as rounding allows.
     """
 
     mode: Mode = DEFAULT_MODE
@@ -42,6 +43,7 @@ class Judging:
     steps: int | None = None
     all_steps: bool = False
     horizon: int | None = None
+    coverage: float = 0.0
 
     def judged(self, compared: int) -> int:
         """The number of compared steps that are under the pointwise tolerance."""
@@ -50,7 +52,13 @@ class Judging:
         return min(self.window or max(self.horizon or 0, DEFAULT_WINDOW), compared)
 
 
-def judging_by(mode: str, window: int | None = None, steps: int | None = None, all_steps: bool = False) -> Judging:
+def judging_by(
+    mode: str,
+    window: int | None = None,
+    steps: int | None = None,
+    all_steps: bool = False,
+    coverage: float = 0.0,
+) -> Judging:
     """The judging that a user's options ask for. Raises: HarnessError when they make no sense."""
     if mode not in MODES:
         raise HarnessError(unknown("mode", mode, MODES))
@@ -59,7 +67,7 @@ def judging_by(mode: str, window: int | None = None, steps: int | None = None, a
             raise HarnessError(f"{name} is {count}; expected at least 1.")
     if all_steps and window is not None:
         raise HarnessError("--window and --all-steps exclude each other.")
-    return Judging(MODES[mode], window, steps, all_steps)
+    return Judging(MODES[mode], window, steps, all_steps, coverage=coverage)
 
 
 @dataclass(frozen=True)

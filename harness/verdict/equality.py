@@ -3,6 +3,7 @@
 from harness.verdict.cause import first_cause, listed
 from harness.verdict.channels import shared_channels
 from harness.verdict.compare import Comparison
+from harness.verdict.coverage import STEPS
 from harness.verdict.evidence import Answer, failed, inconclusive, passed
 
 
@@ -19,4 +20,4 @@ def check_equal(comparison: Comparison, compared: int) -> Answer:
     line = f"all {int(channels.both.sum())} values of {len(channels.steps)} steps are equal{seen}"
     if channels.unmatched:
         return inconclusive(f"{line}; only one side has {listed(channels.unmatched)}.")
-    return passed(f"{line}.")
+    return passed(f"{line}.", {STEPS: float(compared)})

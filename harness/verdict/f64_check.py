@@ -22,6 +22,7 @@ from harness.verdict.channels import (
     tensor_of,
 )
 from harness.verdict.compare import Comparison
+from harness.verdict.coverage import STEPS
 from harness.verdict.evidence import Answer, NoPart, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.likeness import check_contract, check_data, faults
 from harness.verdict.rounding.measure import faint
@@ -62,6 +63,8 @@ def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
     along_noise = faint(channels, SAME)
     allowed = np.where(along_noise, np.where(tiny, 1.0, _ALONG_NOISE), _allowed_by_step(channels, along_noise))
     numbers = _measure(pair.comparison, channels, steps)
+    if f64 is pair.comparison:
+        numbers |= {STEPS: float(steps)}
     line = "; ".join([_describe(numbers, steps), *channels.missing])
     cause = first_cause(channels, ~(relative <= allowed), _rates(f64, steps))
     if cause is None and channels.unmatched:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.verdict.compare import Comparison
+from harness.verdict.coverage import Coverage, coverage_line, find_coverage
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.margin import DEFAULT_RATE
 from harness.verdict.evidence import Evidence, Fault, Lockstep, PairFacts, Stressed
@@ -23,7 +24,8 @@ _IN_ROUNDING = {gate.name for gate in GATES if gate.rounds}
 class Verdict:
     """PASS, FAIL or INCONCLUSIVE. `gate`, `reason` and `place` are those of the first gate that decided.
 
-    `gate` is None for a pass, `place` when there is none to name; `fault` says of which kind a failure is.
+    `gate` is None for a pass, `place` when there is none to name; `fault` says of which kind a failure is. `coverage`:
+    None where no steps were compared.
     """
 
     status: Status
@@ -32,6 +34,7 @@ class Verdict:
     place: str | None
     evidence: tuple[Evidence, ...] = ()
     fault: Fault | None = None
+    coverage: Coverage | None = None
 
     @property
     def unreached(self) -> tuple[str, ...]:
@@ -39,11 +42,18 @@ class Verdict:
         return tuple(line.gate for line in self.evidence if line.outcome == "unreached")
 
     @property
+    def headline(self) -> str:
+        """The status; of a pass that does not speak of every step, with those that it speaks of."""
+        if self.status == "PASS" and self.coverage is not None and not self.coverage.complete:
+            return f"{self.status} on {self.coverage.words}"
+        return self.status
+
+    @property
     def sentence(self) -> str:
         """The verdict with its reason."""
         gate = f"{self.gate}: " if self.gate else ""
         fault = f" ({self.fault})" if self.fault else ""
-        return f"{self.status}{fault}: {gate}{self.reason}"
+        return f"{self.headline}{fault}: {gate}{self.reason}"
 
     @property
     def exit_code(self) -> int:
@@ -68,15 +78,18 @@ def judge(
         in_f64 = comparison
     pair = PairFacts(comparison, in_f64, envelope, false_positive_rate, stressed, lockstep)
     evidence = tuple(gate.evidence(pair) for gate in GATES)
+    coverage = find_coverage(comparison, evidence)
+    if (line := coverage_line(coverage, comparison.judging.coverage)) is not None:
+        evidence = (*evidence, line)
     for line in evidence:
         if line.outcome == "fail":
-            return Verdict("FAIL", line.gate, line.line, line.place, evidence, _fault(line, evidence))
+            return Verdict("FAIL", line.gate, line.line, line.place, evidence, _fault(line, evidence), coverage)
     for line in evidence:
         if line.outcome == "inconclusive":
-            return Verdict("INCONCLUSIVE", line.gate, line.line, line.place, evidence)
+            return Verdict("INCONCLUSIVE", line.gate, line.line, line.place, evidence, coverage=coverage)
     unreached = [line.gate for line in evidence if line.outcome == "unreached"]
     reason = "every gate passed" if not unreached else f"every gate reached passed; not reached: {', '.join(unreached)}"
-    return Verdict("PASS", None, reason + ".", None, evidence)
+    return Verdict("PASS", None, reason + ".", None, evidence, coverage=coverage)
 
 
 def _fault(first: Evidence, evidence: Sequence[Evidence]) -> Fault | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.trace.format import one_line
+from harness.verdict.coverage import STEPS
 from harness.verdict.evidence import Answer, Fault, Lockstep, NoPart, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.likeness import check_contract, check_data, faults
 from harness.verdict.rounding.bounds import fitted_bounds
@@ -83,7 +84,7 @@ def check_lockstep(pair: PairFacts) -> Answer:
         f"most {worst.largest:.1e} of their moves ({worst.tensor}, steps {worst.first} to {worst.step - 1}), "
         f"{bounds.states['largest'][worst.kind]:.1e} allowed."
     )
-    return passed(line, {"steps": float(steps), "loss": float(apart[at - 1])})
+    return passed(line, {STEPS: float(steps), "loss": float(apart[at - 1])})
 
 
 def _losses_beyond(lockstep: Lockstep, apart: np.ndarray, bounds: LockstepBounds) -> list[_Beyond]:

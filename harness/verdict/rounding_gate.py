@@ -4,6 +4,7 @@ from harness.trace.spelling import usual_dtype
 from harness.verdict.cause import PARTS, fault_of, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
 from harness.verdict.compare import Comparison
+from harness.verdict.coverage import STEPS
 from harness.verdict.equality import check_equal
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import noise_in_f64
@@ -57,7 +58,7 @@ def check_rounding(pair: PairFacts) -> Answer | None:
         line += f"; {len(further)} of {len(found)} figures are further, and no further than {measured_by}"
     if channels.unmatched:
         return inconclusive(f"{line}{seen}; only one side has {listed(channels.unmatched)}.")
-    return passed(f"{line}{seen}.")
+    return passed(f"{line}{seen}.", {STEPS: float(len(steps))})
 
 
 def device_factor(comparison: Comparison, bounds: RoundingBounds) -> float:

@@ -485,6 +485,14 @@ def state_steps(steps):
     return {*range(1, steps + 1, int(value)), steps + 1}
 
 
+def state_room():
+    """HARNESS_STATE_ROOM as a number, or any number when it is unset."""
+    value = os.environ.get("HARNESS_STATE_ROOM", str(2**53))
+    if not re.fullmatch("[1-9][0-9]{0,15}", value):
+        fail(f"HARNESS_STATE_ROOM is {value[:40]!r}, expected a number of at least 1.")
+    return int(value)
+
+
 def state_folder(name):
     """The folder of an environment variable, None when it is unset."""
     path = os.environ.get(name)
@@ -493,11 +501,10 @@ def state_folder(name):
     return None if path is None else Path(path)
 
 
-def write_state(folder, step, params, slots, stats):
-    """Write all that a step changes, as it is before the step; waits while HARNESS_STATE_ROOM states lie there."""
+def write_state(folder, room, step, params, slots, stats):
+    """Write all that a step changes, as it is before the step; waits until there is room in the folder."""
     from safetensors.numpy import save_file
 
-    room = int(os.environ.get("HARNESS_STATE_ROOM", 2**53))
     while len(list(folder.glob("*.safetensors"))) >= room:
         time.sleep(0.001)
     kept = {f"{name}.{slot}": tensors[name] for slot, tensors in slots.items() for name in PARAMS}
@@ -549,14 +556,14 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
     labels = data.labels.astype(np.int32)
     order = list(range(len(labels)))
     states_out, states_in = state_folder("HARNESS_STATE_OUT"), state_folder("HARNESS_STATE_IN")
-    exchanged = state_steps(steps)
+    exchanged, room = state_steps(steps), state_room()
     # A line at a time, so that a run which is stopped leaves every step that it took.
     with open_output("LEAN_MLIR_TRACE_OUT", os.devnull, "w", newline="\n", buffering=1) as trace:
         print(json.dumps(header), file=trace)
         for step in range(1, steps + 1):
             if step in exchanged:
                 if states_out:
-                    write_state(states_out, step, params, slots, stats)
+                    write_state(states_out, room, step, params, slots, stats)
                 if states_in:
                     params, slots, stats = jax.device_put(read_state(states_in, step), everywhere)
             epoch, batch = divmod(step - 1, steps_per_epoch)
@@ -582,7 +589,7 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
             if batch == 0 or step == steps:
                 print(f"step {step} of {steps}: loss {float(loss):.6f}", flush=True)
     if states_out and steps + 1 in exchanged:
-        write_state(states_out, steps + 1, params, slots, stats)
+        write_state(states_out, room, steps + 1, params, slots, stats)
     return params, stats
 
 

@@ -13,7 +13,8 @@ from harness.emit.update import emit_update
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
-from harness.run.iree_runner import Device, Executor, Trainer, learning_rate
+from harness.run.iree_runner import Device, learning_rate
+from harness.run.trainer import Executor, Trainer
 
 
 class Phase3(Side):
