@@ -42,7 +42,7 @@ BUDGET = 400
 @seed_option
 @click.option(
     "--init",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FilePath(exists=True),
     metavar="FILE",
     help="Initial parameters, little-endian float32 in the network's order, instead of those of a seed.",
 )

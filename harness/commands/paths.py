@@ -10,8 +10,8 @@ import click
 class FilePath(click.Path):
     """A regular file, or one that is not there yet: a pipe may never end, a device never does, and neither keeps."""
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
+    def __init__(self, exists: bool = False) -> None:
+        super().__init__(dir_okay=False, exists=exists, readable=False, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))

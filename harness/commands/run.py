@@ -2,11 +2,17 @@
 
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from harness.commands.completion import complete_backend, complete_pipelines
+from harness.commands.options import start_option
 from harness.commands.run_options import RunOptions, run_options
+
+if TYPE_CHECKING:
+    from harness.spec.run_config import Start
 
 NOT_COMPLETE = 3
 
@@ -20,8 +26,9 @@ NOT_COMPLETE = 3
     help="phase2, phase3, a control, or one of --pipeline-cmd.",
 )
 @click.option("--backend", default="cpu", show_default=True, metavar="NAME", shell_complete=complete_backend)
+@start_option
 @run_options
-def run_command(asked: RunOptions, pipeline: str, backend: str) -> None:
+def run_command(asked: RunOptions, pipeline: str, backend: str, start: "Start") -> None:
     """Train MODEL with one pipeline on one backend, and print the path of the trace.
 
     Exit codes: 0 the run is complete, 2 usage, 3 it is not, or its trace says that it was of another run.
@@ -37,7 +44,8 @@ def run_command(asked: RunOptions, pipeline: str, backend: str) -> None:
     known = [*PIPELINES, *(external.name for external in loaded.externals)]
     if pipeline not in known:
         raise click.BadParameter(unknown("pipeline", pipeline, known), param_hint="--pipeline")
-    verification = replace(loaded, backends=(backend,), factorial=pipeline in CONTROLS)
+    run = msgspec.structs.replace(loaded.run, start=start)
+    verification = replace(loaded, run=run, backends=(backend,), factorial=pipeline in CONTROLS)
     interruptible()
     cell = run_single(verification, pipeline, backend)
     contradictions = cell.read().contradictions if cell.complete else ()

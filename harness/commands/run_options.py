@@ -16,7 +16,6 @@ from harness.commands.options import (
     profile_option,
     read_count,
     seed_option,
-    start_option,
 )
 from harness.commands.paths import FolderPath
 from harness.commands.usage import FiniteRange
@@ -36,7 +35,6 @@ class RunOptions:
     profile: str
     dtype: str
     seed: int
-    start: str
     data: str | None
     shuffle: bool
     eager: bool
@@ -64,7 +62,6 @@ class RunOptions:
             run=RunConfig(
                 dtype="f64" if self.dtype == "f64" else "f32",
                 init_seed=self.seed,
-                start="stressed" if self.start == "stressed" else "drawn",
                 profile=self.profile,
                 shuffle=self.shuffle,
                 eager=self.eager,
@@ -87,7 +84,6 @@ _DECLARED = (
     profile_option,
     dtype_option,
     seed_option,
-    start_option,
     data_option,
     click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines."),
     click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation."),

@@ -52,6 +52,14 @@ if TYPE_CHECKING:
     default=True,
     help="Also run phase 3 set to phase 2's state every 8 steps, so that every step is judged. On by default.",
 )
+@click.option(
+    "--segment",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Steps of a lockstep run between two settings to the other's state.",
+)
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 def verify_command(
@@ -64,6 +72,7 @@ def verify_command(
     f64_check: bool,
     stress: bool,
     lockstep: bool,
+    segment: int,
     factorial: bool,
     compile_all: bool,
 ) -> None:
@@ -88,6 +97,7 @@ def verify_command(
         f64_check=f64_check,
         stress=stress,
         lockstep=lockstep,
+        segment=segment,
         factorial=factorial,
         compile_all=compile_all,
     )

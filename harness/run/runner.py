@@ -23,7 +23,7 @@ from harness.run.provenance import provenance
 from harness.run.publication import digest_of
 from harness.run.verification import Verification
 from harness.spec.models import Model
-from harness.spec.run_config import SEGMENT_STEPS, Start
+from harness.spec.run_config import Start
 from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.planned import add_planned, write_planned
@@ -152,7 +152,7 @@ class Runner:
             progress.running(names[0], first.planned_steps) as on_first,
             progress.running(names[1], second.planned_steps) as on_second,
         ):
-            ran = run_lockstep(first, second, SEGMENT_STEPS, on_first, on_second)
+            ran = run_lockstep(first, second, following.segment, on_first, on_second)
         return self._stored(first, ran.leader), self._stored(second, ran.follower)
 
     def _write_planned(self, cells: Iterable[CellFacts]) -> None:

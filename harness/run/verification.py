@@ -24,9 +24,9 @@ from harness.trace.store import StoredCell
 class Verification:
     """The cells of one network. `backends` None: all that are present.
 
-    `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every few
-    steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed start in both.
-    `factorial`: run each derivation on the other compiler as well.
+    `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every
+    `segment` steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed start
+    in both. `factorial`: run each derivation on the other compiler as well.
     `is_evidence`: its cells are run for the sake of others.
     """
 
@@ -40,6 +40,7 @@ class Verification:
     f64_check: bool = True
     stress: bool = True
     lockstep: bool = True
+    segment: int = SEGMENT_STEPS
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
@@ -60,9 +61,9 @@ class Verification:
         `examples`: the number of training images.
         """
         leads = self.lockstep and not self.is_evidence and not leader.run.eager and leader.pipeline == MAIN[0]
-        if not leads or self.planned_steps(examples) <= SEGMENT_STEPS:
+        if not leads or self.planned_steps(examples) <= self.segment:
             return None
-        run = msgspec.structs.replace(self.run, follows=leader.pipeline, segment=SEGMENT_STEPS)
+        run = msgspec.structs.replace(self.run, follows=leader.pipeline, segment=self.segment)
         following = replace(self, run=run, f64_check=False, is_evidence=True)
         return following, following.cell(MAIN[1], leader.backend)
 
@@ -124,7 +125,7 @@ class Verification:
         paired = [name for name in known if name in pipelines]
         if not self.f64_check or self.run.dtype != "f32" or len(paired) < 2:
             return
-        stressed = (self.stressed, self.stressed.in_f64) if self.stress and self.run.start == "drawn" else ()
+        stressed = (self.stressed, self.stressed.in_f64) if self.stress else ()
         for one in (self.in_f64, *stressed):
             yield from ((one, one.cell(name, "cpu")) for name in paired)
 

@@ -142,6 +142,7 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
     tensor's norm.
     """
     blocks = [_loss(a, b, steps)]
+    told = _told(a, steps), _told(b, steps)
     missing: list[str] = []
     unmatched: list[str] = []
     scales: Scales = {}
@@ -154,10 +155,10 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
             shared = [name for name in shared if name in scales.get(kind.norms, {})]
         if not shared:
             continue
-        block = _tensors(kind, shared, left, right, scales)
+        block = _tensors(kind, shared, left, right, scales, told)
         blocks.append(block)
         scales[kind.key] = {name: (block.scale[:, i], block.rms[:, i]) for i, name in enumerate(shared)}
-    blocks += _whole(a, b, steps)
+    blocks += _whole(a, b, steps, told)
     a_side, b_side, scale, rms, resolution = (
         np.concatenate([getattr(block, of) for block in blocks], axis=1) for of in _MATRICES
     )
@@ -178,9 +179,12 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
 def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> _Block:
     at = np.array(steps, np.int64) - 1
     left, right = a.loss[at][:, None], b.loss[at][:, None]
-    printed = sum(find_resolution(trace.loss) or 0.0 for trace in (a, b))
+    printed = np.zeros(left.shape)
+    for trace in (a, b):
+        # To so many decimals, or to so many significant digits.
+        printed += np.maximum(find_resolution(trace.loss) or 0.0, printed_spacing(trace.loss)[at][:, None])
     scale = np.maximum(np.abs(left), np.abs(right))
-    return _Block([LOSS], left, right, scale, scale, np.full(scale.shape, printed), np.ones(scale.shape, bool))
+    return _Block([LOSS], left, right, scale, scale, printed, np.ones(scale.shape, bool))
 
 
 def _tensors(
@@ -189,6 +193,7 @@ def _tensors(
     left: Sequence[Norms],
     right: Sequence[Norms],
     scales: Scales,
+    told: tuple[Floats, Floats],
 ) -> _Block:
     both = np.array([[name in x and name in y for name in names] for x, y in zip(left, right, strict=True)], bool)
     sides = _columns(names, left, both), _columns(names, right, both)
@@ -201,10 +206,10 @@ def _tensors(
             total = largest * np.linalg.norm(larger / largest, axis=1, keepdims=True)
             rms = np.broadcast_to(total / np.sqrt(np.maximum(both.sum(axis=1, keepdims=True), 1)), larger.shape)
             scale = np.maximum(larger, kind.floor * rms)
-    return _Block([kind.prefix + name for name in names], *sides, scale, rms, _printed(*sides), both)
+    return _Block([kind.prefix + name for name in names], *sides, scale, rms, _printed(sides, told), both)
 
 
-def _whole(a: Trace, b: Trace, steps: Sequence[int]) -> Iterator[_Block]:
+def _whole(a: Trace, b: Trace, steps: Sequence[int], told: tuple[Floats, Floats]) -> Iterator[_Block]:
     """Norms of all tensors together; where one side states one and the other its parts, those are added up."""
     params = set(a.header.params or b.header.params or ())
     for key, parts, name in WHOLE:
@@ -224,15 +229,24 @@ def _whole(a: Trace, b: Trace, steps: Sequence[int]) -> Iterator[_Block]:
             np.array([[side[t] if there[0] else 0.0] for t, there in zip(steps, both, strict=True)]) for side in filled
         )
         scale = np.maximum(np.abs(left), np.abs(right))
-        yield _Block([name], left, right, scale, scale, _printed(left, right), both)
+        yield _Block([name], left, right, scale, scale, _printed((left, right), told), both)
 
 
-def _printed(*sides: Floats) -> Floats:
-    """Shapes: each side and the result (steps, names)."""
+def _printed(sides: tuple[Floats, Floats], told: tuple[Floats, Floats]) -> Floats:
+    """`told`: all norms and projections of each side, as they were printed.
+
+    Shapes: each side and the result (steps, names); told (n,) each.
+    """
     spacing: Floats = np.zeros(sides[0].shape)
-    for side in sides:
-        spacing += printed_spacing(side.ravel()).reshape(side.shape)
+    for side, alike in zip(sides, told, strict=True):
+        spacing += printed_spacing(side.ravel(), alike).reshape(side.shape)
     return spacing
+
+
+def _told(trace: Trace, steps: Sequence[int]) -> Floats:
+    """All norms and projections of a trace at some steps. Shapes: (n,)."""
+    rows = [row for kind in BY_TENSOR for row in _rows(trace, steps, kind.key)]
+    return np.array([float(value) for row in rows for value in row.values()])
 
 
 def _stated(trace: Trace, steps: Sequence[int], key: str) -> dict[int, float]:

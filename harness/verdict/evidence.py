@@ -76,10 +76,10 @@ class NoPart(str):
 
 @dataclass(frozen=True)
 class Stressed:
-    """A pair of one step from a stressed start, in both precisions."""
+    """A pair of one step from a stressed start, in both precisions. `in_f64`: or why there is none."""
 
     in_f32: Comparison
-    in_f64: Comparison
+    in_f64: Comparison | NoPart
 
 
 @dataclass(frozen=True)

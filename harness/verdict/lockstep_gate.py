@@ -5,9 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trace.format import one_line
+from harness.trace.format import Floats, one_line
 from harness.verdict.coverage import STEPS
-from harness.verdict.evidence import Answer, Fault, Lockstep, NoPart, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.evidence import (
+    Answer,
+    Fault,
+    Lockstep,
+    NoPart,
+    PairFacts,
+    failed,
+    inconclusive,
+    note,
+    passed,
+    unreached,
+)
 from harness.verdict.likeness import check_contract, check_data, faults
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.lockstep import (
@@ -20,6 +31,8 @@ from harness.verdict.rounding.lockstep import (
     loss_apart,
     measure_segments,
     outlying,
+    places,
+    typical_best,
 )
 
 # By kind of tensor: what is wrong when it is the first that differs. A gradient goes into the slots first.
@@ -60,11 +73,10 @@ def check_lockstep(pair: PairFacts) -> Answer:
     ends = list(measure_segments(segments, params))
     apart = loss_apart(numbers.loss_a, numbers.loss_b)
     bounds = fitted_bounds().lockstep
-    beyond = [
-        *_losses_beyond(lockstep, apart, bounds),
-        *_states_beyond(ends, bounds),
-        *_outliers(ends, bounds),
-    ]
+    calm = typical_best(ends) <= bounds.calm_up_to
+    beyond = _losses_beyond(lockstep, apart, bounds, calm)
+    if calm:
+        beyond += [*_states_beyond(ends, bounds), *_outliers(ends, bounds)]
     steps = numbers.compared
     if numbers.lr_beyond is not None:
         step = numbers.lr_beyond
@@ -76,26 +88,37 @@ def check_lockstep(pair: PairFacts) -> Answer:
         return failed(
             f"{first.line}; {len(beyond)} figures of {steps} steps are beyond.", first.place, first.fault, counted
         )
-    at = int(np.argmax(apart)) + 1
-    worst = max(ends, key=lambda one: one.largest)
-    line = (
-        f"set to the state of {one_line(segments.leader)} {segments.planned} times, the follower's losses are at most "
-        f"{apart[at - 1]:.1e} apart in {steps} steps (step {at}), relatively, {bounds.loss:.1e} allowed; its states at "
-        f"most {worst.largest:.1e} of their moves ({worst.tensor}, steps {worst.first} to {worst.step - 1}), "
-        f"{bounds.states['largest'][worst.kind]:.1e} allowed."
-    )
-    return passed(line, {STEPS: float(steps), "loss": float(apart[at - 1])})
+    if not calm:
+        length, firsts = segments.ends[0].step - 1, len(segments.ends) - 1
+        grown = f"half of the parameters are {typical_best(ends):.1e} of their moves apart or more"
+        return note(
+            f"rounding grows within {length} steps until {grown}: only the first loss of each of {firsts} segments is "
+            f"judged. Give a --segment shorter than {length}."
+        )
+    later = segments.ends[0].step - 1
+    line = f"set to the state of {one_line(segments.leader)} {segments.planned - 1} times"
+    if ends:
+        at = later + int(np.argmax(apart[later:])) + 1
+        worst = max((end for end in ends), key=lambda end: end.largest / bounds.states["largest"][end.kind])
+        line += (
+            f", the follower's losses after step {later} are at most {apart[at - 1]:.1e} apart relatively (step {at}); "
+            f"its states at most {worst.largest:.1e} of their moves ({worst.tensor}, steps {worst.first} to "
+            f"{worst.step - 1}), {bounds.states['largest'][worst.kind]:.1e} allowed"
+        )
+    return passed(f"{line}.", {STEPS: float(steps)})
 
 
-def _losses_beyond(lockstep: Lockstep, apart: np.ndarray, bounds: LockstepBounds) -> list[_Beyond]:
-    starts = {end.first for end in lockstep.segments.ends}
+def _losses_beyond(lockstep: Lockstep, apart: Floats, bounds: LockstepBounds, calm: bool) -> list[_Beyond]:
     found = []
-    for index in np.flatnonzero(~(apart <= bounds.loss)):
-        step = int(index) + 1
-        line = f"step {step}: the losses are {apart[index]:.1e} apart in lockstep, {bounds.loss:.1e} allowed"
-        # From one state the first loss is the forward pass's and the data's; later ones see the steps before too.
-        fault: Fault = "forward" if step in starts else "backward"
-        found.append(_Beyond(step, 0, line, f"step {step}, loss", fault))
+    for step, place in places(lockstep.segments.ends).items():
+        if place and not calm:
+            continue
+        allowed = bounds.loss[min(place, len(bounds.loss) - 1)]
+        if step <= len(apart) and not apart[step - 1] <= allowed:
+            line = f"step {step}: the losses are {apart[step - 1]:.1e} apart in lockstep, {allowed:.1e} allowed"
+            # From one state the first loss is the forward pass's and the data's; later ones see the steps before too.
+            fault: Fault = "backward" if place else "forward"
+            found.append(_Beyond(step, 0, line, f"step {step}, loss", fault))
     return found
 
 
@@ -117,11 +140,11 @@ def _states_beyond(ends: Sequence[SegmentApart], bounds: LockstepBounds) -> list
 
 def _outliers(ends: Sequence[SegmentApart], bounds: LockstepBounds) -> list[_Beyond]:
     found = []
-    for kind, (times, end) in outlying(ends).items():
-        if times > bounds.outlying[kind]:
-            what = f"all {end.tensors} {kind} are {times:.0f} times as far apart as after most segments"
-            line = f"{_after(end)}, {what}, {bounds.outlying[kind]:.0f} times is allowed"
-            found.append(_Beyond(end.first, 2, line, _span(end), _FAULTS[kind]))
+    for times, end in outlying(ends):
+        if times > bounds.outlying:
+            what = f"all {end.tensors} {end.kind} are {times:.0f} times as far apart as after most segments"
+            line = f"{_after(end)}, {what}, {bounds.outlying:.0f} times is allowed"
+            found.append(_Beyond(end.first, 2, line, _span(end), _FAULTS[end.kind]))
     return found
 
 

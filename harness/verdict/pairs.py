@@ -80,8 +80,8 @@ def judge_pairs(
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
         else:
             beside = (
-                _pair_in(left, right, evidence, "f64"),
-                _stressed(left, right, evidence),
+                _pair_in(left, right, evidence, "f64", left.facts.start),
+                _stressed(left, right, evidence) if left.facts.start == "drawn" else None,
                 _lockstep(left, right, evidence),
             )
             row = judge_recordings(recording(left), recording(right), judging, kind, *beside)
@@ -106,14 +106,14 @@ def split_factorials(cells: Sequence[StoredCell], judging: Judging) -> Iterator[
 
 def _stressed(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> Stressed | str | None:
     """The same pair from a stressed start, or what is the matter with it; None when it was not run."""
-    pairs = [_pair_in(a, b, evidence, dtype, "stressed") for dtype in get_args(DType)]
-    in_f32, in_f64 = pairs
-    if isinstance(in_f32, Comparison) and isinstance(in_f64, Comparison):
-        return Stressed(in_f32, in_f64)
-    reasons = [pair for pair in pairs if isinstance(pair, str)]
-    if not reasons and in_f32 is not in_f64:
+    in_f32, in_f64 = (_pair_in(a, b, evidence, dtype, "stressed") for dtype in get_args(DType))
+    if in_f32 is None and in_f64 is None:
+        return None
+    if in_f32 is None or in_f64 is None:
         return "it has been run in one precision only"
-    return next((reason for reason in reasons if not isinstance(reason, NoPart)), reasons[0] if reasons else None)
+    if isinstance(in_f32, str):
+        return in_f32
+    return Stressed(in_f32, in_f64) if isinstance(in_f64, Comparison | NoPart) else in_f64
 
 
 def _lockstep(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> Lockstep | str | None:
@@ -176,8 +176,12 @@ def _held_to(cell: StoredCell, other: StoredCell) -> Recording | str:
     if cell.facts.pipeline not in PIPELINES and dtype == "f64" and usual_dtype(found.trace.header.dtype or "") != dtype:
         told = found.trace.header.dtype or "nothing"
         return NoPart(f"{cell.short_name} took no part: HARNESS_DTYPE was f64, its header says {one_line(told)}")
-    of_start = {"init_sha256"} if other.facts.start != cell.facts.start else set()
-    strange = [one for one in find_strangeness(plain.trace, found.trace) if one.key not in of_start]
+    strange = list(find_strangeness(plain.trace, found.trace))
+    if other.facts.start != cell.facts.start:
+        start = plain.trace.header.init_sha256
+        if start is not None and start == found.trace.header.init_sha256:
+            return f"{other.name} did not begin at the {other.facts.start} start, but where {cell.name} began"
+        strange = [one for one in strange if one.key != "init_sha256"]
     if strange:
         told = f"{strange[0].key} is {one_line(strange[0].b)} and not {one_line(strange[0].a)}"
         return f"{other.name} is of another run than {cell.name}: {told}"

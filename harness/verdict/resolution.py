@@ -9,7 +9,6 @@ from harness.trace.format import Floats
 # Numbers that were printed coarsely: so many different ones; rates of three digits to six.
 _FEWEST_VALUES, _FEWEST_DIGITS, _MOST_RATE_DIGITS = 4, 3, 6
 MOST_DIGITS = 12  # with more, a double of ordinary size is a decimal by chance
-_MOST_NORM_DIGITS = 7  # a float32 printed in full has nine
 
 
 def find_resolution(values: Floats) -> float | None:
@@ -48,23 +47,27 @@ def find_rate_resolution(values: Floats) -> float:
     return 0.5 * 10.0 ** (1 - digits) if _FEWEST_DIGITS <= digits <= _MOST_RATE_DIGITS else 0.0
 
 
-def printed_spacing(values: Floats) -> Floats:
-    """The distance of each value from the next one that would have been printed; 0 where that is no coarser than f32.
+def printed_spacing(values: Floats, alike: Floats | None = None) -> Floats:
+    """The distance of each value from the next one that would have been printed; 0 where they were printed in full.
 
     Values were printed to so many decimals, or to so many significant digits: whichever most of them need in full.
     There have to be several, and one that needs more digits than a coarse printer has shows that they were not.
 
-    Shapes: values and the result (n,).
+    `alike`: values of the same printer, which tell where these are too few.
+
+    Shapes: values and the result (n,); alike (m,).
     """
     none = np.zeros(values.shape)
-    distinct = np.unique(values[np.isfinite(values) & (values != 0)])
+    distinct = _distinct(values)
+    if len(distinct) < _FEWEST_VALUES and alike is not None:
+        distinct = _distinct(alike)
     with np.errstate(over="ignore"):
         if len(distinct) < _FEWEST_VALUES or (distinct == distinct.astype(np.float32)).all():
             return none
     needed = []
     for value in distinct.tolist():
         digits, decimals = _digits_and_decimals(value)
-        if digits > _MOST_NORM_DIGITS:
+        if digits > MOST_DIGITS:
             return none
         needed.append((digits, decimals))
     significant, places = (np.array(column) for column in zip(*needed, strict=True))
@@ -73,6 +76,10 @@ def printed_spacing(values: Floats) -> Floats:
     with np.errstate(all="ignore"):
         spacing = 10.0 ** (np.floor(np.log10(np.abs(values))) + 1 - int(significant.max()))
     return np.where(np.isfinite(values) & (values != 0), spacing, 0.0)
+
+
+def _distinct(values: Floats) -> Floats:
+    return np.unique(values[np.isfinite(values) & (values != 0)])
 
 
 def _digits_and_decimals(value: float) -> tuple[int, int]:

@@ -4,11 +4,9 @@ Exponentials of values above 88 overflow in f32 unless the largest is taken off 
 two large numbers has no digits left. At drawn parameters neither shows, and after a thousand steps it may.
 """
 
-from collections.abc import Sequence
-
 from harness.verdict.channels import GRAD, GRAD_PROJECTION, LOSS
 from harness.verdict.compare import Comparison
-from harness.verdict.evidence import Answer, NoPart, PairFacts, Stressed, failed, inconclusive, passed, unreached
+from harness.verdict.evidence import Answer, NoPart, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import check_f64
 from harness.verdict.likeness import check_contract, check_data, faults
 from harness.verdict.rounding.against_f64 import JUDGED_STEPS, SideRuns, furthest
@@ -27,40 +25,51 @@ def check_stress(pair: PairFacts) -> Answer:
     stressed = pair.stressed
     if stressed is None:
         return unreached("the pair was not run from a stressed start.")
-    if isinstance(stressed, NoPart):
-        return unreached(f"{stressed}.")
     if isinstance(stressed, str):
         return inconclusive(f"the pair from a stressed start is missing: {stressed}.")
-    for comparison, dtype in ((stressed.in_f32, "f32"), (stressed.in_f64, "f64")):
-        facts = PairFacts(comparison)
-        for found in (check_contract(facts), check_data(facts)):
-            if found.outcome == "fail":
-                return failed(f"from a stressed start in {dtype}, {found.line}", found.place, found.fault)
-        problems = faults("A", comparison.a) + faults("B", comparison.b)
-        if problems or comparison.numbers is None or comparison.numbers.compared == 0:
-            return inconclusive(f"the pair from a stressed start in {dtype}: {'; '.join(problems) or 'no step'}.")
-    overflown = [_overflown(stressed.in_f32), _overflown(stressed.in_f64)]
-    if any(len(sides) == 1 for sides in overflown):
-        return failed(_parted(stressed, overflown), _PLACE, "numerics")
-    if overflown[1]:
+    pairs = {"f32": stressed.in_f32} | ({} if isinstance(stressed.in_f64, NoPart) else {"f64": stressed.in_f64})
+    for dtype, comparison in pairs.items():
+        if (unlike := _unlike(comparison, dtype)) is not None:
+            return unlike
+    overflown = {dtype: _overflown(comparison) for dtype, comparison in pairs.items()}
+    for dtype, sides in overflown.items():
+        if len(sides) == 1:
+            return failed(_parted(pairs[dtype], dtype, sides[0]), _PLACE, "numerics")
+    if overflown.get("f64"):
         return unreached("from a stressed start both sides are beyond all numbers, in f64 as well.")
-    if overflown[0]:
+    if overflown["f32"]:
         return unreached("from a stressed start both sides are beyond all numbers in f32.")
+    if isinstance(stressed.in_f64, NoPart):
+        return passed(f"from a stressed start both sides are finite in f32; {stressed.in_f64}.")
     in_f64 = check_f64(PairFacts(stressed.in_f32, in_f64=stressed.in_f64), _KINDS)
     if in_f64.outcome != "pass":
         return Answer(in_f64.outcome, f"from a stressed start: {in_f64.line}", in_f64.place, in_f64.fault)
-    return _judge_distances(pair, stressed)
+    return _judge_distances(pair, stressed.in_f32, stressed.in_f64)
 
 
-def _judge_distances(pair: PairFacts, stressed: Stressed) -> Answer:
+def _unlike(comparison: Comparison, dtype: str) -> Answer | None:
+    """What is the matter with a pair from a stressed start, so that nothing of it can be judged."""
+    problems = faults("A", comparison.a) + faults("B", comparison.b)
+    if problems:
+        return inconclusive(f"the pair from a stressed start in {dtype}: {'; '.join(problems)}.")
+    facts = PairFacts(comparison)
+    for found in (check_contract(facts), check_data(facts)):
+        if found.outcome == "fail":
+            return failed(f"from a stressed start in {dtype}, {found.line}", found.place, found.fault)
+    if comparison.numbers is None or comparison.numbers.compared == 0:
+        return inconclusive(f"the pair from a stressed start in {dtype}: no step.")
+    return None
+
+
+def _judge_distances(pair: PairFacts, in_f32: Comparison, in_f64: Comparison) -> Answer:
     """A side may not be further from f64 than the other at every step from the drawn start, and from this one."""
-    same = f"from a stressed start the losses are {_losses_apart(stressed.in_f32)} apart in f32, and equal in f64"
+    same = f"from a stressed start the losses are {_losses_apart(in_f32)} apart in f32, and equal in f64"
     if not isinstance(pair.in_f64, Comparison):
         return passed(f"{same}.")
     bounds = fitted_bounds().against_f64
     drawn, wide = pair.comparison, pair.in_f64
-    a = SideRuns((drawn.a.trace, wide.a.trace), (stressed.in_f32.a.trace, stressed.in_f64.a.trace))
-    b = SideRuns((drawn.b.trace, wide.b.trace), (stressed.in_f32.b.trace, stressed.in_f64.b.trace))
+    a = SideRuns((drawn.a.trace, wide.a.trace), (in_f32.a.trace, in_f64.a.trace))
+    b = SideRuns((drawn.b.trace, wide.b.trace), (in_f32.b.trace, in_f64.b.trace))
     found = furthest(a, b, bounds.finest)
     if found is None:
         return passed(f"{same}.")
@@ -88,9 +97,6 @@ def _overflown(comparison: Comparison) -> list[str]:
     return [side for side, step in at.items() if step is not None]
 
 
-def _parted(stressed: Stressed, overflown: Sequence[Sequence[str]]) -> str:
-    at = 0 if len(overflown[0]) == 1 else 1
-    comparison, dtype = ((stressed.in_f32, "f32"), (stressed.in_f64, "f64"))[at]
-    (side,) = overflown[at]
+def _parted(comparison: Comparison, dtype: str, side: str) -> str:
     losses = f"losses {comparison.a.trace.loss[0]:.6g} of A and {comparison.b.trace.loss[0]:.6g} of B"
     return f"from a stressed start {side} leaves the numbers in {dtype}, and the other side does not: {losses}."

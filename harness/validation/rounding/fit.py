@@ -29,7 +29,7 @@ from harness.verdict.compare import compare
 from harness.verdict.rounding.against_f64 import F64Bounds, SideRuns, furthest
 from harness.verdict.rounding.bounds import CLASSES, RoundingBounds
 from harness.verdict.rounding.excess import first_gradients
-from harness.verdict.rounding.later import LaterBounds, block_ratios, kinds_apart
+from harness.verdict.rounding.later import FEWEST, LaterBounds, block_ratios, kinds_apart
 from harness.verdict.rounding.measure import STATISTICS, VECTORS, Apart, measure
 
 MARGIN, LATER_MARGIN, F64_MARGIN, DEVICE = 4.0, 2.0, 2.0, 2.0
@@ -186,12 +186,15 @@ def fit_later(pairs: Sequence[tuple[Trace, Trace]]) -> LaterBounds:
 
     Raises: HarnessError when none is long enough.
     """
-    loss = epoch_mean = 0.0
+    loss = loss_short = epoch_mean = 0.0
     any_step: dict[str, float] = {}
     half: dict[str, float] = {}
     for a, b in pairs:
         n = min(a.steps, b.steps)
         loss = max(loss, *(abs(r.log_ratio) for r in block_ratios(a.loss[:n], b.loss[:n], STEPS + 1)), 0.0)
+        for start in range(STEPS, n - FEWEST + 1, FEWEST):
+            cut = slice(start, start + FEWEST)
+            loss_short = max(loss_short, *(abs(r.log_ratio) for r in block_ratios(a.loss[cut], b.loss[cut], 1)))
         epoch_mean = max(epoch_mean, *_epoch_ratios(a, b), 0.0)
         steps = sorted(t for t in a.lines.keys() & b.lines.keys() if t > STEPS)
         for kind in kinds_apart(shared_channels(a, b, steps)) if steps else ():
@@ -203,6 +206,7 @@ def fit_later(pairs: Sequence[tuple[Trace, Trace]]) -> LaterBounds:
     return LaterBounds(
         margin=LATER_MARGIN,
         loss=_short(LATER_MARGIN * loss),
+        loss_short=_short(LATER_MARGIN * loss_short),
         epoch_mean=_short(LATER_MARGIN * epoch_mean),
         any_step=_telling(any_step),
         half=_telling(half),

@@ -1,10 +1,14 @@
 """The bounds of lockstep, from right runs: the furthest that any step and any state was apart, times a margin."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from harness.errors import HarnessError
+from harness.spec.run_config import SEGMENT_STEPS
 from harness.trace.format import Trace
 from harness.trace.segments import Segments, read_segments, segments_path
 from harness.trace.store import StoredCell, read_store
@@ -17,6 +21,8 @@ from harness.verdict.rounding.lockstep import (
     loss_apart,
     measure_segments,
     outlying,
+    places,
+    typical_best,
 )
 
 MARGIN = 4.0
@@ -47,25 +53,27 @@ def right_locksteps(folders: Iterable[Path]) -> Iterator[RightLockstep]:
 
 def fit_lockstep(runs: Sequence[RightLockstep]) -> LockstepBounds:
     """The bounds of some right runs. Raises: HarnessError when there is none of some kind of tensor."""
-    loss = 0.0
+    losses = np.zeros(SEGMENT_STEPS)
     states = {statistic: dict.fromkeys(_KINDS, 0.0) for statistic in STATISTICS}
-    furthest = dict.fromkeys(_KINDS, 0.0)
+    furthest = calm = 0.0
     for run in runs:
         n = min(run.leader.steps, run.follower.steps)
-        loss = max(loss, float(loss_apart(run.leader.loss[:n], run.follower.loss[:n]).max()))
+        apart = loss_apart(run.leader.loss[:n], run.follower.loss[:n])
+        for step, place in places(run.segments.ends).items():
+            losses[place] = max(losses[place], apart[step - 1])
         ends = list(measure_segments(run.segments, run.follower.header.params or ()))
-        for end in ends:
-            for statistic in STATISTICS:
-                states[statistic][end.kind] = max(states[statistic][end.kind], getattr(end, statistic))
-        for kind, (times, _) in outlying(ends).items():
-            furthest[kind] = max(furthest[kind], times)
-    if not all(furthest.values()):
+        calm = max(calm, typical_best(ends))
+        for end, statistic in itertools.product(ends, STATISTICS):
+            states[statistic][end.kind] = max(states[statistic][end.kind], getattr(end, statistic))
+        furthest = max(furthest, *(times for times, _ in outlying(ends)), 0.0)
+    if not furthest or not all(states["largest"].values()):
         raise HarnessError("no lockstep run has parameters, optimizer slots and running statistics. Name more of them.")
     return LockstepBounds(
         margin=MARGIN,
-        loss=_short(loss),
+        loss=[_short(x) for x in np.maximum.accumulate(losses)],
         states={statistic: {kind: _short(x) for kind, x in of.items()} for statistic, of in states.items()},
-        outlying={kind: _short(x) for kind, x in furthest.items()},
+        outlying=_short(furthest),
+        calm_up_to=_short(calm),
         fitted_on={"runs": sorted(f"{run.follower.header.netspec_name}, {run.follower.steps} steps" for run in runs)},
     )
 

@@ -25,15 +25,18 @@ _USUAL = 0.9  # of the segments are no further apart than what is called usual
 class LockstepBounds(msgspec.Struct, kw_only=True, frozen=True):
     """The furthest that right lockstep runs were apart, times `margin`.
 
-    `loss`: of any step, relatively. `states`: by statistic and kind of tensor, of the end of any segment. `outlying`:
-    by kind, how many times as far apart as usual in the same run the segment is that is furthest, by its tensor that
-    agrees best. `fitted_on`: the runs.
+    `loss`: relatively, by the place of the step in its segment; never falling, and the last one stands for any later.
+    `states`: by statistic and kind of tensor, of the end of any segment. `outlying`: how many times as far apart as
+    usual in the same run the segment is that is furthest, by the parameter that agrees best. `calm_up_to`: how far
+    apart that parameter is after half of the segments, where they are so short that rounding does not grow in them.
+    `fitted_on`: the runs.
     """
 
     margin: float
-    loss: float
+    loss: list[float]
     states: dict[str, dict[str, float]]
-    outlying: dict[str, float]
+    outlying: float
+    calm_up_to: float
     fitted_on: dict[str, list[str]]
 
 
@@ -62,13 +65,13 @@ def loss_apart(a: Floats, b: Floats) -> Floats:
 
 
 def measure_segments(segments: Segments, params: Sequence[str]) -> Iterator[SegmentApart]:
-    """By segment and kind. `params`: names of the parameters; what belongs to one of them is a slot.
+    """By segment but the first, and kind. `params`: names of the parameters; what belongs to one of them is a slot.
 
     Of a parameter whose gradient is nothing but rounding nothing can be told: an optimizer that divides it by its own
     size moves the parameter by noise.
     """
     kinds = {name: _kind(name, params) for name in segments.tensors}
-    for end in segments.ends:
+    for end in later_segments(segments.ends):
         distances = dict(zip(segments.tensors, end.distances, strict=True))
         noise = _noise(distances, params)
         for kind in (PARAMETERS, SLOTS, STATS):
@@ -77,17 +80,30 @@ def measure_segments(segments: Segments, params: Sequence[str]) -> Iterator[Segm
                 yield _apart(end, kind, told)
 
 
-def outlying(found: Sequence[SegmentApart]) -> dict[str, tuple[float, SegmentApart]]:
-    """By kind, the segment whose best tensor is furthest apart, and how many times as far as usual that is."""
-    result = {}
-    for kind in dict.fromkeys(one.kind for one in found):
-        of_kind = [one for one in found if one.kind == kind]
-        if len(of_kind) < _FEWEST:
-            continue
-        usual = float(np.quantile([one.least for one in of_kind], _USUAL))
-        furthest = max(of_kind, key=lambda one: one.least)
-        result[kind] = (furthest.least / usual if usual > 0 else 0.0), furthest
-    return result
+def outlying(found: Sequence[SegmentApart]) -> list[tuple[float, SegmentApart]]:
+    """How many times as far apart as usual each segment is by the parameter that agrees best; nothing of a few."""
+    of_params = [one for one in found if one.kind == PARAMETERS]
+    usual = float(np.quantile([one.least for one in of_params], _USUAL)) if len(of_params) >= _FEWEST else 0.0
+    return [(one.least / usual, one) for one in of_params] if usual > 0 else []
+
+
+def typical_best(found: Sequence[SegmentApart]) -> float:
+    """How far apart the parameter that agrees best is after half of the segments; 0 of none."""
+    of_params = [one.least for one in found if one.kind == PARAMETERS]
+    return float(np.median(of_params)) if of_params else 0.0
+
+
+def places(ends: Sequence[SegmentEnd]) -> dict[int, int]:
+    """By step, its place in its segment, from 0. The first segment is left out: see `later_segments`."""
+    return {step: step - end.first for end in later_segments(ends) for step in range(end.first, end.step)}
+
+
+def later_segments(ends: Sequence[SegmentEnd]) -> Sequence[SegmentEnd]:
+    """All but the first, which begins where the free runs begin, and which they are judged by as well.
+
+    At drawn parameters gradients are large and units flip, so that it would widen the bounds for all others.
+    """
+    return [end for end in ends if end.first > 1]
 
 
 def _apart(end: SegmentEnd, kind: str, distances: Mapping[str, StateDistance]) -> SegmentApart:
