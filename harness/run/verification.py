@@ -25,8 +25,8 @@ class Verification:
     """The cells of one network. `backends` None: all that are present.
 
     `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every
-    `segment` steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed start
-    in both. `factorial`: run each derivation on the other compiler as well.
+    `segment` steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed
+    start in both. `factorial`: run each derivation on the other compiler as well.
     `is_evidence`: its cells are run for the sake of others.
     """
 
