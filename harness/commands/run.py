@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from harness.commands.completion import complete_backend, complete_pipelines
 from harness.commands.options import start_option
@@ -33,6 +32,8 @@ def run_command(asked: RunOptions, pipeline: str, backend: str, start: "Start") 
 
     Exit codes: 0 the run is complete, 2 usage, 3 it is not, or its trace says that it was of another run.
     """
+    import msgspec
+
     from harness.errors import unknown
     from harness.run.backends import backend as find_backend
     from harness.run.pipelines import CONTROLS, PIPELINES

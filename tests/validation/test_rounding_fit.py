@@ -8,12 +8,30 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.trace.format import Trace
+from harness.trace.segments import SegmentEnd, Segments, StateDistance
 from harness.validation.rounding import fit
 from harness.validation.rounding.fit import fit_bounds, fit_later, right_pairs
+from harness.validation.rounding.lockstep_fit import RightLockstep, fit_lockstep
+from harness.verdict.rounding.lockstep import PARAMETERS
 from tests.support.sample_traces import trace
 
 KEYS = ("grad_norms", "update_norms", "param_norms", "grad_projections", "update_projections")
 LONG = 1024
+
+
+def lockstep(apart: float) -> RightLockstep:
+    """Thirty-two segments of a run with a parameter, its slot and a statistic."""
+    tensors, steps = ["w", "w.m", "mean"], 256
+    ends = [
+        SegmentEnd(first, first + 8, [StateDistance(apart * (1 + (first == 41)), 1.0, 2.0)] * 3)
+        for first in range(1, steps, 8)
+    ]
+    losses = 2 + np.random.default_rng(1).random(steps)
+    leader, follower = (trace(losses * factor, params=["w"], dtype="f32") for factor in (1, 1 + apart))
+    return RightLockstep(leader, follower, Segments(leader="phase2", planned=len(ends), tensors=tensors, ends=ends))
+
+
+LOCKSTEP = [lockstep(1e-6)]
 
 
 def run(folder: Path, network: str, seed: int, variant: str, apart: float, tensors: int = 3) -> None:
@@ -53,7 +71,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_the_bounds_are_the_largest_differences_of_each_class_times_the_margin(runs: Path) -> None:
-    found = fit_bounds(runs, [(long_run(1.0), long_run(1.2))])
+    found = fit_bounds(runs, [(long_run(1.0), long_run(1.2))], LOCKSTEP)
     assert found.fitted_on == {
         "pairs": 8,
         "networks": ["calm1", "calm2", "deep", "deep rough", "rough"],
@@ -65,7 +83,7 @@ def test_the_bounds_are_the_largest_differences_of_each_class_times_the_margin(r
 
 
 def test_one_side_may_be_further_from_f64_from_both_starts_as_in_right_pairs(runs: Path) -> None:
-    found = fit_bounds(runs, [(long_run(1.0), long_run(1.2))]).against_f64
+    found = fit_bounds(runs, [(long_run(1.0), long_run(1.2))], LOCKSTEP).against_f64
     # One network is far from f64 from the stressed start only, and the other from the drawn one. A projection of 2 may
     # belong to a norm of 1.
     least = fit.F64_MARGIN * 9e-6 / found.finest
@@ -73,13 +91,13 @@ def test_one_side_may_be_further_from_f64_from_both_starts_as_in_right_pairs(run
     for path in runs.rglob("f64.stressed.jsonl"):
         path.unlink()
     with pytest.raises(HarnessError, match="no pair has a run in f64 from either start"):
-        fit_bounds(runs, [(long_run(1.0), long_run(1.2))])
+        fit_bounds(runs, [(long_run(1.0), long_run(1.2))], LOCKSTEP)
 
 
 def test_a_network_that_the_others_do_not_bound_is_named(runs: Path) -> None:
     run(runs, "wild", 42, "phase2", 0.0)
     run(runs, "wild", 42, "phase3", 2e-5)
-    held = fit_bounds(runs, [(long_run(1.0), long_run(1.2))]).held_out
+    held = fit_bounds(runs, [(long_run(1.0), long_run(1.2))], LOCKSTEP).held_out
     assert held["beyond"] == {"wild": pytest.approx(2e-5 / (fit.MARGIN * 3e-6), rel=0.02)}
     assert (held["inside"], held["networks"]) == (5, 6)
 
@@ -88,7 +106,7 @@ def test_a_class_without_pairs_is_no_bound(tmp_path: Path) -> None:
     run(tmp_path, "calm", 42, "phase2", 0.0)
     run(tmp_path, "calm", 42, "phase3", 1e-6)
     with pytest.raises(HarnessError, match="no pair is shallow, rough; expected some of each class"):
-        fit_bounds(tmp_path, [(long_run(1.0), long_run(1.2))])
+        fit_bounds(tmp_path, [(long_run(1.0), long_run(1.2))], LOCKSTEP)
 
 
 def test_later_steps_keep_the_worst_block_and_epoch(runs: Path) -> None:
@@ -102,3 +120,13 @@ def test_later_steps_keep_the_worst_block_and_epoch(runs: Path) -> None:
 def test_every_two_variants_of_a_start_are_a_pair(runs: Path) -> None:
     run(runs, "calm1", 42, "double", 1e-7)
     assert len([pair for pair in right_pairs(runs) if pair[:2] == ("calm1", 42)]) == 3
+
+
+def test_the_bounds_of_lockstep_are_the_furthest_of_any_later_segment() -> None:
+    found = fit_lockstep([lockstep(1e-6), lockstep(3e-6)])
+    assert found.loss == pytest.approx([4 * 3e-6] * 8, rel=0.01)
+    assert found.states["largest"][PARAMETERS] == pytest.approx(4 * 6e-6, rel=0.01)
+    assert found.outlying == pytest.approx(4 * 2, rel=0.01)
+    assert found.calm_up_to == pytest.approx(4 * 3e-6, rel=0.01)
+    with pytest.raises(HarnessError, match="Name more of them"):
+        fit_lockstep([])

@@ -195,7 +195,7 @@ def test_blocks_cover_every_later_step_once_or_none_where_they_are_too_few(steps
     losses = np.ones(steps)
     found = [(block.first, block.last) for block in block_ratios(losses, losses, 9)]
     covered = [t for first, last in found for t in range(first, last + 1)]
-    assert covered == (list(range(9, steps + 1)) if steps >= 72 else [])
+    assert covered == (list(range(9, steps + 1)) if steps >= 24 else [])
 
 
 @pytest.mark.parametrize("judging", [JUDGING, Judging(window=100), Judging(all_steps=True)], ids=["8", "100", "all"])

@@ -127,7 +127,6 @@ def test_what_is_missing_is_said() -> None:
     drawn = compare(*RIGHT)
     for stressed, outcome, said in (
         (None, "unreached", "the pair was not run from a stressed start."),
-        (NoPart("lean took no part"), "unreached", "lean took no part."),
         ("crashed", "inconclusive", "the pair from a stressed start is missing: crashed."),
     ):
         found = line_of(judge(drawn, stressed=stressed))
@@ -136,6 +135,14 @@ def test_what_is_missing_is_said() -> None:
     found = line_of(judged(RIGHT, (side(), crashed)))
     assert found.outcome == "inconclusive"
     assert "the pair from a stressed start in f32: the run of B is crashed" in found.line
+
+
+def test_a_program_that_knows_no_f64_is_asked_whether_it_overflows() -> None:
+    untold = NoPart("lean took no part")
+    for follower, outcome in ((side(), "pass"), (overflown(), "fail")):
+        found = line_of(judge(compare(*RIGHT), stressed=Stressed(compare(side(), follower), untold)))
+        assert found.outcome == outcome
+    assert "lean took no part" in line_of(judge(compare(*RIGHT), stressed=Stressed(compare(*RIGHT), untold))).line
 
 
 def test_a_pair_of_another_network_is_no_evidence() -> None:
