@@ -7,7 +7,7 @@ from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Evidence, inconclusive, note
 
 COVERAGE = "coverage"
-STEPS = "steps"  # the number by which a gate says how many steps it has judged as closely as rounding allows
+STEPS = "judged_steps"  # the number by which a gate says how many steps it has judged as closely as rounding allows
 
 
 @dataclass(frozen=True)

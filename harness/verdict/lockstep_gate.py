@@ -84,7 +84,7 @@ def check_lockstep(pair: PairFacts) -> Answer:
         beyond.append(_Beyond(step, -1, line, f"step {step}", "schedule"))
     if beyond:
         first = min(beyond, key=lambda one: (one.first, one.order))
-        counted = {"steps": float(steps), "beyond": float(len(beyond))}
+        counted = {"figures_beyond": float(len(beyond))}
         return failed(
             f"{first.line}; {len(beyond)} figures of {steps} steps are beyond.", first.place, first.fault, counted
         )
