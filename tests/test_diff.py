@@ -52,7 +52,7 @@ def test_the_published_pair_has_its_published_numbers():
     assert shown == ["0", "0", "1.51e-03", "7.79e-02"]
     assert row["a"]["print_resolution"] == row["b"]["print_resolution"] == 1e-6
     assert numbers["compared"] == 5616
-    assert row["verdict"]["unreached"] == ["data", "ladder", "envelope", "accuracy"]
+    assert row["verdict"]["unreached"] == ["data", "ladder", "stress", "envelope", "lockstep", "accuracy"]
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
@@ -88,7 +88,7 @@ def test_the_module_is_a_program(pair):
     a, b = pair
     found = process(a, b)
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.splitlines()[-1].startswith("PASS: ")
+    assert found.stdout.splitlines()[-1].startswith("PASS on 8 of 20 steps: ")
     found = process(a, a.parent / "none.jsonl")
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr == f"{a.parent}/none.jsonl:1: cannot be read: No such file or directory.\n"

@@ -14,7 +14,11 @@ from harness.commands.usage import FiniteRange
 @click.command("bounds")
 @click.argument("folder", type=FolderPath())
 @click.option("--seeds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Starts of each network.")
-@click.option("--networks", metavar="A,B", help="Default: the oracle's cases and the networks of the package.")
+@click.option(
+    "--networks",
+    metavar="A,B",
+    help="`NAME` or `NAME@BATCH`. Default: the oracle's cases and the networks of the package.",
+)
 @click.option(
     "--long",
     "long_runs",
@@ -57,7 +61,7 @@ def bounds_command(
 
     Exit codes: 0 fitted, 1 some runs did not finish and nothing was fitted, 2 usage.
     """
-    from harness.nn.cases import CASES, find_cases
+    from harness.nn.cases import CASES
     from harness.spec.models import model_names
     from harness.spec.run_config import DEFAULT_INIT_SEED
     from harness.system.files import write_json
@@ -67,10 +71,12 @@ def bounds_command(
     from harness.validation.rounding.campaign import train_all
     from harness.validation.rounding.fit import fit_bounds
     from harness.validation.rounding.lockstep_fit import right_locksteps
+    from harness.validation.rounding.runs import OTHER_BATCHES, find_network
     from harness.verdict.rounding.bounds import BOUNDS_FILE
 
-    names = networks.split(",") if networks else [*CASES, *model_names()]
-    find_cases(names)  # says so before the work, if there is no such network
+    names = networks.split(",") if networks else [*CASES, *model_names(), *OTHER_BATCHES]
+    for name in names:
+        find_network(name)  # says so before the work, if there is no such network
     chosen = tuple(range(DEFAULT_INIT_SEED, DEFAULT_INIT_SEED + seeds))
     long_pairs = [
         (a, b)

@@ -114,7 +114,7 @@ def test_each_cell_has_a_line_that_says_what_became_of_it(tmp_path: Path) -> Non
     compared = f"20 steps compared with the reference of {KEY}, not bit for bit alike; "
     assert accepted(into, first) == f"{kept}the first reference of this name.\n"
     assert accepted(into, first) == f"{kept}is this trace already.\n"
-    assert accepted(into, close).startswith(f"{kept}{compared}PASS: ")
+    assert accepted(into, close).startswith(f"{kept}{compared}PASS on 8 of 20 steps: ")
     refused = accept(into, far).stderr
     assert refused.startswith(f"harness: {far.trace}: refused, FAIL (optimizer): ")
     assert refused.endswith(" Nothing was written; --force accepts it all the same.\n")
