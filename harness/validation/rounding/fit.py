@@ -28,7 +28,7 @@ from harness.verdict.channels import (
 from harness.verdict.compare import compare
 from harness.verdict.rounding.against_f64 import F64Bounds, SideRuns, furthest
 from harness.verdict.rounding.bounds import CLASSES, RoundingBounds
-from harness.verdict.rounding.excess import first_gradients
+from harness.verdict.rounding.excess import gradients_until
 from harness.verdict.rounding.later import FEWEST, LaterBounds, block_ratios, kinds_apart
 from harness.verdict.rounding.measure import STATISTICS, VECTORS, Apart, measure
 
@@ -125,12 +125,11 @@ def _with_whole_norms(trace: Trace) -> Trace:
 
 def _classified(a: Trace, b: Trace) -> list[tuple[str, Apart]]:
     measured = list(measure(shared_channels(a, b, range(1, STEPS + 1))))
-    first = first_gradients(measured)
-    if first is None or a.header.params is None:
+    until = gradients_until(measured)
+    if 1 not in until or a.header.params is None:
         raise HarnessError(f"{a.path}: no gradients at step 1. Remove the file and run again.")
     depth = "deep" if len(a.header.params) >= DEEP_FROM else "shallow"
-    name = f"{depth}, {'calm' if first <= CALM_UP_TO else 'rough'}"
-    return [(name, apart) for apart in measured]
+    return [(f"{depth}, {'calm' if until[apart.step] <= CALM_UP_TO else 'rough'}", apart) for apart in measured]
 
 
 def _table(name: str, largest: Largest) -> dict[str, dict[str, list[float]]]:

@@ -25,15 +25,15 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     How far right pairs come apart depends on two things. In a deep network, of many tensors, rounding grows on the way
     through. And in a rough pair units have flipped, as some do where a batch has millions of values: the gradients
     below them are apart by a thousand times as much as in a calm one, though the loss and the gradients above are not.
-    Whether a pair is calm shows in its first gradients.
+    Whether a pair is still calm shows in its gradients up to a step.
 
     `tables`: for each of the `CLASSES`, by statistic (`measure.STATISTICS`) and kind, a bound for each of the first
-    steps. `deep_from`: tensors of a deep network. `calm_up_to`: the typical difference of the first gradients of a calm
-    pair. `margin`: the factor by which the pairs of one network may exceed those of all others. `device`: a further one
-    for runs that are not known to be of CPUs, where the fit was made. `later`: what is asked of the steps after the
-    first. `against_f64`: how much further from f64 one side may be than the other, from either start. `lockstep`: what
-    is asked of a run in lockstep. `fitted_on`, `held_out`: where they come from, and how the pairs of each network
-    fared under a fit to the others.
+    steps. `deep_from`: tensors of a deep network. `calm_up_to`: the typical difference of the gradients of a pair that
+    is still calm. `margin`: the factor by which the pairs of one network may exceed those of all others. `device`: a
+    further one for runs that are not known to be of CPUs, where the fit was made. `later`: what is asked of the steps
+    after the first. `against_f64`: how much further from f64 one side may be than the other, from either start.
+    `lockstep`: what is asked of a run in lockstep. `fitted_on`, `held_out`: where they come from, and how the pairs of
+    each network fared under a fit to the others.
     """
 
     margin: float
@@ -52,13 +52,13 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
         """The steps that they are for, from 1."""
         return min(len(row) for table in self.tables.values() for kinds in table.values() for row in kinds.values())
 
-    def classes(self, tensors: int | None, first_gradients: float | None, factor: float = 1.0) -> tuple[str, ...]:
+    def classes(self, tensors: int | None, gradients: float | None, factor: float = 1.0) -> tuple[str, ...]:
         """The classes that a pair may belong to: all that nothing tells it apart from.
 
-        `tensors`: of the network. `first_gradients`: their typical difference at step 1. `factor`: on the bounds.
+        `tensors`: of the network. `gradients`: their typical difference up to that step. `factor`: on the bounds.
         """
         depths = ("shallow", "deep") if tensors is None else ("deep" if tensors >= self.deep_from else "shallow",)
-        calm = first_gradients is not None and first_gradients <= self.calm_up_to * factor
+        calm = gradients is not None and gradients <= self.calm_up_to * factor
         return tuple(f"{depth}, {kind}" for depth in depths for kind in (("calm",) if calm else ("calm", "rough")))
 
     def allowed(self, statistic: str, kind: str, step: int, classes: Sequence[str]) -> float:

@@ -41,8 +41,13 @@ class Share:
 
 def by_bounds(bounds: RoundingBounds, measured: Sequence[Apart], tensors: int | None, factor: float) -> Allowance:
     """The fitted bounds of pairs like this one, times a factor. `tensors`: of the network, None where nobody knows."""
-    classes = bounds.classes(tensors, first_gradients(measured), factor)
-    return lambda statistic, apart: factor * bounds.allowed(statistic, apart.kind, apart.step, classes)
+    until = gradients_until(measured)
+
+    def allowance(statistic: str, apart: Apart) -> float:
+        classes = bounds.classes(tensors, until.get(apart.step), factor)
+        return factor * bounds.allowed(statistic, apart.kind, apart.step, classes)
+
+    return allowance
 
 
 def or_reached(found: Iterable[Share], envelope: Envelope, channels: Channels) -> Iterator[Share]:
@@ -61,10 +66,23 @@ def or_reached(found: Iterable[Share], envelope: Envelope, channels: Channels) -
         yield replace(share, allowed=measured, measured=True) if measured > share.allowed else share
 
 
-def first_gradients(measured: Sequence[Apart]) -> float | None:
-    """Their typical difference at step 1, by vectors where both sides have projections; None where nothing tells."""
-    first = {apart.kind: apart.typical for apart in measured if apart.step == 1}
-    return first.get("gradients", first.get(GRAD))
+def gradients_until(measured: Sequence[Apart]) -> dict[int, float]:
+    """By step, the largest typical difference of the gradients of any step up to it.
+
+    By vectors where both sides have projections. Steps before the first that has gradients are left out.
+    """
+    by_step: dict[int, dict[str, float]] = {}
+    for apart in measured:
+        by_step.setdefault(apart.step, {})[apart.kind] = apart.typical
+    until: dict[int, float] = {}
+    largest = None
+    for step, kinds in sorted(by_step.items()):
+        here = kinds.get("gradients", kinds.get(GRAD))
+        if here is not None:
+            largest = here if largest is None else float(np.fmax(largest, here))
+        if largest is not None:
+            until[step] = largest
+    return until
 
 
 def shares(measured: Iterable[Apart], allowance: Allowance) -> list[Share]:
