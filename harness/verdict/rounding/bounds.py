@@ -69,7 +69,8 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def source(self) -> str:
         """For people: what they were fitted on."""
-        return f"{self.fitted_on['pairs']:,} right pairs of {len(self.fitted_on['networks'])} networks"
+        networks = {name.partition("@")[0] for name in self.fitted_on["networks"]}  # without their batches
+        return f"{self.fitted_on['pairs']:,} right pairs of {len(networks)} networks"
 
 
 @cache
