@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import mode_option, references_option
+from harness.commands.options import coverage_option, mode_option, references_option
 from harness.commands.paths import FilePath, FolderPath
 
 
@@ -14,6 +14,7 @@ from harness.commands.paths import FilePath, FolderPath
 @click.option("-o", "--out", type=FolderPath(), required=True, help="Folder for the report.")
 @click.option("--title", metavar="TEXT", help="Default: that of the night.")
 @mode_option
+@coverage_option
 @click.option(
     "--history",
     type=FilePath(),
@@ -22,7 +23,13 @@ from harness.commands.paths import FilePath, FolderPath
 )
 @references_option
 def report_command(
-    folders: tuple[Path, ...], out: Path, title: str | None, mode: str, history: Path | None, references: Path
+    folders: tuple[Path, ...],
+    out: Path,
+    title: str | None,
+    mode: str,
+    coverage: float,
+    history: Path | None,
+    references: Path,
 ) -> None:
     """Judge every pair of the cells in FOLDERS, of one host or of several, and write one report about them.
 
@@ -33,10 +40,10 @@ def report_command(
     from harness.report.summary.build import UNDATED, summarise
     from harness.report.summary.write import record_history, write_summary
     from harness.system.text import escape_control
-    from harness.verdict.compare import Judging
-    from harness.verdict.tolerance import MODES
+    from harness.verdict.compare import judging_by
 
-    summary = summarise(folders, Judging(MODES[mode]), title=title, history=history, references=references)
+    judging = judging_by(mode, coverage=coverage)
+    summary = summarise(folders, judging, title=title, history=history, references=references)
     paths = write_summary(out, summary)
     if history is not None and summary.night != UNDATED:
         record_history(history, summary)

@@ -64,11 +64,14 @@ class CheckPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
 class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """All of a night. `backends`: those that are asked for, or whatever the host has.
 
-    `budget_minutes`: when it is spent nothing more starts. `pipelines`: commands of others by name.
+    `budget_minutes`: when it is spent nothing more starts. `require_coverage`: the least part of its steps, in per
+    cent, of which a pair that passes has to be judged as closely as rounding allows. `pipelines`: commands of others by
+    name.
     """
 
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "nightly"
     budget_minutes: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    require_coverage: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.0
     backends: list[str] | Literal["present"] = "present"
     pipelines: dict[str, str] = msgspec.field(default_factory=dict)
     verify: list[VerifyPart] = msgspec.field(default_factory=list)

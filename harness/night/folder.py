@@ -183,6 +183,11 @@ def find_unfinished(
         planned = [cell.name for cell, _ in verification.planned_cells()]
         ours = [cell for cell in cells if cell.name in planned and not cell.facts.evidence]
         missing = [(name, False, verification.run.steps) for name in planned]
-        missing += [(cell.name, True, cell.run.steps) for _, cell in verification.planned_evidence(ours)]
+        evidence = [cell for _, cell in verification.planned_evidence(ours)]
+        for leader, _ in verification.planned_cells():
+            steps = [cell.manifest.steps_written for cell in ours if cell.name == leader.name and cell.complete]
+            if steps and (found := verification.follower(leader, steps[0])) is not None:
+                evidence.append(found[1])
+        missing += [(cell.name, True, cell.run.steps) for cell in evidence]
         yield from (f"{cell[0]}: {_NOT_REACHED}" for cell in missing if cell not in there)
     yield from (f"check {part.name}: {_NOT_REACHED}" for part in config.check if part.name not in checks)

@@ -117,7 +117,7 @@ class Runner:
         self._write_planned(asked_for.planned_facts(examples))
         cells, evidence = [], []
         for cell, asked in asked_for.planned_cells():
-            followed = asked_for.follower(cell, examples)
+            followed = asked_for.follower(cell, asked_for.planned_steps(examples))
             if followed is None or not presence(cell.backend, followed[1].pipeline):
                 cells.append(self.run(asked_for, cell, policy, progress, asked=asked))
             else:

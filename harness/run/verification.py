@@ -55,13 +55,13 @@ class Verification:
         """The first steps again, in f64 on the CPU, observed at every step."""
         return self._as_evidence(dtype="f64", steps=F64_STEPS)
 
-    def follower(self, leader: Cell, examples: int) -> tuple["Verification", Cell] | None:
+    def follower(self, leader: Cell, steps: int) -> tuple["Verification", Cell] | None:
         """The lockstep run that follows a cell; None where there is none: in short runs, and behind other cells.
 
-        `examples`: the number of training images.
+        `steps`: planned of the leader.
         """
         leads = self.lockstep and not self.is_evidence and not leader.run.eager and leader.pipeline == MAIN[0]
-        if not leads or self.planned_steps(examples) <= self.segment:
+        if not leads or steps <= self.segment:
             return None
         run = msgspec.structs.replace(self.run, follows=leader.pipeline, segment=self.segment)
         following = replace(self, run=run, f64_check=False, is_evidence=True)
@@ -137,7 +137,7 @@ class Verification:
         planned = list(self.planned_cells())
         yield from (self.facts(cell, asked=asked) for cell, asked in planned)
         for cell, asked in planned:
-            if (found := self.follower(cell, examples)) is not None:
+            if (found := self.follower(cell, self.planned_steps(examples))) is not None:
                 following, follower = found
                 yield following.facts(follower, asked=asked)
         on_cpu = [cell.pipeline for cell, _ in planned if cell.backend == "cpu"]

@@ -19,7 +19,8 @@ class PairRow:
     `note`: why a side is absent ("compiled, not run: no CUDA device"). `kind`: cross-compiler, cross-platform, …
     A row without verdict is only mentioned and does not count for the exit code. `findings`: sentences about why the
     sides differ; `culprit`: what of a training step is off, where that is known. `envelope`: by which it was judged.
-    `cells`: the two, where they are stored.
+    `lockstep`: the same
+    pair in lockstep, where it was run so. `cells`: the two, where they are stored.
     """
 
     a: str
@@ -31,6 +32,7 @@ class PairRow:
     findings: tuple[str, ...] = ()
     culprit: str = ""
     envelope: Envelope | None = None
+    lockstep: Lockstep | None = None
     cells: tuple[StoredCell, ...] = ()
 
     @property
@@ -70,7 +72,8 @@ def judge_pair(
     a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
     verdict = judge(comparison, in_f64, envelope, stressed=stressed, lockstep=lockstep)
-    return PairRow(*names, comparison, verdict, kind=kind, envelope=envelope)
+    together = lockstep if isinstance(lockstep, Lockstep) else None
+    return PairRow(*names, comparison, verdict, kind=kind, envelope=envelope, lockstep=together)
 
 
 def exit_code(rows: Iterable[PairRow]) -> int:

@@ -63,6 +63,7 @@ def test_a_rotation_shares_out_checks_as_well() -> None:
         ),
         ("[[verify]]\nmodels = ['mnist_mpl']", "unknown model 'mnist_mpl'"),
         ("[[verify]]\nmodels = ['mnist_mlp']\nsteps = 0", r"f: Expected `int` >= 1 - at `\$.verify\[0\].steps`"),
+        ("require_coverage = 101\n[[verify]]\nmodels = ['mnist_mlp']", r"`float` <= 100.0 - at `\$.require_coverage`"),
         ("[[verify]]\nmodels = ['mnist_mlp', 'mnist_mlp']", "f: mnist_mlp is verified twice"),
     ],
 )
@@ -307,6 +308,18 @@ def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
     assert "check a: not run: the night did not come to it" in lines
     told = {line.partition(":")[0] for line in find_unfinished(night, cells[:1], {"a"}, ())}
     assert told == {names[1], "mnist_cnn.phase2-noshuf-cpu", "mnist_cnn.phase3-noshuf-cpu"}
+
+
+def test_a_lockstep_run_that_is_missing_is_told(tmp_path: Path) -> None:
+    text = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 20\nladder = false\n"
+    night = begin(NightFolder(tmp_path), text, NOON)
+    losses = [2.0] * 20
+    cells = [store(tmp_path, pipeline, losses, model="mnist_mlp", steps=20) for pipeline in ("phase2", "phase3")]
+    (line,) = find_unfinished(night, cells, (), [])
+    assert line == "mnist_mlp.phase3-noshuf-cpu.follows-phase2: not run: the night did not come to it"
+    facts = {"model": "mnist_mlp", "steps": 20, "evidence": True, "follows": "phase2", "segment": 8}
+    cells.append(store(tmp_path, "phase3", losses, **facts))
+    assert list(find_unfinished(night, cells, (), [])) == []
 
 
 def test_a_cell_of_another_length_is_not_the_one_that_a_night_planned(tmp_path: Path) -> None:

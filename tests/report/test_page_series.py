@@ -9,10 +9,13 @@ import numpy as np
 
 from harness.report.page import series
 from harness.report.page.series import EARLY_STEPS, draw, encode
-from harness.verdict.compare import Judging
-from harness.verdict.pair import PairRow
+from harness.trace.segments import SegmentEnd, Segments
+from harness.verdict.compare import Judging, compare
+from harness.verdict.evidence import Lockstep
+from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.pairs import judge_cells
 from tests.support.pages import a_night
+from tests.support.sample_traces import recording
 from tests.support.stored_cells import store
 
 
@@ -42,6 +45,16 @@ def test_what_is_drawn_is_what_was_compared(tmp_path: Path) -> None:
             assert values.tolist() == compared[steps - 1].astype(np.float32).tolist()
             assert steps[:8].tolist() == list(range(1, 9))
         assert chart["steps"] == row.comparison.numbers.compared
+
+
+def test_the_difference_in_lockstep_is_drawn_beside_that_of_the_free_runs() -> None:
+    free, follower = recording([2.0, 1.5, 1.25]), recording([2.0, 1.5, 1.25 + 2**-20])
+    segments = Segments(leader="phase2", planned=1, tensors=[], ends=[SegmentEnd(1, 4, [])])
+    lockstep = Lockstep(compare(free, follower), segments)
+    row = judge_recordings(free, recording([2.0, 1.5, 1.5]), Judging(), lockstep=lockstep)
+    (chart,), curves = decode((row,))
+    assert chart is not None
+    assert [curves[chart[name]][1].tolist() for name in ("delta", "lockstep")] == [[0, 0, 0.25], [0, 0, 2**-20]]
 
 
 def test_a_curve_of_several_pairs_travels_once(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from harness import cli
 from harness.errors import HarnessError
 from harness.night.checks import NightCheck, write_check
 from harness.night.folder import NightFolder, begin
+from harness.report.page import render_page
 from harness.report.summary import Event, Summary, as_json, junit, markdown
 from harness.report.summary.build import summarise
 from harness.report.summary.history import HistoryRow, append_history, read_history
@@ -111,6 +112,20 @@ def test_every_form_takes_hostile_names_as_data(tmp_path: Path) -> None:
     root = ElementTree.fromstring(junit.render(found))
     names = {suite.get("name"): len(suite) for suite in root.iter("testsuite")}
     assert names == {"pairs": 2, "checks": 1, "cells": 4}
+
+
+def test_a_pass_on_a_part_of_the_steps_says_so_first(tmp_path: Path) -> None:
+    agreeing(tmp_path, "a", losses=[2.0] * 20)
+    found = summary(tmp_path)
+    case = ElementTree.fromstring(junit.render(found)).find("testsuite/testcase")
+    assert case is not None
+    assert (case.findtext("system-out") or "").startswith("PASS on 8 of 20 steps: ")
+    assert "agrees on 8 of 20 steps</a>" in render_page(found)
+    assert "PASS on 8 of 20 steps" in markdown.render(found)
+    (pair,) = json.loads(as_json.render(found))["pairs"]
+    assert pair["compared"]["verdict"]["coverage"] == {"judged": 8, "planned": 20, "by": "rounding"}
+    required = summarise([tmp_path], Judging(coverage=1.0))
+    assert (statuses(required), required.exit_code) == (["INCONCLUSIVE"], 3)
 
 
 def test_junit_has_failures_errors_and_skips(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report.page.panels import Panel
-from harness.report.page.words import ABSENT, URGENT_FIRST, Mark
+from harness.report.page.words import ABSENT, URGENT_FIRST, Mark, word_of
 from harness.report.summary import Summary, model_of
 from harness.report.tables import show_verdict
 from harness.report.verification import CROSS
@@ -19,6 +19,7 @@ class Field:
     """One pair in the heat map. `pair`: the id of its panel, None when there is none. `reason`: a line."""
 
     mark: Mark
+    word: str
     reason: str
     pair: str | None = None
 
@@ -35,8 +36,8 @@ class Matrix:
 def make_matrix(summary: Summary, panels: Sequence[Panel]) -> Matrix:
     """Every pair that was judged, and those whose backends are absent."""
     found: dict[tuple[str, str], dict[str, list[Field]]] = {}
-    fields = [(p.row, p.network, Field(p.mark, show_verdict(p.row), p.id)) for p in panels]
-    fields += [(row, model_of(row), Field(ABSENT, row.note)) for row in _absent_pairs(summary)]
+    fields = [(p.row, p.network, Field(p.mark, word_of(p.row), show_verdict(p.row), p.id)) for p in panels]
+    fields += [(row, model_of(row), Field(ABSENT, ABSENT.word, row.note)) for row in _absent_pairs(summary)]
     for row, network, field in fields:
         found.setdefault((row.kind, row.name), {}).setdefault(network, []).append(field)
     keys = sorted(found, key=lambda key: CROSS.index(key[0]) if key[0] in CROSS else len(CROSS))

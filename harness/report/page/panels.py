@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.report import tables
 from harness.report.page.environments import Fact, side_by_side
 from harness.report.page.series import Chart
-from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of
+from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of, word_of
 from harness.report.summary import model_of, where
 from harness.verdict.pair import PairRow
 
@@ -37,6 +37,11 @@ class Panel:
     @property
     def name(self) -> str:
         return self.row.name
+
+    @property
+    def word(self) -> str:
+        """Its status, and the steps that it speaks of where those are not all."""
+        return word_of(self.row)
 
     @property
     def urgency(self) -> int:
@@ -70,6 +75,12 @@ class Panel:
         """Rows under `tables.PAIR_COLUMNS`."""
         numbers = self.row.comparison.numbers if self.row.comparison is not None else None
         return tables.pair_table(numbers) if numbers is not None and numbers.compared else []
+
+    @property
+    def segment(self) -> int | None:
+        """Steps between two settings of the run in lockstep; None where there is none."""
+        ends = self.row.lockstep.segments.ends if self.row.lockstep is not None else []
+        return ends[0].step - ends[0].first if ends else None
 
     @property
     def tolerance(self) -> list[str]:

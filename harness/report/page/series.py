@@ -67,7 +67,7 @@ def decimate(values: Floats, points: int, exact: int = EARLY_STEPS) -> Ints:
 def draw(rows: Sequence[PairRow]) -> tuple[list[Chart | None], Curves]:
     """The chart of each pair, None where nothing was compared, and its curves.
 
-    `a`, `b`, `delta`, `tolerance`, `envelope` are numbers of curves, `steps`, `horizon` and `judged` steps.
+    `a`, `b`, `delta`, `lockstep`, `tolerance`, `envelope` are numbers of curves, `steps`, `horizon` and `judged` steps.
     """
     curves = Curves()
     return [_chart(row, curves) for row in rows], curves
@@ -100,6 +100,8 @@ def _chart(row: PairRow, curves: Curves) -> Chart | None:
         "judged": judged,
         "horizon": comparison.judging.horizon,
     }
+    if row.lockstep is not None and (together := row.lockstep.comparison.numbers) is not None:
+        chart["lockstep"] = curves.add(together.delta)
     if judged and mode.atol > 0:
         chart["tolerance"] = curves.add(
             allowance(numbers.loss_a[:judged], numbers.loss_b[:judged], mode.atol, mode.rtol)

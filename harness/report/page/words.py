@@ -53,6 +53,14 @@ def mark_of(row: PairRow) -> Mark:
     return ABSENT if row.verdict is None else OF_STATUS[row.verdict.status]
 
 
+def word_of(row: PairRow) -> str:
+    """The word of a pair, with the steps that it speaks of where those are not all: `agrees on 8 of 200 steps`."""
+    verdict, word = row.verdict, mark_of(row).word
+    if verdict is None or verdict.status != "PASS" or verdict.coverage is None or verdict.coverage.complete:
+        return word
+    return f"{word} on {verdict.coverage.words}"
+
+
 def seconds(value: float | None) -> str:
     """A duration in words: 8.4 s, 12 min, 3 h 20 min."""
     if value is None:

@@ -32,7 +32,7 @@ def _pair(row: PairRow) -> TestCase:
         case.result = [Skipped(escape_control(row.note))]
         return case
     lines = [f"{gate}: {outcome}: {line}" for gate, outcome, line in gate_table(row.verdict)]
-    text = escape_control("\n".join([*row.findings, *lines]))
+    text = escape_control("\n".join([row.verdict.sentence, *row.findings, *lines]))
     kinds = {"FAIL": Failure, "INCONCLUSIVE": Error}
     if row.verdict.status in kinds:
         case.result = [_told(kinds[row.verdict.status], row.verdict.sentence, text)]

@@ -56,7 +56,9 @@ class Chart {
     this.form = figure.querySelector(".range");
     this.a = curve(about.a);
     this.b = curve(about.b);
-    this.delta = onLog(curve(about.delta));
+    const apart = [about.delta, about.lockstep].map((number) => (number === undefined ? null : curve(number)));
+    this.floor = floorOf(apart.filter(Boolean));
+    [this.delta, this.lockstep] = apart.map((found) => found && onLog(found, this.floor));
     this.tolerance = about.tolerance === undefined ? null : curve(about.tolerance);
     this.envelope = about.envelope === undefined ? null : curve(about.envelope);
     this.broken = [...new Set([...breaks(this.a), ...breaks(this.b)])];
@@ -88,11 +90,13 @@ class Chart {
       type: "scatter", mode: curve.x.length > 1 ? "lines" : "markers", name, x: curve.x, y: curve.y, yaxis: axis, line: { width: 1.6, ...style },
       marker: { color: style.color }, hovertemplate: "%{y:.6~g}",
     });
-    const { delta, tolerance, envelope } = this;
+    const { delta, lockstep, tolerance, envelope } = this;
+    const apart = (curve, name, shade) => ({ ...line(curve, name, "y2", { color: shade, width: 1.2 }), customdata: curve.said, hovertemplate: "%{customdata}" });
     return [
       line(this.a, "A", "y", { color: colour.a }),
       line(this.b, "B", "y", { color: colour.b, dash: "5px 3px" }),
-      { ...line(delta, "|A − B|", "y2", { color: colour.delta, width: 1.2 }), customdata: delta.said, hovertemplate: "%{customdata}" },
+      apart(delta, lockstep ? "|A − B|, free" : "|A − B|", colour.delta),
+      ...(lockstep ? [apart(lockstep, "|A − B|, in lockstep", colour.lockstep)] : []),
       ...(tolerance ? [line(tolerance, "tolerance", "y2", { color: colour.tolerance, dash: "dot" })] : []),
       ...(envelope ? [{ ...line(envelope, "envelope", "y2", { color: colour.envelope, width: 2 }), fill: "tozeroy", fillcolor: colour.within }] : []),
       ...(this.broken.length ? [{
@@ -124,11 +128,11 @@ class Chart {
       yaxis: { ...axis, domain: [0.56, 1], title: { text: "loss", standoff: 6 }, range: spread([this.a, this.b], from, to) },
       yaxis2: {
         ...axis, domain: [0, 0.5], title: { text: "|A − B|", standoff: 6 }, type: "log", exponentformat: "e",
-        range: spread([this.delta, this.tolerance, this.envelope].filter(Boolean), from, to, Math.log10), nticks: 6,
+        range: spread([this.delta, this.lockstep, this.tolerance, this.envelope].filter(Boolean), from, to, Math.log10), nticks: 6,
       },
       shapes,
-      annotations: this.delta.floor === null ? [] : [{
-        xref: "paper", x: 1, xanchor: "right", yref: "y2", y: Math.log10(this.delta.floor), yanchor: "bottom",
+      annotations: this.floor === null ? [] : [{
+        xref: "paper", x: 1, xanchor: "right", yref: "y2", y: Math.log10(this.floor), yanchor: "bottom",
         text: "0 is drawn here", showarrow: false, font: { color: colour.soft, size: 11 },
       }],
     };
@@ -184,13 +188,21 @@ class Chart {
   }
 }
 
-// A logarithmic axis has no zero: it is drawn a decade below the smallest difference there is.
-function onLog({ x, y }) {
-  const smallest = y.reduce((least, value) => (value > 0 && value < least ? value : least), Infinity);
-  const zeros = y.some((value) => value === 0);
-  const floor = zeros ? 10 ** (Math.floor(Math.log10(smallest === Infinity ? 1e-7 : smallest)) - 1) : null;
+// A logarithmic axis has no zero: it is drawn a decade below the smallest difference there is. Null: there is no zero.
+function floorOf(curves) {
+  let smallest = Infinity, zeros = false;
+  for (const { y } of curves) {
+    for (const value of y) {
+      zeros ||= value === 0;
+      if (value > 0 && value < smallest) smallest = value;
+    }
+  }
+  return zeros ? 10 ** (Math.floor(Math.log10(smallest === Infinity ? 1e-7 : smallest)) - 1) : null;
+}
+
+function onLog({ x, y }, floor) {
   return {
-    x, y: y.map((value) => (value === 0 ? floor : value)), floor,
+    x, y: y.map((value) => (value === 0 ? floor : value)),
     said: y.map((value) => (Number.isFinite(value) ? (value === 0 ? "0" : exponential(value)) : "not finite")),
   };
 }
@@ -234,7 +246,7 @@ function colours() {
   const probe = document.body.appendChild(document.createElement("i"));
   const named = (name) => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };
   const names = {
-    a: "accent", b: "b", delta: "ink", tolerance: "tolerance", envelope: "good", soft: "soft", bad: "bad",
+    a: "accent", b: "b", delta: "ink", lockstep: "lockstep", tolerance: "tolerance", envelope: "good", soft: "soft", bad: "bad",
     within: "envelope-soft", horizon: "grey", line: "line", ink: "ink", card: "card",
   };
   const found = Object.fromEntries(Object.entries(names).map(([name, variable]) => [name, named(variable)]));
