@@ -99,6 +99,14 @@ coverage_option: Option = click.option(
     metavar="N%",
     help="Pass no pair of which fewer steps are judged as closely as rounding allows.",
 )
+segment_option: Option = click.option(
+    "--segment",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Steps of a lockstep run between two settings to the other's state.",
+)
 references_option: Option = click.option(
     "--references",
     type=FolderPath(),

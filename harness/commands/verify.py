@@ -13,6 +13,7 @@ from harness.commands.options import (
     mode_option,
     read_names,
     renamed,
+    segment_option,
     window_option,
 )
 from harness.commands.run_options import RunOptions, run_options
@@ -52,14 +53,7 @@ if TYPE_CHECKING:
     default=True,
     help="Also run phase 3 set to phase 2's state every 8 steps, so that every step is judged. On by default.",
 )
-@click.option(
-    "--segment",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Steps of a lockstep run between two settings to the other's state.",
-)
+@segment_option
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 def verify_command(

@@ -32,11 +32,12 @@ _POLL_S = 0.005
 
 @dataclass(frozen=True)
 class LockstepRun:
-    """What both sides left. `segments` None: some were not compared."""
+    """What both sides left. `segments` None: some were not compared. `no_states`: the leader wrote none at all."""
 
     leader: Manifest
     follower: Manifest
     segments: Segments | None
+    no_states: bool = False
 
 
 def run_lockstep(
@@ -66,6 +67,7 @@ def run_lockstep(
             first = run_cell(leading, on_leader)
             if first.status != "complete":
                 states.why_not = f"its leader {leader.name} is {first.status}"
+            states.leader_ended()
             second = running.result()
         except BaseException:
             states.why_not = "interrupted with its leader"
@@ -77,7 +79,7 @@ def run_lockstep(
         second = msgspec.structs.replace(second, status="crashed", reason=states.trouble)
         write_manifest(follower.manifest, second)
     if second.status != "complete":
-        return LockstepRun(first, second, None)
+        return LockstepRun(first, second, None, no_states=first.status == "complete" and not states.leader_wrote)
     write_json(segments_path(follower.trace), states.segments)
     return LockstepRun(first, second, states.segments)
 
@@ -95,19 +97,27 @@ def _folders() -> Iterator[tuple[Path, Path]]:
 
 
 class ComparedStates:
-    """The states of both sides, compared as they come. `why_not`: the reason why the follower is to be stopped."""
+    """The states of both sides, compared as they come.
+
+    `why_not`: the reason why the follower is to be stopped. `leader_wrote`: whether its first state has been seen.
+    """
 
     def __init__(self, leader: str, segment: int, steps: int) -> None:
         self.why_not: str | None = None
         self.trouble: str | None = None
+        self.leader_wrote = False
         self._steps = [*range(1, steps + 1, segment), steps + 1]
         self._segments = Segments(leader=leader, planned=len(self._steps) - 1, tensors=[], ends=[])
-        self._follower_ended = threading.Event()
+        self._leader_ended, self._follower_ended = threading.Event(), threading.Event()
 
     @property
     def segments(self) -> Segments:
         """Those that were compared."""
         return self._segments
+
+    def leader_ended(self) -> None:
+        """Say that no more states come from the leader."""
+        self._leader_ended.set()
 
     def follower_ended(self) -> None:
         """Say that no more states come from the follower."""
@@ -119,8 +129,9 @@ class ComparedStates:
         waiting = list(self._steps)
         compared = first = 0
         while waiting and not self.trouble:
-            step = waiting[0]
+            step, last = waiting[0], self._leader_ended.is_set()
             ours, theirs = state_path(led, step), state_path(followed, step)
+            self.leader_wrote |= ours.exists()
             if ours.exists() and theirs.exists():
                 before = self._compare(first, step, ours, theirs, before)
                 theirs.unlink()
@@ -130,6 +141,8 @@ class ComparedStates:
                 waiting.pop(0)
             elif done() or self._follower_ended.is_set():
                 break
+            elif last and not ours.exists():
+                self.trouble = f"its leader did not write the state before step {step}"
             else:
                 threading.Event().wait(_POLL_S)
         if self.trouble is not None:

@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import get_args
 
 from harness.data.dataset import DataChoice, resolve_data
-from harness.data.initial_parameters import write_init
 from harness.errors import EmitError
 from harness.run.backends import Presence, presence
 from harness.run.cell import Cell
 from harness.run.cell_plan import CellPlan
-from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
+from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, STATE_OUT, TRACE_CHANNELS
 from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
-from harness.run.lockstep import run_lockstep
+from harness.run.lockstep import run_lockstep as run_both
 from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
-from harness.run.publication import digest_of
+from harness.run.start_file import StartFile, write_start
 from harness.run.verification import Verification
-from harness.spec.models import Model
 from harness.spec.run_config import Start
 from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
@@ -59,6 +57,22 @@ def run_single(verification: Verification, pipeline: str, backend: str) -> Store
         return cell
 
 
+def run_followed(
+    verification: Verification, leader: tuple[str, str], follower: tuple[str, str]
+) -> tuple[StoredCell, StoredCell]:
+    """Run a cell, and in lockstep with it another, each given as pipeline and backend.
+
+    Raises: HarnessError for unusable input.
+    """
+    with prepared(verification) as runner, CellProgress() as progress:
+        cell = verification.cell(*leader)
+        both = runner.run_lockstep(cell, verification.follow(cell, *follower), Policy(), progress, asked=True)
+        with unwritable(verification.folder):
+            for one in both:
+                add_planned(verification.folder, verification.stem, one.facts)
+        return both
+
+
 def run_cells(verification: Verification, policy: Policy) -> CellsOfRun:
     """Run all cells, and leave the judging to others. Raises: HarnessError for unusable input."""
     with prepared(verification) as runner, CellProgress() as progress:
@@ -77,24 +91,8 @@ def prepared(verification: Verification) -> Iterator["Runner"]:
     build = verification.out / "build"
     busy = f"{verification.out}: another verify is writing there. Wait for it, or choose another --out."
     with exclusive(build, busy):
-        starts = {start: _write_start(build, model, seed, start) for start in get_args(Start)}
+        starts = {start: write_start(build, model, seed, start) for start in get_args(Start)}
         yield Runner(verification, data, build, starts)
-
-
-@dataclass(frozen=True)
-class StartFile:
-    """Initial parameters that cells start from, and their digest."""
-
-    path: Path
-    sha256: str
-
-    @property
-    def is_whole(self) -> bool:
-        """False when the program before has changed it, or somebody else."""
-        try:
-            return digest_of(self.path) == self.sha256
-        except OSError:
-            return False
 
 
 @dataclass(frozen=True)
@@ -121,14 +119,14 @@ class Runner:
             if followed is None or not presence(cell.backend, followed[1].pipeline):
                 cells.append(self.run(asked_for, cell, policy, progress, asked=asked))
             else:
-                leader, follower = self._run_lockstep(cell, followed, policy, progress, asked=asked)
+                leader, follower = self.run_lockstep(cell, followed, policy, progress, asked=asked)
                 cells.append(leader)
                 evidence.append(follower)
         evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
         self._write_planned(cell.facts for cell in (*cells, *evidence))
         return CellsOfRun(tuple(cells), tuple(evidence))
 
-    def _run_lockstep(
+    def run_lockstep(
         self,
         cell: Cell,
         followed: tuple[Verification, Cell],
@@ -152,7 +150,10 @@ class Runner:
             progress.running(names[0], first.planned_steps) as on_first,
             progress.running(names[1], second.planned_steps) as on_second,
         ):
-            ran = run_lockstep(first, second, following.segment, on_first, on_second)
+            ran = run_both(first, second, following.segment, on_first, on_second)
+        if ran.no_states:
+            second = replace(second, facts=following.facts(follower, absent=True, asked=False))
+            return self._stored(first, ran.leader), self._stored(second, refuse(second, _no_states(cell)))
         return self._stored(first, ran.leader), self._stored(second, ran.follower)
 
     def _write_planned(self, cells: Iterable[CellFacts]) -> None:
@@ -236,7 +237,7 @@ class Runner:
         run = verification.run
         start = self.starts[run.start]
         if not start.is_whole:
-            _write_start(self.build, verification.model, run.init_seed, run.start)
+            write_start(self.build, verification.model, run.init_seed, run.start)
         inputs = {"init_sha256": start.sha256, "data_sha256": self.data.data_sha256}
         environment = {
             **program.environment,
@@ -268,12 +269,8 @@ class Runner:
         )
 
 
-def _write_start(build: Path, model: Model, seed: int, start: Start) -> StartFile:
-    """Write the initial parameters that cells start from, for reading only."""
-    path = build / f"{model.name}{model.resized}.s{seed}{'' if start == 'drawn' else f'.{start}'}.init.bin"
-    sha256 = write_init(path, model.graph.params, seed, start)
-    path.chmod(0o444)
-    return StartFile(path, sha256)
+def _no_states(leader: Cell) -> str:
+    return f"not run in lockstep: {leader.pipeline} wrote no state to {STATE_OUT}"
 
 
 def _compile_only(cell: Cell, build: Path) -> str:

@@ -58,14 +58,20 @@ class Verification:
     def follower(self, leader: Cell, steps: int) -> tuple["Verification", Cell] | None:
         """The lockstep run that follows a cell; None where there is none: in short runs, and behind other cells.
 
-        `steps`: planned of the leader.
+        Phase 3 follows phase 2, and phase 2 follows somebody else's program. `steps`: planned of the leader.
         """
-        leads = self.lockstep and not self.is_evidence and not leader.run.eager and leader.pipeline == MAIN[0]
+        following = {MAIN[0]: MAIN[1]} | {external.name: MAIN[0] for external in self.externals}
+        leads = self.lockstep and not self.is_evidence and not leader.run.eager and leader.pipeline in following
         if not leads or steps <= self.segment:
             return None
-        run = msgspec.structs.replace(self.run, follows=leader.pipeline, segment=self.segment)
+        return self.follow(leader, following[leader.pipeline], leader.backend)
+
+    def follow(self, leader: Cell, pipeline: str, backend: str) -> tuple["Verification", Cell]:
+        """The lockstep run of a pipeline on a backend that follows a cell."""
+        name = leader.pipeline if backend == leader.backend else f"{leader.pipeline}-{leader.backend}"
+        run = msgspec.structs.replace(self.run, follows=name, segment=self.segment)
         following = replace(self, run=run, f64_check=False, is_evidence=True)
-        return following, following.cell(MAIN[1], leader.backend)
+        return following, following.cell(pipeline, backend)
 
     @property
     def stressed(self) -> "Verification":
@@ -172,6 +178,8 @@ class Verification:
             "--profile": run.profile if run.profile != "shared" else None,
             "--data": None if self.data is None else "synthetic" if self.data == "synthetic" else "FOLDER",
             "--channels": run.channels if run.channels != "default" else None,
+            "--follow": run.follows,
+            "--segment": run.segment if run.segment != SEGMENT_STEPS else None,
         }
         words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
         words += [flag for flag, on in (("--shuffle", run.shuffle), ("--eager", run.eager)) if on]

@@ -24,8 +24,9 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     `start`: what the initial parameters are. `profile`: of conventions. `eager`: without just-in-time compilation.
     `steps` None: the whole training.
-    `channels`: the steps that carry norms, projections and batch digests. `follows`: the pipeline whose state it is
-    set to every `segment` steps; a run that is not set to another's is free.
+    `channels`: the steps that carry norms, projections and batch digests. `follows`: the cell whose state it is
+    set to every `segment` steps, by its pipeline, and by its backend where that is another; a run that is not set to
+    another's is free.
     """
 
     dtype: DType = "f32"

@@ -64,7 +64,7 @@ def check_lockstep(pair: PairFacts) -> Answer:
     for found in (check_contract(facts), check_data(facts)):
         if found.outcome == "fail":
             return failed(f"in lockstep, {found.line}", found.place, found.fault)
-    problems = faults("A", comparison.a) + faults("the follower", comparison.b)
+    problems = faults("the leader", comparison.a) + faults("the follower", comparison.b)
     numbers, params = comparison.numbers, comparison.b.trace.header.params
     if len(segments.ends) != segments.planned:
         problems.append(f"{len(segments.ends)} of {segments.planned} segments were compared")

@@ -88,6 +88,23 @@ def judge_pairs(
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
 
+def judge_followed(leader: StoredCell, follower: StoredCell, judging: Judging) -> PairRow:
+    """The row of a cell and of one that followed it."""
+    names = leader.short_name, follower.short_name
+    kind = relation(leader.facts, follower.facts) or ""
+    try:
+        notes = [f"{cell.name}: {cell.note}" for cell in (leader, follower) if cell.note]
+        if notes:
+            raise TraceError("; ".join(notes))
+        a, b = leader.read(), follower.read()
+        together = Lockstep(compare(a, b, Judging(all_steps=True)), read_segments(segments_path(follower.trace)))
+    except TraceError as error:
+        missing = Verdict("INCONCLUSIVE", "cells", str(error), None)
+        return PairRow(*names, verdict=missing, note=str(error), kind=kind, cells=(leader, follower))
+    row = judge_recordings(a, b, judging, kind, lockstep=together)
+    return replace(row, a=names[0], b=names[1], cells=(leader, follower))
+
+
 def split_factorials(cells: Sequence[StoredCell], judging: Judging) -> Iterator[Factorial]:
     """The 2x2 factorial of every backend that has its runs; one whose runs are not all complete says why."""
     for backend in dict.fromkeys(cell.facts.backend for cell in cells):
@@ -117,29 +134,42 @@ def _stressed(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> S
 
 
 def _lockstep(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> Lockstep | str | None:
-    """The run of B that followed A, or what is the matter with it; None when it was not run."""
+    """The run of one of them that followed the other, or what is the matter with it; None when it was not run."""
 
     def about(cell: StoredCell) -> tuple[object, ...]:
-        return cell.host, cell.facts.backend, cell.facts.dtype, cell.facts.steps, _key(cell, _BESIDE)
+        return cell.facts.dtype, cell.facts.steps, _key(cell, _BESIDE)
 
-    followers = [
-        cell
+    found = [
+        (leader, free, cell)
+        for leader, free in ((a, b), (b, a))
         for cell in evidence
-        if (cell.facts.follows, cell.facts.pipeline) == (a.facts.pipeline, b.facts.pipeline) and about(cell) == about(a)
+        if _is_leader(leader, cell) and about(cell) == about(leader) and _place(cell) == _place(free)
     ]
-    if not followers or a.facts.backend != b.facts.backend:
+    if not found:
         return None
-    follower = followers[0]
+    leader, free, follower = found[0]
+    if follower.facts.absent:
+        return NoPart(follower.note)
     if follower.note:
         return f"{follower.name}: {follower.note}"
     try:
-        recording = _held_to(b, follower)
+        recording = _held_to(free, follower)
         if isinstance(recording, str):
             return recording
-        comparison = compare(a.read(), recording, Judging(all_steps=True))
+        comparison = compare(leader.read(), recording, Judging(all_steps=True))
         return Lockstep(comparison, read_segments(segments_path(follower.trace)))
     except TraceError as error:
         return str(error)
+
+
+def _is_leader(leader: StoredCell, follower: StoredCell) -> bool:
+    facts = leader.facts
+    same = facts.backend == follower.facts.backend
+    return follower.facts.follows == (facts.pipeline if same else f"{facts.pipeline}-{facts.backend}")
+
+
+def _place(cell: StoredCell) -> tuple[str, str, str]:
+    return cell.facts.pipeline, cell.facts.backend, cell.host
 
 
 def _pair_in(

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,11 @@ for k in range(1, LAST + 2):
 print("most", most, file=sys.stderr)
 """
 )
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # other runs of this machine have scratch folders too
 
 
 def plan(folder: Path, name: str, hook: str = "pass", steps: int = 10) -> CellPlan:
@@ -90,8 +96,9 @@ def test_what_the_follower_does_otherwise_is_in_its_segment(tmp_path: Path) -> N
             "have other tensors in the leader than in",
         ),
         ("pass", "if k == 5: os.kill(os.getpid(), 9)", "complete", "crashed", "killed by SIGKILL"),
+        ("if k == 2: every = 100", "pass", "complete", "interrupted", "did not write the state before step 3"),
     ],
-    ids=["follower", "leader", "shape", "killed"],
+    ids=["follower", "leader", "shape", "killed", "no more states"],
 )
 def test_one_that_ends_early_does_not_keep_the_other(
     tmp_path: Path, leading: str, following: str, leader: str, follower: str, reason: str
