@@ -15,6 +15,7 @@ from harness.run.external import External, parse_externals
 from harness.run.pipelines import MAIN
 from harness.run.verification import Verification
 from harness.spec.models import load_for_run
+from harness.spec.netspec import DType
 from harness.spec.run_config import DEFAULT_INIT_SEED, RunConfig
 from harness.trace.format import one_line
 
@@ -36,12 +37,13 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     steps: Size | None = None
     batch: Size | None = None
     image_size: Positive | None = None
-    dtypes: list[Literal["f32", "f64"]] = msgspec.field(default_factory=lambda: ["f32"])
+    dtypes: list[DType] = msgspec.field(default_factory=lambda: ["f32"])
     profiles: list[Literal["shared", "published"]] = msgspec.field(default_factory=lambda: ["shared"])
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = DEFAULT_INIT_SEED
     data: str | None = None
     shuffle: bool = False
     ladder: bool = True
+    wide: bool = False
     square: bool = False
     compile_all: bool = False
     timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 24 * 60.0
@@ -170,6 +172,7 @@ def _verifications(
             backends=backends,
             data=part.data,
             f64_check=part.ladder,
+            wide=part.wide,
             factorial=part.square,
             compile_all=part.compile_all,
             timeout_s=60 * part.timeout_minutes,
