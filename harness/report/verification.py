@@ -17,7 +17,7 @@ from harness.trace.store import StoredCell
 from harness.verdict.compare import Judging
 from harness.verdict.factorial import Factorial
 from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
-from harness.verdict.pair import PairRow, exit_code
+from harness.verdict.pair import PairRow, exit_code, partial_passes
 from harness.verdict.relation import EDGES
 
 VERIFY_VERSION = 2
@@ -54,6 +54,8 @@ def headline(outcome: Outcome) -> str:
     judged = [row for row in outcome.rows if row.verdict is not None]
     counts = {status: sum(r.verdict.status == status for r in judged if r.verdict) for status in ("PASS", "FAIL")}
     parts = [f"{counts['PASS']} of {len(judged)} pairs agree" if judged else "no pair could be compared"]
+    if partial := partial_passes(judged):
+        parts[0] += f" ({partial})"
     if counts["FAIL"]:
         parts.append(f"{counts['FAIL']} differ")
     if len(judged) > counts["PASS"] + counts["FAIL"]:

@@ -44,9 +44,14 @@ class Verdict:
     @property
     def headline(self) -> str:
         """The status; of a pass that does not speak of every step, with those that it speaks of."""
-        if self.status == "PASS" and self.coverage is not None and not self.coverage.complete:
-            return f"{self.status} on {self.coverage.words}"
-        return self.status
+        return (
+            f"{self.status} on {self.coverage.words}" if self.coverage is not None and self.is_partial else self.status
+        )
+
+    @property
+    def is_partial(self) -> bool:
+        """True of a pass that does not speak of all steps."""
+        return self.status == "PASS" and self.coverage is not None and not self.coverage.complete
 
     @property
     def sentence(self) -> str:

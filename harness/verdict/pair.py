@@ -81,3 +81,9 @@ def judge_pair(
 def exit_code(rows: Iterable[PairRow]) -> int:
     """The worst exit code of the rows that have a verdict; 3 when none has."""
     return worst_exit_code(row.verdict.exit_code for row in rows if row.verdict is not None)
+
+
+def partial_passes(rows: Iterable[PairRow]) -> str:
+    """How many of the rows pass on a part of their steps only, in words for a headline; empty for none."""
+    number = sum(row.verdict is not None and row.verdict.is_partial for row in rows)
+    return f"{number} of them on a part of {'its' if number == 1 else 'their'} steps" if number else ""

@@ -56,7 +56,7 @@ def mark_of(row: PairRow) -> Mark:
 def word_of(row: PairRow) -> str:
     """The word of a pair, with the steps that it speaks of where those are not all: `agrees on 8 of 200 steps`."""
     verdict, word = row.verdict, mark_of(row).word
-    if verdict is None or verdict.status != "PASS" or verdict.coverage is None or verdict.coverage.complete:
+    if verdict is None or verdict.coverage is None or not verdict.is_partial:
         return word
     return f"{word} on {verdict.coverage.words}"
 

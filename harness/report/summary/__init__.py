@@ -8,7 +8,7 @@ from harness.night.checks import NightCheck
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import StoredCell
 from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
-from harness.verdict.pair import PairRow
+from harness.verdict.pair import PairRow, partial_passes
 
 _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}
 
@@ -69,6 +69,8 @@ class Summary:
         """The verdict in words: `12 pairs agree, 1 differs: mnist_cnn phase2-cpu vs phase3-rocm, backward of pool1`."""
         agree, differ, unclear = (self.of_status(status) for status in ("PASS", "FAIL", "INCONCLUSIVE"))
         parts = [f"{_count(len(agree), 'pair agrees', 'pairs agree')}" if self.judged else "no pair could be compared"]
+        if partial := partial_passes(agree):
+            parts[0] += f" ({partial})"
         if not self.cells and self.checks:
             passed = sum(check.status == "PASS" for check in self.checks)
             parts = [f"{passed} of {_count(len(self.checks), 'check', 'checks')} passed"]
