@@ -44,9 +44,9 @@ class Verdict:
     @property
     def headline(self) -> str:
         """The status; of a pass that does not speak of every step, with those that it speaks of."""
-        return (
-            f"{self.status} on {self.coverage.words}" if self.coverage is not None and self.is_partial else self.status
-        )
+        if self.coverage is None or not self.is_partial:
+            return self.status
+        return f"{self.status} on {self.coverage.words}"
 
     @property
     def is_partial(self) -> bool:

@@ -86,4 +86,4 @@ def exit_code(rows: Iterable[PairRow]) -> int:
 def partial_passes(rows: Iterable[PairRow]) -> str:
     """How many of the rows pass on a part of their steps only, in words for a headline; empty for none."""
     number = sum(row.verdict is not None and row.verdict.is_partial for row in rows)
-    return f"{number} of them on a part of {'its' if number == 1 else 'their'} steps" if number else ""
+    return f"{number} on a part of {'its' if number == 1 else 'their'} steps only" if number else ""
