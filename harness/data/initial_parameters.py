@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float32]
 
 # A stressed start: what is zero becomes so large that its exponential overflows in f32, and what is drawn so small that
 # differences are small beside it.
-_STRESSED_ZERO, _STRESSED_SCALE = np.float32(100), np.float32(0.1)
+_STRESSED_ZERO, _STRESSED_SCALE = np.float32(300), np.float32(0.1)
 
 _BITS = np.arange(64, dtype=np.uint64)
 _MASK = 2**64 - 1
@@ -91,7 +91,7 @@ def initial_parameters(
 ) -> Iterator[Floats]:
     """Every tensor of the table in order; the first that draws uses `init_seed`, each next one that draws one more.
 
-    A stressed start has a tenth of every drawn value, and 100 for every zero.
+    A stressed start has a tenth of every drawn value, and 300 for every zero.
 
     Raises: SpecError for an unknown initialiser, naming the parameter.
     """
