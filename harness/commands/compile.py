@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.completion import complete_backends, complete_models
-from harness.commands.options import renamed
+from harness.commands.options import dtype_option, renamed
 
 if TYPE_CHECKING:
     from harness.run.compile_targets import Compilation
+    from harness.spec.netspec import DType
     from harness.system.text import Document
 
 COLUMNS = ("network", "backend", "chip", "lines", "StableHLO", "module", "seconds", "result")
@@ -22,7 +23,7 @@ _NUMBERS = ("lines", "StableHLO", "module", "seconds")
 @click.command("compile", context_settings=renamed({"part": "shard"}))
 @click.argument("models", nargs=-1, shell_complete=complete_models)
 @click.option("--backends", default="cpu,cuda,rocm", show_default=True, metavar="A,B", shell_complete=complete_backends)
-@click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
+@dtype_option
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Default: that of verify.")
 @click.option(
     "--image-size", type=click.IntRange(min=1), metavar="N", help="Pixels a side. Default: the network's own."
@@ -33,7 +34,7 @@ _NUMBERS = ("lines", "StableHLO", "module", "seconds")
 def compile_command(
     models: tuple[str, ...],
     backends: str,
-    dtype: str,
+    dtype: "DType",
     batch: int | None,
     image_size: int | None,
     shard: str | None,
@@ -57,7 +58,7 @@ def compile_command(
         backend(name)
     chosen = part_of(dict.fromkeys(models) or model_names(), *_shard(shard))
     loaded = [load_model(name, batch=batch or load_model(name).verify_batch, image_size=image_size) for name in chosen]
-    results = compile_steps(loaded, names, "f64" if dtype == "f64" else "f32", jobs, _say)
+    results = compile_steps(loaded, names, dtype, jobs, _say)
     show(render(results, form))
     sys.exit(EXIT_CODES["PASS" if all(result.seconds is not None for result in results) else "FAIL"])
 

@@ -1,6 +1,7 @@
 """`harness emit MODEL`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from harness.commands.options import (
     seed_option,
 )
 from harness.commands.paths import FolderPath
+
+if TYPE_CHECKING:
+    from harness.spec.netspec import DType
 
 
 @click.command("emit")
@@ -27,7 +31,7 @@ from harness.commands.paths import FolderPath
 def emit_command(
     model: str,
     pipeline: str | None,
-    dtype: str,
+    dtype: "DType",
     profile: str,
     seed: int,
     batch: int | None,
@@ -43,7 +47,7 @@ def emit_command(
 
     loaded = load_model(model, batch=batch, image_size=image_size)
     out.mkdir(parents=True, exist_ok=True)
-    run = RunConfig(dtype="f64" if dtype == "f64" else "f32", init_seed=seed, profile=profile)
+    run = RunConfig(dtype=dtype, init_seed=seed, profile=profile)
     for name in [pipeline] if pipeline else MAIN:
         for path in emit_files(Cell(loaded, name, "cpu", run), out):
             click.echo(str(path))

@@ -50,7 +50,9 @@ def renamed(new_names: dict[str, str]) -> dict[str, Any]:
 
 
 model_argument: Option = click.argument("model", shell_complete=complete_models)
-dtype_option: Option = click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True)
+dtype_option: Option = click.option(
+    "--dtype", type=click.Choice(["f32", "f64", "wide"]), default="f32", show_default=True
+)
 profile_option: Option = click.option(
     "--profile",
     type=click.Choice(["shared", "published"]),

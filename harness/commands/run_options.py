@@ -22,6 +22,7 @@ from harness.commands.usage import FiniteRange
 
 if TYPE_CHECKING:
     from harness.run.verification import Verification
+    from harness.spec.netspec import DType
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class RunOptions:
     batch: int | str | None
     image_size: int | None
     profile: str
-    dtype: str
+    dtype: "DType"
     seed: int
     data: str | None
     shuffle: bool
@@ -60,7 +61,7 @@ class RunOptions:
             model=model,
             out=self.out,
             run=RunConfig(
-                dtype="f64" if self.dtype == "f64" else "f32",
+                dtype=self.dtype,
                 init_seed=self.seed,
                 profile=self.profile,
                 shuffle=self.shuffle,

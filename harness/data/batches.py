@@ -93,7 +93,7 @@ def _generator(draws: int) -> tuple[Words, Words, Words]:
 
 
 def pixels(images: Bytes, dtype: str = "f32", normalisation: Normalisation | None = None) -> Pixels:
-    """f32(byte) / f32(255), then normalised, all in f32; an `f64` cell is fed the same values widened.
+    """f32(byte) / f32(255), then normalised, all in f32; cells in f64 and wide ones are fed the same values widened.
 
     Shapes: as `images`, whose last axes are (C, H, W) where there is a normalisation.
     """
@@ -101,7 +101,7 @@ def pixels(images: Bytes, dtype: str = "f32", normalisation: Normalisation | Non
     if normalisation is not None:
         values -= np.array(normalisation.mean, np.float32)[:, None, None]
         values /= np.array(normalisation.deviation, np.float32)[:, None, None]
-    return values.astype(np.float64) if dtype == "f64" else values
+    return values if dtype == "f32" else values.astype(np.float64)
 
 
 def fed_labels(labels: Bytes) -> Labels:

@@ -25,7 +25,9 @@ def export_script(script: ModuleType) -> dict[str, str]:
     s: Any = script
     names, stats, slots = list(s.PARAMS), list(s.STATS), list(s.SLOTS)
     tensor: Any = jax.ShapeDtypeStruct
-    params = [tensor(shape, s.DTYPE) for shape, _ in s.PARAMS.values()]
+    wide = s.HEADER["dtype"] == "wide"
+    slot_tensors = [tensor(shape, s.DTYPE) for shape, _ in s.PARAMS.values()] * len(slots)
+    params = [tensor(shape, np.float32 if wide else s.DTYPE) for shape, _ in s.PARAMS.values()]
     states = [tensor(shape, s.DTYPE) for shape in s.STATS.values()]
     x, labels = tensor((s.BATCH_SIZE, *s.INPUT_SHAPE), s.DTYPE), tensor((s.BATCH_SIZE,), np.int32)
     scalar = tensor((), s.DTYPE)
@@ -42,10 +44,11 @@ def export_script(script: ModuleType) -> dict[str, str]:
 
     def logits(*arguments: Any) -> list[Any]:
         given = iter(arguments)
-        return [s.forward_eval(_named(names, given), _named(stats, given), *given)]
+        p = _named(names, given)
+        return [s.forward_eval(s.widened(p) if wide else p, _named(stats, given), *given)]
 
     return {
-        "train_step": _lower(train_step, [*params * (1 + len(slots)), *states, x, labels, scalar, scalar]),
+        "train_step": _lower(train_step, [*params, *slot_tensors, *states, x, labels, scalar, scalar]),
         "logits": _lower(logits, [*params, *states, x]),
     }
 

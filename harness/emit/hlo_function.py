@@ -7,13 +7,13 @@ depends on are left out.
 import math
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import EmitError
-from harness.spec.netspec import Conventions, DType, Shape
+from harness.spec.netspec import Arithmetic, Conventions, Param, Shape
 from harness.spec.shapes import Node, dims
 
 ElementType = Literal["f32", "f64", "i32", "ui32", "i1"]
@@ -129,9 +129,9 @@ class HloFunction:
     """
 
     def __init__(
-        self, dtype: DType, conventions: Conventions, callees: Callees | None = None, *, is_callee: bool = False
+        self, dtype: Arithmetic, conventions: Conventions, callees: Callees | None = None, *, is_callee: bool = False
     ) -> None:
-        self.dtype: DType = dtype
+        self.dtype: Arithmetic = dtype
         self.conventions = conventions
         self.callees = callees
         self._is_callee = is_callee
@@ -139,6 +139,7 @@ class HloFunction:
         self.grads: dict[str, Value] = {}
         self.new_states: dict[str, Value] = {}
         self.inputs: dict[str, Value] = {}
+        self.params: dict[str, Value] = {}
         self._lines: list[Line] = []
         self._taken: set[str] = set()
         self._prefix = self._part = ""
@@ -167,9 +168,19 @@ class HloFunction:
         self.inputs[name] = self._value(name.replace(".", "_"), shape, dtype or self.dtype, part)
         return self.inputs[name]
 
+    def input_params(self, params: Iterable[Param], *, wide: bool = False) -> None:
+        """Declare parameters as arguments of the function. `wide`: in f32, and widened to calculate with them."""
+        for p in params:
+            self.params[p.name] = x = self.input(p.name, p.shape, "f32" if wide else self.dtype)
+            if wide:
+                widened = self._value(f"{x.name}_{self.dtype}", p.shape, self.dtype, x.part)
+                text = f"{widened} = stablehlo.convert {x} : ({x.type}) -> {widened.type}"
+                self._lines.append(Line(text, (widened,), (x,)))
+                self.params[p.name] = widened
+
     def param(self, name: str) -> Value:
         """The node's parameter."""
-        return self.inputs[self._scoped(name)]
+        return self.params[self._scoped(name)]
 
     def grad(self, name: str, value: Value) -> None:
         """Set the gradient of the loss w.r.t. the node's parameter."""

@@ -1,5 +1,7 @@
 """The part of the JAX script that runs: the command line, the training loop with its trace, and the test at its end."""
 
+import re
+
 from harness.emit.source import Source
 from harness.spec.netspec import TrainConfig
 
@@ -41,7 +43,7 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
     everywhere, split = shardings()
     flat = initial_parameters()
     params = jax.device_put(unflatten(flat), everywhere)
-    slots = {slot: jax.tree.map(jnp.zeros_like, params) for slot in SLOTS}
+    slots = {slot: jax.tree.map(ZEROS_LIKE, params) for slot in SLOTS}
     stats = jax.device_put({name: np.zeros(shape, DTYPE) for name, shape in STATS.items()}, everywhere)
     header = HEADER | {
         "dataset": data.name,
@@ -85,7 +87,8 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
             wall_ms = 1000 * (time.perf_counter() - started)
 
             if observed:
-                record |= observations(x, y, grads, before, params, stats)
+                record |= observations(x, y, grads, BEFORE_AND_AFTER, stats)
+            PARAM_WORDS
             record["wall_ms"] = round(wall_ms, 3)
             print(json.dumps(record), file=trace)
             if batch == 0 or step == steps:
@@ -150,10 +153,11 @@ def read_state(folder, step):
     state = load_file(path)
 
     def take(name, shape):
+        PARAM_DTYPE
         found = state.get(name)
-        if found is None or found.shape != shape or not np.can_cast(found.dtype, DTYPE):
-            fail(f"{path}: {name} is not there as numbers of {np.dtype(DTYPE)} or narrower of shape {shape}.")
-        return found.astype(DTYPE)
+        if found is None or found.shape != shape or not np.can_cast(found.dtype, TAKEN_DTYPE):
+            fail(f"{path}: {name} is not there as numbers of {np.dtype(TAKEN_DTYPE)} or narrower of shape {shape}.")
+        return found.astype(TAKEN_DTYPE)
 
     params = {name: take(name, shape) for name, (shape, _) in PARAMS.items()}
     slots = {slot: {name: take(f"{name}.{slot}", shape) for name, (shape, _) in PARAMS.items()} for slot in SLOTS}
@@ -195,10 +199,33 @@ if __name__ == "__main__":
 '''
 
 
-def write_main(out: Source, config: TrainConfig) -> None:
+# What stands for a word of the templates, or for a line with nothing but the word; "" removes the line.
+FILLED = {
+    "ZEROS_LIKE": "jnp.zeros_like",
+    "BEFORE_AND_AFTER": "before, params",
+    "PARAM_WORDS": "",
+    "PARAM_DTYPE": "",
+    "TAKEN_DTYPE": "DTYPE",
+}
+FILLED_WIDE = {
+    "ZEROS_LIKE": "partial(jnp.zeros_like, dtype=DTYPE)",
+    "BEFORE_AND_AFTER": "widened(before), widened(params)",
+    "PARAM_WORDS": 'if channels != "none":\n                record["param_words"] = param_words(params)',
+    "PARAM_DTYPE": "dtype = np.float32 if name in PARAMS else DTYPE",
+    "TAKEN_DTYPE": "dtype",
+}
+
+
+def write_main(out: Source, config: TrainConfig, *, wide: bool = False) -> None:
     """Write `parse`, `plan`, `train`, `test` and `main`, and what starts it."""
     batch = "make_batch(data.images, rows, epoch)" if config.augment else "make_batch(data.images, rows)"
-    for part in (PARSE, STATE, TRAIN.replace("MAKE_BATCH", batch), TEST):
-        out.text(part)
+    for part in (PARSE, STATE, TRAIN, TEST):
+        out.text(_filled(part, {"MAKE_BATCH": batch, **(FILLED_WIDE if wide else FILLED)}))
         out.gap()
     out.text(MAIN)
+
+
+def _filled(template: str, words: dict[str, str]) -> str:
+    for word, text in words.items():
+        template = template.replace(word, text) if text else re.sub(rf"^ *{word}\n", "", template, flags=re.MULTILINE)
+    return template

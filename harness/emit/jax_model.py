@@ -21,6 +21,17 @@ def tapped_step(params, slots, stats, x, labels, lr, t, probes):
     return loss, new_params, grads, values, cotangents
 '''
 
+WIDENED = '''
+def widened(params):
+    """The parameters as a step calculates with them."""
+    return {name: p.astype(DTYPE) for name, p in params.items()}
+
+
+def rounded(params):
+    """The parameters as a step leaves them: the nearest float32 of each element."""
+    return {name: p.astype(np.float32) for name, p in params.items()}
+'''
+
 
 def write_model(
     out: Source,
@@ -30,6 +41,8 @@ def write_model(
     rules: Rules,
     builder: type[JaxBuilder] = JaxBuilder,
     instruments: Instruments = BARE,
+    *,
+    wide: bool = False,
 ) -> dict[str, float]:
     """Write `forward`, `forward_eval`, `loss_function`, the optimizer, `update` and `train_step`.
 
@@ -37,6 +50,7 @@ def write_model(
 
     `builder`: how the expressions of all rules are printed. With taps also `tapped_step`; then the statistics after a
     step carry the values, and those before it numbers to be added to them: the gradients by these are the cotangents.
+    `wide`: a step takes parameters in f32 and gives them back rounded to it.
 
     Raises: RuleError for a layer, loss or optimizer without a rule.
     """
@@ -57,7 +71,7 @@ def write_model(
         out.gap()
     loss, optimizer = builder(conventions, out), builder(conventions, out)
     _write_loss(loss, graph, config, rules)
-    _write_train_step(optimizer, config, rules)
+    _write_train_step(optimizer, config, rules, wide)
     if instruments.taps:
         out.gap()
         out.text(TAPPED_STEP)
@@ -102,7 +116,7 @@ def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig, rules: Rules) 
     out.gap()
 
 
-def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules) -> None:
+def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules, wide: bool) -> None:
     optimizer, slots, out = config.optimizer, config.optimizer.slots, j.source
     name = type(optimizer).__name__.lower()
     with out.block(f"def {name}(g, {', '.join(slots)}, t):"):
@@ -132,19 +146,20 @@ def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules) -> None:
             out.line("new_params[name] = p_new")
         out.line("return new_params, new_slots")
     out.gap()
+    if wide:
+        out.text(WIDENED)
+        out.gap()
     out.line("@partial(jax.jit, donate_argnums=(0, 1, 2))")
     with out.block("def train_step(params, slots, stats, x, labels, lr, t):"):
         out.line('"""One update; loss and gradients are those of the parameters before it. t counts steps from 1."""')
+        if wide:
+            out.line("params = widened(params)")
         out.line("gradient = jax.value_and_grad(loss_function, has_aux=True)")
         out.line("(loss, new_stats), grads = gradient(params, stats, x, labels, t)")
         out.line("new_params, new_slots = update(params, slots, grads, lr, t)")
-        out.line("return loss, new_params, new_slots, new_stats, grads")
+        out.line(f"return loss, {'rounded(new_params)' if wide else 'new_params'}, new_slots, new_stats, grads")
     out.gap()
-    out.text(
-        '''
-        @jax.jit
-        def predict(params, stats, x):
-            """The most likely class of each image."""
-            return jnp.argmax(forward_eval(params, stats, x), axis=-1)
-        '''
-    )
+    out.line("@jax.jit")
+    with out.block("def predict(params, stats, x):"):
+        out.line('"""The most likely class of each image."""')
+        out.line(f"return jnp.argmax(forward_eval({'widened(params)' if wide else 'params'}, stats, x), axis=-1)")

@@ -5,7 +5,7 @@ programs of other pipelines.
 """
 
 from harness.emit.source import Source
-from harness.spec.netspec import TrainConfig
+from harness.spec.netspec import DType, TrainConfig
 
 IMPORTS = """
 import hashlib
@@ -127,7 +127,7 @@ def unflatten(flat):
     params, offset = {}, 0
     for name, (shape, _) in PARAMS.items():
         n = math.prod(shape)
-        params[name] = flat[offset : offset + n].reshape(shape).astype(DTYPE)
+        params[name] = flat[offset : offset + n].reshape(shape).astype(PARAM_DTYPE)
         offset += n
     return params
 '''
@@ -195,6 +195,34 @@ def observations(x, labels, grads, before, params, stats):
     digest.update(np.asarray(labels).astype("<i4").tobytes())
     return observed | {"batch_sha256": digest.hexdigest()}
 '''
+
+WORDS = '''
+def weights(name):
+    """A number of 64 bits for each element of a parameter: what SplitMix64 draws from the seed that the name gives."""
+    shape, _ = PARAMS[name]
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+    word = jnp.uint64(seed) + jnp.arange(1, math.prod(shape) + 1, dtype=jnp.uint64) * jnp.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> jnp.uint64(30))) * jnp.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> jnp.uint64(27))) * jnp.uint64(0x94D049BB133111EB)
+    return word ^ (word >> jnp.uint64(31))
+
+
+@jax.jit
+def word_sums(params):
+    """The sum of each parameter's words of 32 bits times their weights, modulo 2^64."""
+    words = {name: jax.lax.bitcast_convert_type(p, jnp.uint32).ravel() for name, p in params.items()}
+    return jnp.stack([jnp.sum(weights(name) * words[name].astype(jnp.uint64)) for name in PARAMS])
+
+
+def param_words(params):
+    """A digest of each parameter's words, which tells two apart by a single bit."""
+    return {name: f"{total:016x}" for name, total in zip(PARAMS, word_sums(params).tolist(), strict=True)}
+'''
+
+
+def write_parameters(out: Source, dtype: DType) -> None:
+    """Write what draws, reads and dumps the initial parameters, and splits them into tensors."""
+    out.text(PARAMETERS.replace("PARAM_DTYPE", "np.float32" if dtype == "wide" else "DTYPE"))
 
 
 def write_learning_rate(out: Source, config: TrainConfig) -> None:

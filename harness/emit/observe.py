@@ -5,10 +5,12 @@ parameters before and of what they moved by; projections of the gradients and of
 where there are any. Source: traces/README.md, A step, Projections.
 """
 
+from dataclasses import replace
+
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Callees, Named, Value
 from harness.emit.hlo_module import PublicFunction, module_text
-from harness.spec.netspec import Conventions, DType
+from harness.spec.netspec import Conventions, DType, arithmetic_of
 from harness.spec.shapes import Graph, size
 from harness.trace.projection import MULTIPLIERS, SHIFTS, STRIDE, projection_seed
 
@@ -29,17 +31,18 @@ def emit_observe(graph: Graph, dtype: DType, conventions: Conventions) -> str:
 
 def observe_function(graph: Graph, dtype: DType, conventions: Conventions, callees: Callees) -> PublicFunction:
     """The function of a module; what it calls goes into `callees`."""
-    h = HloBuilder(dtype, conventions, callees)
-    for read in ("grad", "before", "after"):
-        for p in graph.params:
-            h.input(f"{p.name}.{read}", p.shape)
+    h = HloBuilder(arithmetic_of(dtype), conventions, callees)
+    for p in graph.params:
+        h.input(f"{p.name}.grad", p.shape)
+    for read in ("before", "after"):
+        h.input_params((replace(p, name=f"{p.name}.{read}") for p in graph.params), wide=dtype == "wide")
     after = {s.name: h.input(f"{s.name}.after", s.shape) for s in graph.states}
     grads = {p.name: h.inputs[f"{p.name}.grad"] for p in graph.params}
-    before = {p.name: h.inputs[f"{p.name}.before"] for p in graph.params}
+    before = {p.name: h.params[f"{p.name}.before"] for p in graph.params}
     moves = {}
     for p in graph.params:
         with h.at(None, p.name):
-            moves[p.name] = h.sub(h.inputs[f"{p.name}.after"], before[p.name], "move")
+            moves[p.name] = h.sub(h.params[f"{p.name}.after"], before[p.name], "move")
     results = [
         ("norms of gradients", _norms(h, "grad", grads)),
         ("norms of parameters before", _norms(h, "param", before)),

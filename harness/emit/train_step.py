@@ -13,13 +13,15 @@ A step with taps gives two more results for every node, in their order: the valu
 Observing is a function of its own beside the step, so that a step that is observed runs the same code as any other.
 """
 
+from collections.abc import Sequence
+
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Callees, Value
 from harness.emit.hlo_module import PublicFunction, module_text
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.observe import observe_function
 from harness.emit.update import add_params_and_slots, build_update, state_in_words, state_names
-from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig, arithmetic_of
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, Node, dims, inner
 
@@ -38,12 +40,14 @@ def emit_train_step(
     """Text of a module with the functions `train_step` and, where steps are to be observed, `observe`.
 
     `command` is what regenerates it, for the reader.
-    Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars of the cell's dtype.
+    Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars. Parameters of a wide cell are f32, all
+    else f64.
     Raises: RuleError for a layer, loss or optimizer without a rule.
     """
     callees = Callees()
-    h = HloBuilder(dtype, conventions, callees)
-    add_params_and_slots(h, graph, config)
+    wide = dtype == "wide"
+    h = HloBuilder(arithmetic_of(dtype), conventions, callees)
+    add_params_and_slots(h, graph, config, wide)
     for s in graph.states:
         h.input(s.name, s.shape)
     x = h.input("x", (config.batch_size, *graph.spec.input_shape))
@@ -65,6 +69,8 @@ def emit_train_step(
         with h.at(None, p.name):
             h.grads[p.name] = h.barrier([h.grads[p.name]], ["grad"])[0]
     updated = build_update(h, graph, config, rules)
+    if wide:
+        updated[: len(graph.params)] = _rounded(h, graph, updated)
     results = [("loss", loss), *zip(state_names(graph, config), updated, strict=True)]
     results += [(s.name, h.new_states[s.name]) for s in graph.states]
     results += [(f"{p.name}.grad", h.grads[p.name]) for p in graph.params]
@@ -76,7 +82,7 @@ def emit_train_step(
     functions = [PublicFunction("train_step", h, results, order)]
     if observed:
         functions.append(observe_function(graph, dtype, conventions, callees))
-    title = f"{graph.spec.name}: one training step in {dtype}, batch {config.batch_size}"
+    title = f"{graph.spec.name}: one training step in {_in_words(dtype)}, batch {config.batch_size}"
     return module_text(title, graph, conventions, functions, callees, command)
 
 
@@ -91,9 +97,8 @@ def emit_logits(
 ) -> str:
     """Text of a module with the function `logits`, which evaluates with running statistics."""
     callees = Callees()
-    h = HloBuilder(dtype, conventions, callees)
-    for p in graph.params:
-        h.input(p.name, p.shape)
+    h = HloBuilder(arithmetic_of(dtype), conventions, callees)
+    h.input_params(graph.params, wide=dtype == "wide")
     for s in graph.states:
         h.input(s.name, s.shape)
     x = h.input("x", (batch_size, *graph.spec.input_shape))
@@ -103,10 +108,24 @@ def emit_logits(
         _comment_forward(h, node, batch_size)
         with h.at(node, node.name):
             values[node.name] = rules.hlo_eval_of(type(node.layer))(node.layer, h, *inputs)
-    title = f"{graph.spec.name}: logits in {dtype}, batch {batch_size}"
+    title = f"{graph.spec.name}: logits in {_in_words(dtype)}, batch {batch_size}"
     order = f"parameters, {'running statistics, ' if graph.states else ''}x -> logits"
     function = PublicFunction("logits", h, [("logits", values[graph.output])], order)
     return module_text(title, graph, conventions, [function], callees, command)
+
+
+def _in_words(dtype: DType) -> str:
+    return "f64, of parameters in f32" if dtype == "wide" else dtype
+
+
+def _rounded(h: HloBuilder, graph: Graph, updated: Sequence[Value]) -> list[Value]:
+    """The new parameters, which come first, as the next step is given them: the nearest f32 of each element."""
+    h.comment("Parameters rounded to f32, which pulls runs that differ by the rounding of f64 together again")
+    rounded = []
+    for p, value in zip(graph.params, updated, strict=False):
+        with h.at(None, p.name):
+            rounded.append(h.convert(value, "f32", "rounded"))
+    return rounded
 
 
 def _to_inner(h: HloBuilder, x: Value) -> Value:

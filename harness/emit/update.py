@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Callees, Named, Value
 from harness.emit.hlo_module import PublicFunction, module_text
-from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, TrainConfig, arithmetic_of
 from harness.spec.rules import Rule, Rules
 from harness.spec.shapes import Graph
 
@@ -30,7 +30,7 @@ def update_function(
     callees: Callees | None = None,
 ) -> tuple[HloBuilder, list[Value]]:
     """The function `update` and its results."""
-    h = HloBuilder(dtype, conventions, callees)
+    h = HloBuilder(arithmetic_of(dtype), conventions, callees)
     add_params_and_slots(h, graph, config)
     for p in graph.params:
         h.grads[p.name] = h.input(f"{p.name}.grad", p.shape)
@@ -45,7 +45,7 @@ def build_update(h: HloBuilder, graph: Graph, config: TrainConfig, rules: Rules)
     updated: list[list[Value]] = []
     h.comment(f"Update: {config.optimizer}, weight decay {config.weight_decay:g} ({h.conventions.weight_decay})")
     for param in graph.params:
-        p = h.inputs[param.name]
+        p = h.params[param.name]
         operands = {"p": p, **{slot: h.inputs[f"{param.name}.{slot}"] for slot in slots}, "g": h.grads[param.name]}
         operands |= {"lr": h.inputs["lr"], "t": h.inputs["t"]}
         decay = config.weight_decay if h.conventions.decays(param) else 0.0
@@ -113,10 +113,9 @@ def state_in_words(config: TrainConfig) -> str:
     return ", ".join(["parameters", *(f"their {slot}" for slot in config.optimizer.slots)])
 
 
-def add_params_and_slots(h: HloBuilder, graph: Graph, config: TrainConfig) -> None:
-    """The first arguments of a step."""
-    for p in graph.params:
-        h.input(p.name, p.shape)
+def add_params_and_slots(h: HloBuilder, graph: Graph, config: TrainConfig, wide: bool = False) -> None:
+    """The first arguments of a step. `wide`: its parameters are in f32."""
+    h.input_params(graph.params, wide=wide)
     for slot in config.optimizer.slots:
         for p in graph.params:
             h.input(f"{p.name}.{slot}", p.shape)

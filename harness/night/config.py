@@ -15,6 +15,7 @@ from harness.run.external import External, parse_externals
 from harness.run.pipelines import MAIN
 from harness.run.verification import Verification
 from harness.spec.models import load_for_run
+from harness.spec.netspec import DType
 from harness.spec.run_config import DEFAULT_INIT_SEED, RunConfig
 from harness.trace.format import one_line
 
@@ -36,7 +37,7 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     steps: Size | None = None
     batch: Size | None = None
     image_size: Positive | None = None
-    dtypes: list[Literal["f32", "f64"]] = msgspec.field(default_factory=lambda: ["f32"])
+    dtypes: list[DType] = msgspec.field(default_factory=lambda: ["f32"])
     profiles: list[Literal["shared", "published"]] = msgspec.field(default_factory=lambda: ["shared"])
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = DEFAULT_INIT_SEED
     data: str | None = None

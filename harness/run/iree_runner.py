@@ -157,6 +157,8 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
             observed: dict[str, Any] = {}
             if contract.observes(step):
                 observed = observations(plan, x, y, trainer.observe(gradients, parameters_before))
+            if plan.dtype == "wide" and contract.channels != "none":
+                observed["param_words"] = trainer.param_words()
             epoch = (step - 1) // feed.steps_per_epoch
             trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
             if (step - 1) % feed.steps_per_epoch == 0 or step == planned:

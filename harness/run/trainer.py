@@ -10,7 +10,9 @@ import numpy.typing as npt
 from harness.emit.plan import RunnerPlan
 from harness.errors import ContractError, TraceError
 from harness.run.contract import StateContract
+from harness.spec.netspec import arithmetic_of
 from harness.trace.state import read_state, wait_for_state, write_state
+from harness.trace.words import words_digest
 
 Array = npt.NDArray[Any]
 
@@ -30,7 +32,8 @@ class Trainer:
 
     def __init__(self, device: Executor, plan: RunnerPlan, parameters: Array) -> None:
         self._device = device
-        self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[plan.dtype])
+        self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[arithmetic_of(plan.dtype)])
+        param_dtype = np.dtype(np.float32) if plan.dtype == "wide" else self._dtype
         self._params = len(plan.params)
         self._states = len(plan.states)
         tensors, offset = [], 0
@@ -40,7 +43,8 @@ class Trainer:
             offset += n
         tensors += [np.zeros(p.shape) for _ in plan.slots for p in plan.params]
         tensors += [np.zeros(s.shape) for s in plan.states]
-        self._state = [device.put(tensor.astype(self._dtype)) for tensor in tensors]
+        self._dtypes = [param_dtype] * self._params + [self._dtype] * (len(tensors) - self._params)
+        self._state = [device.put(tensor.astype(kind)) for tensor, kind in zip(tensors, self._dtypes, strict=True)]
 
         params = [param.name for param in plan.params]
         slots = [f"{name}.{slot}" for slot in plan.slots for name in params]
@@ -58,13 +62,14 @@ class Trainer:
 
     def set_state(self, tensors: Mapping[str, Array]) -> None:
         """Go on from these. Raises: ContractError where one is missing, of another shape or of a wider precision."""
+        kinds = dict(zip(self._names, self._dtypes, strict=True))
         for name, shape in zip(self._names, self._shapes, strict=True):
             found = tensors.get(name)
-            if found is None or found.shape != shape or not np.can_cast(found.dtype, self._dtype):
+            if found is None or found.shape != shape or not np.can_cast(found.dtype, kinds[name]):
                 told = "nothing" if found is None else f"{found.dtype.name} of shape {list(found.shape)}"
-                wanted = f"{self._dtype.name} of shape {list(shape)}"
+                wanted = f"{kinds[name].name} of shape {list(shape)}"
                 raise ContractError(f"HARNESS_STATE_IN: {name} is {told} in the state, expected {wanted}.")
-        self._state = [self._device.put(tensors[name].astype(self._dtype)) for name in self._names]
+        self._state = [self._device.put(tensors[name].astype(kind)) for name, kind in kinds.items()]
 
     @property
     def parameters(self) -> list[Any]:
@@ -83,6 +88,11 @@ class Trainer:
         """The results of `harness.emit.observe` for the last step, of its gradients and the parameters before it."""
         arguments = [*gradients, *before, *self.parameters, *self._statistics]
         return [self._device.get(view) for view in self._device.call("observe", arguments)]
+
+    def param_words(self) -> dict[str, str]:
+        """The digest of each parameter's words. Source: traces/README.md, Words."""
+        values = zip(self._names, self.parameters, strict=False)
+        return {name: words_digest(name, self._device.get(view)) for name, view in values}
 
     def logits(self, x: Array) -> Array:
         """Logits of a batch, with running statistics."""

@@ -15,8 +15,15 @@ from typing import Any, ClassVar, Literal, Protocol, cast, get_args, get_origin
 from harness.errors import SpecError
 
 Shape = tuple[int, ...]
-DType = Literal["f32", "f64"]
+Arithmetic = Literal["f32", "f64"]
+# Precision of a cell: that of all its numbers, or `wide`: f64, with parameters that each step rounds to f32 at its end.
+DType = Literal["f32", "f64", "wide"]
 Initialiser = Literal["he_normal", "zeros", "ones"]
+
+
+def arithmetic_of(dtype: DType) -> Arithmetic:
+    """The type of everything in a cell but, if it is wide, the parameters between two steps."""
+    return "f32" if dtype == "f32" else "f64"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ Number = float | NonFinite
 WHOLE_NORMS = ("grad_norm", "param_norm", "update_norm")
 BY_NAME = ("grad_norms", "param_norms", "update_norms", "grad_projections", "update_projections", "stat_norms")
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+WordsDigest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 
 
 class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -70,7 +71,7 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     """One step as its line holds it. `step` counts from 1, `epoch` from 0; `loss` is the loss before the update.
 
     `grad_projections`, `update_projections`: see `harness.trace.projection`. `stat_norms`: of the running statistics
-    after the step.
+    after the step. `param_words`: digests of the words of the parameters after the step, see `harness.trace.words`.
     """
 
     kind: Literal["step"]
@@ -87,6 +88,7 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
     grad_projections: dict[str, Number] | None = None
     update_projections: dict[str, Number] | None = None
     stat_norms: dict[str, Number] | None = None
+    param_words: dict[str, WordsDigest] | None = None
     batch_sha256: str | None = None
     wall_ms: Number | None = None
 
@@ -95,8 +97,8 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
 class Trace:
     """A trace in memory; index k of a column is step k + 1, because steps are consecutive from 1.
 
-    `digests`: batch digest by step, where the trace has one. `lines`: those with optional channels or, when asked for,
-    all.
+    `digests`: batch digest by step, where the trace has one. `words`: likewise the digests of the parameters' words.
+    `lines`: those with optional channels or, when asked for, all.
     `truncated`: the file ended in the middle of a line. `sha256`: of the uncompressed bytes, when asked for.
 
     Shapes: epoch, loss, lr (steps,). Units: loss in nats.
@@ -108,6 +110,7 @@ class Trace:
     loss: Floats
     lr: Floats
     digests: Mapping[int, str] = field(default_factory=dict)
+    words: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     lines: Mapping[int, StepLine] = field(default_factory=dict)
     truncated: bool = False
     sha256: str | None = None
@@ -146,6 +149,7 @@ class TraceWriter:
         grad_projections: Mapping[str, float] | None = None,
         update_projections: Mapping[str, float] | None = None,
         stat_norms: Mapping[str, float] | None = None,
+        param_words: Mapping[str, str] | None = None,
         batch_sha256: str | None = None,
         wall_ms: float | None = None,
     ) -> None:
@@ -168,6 +172,7 @@ class TraceWriter:
             grad_projections=_numbers_or_none(grad_projections),
             update_projections=_numbers_or_none(update_projections),
             stat_norms=_numbers_or_none(stat_norms),
+            param_words=None if param_words is None else dict(param_words),
             batch_sha256=batch_sha256,
             wall_ms=wall_ms,
         )

@@ -85,6 +85,7 @@ class _ColumnReader:
         self.loss: list[Floats] = []
         self.lr: list[Floats] = []
         self.digests: dict[int, str] = {}
+        self.words: dict[int, dict[str, str]] = {}
         self.lines: dict[int, StepLine] = {}
 
     def place(self, line: int | None = None) -> str:
@@ -119,6 +120,7 @@ class _ColumnReader:
             loss=np.concatenate([np.empty(0, np.float64), *self.loss]),
             lr=np.concatenate([np.empty(0, np.float64), *self.lr]),
             digests=self.digests,
+            words=self.words,
             lines=self.lines,
             truncated=bool(self.rest),
             sha256=sha256,
@@ -152,6 +154,7 @@ class _ColumnReader:
         self.loss.append(np.fromiter([line.loss for line in steps], np.float64, count))
         self.lr.append(np.fromiter([line.lr for line in steps], np.float64, count))
         self.digests.update({line.step: line.batch_sha256 for line in steps if line.batch_sha256 is not None})
+        self.words.update({line.step: line.param_words for line in steps if line.param_words is not None})
         self.lines.update({line.step: line for line in steps if self.with_lines or has_channels(line)})
 
     def _decode_at_once(self, text: bytes) -> list[StepLine] | None:

@@ -14,7 +14,7 @@ from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Phase3, Tensors
 from harness.run.iree_runner import Device
-from harness.spec.netspec import Conventions, DType, Param, TrainConfig
+from harness.spec.netspec import Conventions, DType, Param, TrainConfig, arithmetic_of
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, inner
 
@@ -113,9 +113,8 @@ def function_text(function: Function) -> str:
 
 
 def _builder(layer: IsolatedLayer, batch: int, dtype: DType, conventions: Conventions) -> HloBuilder:
-    h = HloBuilder(dtype, conventions)
-    for param in layer.layer.params():
-        h.input(f"layer.{param.name}", param.shape)
+    h = HloBuilder(arithmetic_of(dtype), conventions)
+    h.input_params(replace(param, name=f"layer.{param.name}") for param in layer.layer.params())
     for state in layer.layer.states():
         h.input(f"layer.{state.name}", state.shape)
     for name, shape in zip(layer.node.inputs, layer.in_shapes, strict=True):
@@ -145,7 +144,7 @@ def layer_backward(layer: IsolatedLayer, batch: int, dtype: DType, conventions: 
 
 def isolated_loss(graph: Graph, config: TrainConfig, dtype: DType, conventions: Conventions, rules: Rules) -> Function:
     """Logits, labels -> the loss and its gradient w.r.t. the logits."""
-    h = HloBuilder(dtype, conventions)
+    h = HloBuilder(arithmetic_of(dtype), conventions)
     logits = h.input("logits", (config.batch_size, graph.spec.classes))
     labels = h.input("labels", (config.batch_size,), "i32")
     with h.at(None, "loss"):

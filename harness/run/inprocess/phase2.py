@@ -3,6 +3,7 @@
 import hashlib
 import types
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -46,7 +47,8 @@ class Phase2(Side):
 
     def logits(self, step: Step, x: Array) -> Array:
         """By the script's `forward_eval`."""
-        return np.asarray(jax.jit(self.script.forward_eval)(step.params, step.stats, x))
+        params = {name: p.astype(self.kind) for name, p in step.params.items()}
+        return np.asarray(jax.jit(self.script.forward_eval)(params, step.stats, x))
 
     def tapped(self, batches: Sequence[Batch], rates: Sequence[np.float32]) -> Tapped:
         """By the `tapped_step` of a second script, behind steps of this one."""
@@ -72,7 +74,8 @@ class Phase2(Side):
         """Parameters, slots and statistics before the first step."""
         script = self.script
         params = jax.device_put(script.unflatten(self.initial() if initial is None else initial))
-        slots = {slot: jax.tree.map(jax.numpy.zeros_like, params) for slot in script.SLOTS}
+        zeros = partial(jax.numpy.zeros_like, dtype=script.DTYPE)
+        slots = {slot: jax.tree.map(zeros, params) for slot in script.SLOTS}
         return params, slots, {name: jax.numpy.zeros(shape, script.DTYPE) for name, shape in script.STATS.items()}
 
     def update(self, params: Tensors, gradients: Sequence[Tensors]) -> list[Moved]:

@@ -1,0 +1,41 @@
+"""Words of parameters: the 32 bits of each element, and a digest of a tensor's by which runs are held to each other.
+
+The digest is a sum in which every word has a weight of its own. It differs where any bit does, and of two tensors of
+which a single word differs the digests tell which one, and by how much. Source: traces/README.md, Words.
+"""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+# SplitMix64, a generator whose k-th output depends on the seed and k alone.
+_STRIDE, _MULTIPLIERS, _SHIFTS = 0x9E3779B97F4A7C15, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB), (30, 27, 31)
+_KEPT_WEIGHTS = 64  # tensors, and only small ones, so that a large network's take no memory
+_SMALL = 1 << 20
+
+Weights = npt.NDArray[np.uint64]
+
+
+def words_digest(name: str, x: npt.NDArray[np.float32]) -> str:
+    """The digest of a tensor: 64 bits in hexadecimal.
+
+    Shapes: x, that of the parameter in the table; its elements count in row-major order.
+    """
+    words = np.ascontiguousarray(x, np.dtype("<f4")).ravel().view(np.uint32)
+    weights = _kept_weights(name, x.size) if x.size <= _SMALL else word_weights(name, x.size)
+    return f"{int(np.dot(weights, words.astype(np.uint64))):016x}"
+
+
+def word_weights(name: str, n: int) -> Weights:
+    """The weights of the first elements of a parameter, modulo 2^64. Shapes: the result (n,)."""
+    seed = np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"))
+    word = seed + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(_STRIDE)
+    for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS, strict=False):
+        word = (word ^ (word >> np.uint64(shift))) * np.uint64(multiplier)
+    weights: Weights = word ^ (word >> np.uint64(_SHIFTS[-1]))
+    return weights
+
+
+_kept_weights = lru_cache(_KEPT_WEIGHTS)(word_weights)
