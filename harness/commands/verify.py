@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     help="With the f64 check, also run a step from a stressed start in both precisions. On by default.",
 )
 @click.option(
+    "--wide/--no-wide",
+    default=True,
+    help="Also run pairs on the CPU in f64 with parameters rounded to f32 after each step, for up to 64 steps, which "
+    "have to be equal. On by default.",
+)
+@click.option(
     "--lockstep/--no-lockstep",
     default=True,
     help="Also run phase 3 set to phase 2's state every 8 steps, so that every step is judged. On by default.",
@@ -71,6 +77,7 @@ def verify_command(
     coverage: float,
     f64_check: bool,
     stress: bool,
+    wide: bool,
     lockstep: bool,
     segment: int,
     factorial: bool,
@@ -96,6 +103,7 @@ def verify_command(
         backends=backends,
         f64_check=f64_check,
         stress=stress,
+        wide=wide,
         lockstep=lockstep,
         segment=segment,
         factorial=factorial,

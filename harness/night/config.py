@@ -43,6 +43,7 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     data: str | None = None
     shuffle: bool = False
     ladder: bool = True
+    wide: bool = False
     square: bool = False
     compile_all: bool = False
     timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 24 * 60.0
@@ -168,6 +169,7 @@ def _verifications(
             backends=backends,
             data=part.data,
             f64_check=part.ladder,
+            wide=part.wide,
             factorial=part.square,
             compile_all=part.compile_all,
             timeout_s=60 * part.timeout_minutes,

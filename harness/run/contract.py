@@ -30,7 +30,7 @@ _STEERING: dict[str, str] = {
     TRACE_OUT: "path: write the trace there",
     MAX_STEPS: "stop after so many steps; unset: all",
     TRACE_CHANNELS: "when to write norms, projections and digests: default (steps 1-8, then every 64th), all or none",
-    DTYPE: "precision of the numbers: f32 or f64; our programs are of one and do not ask",
+    DTYPE: "precision of the numbers: f32, f64 or wide; our programs are of one and do not ask",
     STATE_OUT: "folder: write the state before each of HARNESS_STATE_STEPS there",
     STATE_IN: "folder: take the state before each of HARNESS_STATE_STEPS from there, once it is there",
     STATE_STEPS: "N: every N steps from the first on, and after the last; N,M,…: before those steps",

@@ -221,7 +221,8 @@ class Runner:
             return run
         if facts.follows is not None:
             return f"{run} in lockstep"
-        return f"{run} in {facts.dtype}{', stressed' if facts.start == 'stressed' else ''}"
+        precision = "wide arithmetic" if facts.dtype == "wide" else facts.dtype
+        return f"{run} in {precision}{', stressed' if facts.start == 'stressed' else ''}"
 
     def _stored(self, plan: CellPlan, manifest: Manifest) -> StoredCell:
         facts = plan.facts

@@ -15,7 +15,15 @@ from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
 from harness.spec.models import Model
-from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_RUN, F64_STEPS, SEGMENT_STEPS, STRESS_STEPS, RunConfig
+from harness.spec.run_config import (
+    DEFAULT_INIT_SEED,
+    DEFAULT_RUN,
+    F64_STEPS,
+    SEGMENT_STEPS,
+    STRESS_STEPS,
+    WIDE_STEPS,
+    RunConfig,
+)
 from harness.trace.manifest import CellFacts
 from harness.trace.store import StoredCell
 
@@ -26,7 +34,8 @@ class Verification:
 
     `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every
     `segment` steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed
-    start in both. `factorial`: run each derivation on the other compiler as well.
+    start in both. `wide`: run their first steps in wide arithmetic. `factorial`: run each derivation on the other
+    compiler as well.
     `is_evidence`: its cells are run for the sake of others.
     """
 
@@ -39,6 +48,7 @@ class Verification:
     timeout_s: float = DEFAULT_TIMEOUT_S
     f64_check: bool = True
     stress: bool = True
+    wide: bool = False
     lockstep: bool = True
     segment: int = SEGMENT_STEPS
     is_evidence: bool = False
@@ -55,6 +65,11 @@ class Verification:
         """The first steps again, in f64 on the CPU, observed at every step."""
         return self._as_evidence(dtype="f64", steps=F64_STEPS)
 
+    @property
+    def in_wide(self) -> "Verification":
+        """The first steps again, in wide arithmetic on the CPU, observed at every step."""
+        return self._as_evidence(dtype="wide", steps=WIDE_STEPS)
+
     def follower(self, leader: Cell, examples: int) -> tuple["Verification", Cell] | None:
         """The lockstep run that follows a cell; None where there is none: in short runs, and behind other cells.
 
@@ -64,7 +79,7 @@ class Verification:
         if not leads or self.planned_steps(examples) <= self.segment:
             return None
         run = msgspec.structs.replace(self.run, follows=leader.pipeline, segment=self.segment)
-        following = replace(self, run=run, f64_check=False, is_evidence=True)
+        following = replace(self, run=run, f64_check=False, wide=False, is_evidence=True)
         return following, following.cell(MAIN[1], leader.backend)
 
     @property
@@ -75,7 +90,7 @@ class Verification:
     def _as_evidence(self, *, steps: int, **changes: Any) -> "Verification":
         run = msgspec.structs.replace(self.run, **changes, channels="all", eager=False)
         run = msgspec.structs.replace(run, steps=steps if self.run.steps is None else min(steps, self.run.steps))
-        return replace(self, run=run, f64_check=False, is_evidence=True)
+        return replace(self, run=run, f64_check=False, wide=False, is_evidence=True)
 
     @property
     def pipelines(self) -> tuple[str, ...]:
@@ -114,8 +129,8 @@ class Verification:
     def planned_evidence(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
         """The cells that are run for the sake of these: for f32 pairs of pipelines on the CPU, which is where f64 runs.
 
-        The first steps in f64, and one from a stressed start in both precisions. Somebody else's program is asked as
-        well; its header tells whether it took part.
+        The first steps in f64, one from a stressed start in both precisions, and the first steps in wide arithmetic.
+        Somebody else's program is asked as well; its header tells whether it took part.
         """
         names = [cell.facts.pipeline for cell in cells if cell.facts.backend == "cpu" and cell.complete]
         return self._evidence_of(names)
@@ -123,10 +138,11 @@ class Verification:
     def _evidence_of(self, pipelines: Sequence[str]) -> Iterator[tuple["Verification", Cell]]:
         known = (*self.pipelines, *(external.name for external in self.externals))
         paired = [name for name in known if name in pipelines]
-        if not self.f64_check or self.run.dtype != "f32" or len(paired) < 2:
+        if self.run.dtype != "f32" or len(paired) < 2:
             return
         stressed = (self.stressed, self.stressed.in_f64) if self.stress else ()
-        for one in (self.in_f64, *stressed):
+        in_f64 = (self.in_f64, *stressed) if self.f64_check else ()
+        for one in (*in_f64, *([self.in_wide] if self.wide else [])):
             yield from ((one, one.cell(name, "cpu")) for name in paired)
 
     def planned_facts(self, examples: int) -> Iterator[CellFacts]:

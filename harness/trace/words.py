@@ -14,6 +14,7 @@ import numpy.typing as npt
 _STRIDE, _MULTIPLIERS, _SHIFTS = 0x9E3779B97F4A7C15, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB), (30, 27, 31)
 _KEPT_WEIGHTS = 64  # tensors, and only small ones, so that a large network's take no memory
 _SMALL = 1 << 20
+_MOST_FOR_PAIRS = 1 << 23
 
 Weights = npt.NDArray[np.uint64]
 
@@ -36,6 +37,25 @@ def word_weights(name: str, n: int) -> Weights:
         word = (word ^ (word >> np.uint64(shift))) * np.uint64(multiplier)
     weights: Weights = word ^ (word >> np.uint64(_SHIFTS[-1]))
     return weights
+
+
+def words_apart(name: str, a: str, b: str, n: int) -> int | None:
+    """How many words two digests of a parameter are apart, each by one unit in the last place: 1 or 2; else None.
+
+    `n`: the elements that it may have. A sum of the weights of more words, or of other multiples of them, is equal to
+    one or two of them by chance only: of 2^64 numbers, about 2 n^2 are such a sum.
+    """
+    apart = np.uint64((int(b, 16) - int(a, 16)) % 2**64)
+    weights = word_weights(name, n)
+    signed = np.concatenate([weights, ~weights + np.uint64(1)])  # up, and down
+    if (signed == apart).any():
+        return 1
+    if n > _MOST_FOR_PAIRS:
+        return None
+    signed.sort()
+    rest = apart - signed
+    found = signed[np.searchsorted(signed, rest).clip(max=len(signed) - 1)] == rest
+    return 2 if found.any() else None
 
 
 _kept_weights = lru_cache(_KEPT_WEIGHTS)(word_weights)

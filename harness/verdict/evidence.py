@@ -96,6 +96,7 @@ class PairFacts:
 
     `envelope`: of the run that both are of. `false_positive_rate`: the share of clean pairs that may fall out of it.
     `stressed`: the same pair from a stressed start, or why there is none. `lockstep`: the same pair in lockstep.
+    `in_wide`: the same pair in wide arithmetic, or why there is none.
     """
 
     comparison: Comparison
@@ -104,3 +105,4 @@ class PairFacts:
     false_positive_rate: float = DEFAULT_RATE
     stressed: Stressed | str | None = None
     lockstep: Lockstep | str | None = None
+    in_wide: Comparison | str | None = None

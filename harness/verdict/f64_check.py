@@ -103,8 +103,13 @@ def noise_in_f64(pair: PairFacts) -> frozenset[str]:
     """Tensors whose gradient is zero but for rounding in every step of the pair in f64; none where it was not run."""
     if not isinstance(pair.in_f64, Comparison):
         return frozenset()
-    a, b = pair.in_f64.a.trace, pair.in_f64.b.trace
-    channels = shared_channels(a, b, range(1, min(F64_STEPS, a.steps, b.steps) + 1)).of(GRAD)
+    steps = min(F64_STEPS, pair.in_f64.a.trace.steps, pair.in_f64.b.trace.steps)
+    return noise_in(pair.in_f64, range(1, steps + 1))
+
+
+def noise_in(f64: Comparison, steps: Sequence[int]) -> frozenset[str]:
+    """Tensors whose gradient is zero but for the rounding of f64 in each of the steps."""
+    channels = shared_channels(f64.a.trace, f64.b.trace, steps).of(GRAD)
     low = np.maximum(np.abs(channels.a), np.abs(channels.b)) < SAME * channels.rms
     return frozenset(
         tensor_of(name) for name, always in zip(channels.names, np.atleast_1d(low.all(axis=0)), strict=True) if always
@@ -115,7 +120,7 @@ def _measure(pair: Comparison, channels: Channels, steps: int) -> dict[str, floa
     """The largest difference of the losses in f32 and in f64, and their ratio where it is a number. Units: nats."""
     column = channels.names.index(LOSS)
     measured = {"f64_steps": float(steps), "delta_f64": float(np.max(np.abs(channels.a - channels.b)[:, column]))}
-    if pair.numbers is not None and pair.a.trace.header.dtype != "f64" and pair.numbers.compared:
+    if pair.numbers is not None and pair.a.trace.header.dtype not in ("f64", "wide") and pair.numbers.compared:
         coarse, fine = float(np.max(pair.numbers.delta[:steps])), measured["delta_f64"]
         measured["delta_f32"] = coarse
         if 0 < fine < math.inf and 0 < coarse < math.inf:

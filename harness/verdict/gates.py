@@ -13,6 +13,7 @@ from harness.verdict.rounding_gate import check_rounding
 from harness.verdict.steps import check_finite, check_forward, check_schedule, check_update, check_window
 from harness.verdict.stress_gate import check_stress
 from harness.verdict.training import check_accuracy, check_epoch_means
+from harness.verdict.wide_gate import check_wide
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ GATES = (
     FORWARD,
     UPDATE,
     F64_CHECK,
+    Gate("wide", check_wide),
     ROUNDING,
     Gate("stress", check_stress),
     Gate("envelope", check_envelope, rounds=True),

@@ -68,15 +68,20 @@ def judge(
     false_positive_rate: float = DEFAULT_RATE,
     stressed: Stressed | str | None = None,
     lockstep: Lockstep | str | None = None,
+    in_wide: Comparison | str | None = None,
 ) -> Verdict:
     """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS.
 
-    `in_f64`: the same pair in f64, or why there is none though it was tried. A pair in f64 is its own.
+    `in_f64`, `in_wide`: the same pair in f64 and in wide arithmetic, or why there is none though it was tried. A pair
+    in f64 is its own, and one in wide arithmetic, whose losses and gradients are in f64, is both.
     `envelope`, `false_positive_rate`, `stressed`, `lockstep`: see `PairFacts`.
     """
-    if in_f64 is None and {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None} == {"f64"}:
+    dtypes = {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None}
+    if in_f64 is None and dtypes in ({"f64"}, {"wide"}):
         in_f64 = comparison
-    pair = PairFacts(comparison, in_f64, envelope, false_positive_rate, stressed, lockstep)
+    if in_wide is None and dtypes == {"wide"}:
+        in_wide = comparison
+    pair = PairFacts(comparison, in_f64, envelope, false_positive_rate, stressed, lockstep, in_wide)
     evidence = tuple(gate.evidence(pair) for gate in GATES)
     coverage = find_coverage(comparison, evidence)
     if (line := coverage_line(coverage, comparison.judging.coverage)) is not None:

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.errors import TraceError
 from harness.run.pipelines import PIPELINES
-from harness.spec.netspec import DType
+from harness.spec.netspec import Arithmetic, DType
 from harness.spec.run_config import Start
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
@@ -83,6 +83,7 @@ def judge_pairs(
                 _pair_in(left, right, evidence, "f64", left.facts.start),
                 _stressed(left, right, evidence) if left.facts.start == "drawn" else None,
                 _lockstep(left, right, evidence),
+                _pair_in(left, right, evidence, "wide", left.facts.start),
             )
             row = judge_recordings(recording(left), recording(right), judging, kind, *beside)
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
@@ -106,7 +107,7 @@ def split_factorials(cells: Sequence[StoredCell], judging: Judging) -> Iterator[
 
 def _stressed(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> Stressed | str | None:
     """The same pair from a stressed start, or what is the matter with it; None when it was not run."""
-    in_f32, in_f64 = (_pair_in(a, b, evidence, dtype, "stressed") for dtype in get_args(DType))
+    in_f32, in_f64 = (_pair_in(a, b, evidence, dtype, "stressed") for dtype in get_args(Arithmetic))
     if in_f32 is None and in_f64 is None:
         return None
     if in_f32 is None or in_f64 is None:
@@ -173,9 +174,9 @@ def _held_to(cell: StoredCell, other: StoredCell) -> Recording | str:
     """
     plain, found = cell.read(), other.read()
     dtype = other.facts.dtype
-    if cell.facts.pipeline not in PIPELINES and dtype == "f64" and usual_dtype(found.trace.header.dtype or "") != dtype:
+    if cell.facts.pipeline not in PIPELINES and dtype != "f32" and usual_dtype(found.trace.header.dtype or "") != dtype:
         told = found.trace.header.dtype or "nothing"
-        return NoPart(f"{cell.short_name} took no part: HARNESS_DTYPE was f64, its header says {one_line(told)}")
+        return NoPart(f"{cell.short_name} took no part: HARNESS_DTYPE was {dtype}, its header says {one_line(told)}")
     strange = list(find_strangeness(plain.trace, found.trace))
     if other.facts.start != cell.facts.start:
         start = plain.trace.header.init_sha256
