@@ -110,10 +110,10 @@ class Trace:
     loss: Floats
     lr: Floats
     digests: Mapping[int, str] = field(default_factory=dict)
-    words: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     lines: Mapping[int, StepLine] = field(default_factory=dict)
     truncated: bool = False
     sha256: str | None = None
+    words: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:

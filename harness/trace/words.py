@@ -55,7 +55,7 @@ def words_apart(name: str, a: str, b: str, n: int) -> int | None:
     signed.sort()
     rest = apart - signed
     found = signed[np.searchsorted(signed, rest).clip(max=len(signed) - 1)] == rest
-    return 2 if found.any() else None
+    return 2 if (found & (rest != signed)).any() else None  # not one word twice
 
 
 _kept_weights = lru_cache(_KEPT_WEIGHTS)(word_weights)

@@ -1,6 +1,7 @@
 """Emitted code, compared with files that a reviewer reads; `make golden` rewrites them."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ from harness.nn.rules import registered_rules
 from harness.spec.models import all_models, load_model
 from harness.spec.netspec import PROFILES, Conventions, NetSpec, TrainConfig
 from harness.spec.shapes import infer_shapes
+from tests.support.every_layer import GRAPHS
+from tests.support.networks import config as small_config
 from tests.support.paths import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -64,6 +67,10 @@ def test_scripts_of_all_networks_are_as_by_hand(tmp_path: Path) -> None:
                 model.graph, model.config, "f32", sides["phase2"], command="harness emit", rules=registered_rules()
             )
             (tmp_path / f"{model.name}_{profile}.py").write_text(text)
+    wide = emit_jax_script(
+        model.graph, model.config, "wide", Conventions(), command="harness emit", rules=registered_rules()
+    )
+    (tmp_path / "wide.py").write_text(wide)
     assert_as_by_hand(tmp_path)
 
 
@@ -123,3 +130,25 @@ def test_emission_is_repeatable_and_f64_differs_only_in_width(model: str) -> Non
     for function, text in first.items():
         narrow = text.replace("f32", "f64").replace("0xFF800000", "0xFFF0000000000000")
         assert narrow.splitlines() == wide[function].splitlines()
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_wide_step_is_one_in_f64_between_conversions_of_its_parameters(name: str) -> None:
+    graph, conventions = GRAPHS[name], Conventions()
+    f64, wide = (
+        emit_phase3(graph, small_config(), dtype, conventions, rules=registered_rules())[0] for dtype in ("f64", "wide")
+    )
+    for function, text in wide.items():
+        converted = [
+            line for line in text.splitlines() if re.search(r"convert .*f32>\) -> |\) -> tensor<.*f32>$", line)
+        ]
+        widened = len(graph.params) * {"logits": 1, "train_step": 3}[function]  # of a step, and before and after it
+        assert len(converted) == widened + len(graph.params) * (function == "train_step")
+        kept = "\n".join(
+            line for line in text.splitlines() if line not in converted and "// Parameters rounded" not in line
+        )
+        plain = re.sub(r"(%\w+)_f64\b", r"\1", kept).replace("_rounded", "_new").replace("f32", "f64")
+        assert plain.splitlines()[1:] == f64[function].splitlines()[1:]  # below the title
+    text = emit_jax_script(graph, small_config(), "wide", conventions, command="harness emit", rules=registered_rules())
+    assert "params = widened(params)" in text
+    assert "return loss, rounded(new_params), new_slots, new_stats, grads" in text

@@ -1,5 +1,6 @@
 """Runs emitted programs inside the test process, and layers alone: JAX rules as functions, StableHLO through IREE."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,9 @@ def jax_layer(node: Node, conventions: Conventions = SHARED) -> Any:
 def hlo_layer(node: Node, batch: int, conventions: Conventions = SHARED) -> str:
     """A module (params…, states…, x…, dy, t) -> y, dx…, dparams… from the StableHLO rules of a node; images NCHW."""
     h = HloBuilder("f64", conventions)
-    for tensor in (*node.layer.params(), *node.layer.states()):
-        h.input(f"layer.{tensor.name}", tensor.shape)
+    h.input_params(replace(param, name=f"layer.{param.name}") for param in node.layer.params())
+    for state in node.layer.states():
+        h.input(f"layer.{state.name}", state.shape)
     xs = [h.input(name, (batch, *shape)) for name, shape in zip(node.inputs, node.in_shapes, strict=True)]
     dy = h.input("dy", (batch, *node.out_shape))
     h.input("t", ())

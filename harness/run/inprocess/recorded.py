@@ -12,6 +12,7 @@ from harness.run.inprocess.side import Array, Batch, Side, Step, Tensors
 from harness.trace.format import Number, StepLine, Trace, TraceHeader, to_number
 from harness.trace.projection import project
 from harness.trace.recording import Recording
+from harness.trace.words import words_digest
 
 
 def recorded(
@@ -59,12 +60,17 @@ def recorded(
         lr=np.array(rates, np.float64),
         digests={number: line.batch_sha256 or "" for number, line in lines.items()},
         lines=lines,
+        words={number: _words(step.params) for number, step in enumerate(steps, 1)} if side.dtype == "wide" else {},
     )
     return Recording(trace, None)
 
 
 def _norms(tensors: Tensors) -> dict[str, Number]:
     return {name: to_number(float(np.linalg.norm(x.astype(np.float64).ravel()))) for name, x in tensors.items()}
+
+
+def _words(tensors: Tensors) -> dict[str, str]:
+    return {name: words_digest(name, x) for name, x in tensors.items()}
 
 
 def _projections(tensors: Tensors) -> dict[str, Number]:
