@@ -32,6 +32,7 @@ class Trainer:
 
     def __init__(self, device: Executor, plan: RunnerPlan, parameters: Array) -> None:
         self._device = device
+        self.dtype = plan.dtype
         self._dtype = np.dtype({"f32": np.float32, "f64": np.float64}[arithmetic_of(plan.dtype)])
         param_dtype = np.dtype(np.float32) if plan.dtype == "wide" else self._dtype
         self._params = len(plan.params)
@@ -113,7 +114,7 @@ def exchange_state(trainer: Trainer, contract: StateContract | None, step: int, 
         return
     if contract.out is not None:
         try:
-            write_state(contract.out, step, trainer.get_state(), contract.room)
+            write_state(contract.out, step, trainer.get_state(), trainer.dtype, contract.room)
         except OSError as error:
             raise ContractError(f"HARNESS_STATE_OUT is {str(contract.out)!r}: {error.strerror}.") from None
     if contract.taken_from is not None and step <= last:

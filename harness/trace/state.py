@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from harness.errors import TraceError
+from harness.spec.netspec import DType
 from harness.trace.format import one_line
 
 Array = npt.NDArray[Any]
@@ -27,16 +28,15 @@ def state_path(folder: Path, step: int) -> Path:
     return folder / f"{step}{SUFFIX}"
 
 
-def write_state(folder: Path, step: int, tensors: Mapping[str, Array], room: int | None = None) -> None:
+def write_state(folder: Path, step: int, tensors: Mapping[str, Array], dtype: DType, room: int | None = None) -> None:
     """Write the state before a step, so that its name only ever holds the whole of it.
 
-    `room`: wait until fewer than so many states lie there. Raises: OSError.
+    `dtype`: of the program. `room`: wait until fewer than so many states lie there. Raises: OSError.
     """
     while room is not None and sum(1 for _ in folder.glob(f"*{SUFFIX}")) >= room:
         time.sleep(_POLL_S)
     path = state_path(folder, step)
     partial = path.with_suffix(".partial")
-    dtype = "f64" if any(tensor.dtype == np.float64 for tensor in tensors.values()) else "f32"
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     save_file(whole, partial, {"step": str(step), "dtype": dtype})
     partial.replace(path)

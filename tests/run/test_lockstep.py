@@ -32,7 +32,7 @@ x, most = np.full(3, 1.0, np.float32), 0
 header(LAST)
 for k in range(1, LAST + 2):
     if (k - 1) % every == 0 or k == LAST + 1:
-        write_state(out, k, {"x": x}, room)
+        write_state(out, k, {"x": x}, "f32", room)
         most = max(most, len(list(out.iterdir())))
         if source and k <= LAST:
             x = read_state(wait_for_state(Path(source), k))["x"]

@@ -11,14 +11,22 @@ from pathlib import Path
 import pytest
 
 from harness.run import iree_runner
+from harness.spec.netspec import DType
 from tests.support.tiny_programs import STEERS, Programs
 
 pipelines = pytest.mark.parametrize("pipeline", ["phase2", "phase3"])
 
 
-def refusal(programs: Programs, pipeline: str, cwd: Path, data: Path | None = None, **environment: str) -> str:
+def refusal(
+    programs: Programs,
+    pipeline: str,
+    cwd: Path,
+    data: Path | None = None,
+    dtype: DType = "f32",
+    **environment: str,
+) -> str:
     """The line with which a program gives up. It runs inside this process, so that many can be asked."""
-    words = [*programs.command(pipeline), str(data or programs.data)]
+    words = [*programs.command(pipeline, dtype), str(data or programs.data)]
     arguments = words[2:] if pipeline == "phase3" else words[1:]
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end, contextlib.redirect_stderr(said):

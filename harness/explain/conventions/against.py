@@ -150,6 +150,10 @@ def explain_against(
     case = find_case(model, batch, image_size)
     spec, config, graph = case.spec, case.config, case.graph()
     choice = resolve_data(data, spec.dataset, spec.input_shape)
+    if trace.header.dtype == "wide":
+        raise TraceError(
+            f"{path}: a run in wide arithmetic; conventions are searched in f32 and f64. Give one of those."
+        )
     dtype: DType = "f64" if trace.header.dtype == "f64" else "f32"
     shuffle = trace.header.shuffle or False
     feed = open_feed(graph, config, choice.folder, dtype, shuffle=shuffle)
