@@ -128,7 +128,7 @@ def test_missing_words_are_inconclusive(change: Any) -> None:
     assert found.outcome == "inconclusive"
 
 
-def test_a_pair_that_is_missing_is_inconclusive_and_one_that_was_not_run_is_not_reached() -> None:
+def test_a_missing_pair_is_inconclusive_and_one_not_run_is_not_reached() -> None:
     pair = compare(recording([1.0]), recording([1.0]))
     assert check_wide(PairFacts(pair)).outcome == "unreached"
     assert check_wide(PairFacts(pair, in_wide="out of memory")).outcome == "inconclusive"
