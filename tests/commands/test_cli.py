@@ -83,6 +83,8 @@ def test_verbs_that_train_declare_every_shared_option(verb):
         (["verify", "m", "--no-ladder", "--ladder"], "f64_check", True),
         (["verify", "m", "--no-ladder", "--f64-check"], "f64_check", True),
         (["verify", "m"], "f64_check", True),
+        (["verify", "m"], "wide", True),
+        (["verify", "m", "--no-wide"], "wide", False),
         (["verify", "m", "--factorial"], "factorial", True),
         (["verify", "m", "--square"], "factorial", True),
         (["compile", "--shard", "2/3"], "shard", "2/3"),

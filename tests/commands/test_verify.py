@@ -31,7 +31,7 @@ def harness(*arguments: object, **changes: str) -> subprocess.CompletedProcess[s
 
 
 def verify(out: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return harness("verify", *arguments, "--out", out, "--backends", "cpu")
+    return harness("verify", "--no-wide", *arguments, "--out", out, "--backends", "cpu")
 
 
 def losses(out: Path, name: str) -> list[float]:
@@ -43,7 +43,7 @@ def largest_difference(a: list[float], b: list[float]) -> float:
 
 
 def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> None:
-    done = verify(tmp_path, "mnist_mlp", "--steps", 20)
+    done = verify(tmp_path, "mnist_mlp", "--steps", 20, "--wide")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "MNIST-MLP: 1 of 1 pairs agree." in done.stdout
     a, b = (losses(tmp_path, f"mnist_mlp.{p}-noshuf-cpu") for p in ("phase2", "phase3"))
@@ -54,9 +54,10 @@ def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> Non
     assert report["exit_code"] == 0
     assert report["dataset"] == "mnist"
     assert [cell["steps_written"] for cell in report["cells"]] == [20, 20]
-    # The follower, the f64 cross-check, and a step from the stressed start in both precisions.
-    assert [cell["steps_written"] for cell in report["evidence"]] == [20, 4, 4, 1, 1, 1, 1]
+    # The follower, the f64 cross-check, a step from the stressed start in both precisions, and wide arithmetic.
+    assert [cell["steps_written"] for cell in report["evidence"]] == [20, 4, 4, 1, 1, 1, 1, 20, 20]
     (pair,) = report["pairs"]
+    assert "all words of 669,706 parameters are equal after each of 20 steps" in done.stdout
     assert pair["verdict"]["coverage"] == {"judged": 20, "planned": 20, "by": "lockstep"}
     assert violation(report, "verify") is None
     assert "| phase2-cpu vs phase3-cpu" in (tmp_path / "reports" / "mnist_mlp.md").read_text()
@@ -173,7 +174,17 @@ def test_an_absent_backend_is_inconclusive_when_asked_for(tmp_path: Path) -> Non
     if Path("/dev/nvidia0").exists():
         pytest.skip("this machine has a CUDA device")
     done = harness(
-        "verify", "mnist_mlp", "--steps", 3, "--backends", "cpu,cuda", "--compile-all", "--no-ladder", "--out", tmp_path
+        "verify",
+        "mnist_mlp",
+        "--steps",
+        3,
+        "--backends",
+        "cpu,cuda",
+        "--compile-all",
+        "--no-ladder",
+        "--no-wide",
+        "--out",
+        tmp_path,
     )
     assert done.returncode == 3
     assert "compiled, not run: no CUDA device" in done.stdout

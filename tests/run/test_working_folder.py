@@ -41,7 +41,7 @@ def test_a_cell_imports_nothing_of_the_working_folder(booby_trapped: Path, tmp_p
 @pytest.mark.parametrize(
     "words",
     [
-        "verify mnist_mlp --steps 1 --batch 4 --data {data} --backends cpu --no-f64-check --out {out}",
+        "verify mnist_mlp --steps 1 --batch 4 --data {data} --backends cpu --no-f64-check --no-wide --out {out}",
         "diff {trace} {trace}",
         "explain dense --out {out}",
         "envelope mnist_mlp --batch 4 --steps-budget 126 --data {data} --out {out}",
