@@ -144,7 +144,7 @@ def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules) -> None:
         '''
         @jax.jit
         def predict(params, stats, x):
-            """The most likely class of each image."""
-            return jnp.argmax(forward_eval(params, stats, x), axis=-1)
+            """Logits of a batch in evaluation."""
+            return forward_eval(params, stats, x)
         '''
     )

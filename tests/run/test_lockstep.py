@@ -149,16 +149,16 @@ def test_a_right_pair_passes_and_its_leader_is_the_free_run_to_the_last_bit(real
     assert free.column("loss") == real.read("right-2").trace.loss.tolist()
 
 
-RATE = "            lr = learning_rate(step, steps_per_epoch)\n"
-ROWS = "            rows = np.array(order[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE])\n"
-SLOTS = "            if step == 30: slots = slots | {'m': jax.tree.map(jnp.zeros_like, slots['m'])}\n"
+RATE = "                lr = learning_rate(step, steps_per_epoch)\n"
+ROWS = "                rows = np.array(order[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE])\n"
+SLOTS = "                if step == 30: slots = slots | {'m': jax.tree.map(jnp.zeros_like, slots['m'])}\n"
 
 
 @pytest.mark.parametrize(
     ("name", "line", "wrong"),
     [
-        ("rate", RATE, RATE + "            lr = lr * np.float32(1.02 if step == 30 else 1)\n"),
-        ("batch", ROWS, ROWS + "            rows = rows if step != 30 else (rows + 1) % 40\n"),
+        ("rate", RATE, RATE + "                lr = lr * np.float32(1.02 if step == 30 else 1)\n"),
+        ("batch", ROWS, ROWS + "                rows = rows if step != 30 else (rows + 1) % 40\n"),
         ("momentum", RATE, RATE + SLOTS),
         ("count", "DTYPE(lr), DTYPE(step))", "DTYPE(lr), DTYPE(step if step < 30 else step - 20))"),
     ],
