@@ -60,6 +60,15 @@ if TYPE_CHECKING:
     metavar="N",
     help="Steps of a lockstep run between two settings to the other's state.",
 )
+@click.option(
+    "--states",
+    type=click.IntRange(min=0),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="With the f64 check, run the pair on the CPU in f64 from N states of phase 2's run, and compare the test's "
+    "logits by each; 0: none.",
+)
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 def verify_command(
@@ -73,6 +82,7 @@ def verify_command(
     stress: bool,
     lockstep: bool,
     segment: int,
+    states: int,
     factorial: bool,
     compile_all: bool,
 ) -> None:
@@ -98,6 +108,7 @@ def verify_command(
         stress=stress,
         lockstep=lockstep,
         segment=segment,
+        states=states,
         factorial=factorial,
         compile_all=compile_all,
     )
@@ -116,8 +127,9 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
     """
     from harness.explain.subprocess import explain_pairs
     from harness.report.verification import Outcome
+    from harness.run.policy import Policy
     from harness.run.progress import CellProgress
-    from harness.run.runner import Policy, prepared
+    from harness.run.runner import prepared
     from harness.verdict.pairs import judge_pairs, split_factorials
 
     with prepared(verification) as runner, CellProgress() as progress:

@@ -1,45 +1,34 @@
 """Runs the cells of a verification, one after another; a cell that fails is a result and not an error."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 from harness.data.dataset import DataChoice, resolve_data
-from harness.data.initial_parameters import write_init
 from harness.errors import EmitError
 from harness.run.backends import Presence, presence
 from harness.run.cell import Cell
 from harness.run.cell_plan import CellPlan
-from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, TRACE_CHANNELS
+from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, RUN_STEPS, TRACE_CHANNELS
 from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
 from harness.run.lockstep import run_lockstep
+from harness.run.pipelines import MAIN
+from harness.run.policy import Policy
 from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
-from harness.run.publication import digest_of
+from harness.run.saved_states import SavedStates, saved_states
+from harness.run.start_file import StartFile, write_start
+from harness.run.states_run import run_from_states
 from harness.run.verification import Verification
-from harness.spec.models import Model
 from harness.spec.run_config import Start
 from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.planned import add_planned, write_planned
 from harness.trace.store import StoredCell
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Choice of cells to run. `resume`: skip those that have run exactly so. `refusal`: reason why none may start now.
-
-    `longest_s`: the seconds that a cell that starts now may take.
-    """
-
-    resume: bool = False
-    refusal: Callable[[], str | None] = lambda: None
-    longest_s: Callable[[], float] = lambda: math.inf
 
 
 @dataclass(frozen=True)
@@ -77,24 +66,8 @@ def prepared(verification: Verification) -> Iterator["Runner"]:
     build = verification.out / "build"
     busy = f"{verification.out}: another verify is writing there. Wait for it, or choose another --out."
     with exclusive(build, busy):
-        starts = {start: _write_start(build, model, seed, start) for start in get_args(Start)}
+        starts = {start: write_start(build, model, seed, start) for start in get_args(Start)}
         yield Runner(verification, data, build, starts)
-
-
-@dataclass(frozen=True)
-class StartFile:
-    """Initial parameters that cells start from, and their digest."""
-
-    path: Path
-    sha256: str
-
-    @property
-    def is_whole(self) -> bool:
-        """False when the program before has changed it, or somebody else."""
-        try:
-            return digest_of(self.path) == self.sha256
-        except OSError:
-            return False
 
 
 @dataclass(frozen=True)
@@ -115,18 +88,56 @@ class Runner:
         """Run every cell, and those that are evidence for them: lockstep runs beside their leaders, the rest after."""
         asked_for, examples = self.verification, self.data.examples
         self._write_planned(asked_for.planned_facts(examples))
-        cells, evidence = [], []
-        for cell, asked in asked_for.planned_cells():
-            followed = asked_for.follower(cell, examples)
-            if followed is None or not presence(cell.backend, followed[1].pipeline):
-                cells.append(self.run(asked_for, cell, policy, progress, asked=asked))
-            else:
-                leader, follower = self._run_lockstep(cell, followed, policy, progress, asked=asked)
-                cells.append(leader)
-                evidence.append(follower)
-        evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
+        cells: list[StoredCell] = []
+        evidence: list[StoredCell] = []
+        from_states = asked_for.from_states(examples)
+        parts = () if from_states is None else self._kept(from_states, policy, progress)
+        with saved_states(from_states if not parts else None) as saved:
+            for cell, asked in asked_for.planned_cells():
+                followed = asked_for.follower(cell, examples)
+                wanted = saved if (cell.pipeline, cell.backend) == (MAIN[0], "cpu") else None
+                # A leader that has run is run again where its states are wanted: they are gone.
+                fresh = policy if wanted is None else replace(policy, resume=False)
+                if followed is None or not presence(cell.backend, followed[1].pipeline):
+                    cells.append(self.run(asked_for, cell, fresh, progress, asked=asked, saved=wanted))
+                else:
+                    leader, follower = self._run_lockstep(cell, followed, fresh, progress, asked=asked, saved=wanted)
+                    cells.append(leader)
+                    evidence.append(follower)
+            evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
+            complete = {(cell.facts.pipeline, cell.facts.backend) for cell in cells if cell.complete}
+            if saved is not None and from_states is not None and {(name, "cpu") for name in MAIN} <= complete:
+                parts = self._run_from_states(from_states, saved, policy, progress)
+        evidence += parts
         self._write_planned(cell.facts for cell in (*cells, *evidence))
         return CellsOfRun(tuple(cells), tuple(evidence))
+
+    def _kept(self, from_states: Verification, policy: Policy, progress: CellProgress) -> tuple[StoredCell, ...]:
+        """The runs from states, where both have run exactly so before; else none."""
+        if not policy.resume:
+            return ()
+        found = [self._prepared(from_states, from_states.cell(name, "cpu"), policy, progress) for name in MAIN]
+        kept = [cell for cell in found if isinstance(cell, StoredCell)]
+        return tuple(kept) if len(kept) == len(found) else ()
+
+    def _run_from_states(
+        self, from_states: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
+    ) -> tuple[StoredCell, ...]:
+        """Run both pipelines from the leader's states, at a time."""
+        fresh = replace(policy, resume=False)
+        cells = [from_states.cell(name, "cpu") for name in MAIN]
+        found = [self._prepared(from_states, cell, fresh, progress) for cell in cells]
+        plans = [plan for plan in found if isinstance(plan, CellPlan)]
+        if len(plans) < len(found):
+            refused = "the other side cannot run from states"
+            return tuple(self._stored(one, refuse(one, refused)) if isinstance(one, CellPlan) else one for one in found)
+        names = [self._name(from_states, cell) for cell in cells]
+        with (
+            progress.running(names[0], plans[0].planned_steps) as on_first,
+            progress.running(names[1], plans[1].planned_steps) as on_second,
+        ):
+            ran = run_from_states((plans[0], plans[1]), saved, (on_first, on_second))
+        return tuple(self._stored(plan, manifest) for plan, manifest in zip(plans, ran, strict=True))
 
     def _run_lockstep(
         self,
@@ -136,12 +147,13 @@ class Runner:
         progress: CellProgress,
         *,
         asked: bool,
+        saved: SavedStates | None,
     ) -> tuple[StoredCell, StoredCell]:
         """Run a cell and its follower at a time. Where the follower cannot run, or has run, the leader runs alone."""
         following, follower = followed
         second = self._prepared(following, follower, policy, progress, asked=asked)
         if isinstance(second, StoredCell):
-            return self.run(self.verification, cell, policy, progress, asked=asked), second
+            return self.run(self.verification, cell, policy, progress, asked=asked, saved=saved), second
         # A leader that has run is run again: its states are gone.
         first = self._prepared(self.verification, cell, replace(policy, resume=False), progress, asked=asked)
         if isinstance(first, StoredCell):
@@ -152,7 +164,7 @@ class Runner:
             progress.running(names[0], first.planned_steps) as on_first,
             progress.running(names[1], second.planned_steps) as on_second,
         ):
-            ran = run_lockstep(first, second, following.segment, on_first, on_second)
+            ran = run_lockstep(first, second, following.segment, on_first, on_second, saved)
         return self._stored(first, ran.leader), self._stored(second, ran.follower)
 
     def _write_planned(self, cells: Iterable[CellFacts]) -> None:
@@ -168,11 +180,17 @@ class Runner:
         progress: CellProgress,
         *,
         asked: bool = True,
+        saved: SavedStates | None = None,
     ) -> StoredCell:
-        """Run one cell, or record what is the matter with it. `verification`: this one, or of its evidence."""
+        """Run one cell, or record what is the matter with it. `verification`: this one, or of its evidence.
+
+        `saved`: the states that are wanted of it.
+        """
         plan = self._prepared(verification, cell, policy, progress, asked=asked)
         if isinstance(plan, StoredCell):
             return plan
+        if saved is not None:
+            plan = replace(plan, environment={**plan.environment, **saved.environment})
         with progress.running(self._name(verification, cell), plan.planned_steps) as on_progress:
             return self._stored(plan, run_cell(plan, on_progress))
 
@@ -221,6 +239,8 @@ class Runner:
             return run
         if facts.follows is not None:
             return f"{run} in lockstep"
+        if facts.states_of is not None:
+            return f"{run} in {facts.dtype} from states of {facts.states_of}"
         return f"{run} in {facts.dtype}{', stressed' if facts.start == 'stressed' else ''}"
 
     def _stored(self, plan: CellPlan, manifest: Manifest) -> StoredCell:
@@ -236,7 +256,7 @@ class Runner:
         run = verification.run
         start = self.starts[run.start]
         if not start.is_whole:
-            _write_start(self.build, verification.model, run.init_seed, run.start)
+            write_start(self.build, verification.model, run.init_seed, run.start)
         inputs = {"init_sha256": start.sha256, "data_sha256": self.data.data_sha256}
         environment = {
             **program.environment,
@@ -247,7 +267,9 @@ class Runner:
         if not run.shuffle:
             environment[NO_SHUFFLE] = "1"
         planned = verification.planned_steps(self.data.examples)
-        if run.steps is not None:
+        if run.run_steps is not None:
+            environment[RUN_STEPS] = run.run_steps
+        elif run.steps is not None:
             environment[MAX_STEPS] = str(planned)
         return replace(
             plan,
@@ -266,14 +288,6 @@ class Runner:
             },
             inputs=inputs,
         )
-
-
-def _write_start(build: Path, model: Model, seed: int, start: Start) -> StartFile:
-    """Write the initial parameters that cells start from, for reading only."""
-    path = build / f"{model.name}{model.resized}.s{seed}{'' if start == 'drawn' else f'.{start}'}.init.bin"
-    sha256 = write_init(path, model.graph.params, seed, start)
-    path.chmod(0o444)
-    return StartFile(path, sha256)
 
 
 def _compile_only(cell: Cell, build: Path) -> str:

@@ -8,7 +8,7 @@ from harness.verdict.compare import Comparison
 from harness.verdict.coverage import Coverage, coverage_line, find_coverage
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.margin import DEFAULT_RATE
-from harness.verdict.evidence import Evidence, Fault, Lockstep, PairFacts, Stressed
+from harness.verdict.evidence import Evidence, Fault, FromStates, Lockstep, PairFacts, Stressed
 from harness.verdict.gates import F64_CHECK, GATES, WINDOW
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -68,15 +68,16 @@ def judge(
     false_positive_rate: float = DEFAULT_RATE,
     stressed: Stressed | str | None = None,
     lockstep: Lockstep | str | None = None,
+    from_states: FromStates | str | None = None,
 ) -> Verdict:
     """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS.
 
     `in_f64`: the same pair in f64, or why there is none though it was tried. A pair in f64 is its own.
-    `envelope`, `false_positive_rate`, `stressed`, `lockstep`: see `PairFacts`.
+    `envelope`, `false_positive_rate`, `stressed`, `lockstep`, `from_states`: see `PairFacts`.
     """
     if in_f64 is None and {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None} == {"f64"}:
         in_f64 = comparison
-    pair = PairFacts(comparison, in_f64, envelope, false_positive_rate, stressed, lockstep)
+    pair = PairFacts(comparison, in_f64, envelope, false_positive_rate, stressed, lockstep, from_states)
     evidence = tuple(gate.evidence(pair) for gate in GATES)
     coverage = find_coverage(comparison, evidence)
     if (line := coverage_line(coverage, comparison.judging.coverage)) is not None:

@@ -18,6 +18,7 @@ from harness.verdict.judge import Verdict, judge
 from tests.support.misbehaving_cells import PREAMBLE
 from tests.support.tiny_programs import Programs
 
+pytestmark = pytest.mark.usefixtures("own_temporary_root")
 STEPS = 40
 # Trains one number: writes its state before every second step, and takes the leader's where it has one.
 PROGRAM = (
@@ -53,7 +54,7 @@ def plan(folder: Path, name: str, hook: str = "pass", steps: int = 10) -> CellPl
 
 def lockstep(folder: Path, leading: str = "pass", following: str = "pass") -> LockstepRun:
     found = run_lockstep(plan(folder, "leader", leading), plan(folder, "follower", following), 2)
-    assert not list(temporary_root().glob(".scratch-*")), "states are gone"
+    assert not list(temporary_root().iterdir()), "states are gone"
     return found
 
 
