@@ -74,7 +74,7 @@ def _check_logits(one: Evaluation) -> Answer | None:
     by = f"by the state before step {one.step}"
     if one.labels_differ:
         line = f"{by} {one.labels_differ} of {one.images} test images have other labels on the two sides."
-        return failed(line, f"test labels {by}", "data")
+        return failed(line, f"test labels {by}", "training")
     if 0 <= one.apart <= SAME:
         return None
     told = f"{one.apart:.1e} apart" if one.apart >= 0 else "no finite numbers"

@@ -91,7 +91,7 @@ def test_right_sides_agree_from_each_state(sides: Sides) -> None:
     ("name", "line", "wrong", "place", "fault"),
     [
         ("test", LOGITS, LOGITS.replace("make_batch(", "1.001 * make_batch("), "state before step 9", "training"),
-        ("label", "data.test_labels[:1024].astype", "np.roll(data.test_labels, 1)[:1024].astype", "labels", "data"),
+        ("label", "data.test_labels[:1024].astype", "np.roll(data.test_labels, 1)[:1024].astype", "labels", "training"),
         ("rate", RATE, RATE + "                lr = lr * np.float32(1 + (step > 18) / 100)\n", "step 19", "schedule"),
         (
             "batch",
