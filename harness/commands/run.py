@@ -77,7 +77,7 @@ def _refuse_unknown(pipeline: str, verification: "Verification", option: str) ->
 
 
 def _run_alone(verification: "Verification", pipeline: str, backend: str) -> NoReturn:
-    from harness.run.runner import run_single
+    from harness.run.run_cells import run_single
 
     cell = run_single(verification, pipeline, backend)
     contradictions = cell.read().contradictions if cell.complete else ()
@@ -89,7 +89,7 @@ def _run_alone(verification: "Verification", pipeline: str, backend: str) -> NoR
 def _run_followed(verification: "Verification", leader: tuple[str, str], follower: tuple[str, str]) -> NoReturn:
     from harness.report.terminal import show
     from harness.report.text import render_pair
-    from harness.run.runner import run_followed
+    from harness.run.run_cells import run_followed
     from harness.verdict.compare import Judging
     from harness.verdict.pair import exit_code
     from harness.verdict.pairs import judge_followed

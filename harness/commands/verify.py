@@ -60,6 +60,15 @@ if TYPE_CHECKING:
     help="Also run phase 3 set to phase 2's state every 8 steps, so that every step is judged. On by default.",
 )
 @segment_option
+@click.option(
+    "--states",
+    type=click.IntRange(min=0),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="With the f64 check, run the pair on the CPU in f64 from N states of phase 2's run, and compare the test's "
+    "logits by each; 0: none.",
+)
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 def verify_command(
@@ -74,6 +83,7 @@ def verify_command(
     wide: bool,
     lockstep: bool,
     segment: int,
+    states: int,
     factorial: bool,
     compile_all: bool,
 ) -> None:
@@ -100,6 +110,7 @@ def verify_command(
         wide=wide,
         lockstep=lockstep,
         segment=segment,
+        states=states,
         factorial=factorial,
         compile_all=compile_all,
     )
@@ -118,8 +129,9 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
     """
     from harness.explain.subprocess import explain_pairs
     from harness.report.verification import Outcome
+    from harness.run.policy import Policy
     from harness.run.progress import CellProgress
-    from harness.run.runner import Policy, prepared
+    from harness.run.runner import prepared
     from harness.verdict.pairs import judge_pairs, split_factorials
 
     with prepared(verification) as runner, CellProgress() as progress:

@@ -41,6 +41,10 @@ TRAIN = '''
 def train(data, steps_per_epoch, steps, shuffled, channels):
     """Take the steps and trace each of them; gives the parameters and the running statistics after the last."""
     everywhere, split = shardings()
+    states_out, states_in = folder_of("HARNESS_STATE_OUT"), folder_of("HARNESS_STATE_IN")
+    logits_out = folder_of("HARNESS_LOGITS_OUT")
+    exchanged, room = state_steps(steps), state_room()
+    parts = run_parts(steps, exchanged if states_in else set())
     flat = initial_parameters()
     params = jax.device_put(unflatten(flat), everywhere)
     slots = {slot: jax.tree.map(ZEROS_LIKE, params) for slot in SLOTS}
@@ -53,48 +57,50 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
         "jit": not jax.config.jax_disable_jit,
         "devices": everywhere.num_devices,
         "shuffle": shuffled,
-        "planned_steps": steps,
+        "planned_steps": sum(count for _, count in parts),
+        "run_steps": os.environ.get("HARNESS_RUN_STEPS"),
         "epoch_steps": steps_per_epoch,
         "emitted_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     }
     labels = data.labels.astype(np.int32)
-    order = list(range(len(labels)))
-    states_out, states_in = state_folder("HARNESS_STATE_OUT"), state_folder("HARNESS_STATE_IN")
-    exchanged, room = state_steps(steps), state_room()
+    order, shuffles = list(range(len(labels))), 0
+    if states_out and 1 in exchanged:
+        write_state(states_out, room, 1, params, slots, stats)
     # A line at a time, so that a run which is stopped leaves every step that it took.
     with open_output("LEAN_MLIR_TRACE_OUT", os.devnull, "w", newline="\\n", buffering=1) as trace:
         print(json.dumps(header), file=trace)
-        for step in range(1, steps + 1):
-            if step in exchanged:
-                if states_out:
-                    write_state(states_out, room, step, params, slots, stats)
-                if states_in:
-                    params, slots, stats = jax.device_put(read_state(states_in, step), everywhere)
-            epoch, batch = divmod(step - 1, steps_per_epoch)
-            if shuffled and batch == 0:
-                shuffle(order, epoch)
-            rows = np.array(order[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE])
-            lr = learning_rate(step, steps_per_epoch)
-            observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
-            # train_step gives the memory of params to its results (donate_argnums); the norms need the old values.
-            before = jax.tree.map(jnp.copy, params) if observed else None
+        for first, count in parts:
+            if states_in and first in exchanged:
+                params, slots, stats = jax.device_put(read_state(states_in, first), everywhere)
+                if logits_out:
+                    write_logits(logits_out, first, params, stats, data)
+            for step in range(first, first + count):
+                epoch, batch = divmod(step - 1, steps_per_epoch)
+                while shuffled and shuffles <= epoch:
+                    shuffle(order, shuffles)
+                    shuffles += 1
+                rows = np.array(order[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE])
+                lr = learning_rate(step, steps_per_epoch)
+                observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
+                # train_step gives the memory of params to its results (donate_argnums); the norms need the old values.
+                before = jax.tree.map(jnp.copy, params) if observed else None
 
-            started = time.perf_counter()
-            x, y = jax.device_put((MAKE_BATCH, labels[rows]), split)
-            loss, params, slots, stats, grads = train_step(params, slots, stats, x, y, DTYPE(lr), DTYPE(step))
-            record = {"kind": "step", "step": step, "epoch": epoch, "loss": number(loss), "lr": number(lr)}
-            # JAX computes in the background: the step is over when its loss has been read. Observing is no part of it.
-            wall_ms = 1000 * (time.perf_counter() - started)
+                started = time.perf_counter()
+                x, y = jax.device_put((MAKE_BATCH, labels[rows]), split)
+                loss, params, slots, stats, grads = train_step(params, slots, stats, x, y, DTYPE(lr), DTYPE(step))
+                record = {"kind": "step", "step": step, "epoch": epoch, "loss": number(loss), "lr": number(lr)}
+                # JAX computes in the background: the step is over when its loss has been read.
+                wall_ms = 1000 * (time.perf_counter() - started)
 
-            if observed:
-                record |= observations(x, y, grads, BEFORE_AND_AFTER, stats)
-            PARAM_WORDS
-            record["wall_ms"] = round(wall_ms, 3)
-            print(json.dumps(record), file=trace)
-            if batch == 0 or step == steps:
-                print(f"step {step} of {steps}: loss {float(loss):.6f}", flush=True)
-    if states_out and steps + 1 in exchanged:
-        write_state(states_out, room, steps + 1, params, slots, stats)
+                if observed:  # which is no part of the step
+                    record |= observations(x, y, grads, BEFORE_AND_AFTER, stats)
+                PARAM_WORDS
+                record["wall_ms"] = round(wall_ms, 3)
+                print(json.dumps(record), file=trace)
+                if batch == 0 or step == steps:
+                    print(f"step {step} of {steps}: loss {float(loss):.6f}", flush=True)
+                if states_out and step + 1 in exchanged:
+                    write_state(states_out, room, step + 1, params, slots, stats)
     return params, stats
 '''
 
@@ -122,7 +128,31 @@ def state_room():
     return int(value)
 
 
-def state_folder(name):
+def run_parts(steps, taken):
+    """The parts that the run is taken in, each from its first step on, as (first step, number of steps).
+
+    All of it by default, in parts between the steps before which a state is taken. HARNESS_RUN_STEPS=9+4,401+0: four
+    steps from the state before step 9 on, and none from that before step 401 on.
+    """
+    value = os.environ.get("HARNESS_RUN_STEPS")
+    if value is None:
+        starts = sorted({1} | {step for step in taken if step <= steps})
+        return [(first, after - first) for first, after in zip(starts, [*starts[1:], steps + 1], strict=True)]
+    part = "[1-9][0-9]{0,15}[+][0-9]{1,15}"
+    if not re.fullmatch(f"{part}(,{part})*", value):
+        fail(f"HARNESS_RUN_STEPS is {value[:40]!r}, expected STEP+COUNT, several by commas.")
+    parts, end = [], 1
+    for first, count in (map(int, text.split("+")) for text in value.split(",")):
+        if first < end or first + count > steps + 1:
+            fail(f"HARNESS_RUN_STEPS has {first}+{count}, expected steps from {end} on, of {steps}.")
+        if first not in taken:
+            fail(f"HARNESS_RUN_STEPS has {first}, expected a step of HARNESS_STATE_STEPS, and HARNESS_STATE_IN.")
+        parts.append((first, count))
+        end = first + count
+    return parts
+
+
+def folder_of(name):
     """The folder of an environment variable, None when it is unset."""
     path = os.environ.get(name)
     if path is not None and not Path(path).is_dir():
@@ -165,20 +195,31 @@ def read_state(folder, step):
 '''
 
 TEST = '''
-def count_correct(params, stats, images, labels):
-    """The number of images that are classified rightly."""
-    correct = 0
+def test_logits(params, stats, images):
+    """Logits of images, an array of shape (N, CLASSES)."""
+    logits = []
     for start in range(0, len(images), BATCH_SIZE):
-        # predict is compiled for whole batches: the last one is filled up with repeats, which don't count.
+        # predict is compiled for whole batches: the last one is filled up with repeats, which are cut off.
         rows = np.minimum(np.arange(start, start + BATCH_SIZE), len(images) - 1)
-        hits = np.asarray(predict(params, stats, make_batch(images, rows))) == labels[rows]
-        correct += int(hits[: len(images) - start].sum())
-    return correct
+        logits.append(np.asarray(predict(params, stats, make_batch(images, rows))))
+    return np.concatenate(logits)[: len(images)]
+
+
+def write_logits(folder, step, params, stats, data):
+    """Write the logits of the first test images, and their labels, by the state before a step."""
+    from safetensors.numpy import save_file
+
+    logits = test_logits(params, stats, data.test_images[:1024])
+    labels = data.test_labels[:1024].astype(np.int32)
+    partial = folder / f"{step}.logits.partial"
+    save_file({"logits": logits, "labels": labels}, partial, {"step": str(step), "dtype": HEADER["dtype"]})
+    partial.replace(folder / f"{step}.logits.safetensors")
 
 
 def test(params, stats, data, tested):
     """Print the accuracy on so many of the test images."""
-    correct = count_correct(params, stats, data.test_images[:tested], data.test_labels[:tested])
+    best = np.argmax(test_logits(params, stats, data.test_images[:tested]), axis=-1)
+    correct = int((best == data.test_labels[:tested]).sum())
     print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
 '''
 
@@ -189,6 +230,8 @@ def main():
     data = load_data(folder)
     steps_per_epoch, steps = plan(data, limit)
     params, stats = train(data, steps_per_epoch, steps, shuffled, channels)
+    if "HARNESS_RUN_STEPS" in os.environ:
+        return  # parts of a run have no end to test
     # A run that was limited tests no more images than it was trained on: it is to be short.
     images = len(data.test_images)
     test(params, stats, data, images if steps == EPOCHS * steps_per_epoch else min(images, steps * BATCH_SIZE))
@@ -210,7 +253,7 @@ FILLED = {
 FILLED_WIDE = {
     "ZEROS_LIKE": "partial(jnp.zeros_like, dtype=DTYPE)",
     "BEFORE_AND_AFTER": "widened(before), widened(params)",
-    "PARAM_WORDS": 'if channels != "none":\n                record["param_words"] = param_words(params)',
+    "PARAM_WORDS": 'if channels != "none":\n                    record["param_words"] = param_words(params)',
     "PARAM_DTYPE": "dtype = np.float32 if name in PARAMS else DTYPE",
     "TAKEN_DTYPE": "dtype",
 }

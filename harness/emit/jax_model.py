@@ -161,5 +161,5 @@ def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules, wide: bo
     out.gap()
     out.line("@jax.jit")
     with out.block("def predict(params, stats, x):"):
-        out.line('"""The most likely class of each image."""')
-        out.line(f"return jnp.argmax(forward_eval({'widened(params)' if wide else 'params'}, stats, x), axis=-1)")
+        out.line('"""Logits of a batch in evaluation."""')
+        out.line(f"return forward_eval({'widened(params)' if wide else 'params'}, stats, x)")

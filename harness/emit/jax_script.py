@@ -63,6 +63,9 @@ def emit_jax_script(
             HARNESS_STATE_IN        folder to take it from, waiting until it is there
             HARNESS_STATE_STEPS     8: every eight steps, and after the last; 1,9,100: before those
             HARNESS_STATE_ROOM      number of states that may lie in HARNESS_STATE_OUT
+            HARNESS_RUN_STEPS       9+4,401+0: only the four steps from the state before step 9 on, and none from that
+                                    before step 401 on; both are taken from HARNESS_STATE_IN
+            HARNESS_LOGITS_OUT      folder for the logits of 1,024 test images by each state that is taken
         """
         '''
     )

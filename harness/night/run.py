@@ -15,8 +15,9 @@ from harness.night.checks import NightCheck, kept_check, not_run, run_check
 from harness.night.config import CheckPart, NightConfig
 from harness.night.findings import can_be_located, find_causes
 from harness.night.folder import Night, NightFolder
+from harness.run.policy import Policy
 from harness.run.provenance import scrub
-from harness.run.runner import Policy, run_cells
+from harness.run.run_cells import run_cells
 from harness.run.verification import Verification
 from harness.trace.store import read_store
 from harness.verdict.compare import Judging

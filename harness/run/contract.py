@@ -4,10 +4,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from harness.errors import ContractError
 from harness.run.backends import BACKENDS
+from harness.trace.parts import Part, parse_parts
 
 INIT_DUMP = "LEAN_MLIR_INIT_DUMP"
 INIT_LOAD = "LEAN_MLIR_INIT_LOAD"
@@ -20,6 +22,8 @@ STATE_OUT = "HARNESS_STATE_OUT"
 STATE_IN = "HARNESS_STATE_IN"
 STATE_STEPS = "HARNESS_STATE_STEPS"
 STATE_ROOM = "HARNESS_STATE_ROOM"
+RUN_STEPS = "HARNESS_RUN_STEPS"
+LOGITS_OUT = "HARNESS_LOGITS_OUT"
 
 # Variable -> what it means. The harness sets the first ones itself: a value left over in the user's shell would make
 # one run differ from the next.
@@ -35,6 +39,8 @@ _STEERING: dict[str, str] = {
     STATE_IN: "folder: take the state before each of HARNESS_STATE_STEPS from there, once it is there",
     STATE_STEPS: "N: every N steps from the first on, and after the last; N,M,…: before those steps",
     STATE_ROOM: "wait with the next state while so many lie in HARNESS_STATE_OUT; unset: do not wait",
+    RUN_STEPS: "STEP+COUNT,…: take only those steps, each part from its state in HARNESS_STATE_IN; unset: all",
+    LOGITS_OUT: "folder: write the logits of the first test images by each state that is taken there",
     "IREE_BACKEND": f"phase 3: {', '.join(row.iree_backend for row in BACKENDS.values())}",
 }
 VARIABLES: dict[str, str] = {
@@ -53,7 +59,7 @@ VARIABLES: dict[str, str] = {
 }
 
 # What goes into a manifest. The paths of the harness's own files tell about the machine and not about the run.
-_FILES = (INIT_DUMP, INIT_LOAD, TRACE_OUT, STATE_OUT, STATE_IN)
+_FILES = (INIT_DUMP, INIT_LOAD, TRACE_OUT, STATE_OUT, STATE_IN, LOGITS_OUT)
 RECORDED = tuple(name for name in VARIABLES if name not in _FILES)
 
 CHANNELS = ("default", "all", "none")
@@ -66,19 +72,37 @@ class StateContract:
     """What a program does with its state: the folders to write it to and to take it from, and before which steps.
 
     `steps`: every so many from the first on, and after the last; or those of a list. `room`: states that may lie in
-    `out`; None: any number.
+    `out`; None: any number. `run_steps`: the parts that are taken; None: all of the run. `logits`: the folder for the
+    logits of each state that is taken.
     """
 
     out: Path | None
     taken_from: Path | None
     steps: int | frozenset[int]
     room: int | None
+    run_steps: tuple[Part, ...] | None = None
+    logits: Path | None = None
 
     def at(self, step: int, last: int) -> bool:
         """True if the state before `step` is concerned; that before `last` + 1 is the one that a run ends in."""
         if isinstance(self.steps, int):
             return step == last + 1 or (step - 1) % self.steps == 0
         return step in self.steps
+
+    def parts(self, last: int) -> list[Part]:
+        """The parts that a run of so many steps is taken in: a state may be taken at the beginning of each.
+
+        Raises: ContractError for parts that are not in the run, or begin where no state is taken.
+        """
+        if self.run_steps is None:
+            steps = [step for step in range(2, last + 1) if self.taken_from is not None and self.at(step, last)]
+            return [Part(first, after - first) for first, after in pairwise([1, *steps, last + 1])]
+        for part in self.run_steps:
+            if part.end > last + 1:
+                raise ContractError(f"{RUN_STEPS} has {part}, expected steps of the {last} of this run.")
+            if self.taken_from is None or not self.at(part.first, last):
+                raise ContractError(f"{RUN_STEPS} has {part.first}, expected a step of {STATE_STEPS}, and {STATE_IN}.")
+        return list(self.run_steps)
 
 
 @dataclass(frozen=True)
@@ -125,8 +149,9 @@ def read_contract(environment: Mapping[str, str] = os.environ) -> Contract:
 
 def read_state_contract(environment: Mapping[str, str]) -> StateContract | None:
     """What to do with the state; None when it is neither to be written nor taken. Raises: ContractError."""
-    out, taken_from = (_folder(environment, name) for name in (STATE_OUT, STATE_IN))
-    if out is None and taken_from is None:
+    out, taken_from, logits = (_folder(environment, name) for name in (STATE_OUT, STATE_IN, LOGITS_OUT))
+    run_steps = environment.get(RUN_STEPS)
+    if out is None and taken_from is None and run_steps is None:
         return None
     value = environment.get(STATE_STEPS, "")
     if not _COUNTS.fullmatch(value):
@@ -136,7 +161,11 @@ def read_state_contract(environment: Mapping[str, str]) -> StateContract | None:
     room = environment.get(STATE_ROOM)
     if room is not None and not (_COUNTS.fullmatch(room) and "," not in room):
         raise ContractError(f"{STATE_ROOM} is {_shown(room)}, expected a number of at least 1. Unset it for any.")
-    return StateContract(out, taken_from, steps, None if room is None else int(room))
+    try:
+        parts = None if run_steps is None else parse_parts(run_steps)
+    except ValueError as error:
+        raise ContractError(f"{RUN_STEPS} is {_shown(run_steps or '')}, {error}.") from None
+    return StateContract(out, taken_from, steps, None if room is None else int(room), parts, logits)
 
 
 def read_max_steps(environment: Mapping[str, str]) -> int | None:

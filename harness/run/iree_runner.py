@@ -24,8 +24,10 @@ from harness.data.initial_parameters import initial_parameters, read_init
 from harness.emit.plan import PlannedTraining, RunnerPlan, read_plan
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
-from harness.run.trainer import Array, Executor, Trainer, exchange_state
+from harness.run.trainer import Array, Executor, Trainer, leave_state, take_state
 from harness.trace.format import WHOLE_NORMS, TraceHeader, TraceWriter
+from harness.trace.logits import MOST_IMAGES, write_logits
+from harness.trace.parts import Part, format_parts
 
 
 class Device:
@@ -120,6 +122,8 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
     )
     total_steps = config.epochs * feed.steps_per_epoch
     planned = min(contract.max_steps or total_steps, total_steps)
+    state = contract.state
+    parts = [Part(1, planned)] if state is None else state.parts(planned)
 
     if contract.init_load is not None:
         try:
@@ -142,44 +146,63 @@ def train(plan: RunnerPlan, open_device: Callable[[], Executor], folder: Path, c
         "data_sha256": data.data_sha256,
         "backend": contract.backend,
         "shuffle": contract.shuffle,
-        "planned_steps": planned,
+        "planned_steps": sum(part.count for part in parts),
+        "run_steps": None if state is None or state.run_steps is None else format_parts(parts),
         "epoch_steps": feed.steps_per_epoch,
     }
     with open_trace(contract.trace_out, header) as trace:
-        for step in range(1, planned + 1):
-            exchange_state(trainer, contract.state, step, planned)
-            lr = learning_rate(config, step, feed.steps_per_epoch)
-            started = time.perf_counter()
-            x, y = feed.training(step)
-            parameters_before = trainer.parameters
-            loss, gradients = trainer.step(x, y, lr, step)
-            wall_ms = 1000 * (time.perf_counter() - started)
-            observed: dict[str, Any] = {}
-            if contract.observes(step):
-                observed = observations(plan, x, y, trainer.observe(gradients, parameters_before))
-            if plan.dtype == "wide" and contract.channels != "none":
-                observed["param_words"] = trainer.param_words()
-            epoch = (step - 1) // feed.steps_per_epoch
-            trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
-            if (step - 1) % feed.steps_per_epoch == 0 or step == planned:
-                print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
-        exchange_state(trainer, contract.state, planned + 1, planned)
+        leave_state(trainer, state, 1, planned)
+        for part in parts:
+            taken = take_state(trainer, state, part.first, planned)
+            if taken and state is not None and state.logits is not None:
+                _leave_logits(state.logits, trainer, feed, config.batch_size, part.first)
+            for step in part.steps:
+                lr = learning_rate(config, step, feed.steps_per_epoch)
+                started = time.perf_counter()
+                x, y = feed.training(step)
+                parameters_before = trainer.parameters
+                loss, gradients = trainer.step(x, y, lr, step)
+                wall_ms = 1000 * (time.perf_counter() - started)
+                observed: dict[str, Any] = {}
+                if contract.observes(step):
+                    observed = observations(plan, x, y, trainer.observe(gradients, parameters_before))
+                if plan.dtype == "wide" and contract.channels != "none":
+                    observed["param_words"] = trainer.param_words()
+                epoch = (step - 1) // feed.steps_per_epoch
+                trace.write_step(step, epoch, float(loss), float(lr), **observed, wall_ms=round(wall_ms, 3))
+                if (step - 1) % feed.steps_per_epoch == 0 or step == planned:
+                    print(f"step {step} of {planned}: loss {float(loss):.6f}", flush=True)
+                leave_state(trainer, state, step + 1, planned)
 
+    if state is not None and state.run_steps is not None:
+        return  # parts of a run have no end to test
     tested = len(data.test_labels)
     if planned < total_steps:  # a short run's test is no longer than its training
         tested = min(tested, planned * config.batch_size)
-    correct = count_correct(trainer, feed, config.batch_size, tested)
+    correct = int((test_logits(trainer, feed, config.batch_size, tested).argmax(-1) == feed.test_labels[:tested]).sum())
     print(f"test accuracy: {correct / tested:.4f} ({correct}/{tested})")
 
 
-def count_correct(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> int:
-    """Number of the first test images that are classified correctly; the last batch is filled up with repeats."""
-    correct = 0
+def test_logits(trainer: Trainer, feed: BatchFeed, batch_size: int, total: int) -> Array:
+    """Logits of the first test images; the last batch is filled up with repeats, which are cut off.
+
+    Shapes: the result (total, classes).
+    """
+    logits = []
     for start in range(0, total, batch_size):
-        x, y = feed.test(np.arange(start, start + batch_size).clip(max=total - 1))
-        best = trainer.logits(x).argmax(axis=-1)
-        correct += int((best == y)[: total - start].sum())
-    return correct
+        x, _ = feed.test(np.arange(start, start + batch_size).clip(max=total - 1))
+        logits.append(trainer.logits(x))
+    return np.concatenate(logits)[:total]
+
+
+def _leave_logits(folder: Path, trainer: Trainer, feed: BatchFeed, batch_size: int, step: int) -> None:
+    """Write the logits of the first test images, and their labels. Raises: ContractError."""
+    total = min(MOST_IMAGES, len(feed.test_labels))
+    try:
+        logits = test_logits(trainer, feed, batch_size, total)
+        write_logits(folder, step, logits, feed.test_labels[:total], trainer.dtype)
+    except OSError as error:
+        raise ContractError(f"HARNESS_LOGITS_OUT is {str(folder)!r}: {error.strerror}.") from None
 
 
 def _xla_device(modules: Sequence[Path]) -> Executor:

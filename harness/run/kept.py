@@ -40,7 +40,7 @@ def find_kept(plan: CellPlan) -> Manifest | None:
 
 
 def _has_its_trace(plan: CellPlan, manifest: Manifest) -> bool:
-    trace = read_trace(plan.trace, with_digest=True)
+    trace = read_trace(plan.trace, with_digest=True, allow_parts=True)
     if trace.sha256 != manifest.trace_sha256 or plan.planned_steps not in (None, trace.steps):
         return False
     return all(getattr(trace.header, name) in (None, digest) for name, digest in plan.inputs.items())

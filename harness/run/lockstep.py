@@ -2,7 +2,8 @@
 
 The leader runs free; it only writes its state down. At the end of each segment the follower's state is compared with
 the leader's, tensor by tensor, and then set to it. States are removed once they are compared and taken, so that a few
-lie there at a time; a program waits with its next state while there are more. Where the follower ends early, the
+lie there at a time; a program waits with its next state while there are more. Those that are wanted later are moved
+away instead. Where the follower ends early, the
 leader's states are removed as they come, and it goes on to its end.
 """
 
@@ -20,6 +21,7 @@ from harness.errors import TraceError
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import STATE_IN, STATE_OUT, STATE_ROOM, STATE_STEPS
 from harness.run.execute import Progress, run_cell
+from harness.run.saved_states import SavedStates
 from harness.system.files import write_json
 from harness.system.scratch import scratch
 from harness.trace.manifest import Manifest, write_manifest
@@ -46,13 +48,16 @@ def run_lockstep(
     segment: int,
     on_leader: Progress | None = None,
     on_follower: Progress | None = None,
+    saved: SavedStates | None = None,
 ) -> LockstepRun:
     """Run both cells at a time and compare their states; the segments are written beside the follower's trace.
+
+    `saved`: the leader's states that are wanted later.
 
     Raises: TraceError when the folder cannot hold traces or the states.
     """
     assert leader.planned_steps is not None
-    states = ComparedStates(leader.pipeline, segment, leader.planned_steps)
+    states = ComparedStates(leader.pipeline, segment, leader.planned_steps, saved)
     with _folders() as (led, followed), ThreadPoolExecutor(2) as pool:
         steps = {STATE_STEPS: str(segment), STATE_ROOM: str(ROOM)}
         leading = replace(leader, environment={**leader.environment, **steps, STATE_OUT: str(led)})
@@ -102,13 +107,14 @@ class ComparedStates:
     `why_not`: the reason why the follower is to be stopped. `leader_wrote`: whether its first state has been seen.
     """
 
-    def __init__(self, leader: str, segment: int, steps: int) -> None:
+    def __init__(self, leader: str, segment: int, steps: int, saved: SavedStates | None = None) -> None:
         self.why_not: str | None = None
         self.trouble: str | None = None
         self.leader_wrote = False
         self._steps = [*range(1, steps + 1, segment), steps + 1]
         self._segments = Segments(leader=leader, planned=len(self._steps) - 1, tensors=[], ends=[])
         self._leader_ended, self._follower_ended = threading.Event(), threading.Event()
+        self._saved = saved
 
     @property
     def segments(self) -> Segments:
@@ -136,7 +142,7 @@ class ComparedStates:
                 before = self._compare(first, step, ours, theirs, before)
                 theirs.unlink()
                 if compared:  # the follower has taken it: its next state is there
-                    state_path(led, compared).unlink()
+                    self._put_away(state_path(led, compared))
                 compared = first = step
                 waiting.pop(0)
             elif done() or self._follower_ended.is_set():
@@ -145,6 +151,8 @@ class ComparedStates:
                 self.trouble = f"its leader did not write the state before step {step}"
             else:
                 threading.Event().wait(_POLL_S)
+        if not waiting and not self.trouble:
+            self._put_away(state_path(led, compared))
         if self.trouble is not None:
             self.why_not = self.trouble
         elif waiting:
@@ -155,6 +163,11 @@ class ComparedStates:
                     if path.suffix != ".partial":
                         path.unlink(missing_ok=True)
             threading.Event().wait(_POLL_S)
+
+    def _put_away(self, path: Path) -> None:
+        """Remove a state that nobody needs here any more, or move it to those that are wanted later."""
+        if self._saved is None or not self._saved.take(path):
+            path.unlink()
 
     def _compare(
         self, first: int, step: int, ours: Path, theirs: Path, before: Mapping[str, Array] | None

@@ -1,7 +1,6 @@
 """Runs the cells of a verification, one after another; a cell that fails is a result and not an error."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,32 +11,24 @@ from harness.errors import EmitError
 from harness.run.backends import Presence, presence
 from harness.run.cell import Cell
 from harness.run.cell_plan import CellPlan
-from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, STATE_OUT, TRACE_CHANNELS
+from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, RUN_STEPS, STATE_OUT, TRACE_CHANNELS
 from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
 from harness.run.lockstep import run_lockstep as run_both
+from harness.run.pipelines import MAIN
+from harness.run.policy import Policy
 from harness.run.programs import Program, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
+from harness.run.saved_states import SavedStates, saved_states
 from harness.run.start_file import StartFile, write_start
+from harness.run.states_run import run_from_states
 from harness.run.verification import Verification
 from harness.spec.run_config import Start
 from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
-from harness.trace.planned import add_planned, write_planned
+from harness.trace.planned import write_planned
 from harness.trace.store import StoredCell
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Choice of cells to run. `resume`: skip those that have run exactly so. `refusal`: reason why none may start now.
-
-    `longest_s`: the seconds that a cell that starts now may take.
-    """
-
-    resume: bool = False
-    refusal: Callable[[], str | None] = lambda: None
-    longest_s: Callable[[], float] = lambda: math.inf
 
 
 @dataclass(frozen=True)
@@ -46,37 +37,6 @@ class CellsOfRun:
 
     cells: tuple[StoredCell, ...]
     evidence: tuple[StoredCell, ...]
-
-
-def run_single(verification: Verification, pipeline: str, backend: str) -> StoredCell:
-    """Run one cell. Raises: HarnessError for unusable input."""
-    with prepared(verification) as runner, CellProgress() as progress:
-        cell = runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)
-        with unwritable(verification.folder):
-            add_planned(verification.folder, verification.stem, cell.facts)
-        return cell
-
-
-def run_followed(
-    verification: Verification, leader: tuple[str, str], follower: tuple[str, str]
-) -> tuple[StoredCell, StoredCell]:
-    """Run a cell, and in lockstep with it another, each given as pipeline and backend.
-
-    Raises: HarnessError for unusable input.
-    """
-    with prepared(verification) as runner, CellProgress() as progress:
-        cell = verification.cell(*leader)
-        both = runner.run_lockstep(cell, verification.follow(cell, *follower), Policy(), progress, asked=True)
-        with unwritable(verification.folder):
-            for one in both:
-                add_planned(verification.folder, verification.stem, one.facts)
-        return both
-
-
-def run_cells(verification: Verification, policy: Policy) -> CellsOfRun:
-    """Run all cells, and leave the judging to others. Raises: HarnessError for unusable input."""
-    with prepared(verification) as runner, CellProgress() as progress:
-        return runner.run_all(policy, progress)
 
 
 @contextmanager
@@ -113,18 +73,56 @@ class Runner:
         """Run every cell, and those that are evidence for them: lockstep runs beside their leaders, the rest after."""
         asked_for, examples = self.verification, self.data.examples
         self._write_planned(asked_for.planned_facts(examples))
-        cells, evidence = [], []
-        for cell, asked in asked_for.planned_cells():
-            followed = asked_for.follower(cell, asked_for.planned_steps(examples))
-            if followed is None or not presence(cell.backend, followed[1].pipeline):
-                cells.append(self.run(asked_for, cell, policy, progress, asked=asked))
-            else:
-                leader, follower = self.run_lockstep(cell, followed, policy, progress, asked=asked)
-                cells.append(leader)
-                evidence.append(follower)
-        evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
+        cells: list[StoredCell] = []
+        evidence: list[StoredCell] = []
+        from_states = asked_for.from_states(examples)
+        parts = () if from_states is None else self._kept(from_states, policy, progress)
+        with saved_states(from_states if not parts else None) as saved:
+            for cell, asked in asked_for.planned_cells():
+                followed = asked_for.follower(cell, asked_for.planned_steps(examples))
+                wanted = saved if (cell.pipeline, cell.backend) == (MAIN[0], "cpu") else None
+                # A leader that has run is run again where its states are wanted: they are gone.
+                fresh = policy if wanted is None else replace(policy, resume=False)
+                if followed is None or not presence(cell.backend, followed[1].pipeline):
+                    cells.append(self.run(asked_for, cell, fresh, progress, asked=asked, saved=wanted))
+                else:
+                    leader, follower = self.run_lockstep(cell, followed, fresh, progress, asked=asked, saved=wanted)
+                    cells.append(leader)
+                    evidence.append(follower)
+            evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
+            complete = {(cell.facts.pipeline, cell.facts.backend) for cell in cells if cell.complete}
+            if saved is not None and from_states is not None and {(name, "cpu") for name in MAIN} <= complete:
+                parts = self._run_from_states(from_states, saved, policy, progress)
+        evidence += parts
         self._write_planned(cell.facts for cell in (*cells, *evidence))
         return CellsOfRun(tuple(cells), tuple(evidence))
+
+    def _kept(self, from_states: Verification, policy: Policy, progress: CellProgress) -> tuple[StoredCell, ...]:
+        """The runs from states, where both have run exactly so before; else none."""
+        if not policy.resume:
+            return ()
+        found = [self._prepared(from_states, from_states.cell(name, "cpu"), policy, progress) for name in MAIN]
+        kept = [cell for cell in found if isinstance(cell, StoredCell)]
+        return tuple(kept) if len(kept) == len(found) else ()
+
+    def _run_from_states(
+        self, from_states: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
+    ) -> tuple[StoredCell, ...]:
+        """Run both pipelines from the leader's states, at a time."""
+        fresh = replace(policy, resume=False)
+        cells = [from_states.cell(name, "cpu") for name in MAIN]
+        found = [self._prepared(from_states, cell, fresh, progress) for cell in cells]
+        plans = [plan for plan in found if isinstance(plan, CellPlan)]
+        if len(plans) < len(found):
+            refused = "the other side cannot run from states"
+            return tuple(self._stored(one, refuse(one, refused)) if isinstance(one, CellPlan) else one for one in found)
+        names = [self._name(from_states, cell) for cell in cells]
+        with (
+            progress.running(names[0], plans[0].planned_steps) as on_first,
+            progress.running(names[1], plans[1].planned_steps) as on_second,
+        ):
+            ran = run_from_states((plans[0], plans[1]), saved, (on_first, on_second))
+        return tuple(self._stored(plan, manifest) for plan, manifest in zip(plans, ran, strict=True))
 
     def run_lockstep(
         self,
@@ -134,12 +132,13 @@ class Runner:
         progress: CellProgress,
         *,
         asked: bool,
+        saved: SavedStates | None = None,
     ) -> tuple[StoredCell, StoredCell]:
         """Run a cell and its follower at a time. Where the follower cannot run, or has run, the leader runs alone."""
         following, follower = followed
         second = self._prepared(following, follower, policy, progress, asked=asked)
         if isinstance(second, StoredCell):
-            return self.run(self.verification, cell, policy, progress, asked=asked), second
+            return self.run(self.verification, cell, policy, progress, asked=asked, saved=saved), second
         # A leader that has run is run again: its states are gone.
         first = self._prepared(self.verification, cell, replace(policy, resume=False), progress, asked=asked)
         if isinstance(first, StoredCell):
@@ -150,7 +149,7 @@ class Runner:
             progress.running(names[0], first.planned_steps) as on_first,
             progress.running(names[1], second.planned_steps) as on_second,
         ):
-            ran = run_both(first, second, following.segment, on_first, on_second)
+            ran = run_both(first, second, following.segment, on_first, on_second, saved)
         if ran.no_states:
             second = replace(second, facts=following.facts(follower, absent=True, asked=False))
             return self._stored(first, ran.leader), self._stored(second, refuse(second, _no_states(cell)))
@@ -169,11 +168,17 @@ class Runner:
         progress: CellProgress,
         *,
         asked: bool = True,
+        saved: SavedStates | None = None,
     ) -> StoredCell:
-        """Run one cell, or record what is the matter with it. `verification`: this one, or of its evidence."""
+        """Run one cell, or record what is the matter with it. `verification`: this one, or of its evidence.
+
+        `saved`: the states that are wanted of it.
+        """
         plan = self._prepared(verification, cell, policy, progress, asked=asked)
         if isinstance(plan, StoredCell):
             return plan
+        if saved is not None:
+            plan = replace(plan, environment={**plan.environment, **saved.environment})
         with progress.running(self._name(verification, cell), plan.planned_steps) as on_progress:
             return self._stored(plan, run_cell(plan, on_progress))
 
@@ -222,6 +227,8 @@ class Runner:
             return run
         if facts.follows is not None:
             return f"{run} in lockstep"
+        if facts.states_of is not None:
+            return f"{run} in {facts.dtype} from states of {facts.states_of}"
         precision = "wide arithmetic" if facts.dtype == "wide" else facts.dtype
         return f"{run} in {precision}{', stressed' if facts.start == 'stressed' else ''}"
 
@@ -249,7 +256,9 @@ class Runner:
         if not run.shuffle:
             environment[NO_SHUFFLE] = "1"
         planned = verification.planned_steps(self.data.examples)
-        if run.steps is not None:
+        if run.run_steps is not None:
+            environment[RUN_STEPS] = run.run_steps
+        elif run.steps is not None:
             environment[MAX_STEPS] = str(planned)
         return replace(
             plan,

@@ -75,7 +75,7 @@ def keep_readable(path: Path, most_steps: int | None = None) -> tuple[Trace | No
     _cut(path, None if most_steps is None else 1 + most_steps)
     while path.stat().st_size > 0:
         try:
-            return read_trace(path, with_digest=True), problem
+            return read_trace(path, with_digest=True, allow_parts=True), problem
         except TraceError as error:
             problem = str(error)
             line = re.match(r":(\d+): ", str(error).removeprefix(one_line(path)))

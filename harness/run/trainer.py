@@ -105,20 +105,22 @@ class Trainer:
         return self._state[len(self._state) - self._states :]
 
 
-def exchange_state(trainer: Trainer, contract: StateContract | None, step: int, last: int) -> None:
-    """Write the state before a step, and take another in its place, where the contract says so.
-
-    `last`: of the run, after which a state is written and none taken. Raises: ContractError.
-    """
-    if contract is None or not contract.at(step, last):
+def leave_state(trainer: Trainer, contract: StateContract | None, step: int, last: int) -> None:
+    """Write the state before a step where the contract says so. `last`: step of the run. Raises: ContractError."""
+    if contract is None or contract.out is None or not contract.at(step, last):
         return
-    if contract.out is not None:
-        try:
-            write_state(contract.out, step, trainer.get_state(), trainer.dtype, contract.room)
-        except OSError as error:
-            raise ContractError(f"HARNESS_STATE_OUT is {str(contract.out)!r}: {error.strerror}.") from None
-    if contract.taken_from is not None and step <= last:
-        try:
-            trainer.set_state(read_state(wait_for_state(contract.taken_from, step)))
-        except TraceError as error:
-            raise ContractError(f"HARNESS_STATE_IN: {error}") from None
+    try:
+        write_state(contract.out, step, trainer.get_state(), trainer.dtype, contract.room)
+    except OSError as error:
+        raise ContractError(f"HARNESS_STATE_OUT is {str(contract.out)!r}: {error.strerror}.") from None
+
+
+def take_state(trainer: Trainer, contract: StateContract | None, step: int, last: int) -> bool:
+    """Go on from the given state before a step where the contract says so, which is told. Raises: ContractError."""
+    if contract is None or contract.taken_from is None or not contract.at(step, last):
+        return False
+    try:
+        trainer.set_state(read_state(wait_for_state(contract.taken_from, step)))
+    except TraceError as error:
+        raise ContractError(f"HARNESS_STATE_IN: {error}") from None
+    return True

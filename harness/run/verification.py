@@ -14,10 +14,12 @@ from harness.run.cell import Cell
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
+from harness.run.sampling import MOST_BYTES, sample_parts, state_bytes
 from harness.spec.models import Model
 from harness.spec.run_config import (
     DEFAULT_INIT_SEED,
     DEFAULT_RUN,
+    DEFAULT_STATES,
     F64_STEPS,
     SEGMENT_STEPS,
     STRESS_STEPS,
@@ -25,6 +27,7 @@ from harness.spec.run_config import (
     RunConfig,
 )
 from harness.trace.manifest import CellFacts
+from harness.trace.parts import format_parts, parse_parts
 from harness.trace.store import StoredCell
 
 
@@ -36,6 +39,7 @@ class Verification:
     `segment` steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed
     start in both. `wide`: run their first steps in wide arithmetic. `factorial`: run each derivation on the other
     compiler as well.
+    `states`: of how many states of the first pipeline on the CPU the two are run from in f64, for a few steps each.
     `is_evidence`: its cells are run for the sake of others.
     """
 
@@ -51,6 +55,7 @@ class Verification:
     wide: bool = False
     lockstep: bool = True
     segment: int = SEGMENT_STEPS
+    states: int = DEFAULT_STATES
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
@@ -88,6 +93,24 @@ class Verification:
         following = replace(self, run=run, f64_check=False, wide=False, is_evidence=True)
         return following, following.cell(pipeline, backend)
 
+    def from_states(self, examples: int) -> "Verification | None":
+        """Parts of the run in f64 from states of the leader on the CPU; None where the pair has none.
+
+        `examples`: the number of training images.
+        """
+        graph, config, run = self.model.graph, self.model.config, self.run
+        number = min(self.states, max(1, MOST_BYTES // state_bytes(graph, config)))
+        here = self.backends is None or "cpu" in self.backends
+        if not (number and here and self.f64_check) or run.dtype != "f32" or run.eager or self.is_evidence:
+            return None
+        epoch_steps = steps_per_epoch(examples, config.batch_size)
+        steps = self.planned_steps(examples)
+        parts = sample_parts(steps, config.epochs * epoch_steps, epoch_steps, self.segment, number)
+        run = msgspec.structs.replace(
+            run, dtype="f64", channels="all", states_of=MAIN[0], run_steps=format_parts(parts)
+        )
+        return replace(self, run=run, f64_check=False, is_evidence=True)
+
     @property
     def stressed(self) -> "Verification":
         """A step from a stressed start, observed."""
@@ -105,6 +128,8 @@ class Verification:
 
     def planned_steps(self, examples: int) -> int:
         """Steps of every cell, given the number of training images."""
+        if self.run.run_steps is not None:
+            return sum(part.count for part in parse_parts(self.run.run_steps))
         whole = self.model.config.epochs * steps_per_epoch(examples, self.model.config.batch_size)
         return whole if self.run.steps is None else min(self.run.steps, whole)
 
@@ -162,6 +187,8 @@ class Verification:
             if (found := self.follower(cell, self.planned_steps(examples))) is not None:
                 following, follower = found
                 yield following.facts(follower, asked=asked)
+        if (parts := self.from_states(examples)) is not None:
+            yield from (parts.facts(parts.cell(name, "cpu")) for name in MAIN)
         on_cpu = [cell.pipeline for cell, _ in planned if cell.backend == "cpu"]
         yield from (one.facts(cell) for one, cell in self._evidence_of(on_cpu))
 

@@ -15,6 +15,7 @@ F64_STEPS = 4
 # a half times the cost of a step in f32 still short beside the two runs and the one in lockstep.
 WIDE_STEPS = 64
 SEGMENT_STEPS = 8  # of a lockstep run, between two settings of the follower to the leader's state
+DEFAULT_STATES = 16  # of a run, from which a pair is run in f64
 STRESS_STEPS = 1  # of the runs from a stressed start, whose updates mean nothing
 
 # Parameters as they are drawn, or large ones, with which a formula that is right for small numbers only gives itself
@@ -29,7 +30,8 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
     `steps` None: the whole training.
     `channels`: the steps that carry norms, projections and batch digests. `follows`: the cell whose state it is
     set to every `segment` steps, by its pipeline, and by its backend where that is another; a run that is not set to
-    another's is free.
+    another's is free. `run_steps`: the parts of a run that it takes, each from a state of the pipeline `states_of`;
+    None: all of it.
     """
 
     dtype: DType = "f32"
@@ -42,6 +44,8 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
     channels: str = "default"
     follows: str | None = None
     segment: Count | None = None
+    states_of: str | None = None
+    run_steps: str | None = None
 
     @property
     def suffix(self) -> str:
@@ -53,6 +57,7 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
             self.profile if self.profile != "shared" else "",
             "eager" if self.eager else "",
             f"follows-{self.follows}" if self.follows is not None else "",
+            f"states-of-{self.states_of}" if self.states_of is not None else "",
         ]
         return "".join(f".{part}" for part in parts if part)
 

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import TraceError
+from harness.trace.parts import WHOLE, Part, StepNumbers, parse_parts
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -43,6 +44,7 @@ class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True)
     backend: str | None = None
     dtype: str | None = None
     planned_steps: Count | None = None
+    run_steps: str | None = None
     epoch_steps: Count | None = None
     params: list[str] | None = None
     units: dict[str, str] | None = None
@@ -50,6 +52,15 @@ class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True)
     jit: bool | None = None
     devices: Count | None = None
     emitted_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.run_steps is not None:
+            parse_parts(self.run_steps)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the run that the trace is of; one that never ends for a whole run."""
+        return WHOLE if self.run_steps is None else parse_parts(self.run_steps)
 
 
 class ConfigTypes(msgspec.Struct):
@@ -95,8 +106,9 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace in memory; index k of a column is step k + 1, because steps are consecutive from 1.
+    """A trace in memory; row k of a column is step k + 1, because steps are consecutive from 1.
 
+    Only in one of parts of a run it is not, which nothing reads that does not ask for it: see `rows`.
     `digests`: batch digest by step, where the trace has one. `words`: likewise the digests of the parameters' words.
     `lines`: those with optional channels or, when asked for, all.
     `truncated`: the file ended in the middle of a line. `sha256`: of the uncompressed bytes, when asked for.
@@ -117,8 +129,12 @@ class Trace:
 
     @property
     def steps(self) -> int:
-        """Number of steps, and the number of the last one."""
+        """Number of steps, and of a whole run the number of the last one."""
         return len(self.loss)
+
+    def rows(self, steps: Sequence[int]) -> Ints:
+        """The rows of steps in the columns. Shapes: the result (steps,)."""
+        return StepNumbers(self.header.parts).rows_of(np.array(steps, np.int64))
 
 
 class TraceWriter:
@@ -130,7 +146,8 @@ class TraceWriter:
     def __init__(self, path: str | Path, header: TraceHeader) -> None:
         self._encoder = msgspec.json.Encoder()
         self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115 - open for as long as the writer
-        self._last_step = 0
+        self._numbers = StepNumbers(header.parts)
+        self._steps = self._last_step = 0
         self._write(header)
 
     def write_step(
@@ -154,9 +171,10 @@ class TraceWriter:
         wall_ms: float | None = None,
     ) -> None:
         """Append one step and hand it to the operating system. Raises TraceError when steps are not consecutive."""
-        if step != self._last_step + 1:
-            raise TraceError(f"{self._file.name}: {out_of_order(step, self._last_step)}")
-        self._last_step = step
+        expected = int(self._numbers.of_rows(np.array([self._steps]))[0])
+        if step != expected:
+            raise TraceError(f"{self._file.name}: {out_of_order(step, self._last_step, expected)}")
+        self._steps, self._last_step = self._steps + 1, step
         line = StepLine(
             kind="step",
             step=step,
@@ -213,8 +231,10 @@ def _numbers_or_none(values: Mapping[str, float] | None) -> dict[str, Number] | 
     return None if values is None else {name: to_number(x) for name, x in values.items()}
 
 
-def out_of_order(step: int, last: int) -> str:
-    """Message for a step that does not follow the last one (0: there was none)."""
+def out_of_order(step: int, last: int, expected: int) -> str:
+    """Message for a step that does not follow the last one (0: there was none). `expected`: 0 for none."""
+    if expected != last + 1:
+        return f"step {step} follows step {last}; run_steps has {expected or 'no other'} there."
     if last == 0:
         return f"the first step is {step}; steps start at 1."
     return f"step {step} follows step {last}; steps must be consecutive."

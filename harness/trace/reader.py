@@ -22,6 +22,7 @@ from harness.trace.format import (
     one_line,
     out_of_order,
 )
+from harness.trace.parts import WHOLE, StepNumbers
 from harness.trace.spelling import usual_step
 
 LONGEST_LINE = 1 << 20  # bytes; all channels of the largest network take a tenth of it
@@ -31,16 +32,22 @@ _BLOCK = 1 << 16  # bytes read at once: the lines and what is decoded from them 
 
 
 def read_trace(
-    path: str | Path, *, allow_truncated: bool = False, with_lines: bool = False, with_digest: bool = False
+    path: str | Path,
+    *,
+    allow_truncated: bool = False,
+    allow_parts: bool = False,
+    with_lines: bool = False,
+    with_digest: bool = False,
 ) -> Trace:
     """Read and check a whole trace, `.jsonl` or `.jsonl.gz`.
 
     `allow_truncated`: the prefix of a killed run is fine, an unfinished last line is left out.
+    `allow_parts`: a trace of parts of a run is fine, whose rows are not its steps.
     `with_lines`: keep every step's line, not only those with optional channels. `with_digest`: compute `sha256`.
 
     Raises: TraceError `file:line: what`.
     """
-    reader = _ColumnReader(str(path), allow_truncated, with_lines)
+    reader = _ColumnReader(str(path), allow_truncated, allow_parts, with_lines)
     digest = hashlib.sha256() if with_digest else None
     try:
         if not stat.S_ISREG(mode := Path(path).stat().st_mode) and not stat.S_ISDIR(mode):
@@ -72,14 +79,17 @@ class _ColumnReader:
     The lines of a block are decoded and checked together, and one by one only when something may be wrong.
     """
 
-    def __init__(self, path: str, allow_truncated: bool, with_lines: bool) -> None:
+    def __init__(self, path: str, allow_truncated: bool, allow_parts: bool, with_lines: bool) -> None:
         self.path = path
         self.allow_truncated = allow_truncated
+        self.allow_parts = allow_parts
         self.with_lines = with_lines
         self.header: TraceHeader | None = None
         self.decoder = msgspec.json.Decoder(StepLine)
         self.rest = b""
+        self.numbers = StepNumbers(WHOLE)
         self.steps = 0
+        self.last_step = 0
         self.last_epoch = 0
         self.epoch: list[Ints] = []
         self.loss: list[Floats] = []
@@ -134,6 +144,12 @@ class _ColumnReader:
             _check_depth(header.config)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{self.place(1)}: {_explain(error, line, 'header')}") from None
+        if header.run_steps is not None and not self.allow_parts:
+            raise TraceError(
+                f"{self.place(1)}: a trace of parts of a run (run_steps {one_line(header.run_steps)[:40]}), which are "
+                "evidence for the whole one; expected a whole run."
+            )
+        self.numbers = StepNumbers(header.parts)
         return header
 
     def _add(self, text: bytes) -> None:
@@ -143,11 +159,12 @@ class _ColumnReader:
         count = len(steps)
         number = np.fromiter([line.step for line in steps], np.int64, count)
         epoch = np.fromiter([line.epoch for line in steps], np.int64, count)
-        in_order = (number == np.arange(self.steps + 1, self.steps + 1 + count)).all()
+        in_order = (number == self.numbers.of_rows(np.arange(self.steps, self.steps + count))).all()
         if not in_order or epoch[0] < self.last_epoch or (epoch[1:] < epoch[:-1]).any():
             self._decode_one_by_one(text)
             raise AssertionError("lines that are out of order together are in order one by one")
         self.steps += count
+        self.last_step = int(number[-1])
         self.last_epoch = int(epoch[-1])
         self.epoch.append(epoch)
         # Non-finite values are strings here, which numpy reads; the decoder let no other string through.
@@ -188,7 +205,7 @@ class _ColumnReader:
     def _decode_one_by_one(self, text: bytes) -> list[StepLine]:
         """The steps of whole lines. Raises the TraceError of the first bad line, also of one out of order."""
         steps = []
-        last_step, last_epoch = self.steps, self.last_epoch
+        last_step, last_epoch = self.last_step, self.last_epoch
         for number, line in enumerate(text.split(b"\n")[:-1], self.steps + 2):
             where = self.place(number)
             if len(line) > LONGEST_LINE:
@@ -198,8 +215,9 @@ class _ColumnReader:
                 step = self._decode_step(line)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise TraceError(f"{where}: {_explain(error, line, 'step')}") from None
-            if step.step != last_step + 1:
-                raise TraceError(f"{where}: {out_of_order(step.step, last_step)}")
+            expected = int(self.numbers.of_rows(np.array([number - 2]))[0])
+            if step.step != expected:
+                raise TraceError(f"{where}: {out_of_order(step.step, last_step, expected)}")
             if step.epoch < last_epoch:
                 raise TraceError(f"{where}: epoch {step.epoch} follows epoch {last_epoch}; epochs never go back.")
             last_step, last_epoch = step.step, step.epoch

@@ -44,15 +44,23 @@ def recording_name(path: str | Path) -> str:
     return Path(path).name.removesuffix(".gz").removesuffix(".jsonl")
 
 
-def read_recording(path: str | Path, *, with_lines: bool = False, allow_truncated: bool = False) -> Recording:
-    """Read a trace and the manifest beside it. `with_lines`, `allow_truncated`: as for `read_trace`.
+def read_recording(
+    path: str | Path, *, with_lines: bool = False, allow_truncated: bool = False, allow_parts: bool = False
+) -> Recording:
+    """Read a trace and the manifest beside it. `with_lines`, `allow_truncated`, `allow_parts`: as for `read_trace`.
 
     Raises: TraceError `file:line: what`.
     """
     beside = manifest_path(path)
     manifest = read_manifest(beside) if os.path.isfile(beside) else None  # noqa: PTH113 - a name may be too long
     with_digest = manifest is not None and manifest.trace_sha256 is not None
-    trace = read_trace(path, allow_truncated=allow_truncated, with_lines=with_lines, with_digest=with_digest)
+    trace = read_trace(
+        path,
+        allow_truncated=allow_truncated,
+        allow_parts=allow_parts,
+        with_lines=with_lines,
+        with_digest=with_digest,
+    )
     if manifest is None:
         return Recording(trace)
     contradictions = find_contradictions(Path(path), trace, manifest)

@@ -35,7 +35,11 @@ def write_state(folder: Path, step: int, tensors: Mapping[str, Array], dtype: DT
     """
     while room is not None and sum(1 for _ in folder.glob(f"*{SUFFIX}")) >= room:
         time.sleep(_POLL_S)
-    path = state_path(folder, step)
+    write_tensors(state_path(folder, step), step, tensors, dtype)
+
+
+def write_tensors(path: Path, step: int, tensors: Mapping[str, Array], dtype: DType) -> None:
+    """Write tensors that belong to a step, so that the path only ever holds all of them. Raises: OSError."""
     partial = path.with_suffix(".partial")
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     save_file(whole, partial, {"step": str(step), "dtype": dtype})
@@ -52,13 +56,18 @@ def wait_for_state(folder: Path, step: int) -> Path:
 
 def read_state(path: Path) -> dict[str, Array]:
     """The tensors of a state by name. Raises: TraceError for a file that is none, or is of another step."""
+    return read_tensors(path, path.name.removesuffix(SUFFIX), "state")
+
+
+def read_tensors(path: Path, step: str, what: str) -> dict[str, Array]:
+    """The tensors of a file by name, which is called `what`. Raises: TraceError, also for one of another step."""
     try:
         with safe_open(path, "np") as file:
-            step = (file.metadata() or {}).get("step")
+            told = (file.metadata() or {}).get("step")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
     except (OSError, SafetensorError) as error:
-        raise TraceError(f"{one_line(path.name)}: no state: {one_line(error)}.") from None
-    if step != path.name.removesuffix(SUFFIX):
-        told = "no step" if step is None else f"step {one_line(step)}"
-        raise TraceError(f"{one_line(path.name)}: its metadata say {told}, expected that of its name.")
+        raise TraceError(f"{one_line(path.name)}: no {what}: {one_line(error)}.") from None
+    if told != step:
+        found = "no step" if told is None else f"step {one_line(told)}"
+        raise TraceError(f"{one_line(path.name)}: its metadata say {found}, expected that of its name.")
     return tensors

@@ -74,10 +74,13 @@ class StoredCell:
         """The trace's path as reports show it: they tell nothing about the machine."""
         return os.path.relpath(self.trace, self.root)
 
-    def read(self, *, with_lines: bool = False) -> Recording:
-        """Its trace and manifest, with the path that reports show. Raises: TraceError, which shows no other."""
+    def read(self, *, with_lines: bool = False, allow_parts: bool = False) -> Recording:
+        """Its trace and manifest, with the path that reports show; the rest as for `read_recording`.
+
+        Raises: TraceError, which shows no other path.
+        """
         try:
-            found = read_recording(self.trace, with_lines=with_lines)
+            found = read_recording(self.trace, with_lines=with_lines, allow_parts=allow_parts)
         except TraceError as error:
             raise TraceError(str(error).replace(one_line(self.trace), self.relative)) from None
         return replace(found, trace=replace(found.trace, path=self.relative))
@@ -169,7 +172,7 @@ def verify_digests(cell: StoredCell) -> Trace | None:
         if expected is not None or cell.manifest.status == "complete":
             raise TraceError(f"{where}: is not there, and its manifest tells of it. Run the cell again.")
         return None
-    trace = read_trace(cell.trace, with_digest=True)
+    trace = read_trace(cell.trace, with_digest=True, allow_parts=True)
     if trace.sha256 != expected:
         raise TraceError(
             f"{where}: SHA-256 {trace.sha256}; its manifest says {one_line(expected or 'nothing')}. Run the cell again."

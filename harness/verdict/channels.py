@@ -177,12 +177,11 @@ def shared_channels(a: Trace, b: Trace, steps: Sequence[int]) -> Channels:
 
 
 def _loss(a: Trace, b: Trace, steps: Sequence[int]) -> _Block:
-    at = np.array(steps, np.int64) - 1
-    left, right = a.loss[at][:, None], b.loss[at][:, None]
-    printed = np.zeros(left.shape)
-    for trace in (a, b):
-        # To so many decimals, or to so many significant digits.
-        printed += np.maximum(find_resolution(trace.loss) or 0.0, printed_spacing(trace.loss)[at][:, None])
+    sides = [(trace.loss, trace.rows(steps)) for trace in (a, b)]
+    left, right = (loss[rows, None] for loss, rows in sides)
+    # To so many decimals, or to so many significant digits.
+    lost = [np.maximum(find_resolution(loss) or 0.0, printed_spacing(loss)[rows, None]) for loss, rows in sides]
+    printed = lost[0] + lost[1]
     scale = np.maximum(np.abs(left), np.abs(right))
     return _Block([LOSS], left, right, scale, scale, printed, np.ones(scale.shape, bool))
 

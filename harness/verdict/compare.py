@@ -161,6 +161,12 @@ def compare(a: Recording, b: Recording, judging: Judging = Judging()) -> Compari
     return Comparison(a, b, judging, identity, *resolutions, numbers)
 
 
+def compare_parts(a: Recording, b: Recording) -> Comparison:
+    """Two recordings of parts of a run by what says whether they are alike; numbers are looked up by step."""
+    identity = compare_identity(a.trace, b.trace, max((part.end for part in a.trace.header.parts), default=0))
+    return Comparison(a, b, Judging(), identity, None, None, None)
+
+
 def _lr_resolution(trace: Trace, resolution: float | None) -> float:
     """The resolution of printed learning rates; few tell little, so no coarser than the losses or six decimals."""
     return 0.0 if resolution is None else min(resolution, find_resolution(trace.lr) or 0.0, COARSEST_RATE)

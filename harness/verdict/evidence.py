@@ -1,9 +1,10 @@
 """The evidence of one gate, and the facts that it judges by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.trace.evaluations import Evaluation
 from harness.trace.segments import Segments
 from harness.verdict.compare import Comparison
 from harness.verdict.envelope.envelope import Envelope
@@ -91,12 +92,24 @@ class Lockstep:
 
 
 @dataclass(frozen=True)
+class FromStates:
+    """A pair in f64 from states that both were given. `evaluated`: the logits of test images by those states.
+
+    `parts`: the recordings of the steps after them; None where none were taken.
+    """
+
+    parts: Comparison | None
+    evaluated: Sequence[Evaluation]
+
+
+@dataclass(frozen=True)
 class PairFacts:
     """All that is known of a pair. `in_f64`: the same pair in f64, or why there is none though it was tried.
 
     `envelope`: of the run that both are of. `false_positive_rate`: the share of clean pairs that may fall out of it.
     `stressed`: the same pair from a stressed start, or why there is none. `lockstep`: the same pair in lockstep.
     `in_wide`: the same pair in wide arithmetic, or why there is none.
+    `from_states`: the same pair in f64 from states of the first side.
     """
 
     comparison: Comparison
@@ -106,3 +119,4 @@ class PairFacts:
     stressed: Stressed | str | None = None
     lockstep: Lockstep | str | None = None
     in_wide: Comparison | str | None = None
+    from_states: FromStates | str | None = None

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.spec.run_config import F64_STEPS
-from harness.trace.format import Floats
-from harness.verdict.cause import first_cause, listed
+from harness.trace.format import Floats, Trace
+from harness.verdict.cause import Cause, first_cause, listed
 from harness.verdict.channels import (
     GRAD,
     LOSS,
@@ -52,7 +52,50 @@ def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
     problems = faults("A", f64.a) + faults("B", f64.b)
     if problems or steps == 0:
         return inconclusive(f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
-    channels = shared_channels(f64.a.trace, f64.b.trace, range(1, steps + 1))
+    in_f64 = compare_in_f64(f64.a.trace, f64.b.trace, range(1, steps + 1), kinds)
+    channels, cause = in_f64.channels, in_f64.cause
+    numbers = _measure(pair.comparison, channels, steps)
+    if f64 is pair.comparison:
+        numbers |= {STEPS: float(steps)}
+    line = "; ".join([_describe(numbers, steps), *channels.missing])
+    if cause is None and channels.unmatched:
+        line += f"; only one side has {listed(channels.unmatched)}"
+        return inconclusive(f"{line}.", numbers)
+    if cause is None and steps == 1 and len(channels.names) == 1:
+        return unreached(f"{line}; a loss alone does not see backward pass and optimizer.")
+    if cause is None:
+        line += f"; of {len(channels.names)} channels the furthest is {in_f64.furthest.words}, {SAME:.0e} allowed"
+        return passed(f"{line}.", numbers)
+    differs = f"{cause.place} differs by {cause.relative:.1e} in f64, {SAME:.0e} allowed: no rounding does that"
+    return failed(f"{line}; {differs}.", cause.place, cause.fault, numbers)
+
+
+@dataclass(frozen=True)
+class Furthest:
+    """The value that is closest to what is allowed, or furthest beyond it."""
+
+    channel: str
+    step: int
+    relative: float
+
+    @property
+    def words(self) -> str:
+        """For people: `grad:dense1.w of step 3, by 1.2e-13`."""
+        return f"{self.channel} of step {self.step}, by {self.relative:.1e}"
+
+
+@dataclass(frozen=True)
+class StepsInF64:
+    """Steps of a pair in f64. `cause`: the first channel that differs by more than f64's own rounding, if any does."""
+
+    channels: Channels
+    cause: Cause | None
+    furthest: Furthest
+
+
+def compare_in_f64(a: Trace, b: Trace, steps: Sequence[int], kinds: Sequence[str] = ()) -> StepsInF64:
+    """The channels of consecutive steps of both sides, that begin alike. `kinds`: of channels; all unless given."""
+    channels = shared_channels(a, b, steps)
     channels = channels.of(*kinds) if kinds else channels
     # An update along a gradient that is nothing but rounding is noise over noise: of any size below the floor, but not
     # of a size that shows.
@@ -62,23 +105,10 @@ def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
     relative = channels.relative
     along_noise = faint(channels, SAME)
     allowed = np.where(along_noise, np.where(tiny, 1.0, _ALONG_NOISE), _allowed_by_step(channels, along_noise))
-    numbers = _measure(pair.comparison, channels, steps)
-    if f64 is pair.comparison:
-        numbers |= {STEPS: float(steps)}
-    line = "; ".join([_describe(numbers, steps), *channels.missing])
-    cause = first_cause(channels, ~(relative <= allowed), _rates(f64, steps))
-    if cause is None and channels.unmatched:
-        line += f"; only one side has {listed(channels.unmatched)}"
-        return inconclusive(f"{line}.", numbers)
-    if cause is None and steps == 1 and len(channels.names) == 1:
-        return unreached(f"{line}; a loss alone does not see backward pass and optimizer.")
-    if cause is None:
-        row, column = np.unravel_index(np.argmax(relative / allowed), relative.shape)
-        worst = f"{channels.names[column]} of step {channels.steps[row]}, by {relative[row, column]:.1e}"
-        line += f"; of {len(channels.names)} channels the furthest is {worst}, {SAME:.0e} allowed"
-        return passed(f"{line}.", numbers)
-    differs = f"{cause.place} differs by {cause.relative:.1e} in f64, {SAME:.0e} allowed: no rounding does that"
-    return failed(f"{line}; {differs}.", cause.place, cause.fault, numbers)
+    rates = dict(zip(steps, (a.lr[a.rows(steps)] == b.lr[b.rows(steps)]).tolist(), strict=True))
+    row, column = np.unravel_index(np.argmax(relative / allowed), relative.shape)
+    furthest = Furthest(channels.names[column], channels.steps[row], float(relative[row, column]))
+    return StepsInF64(channels, first_cause(channels, ~(relative <= allowed), rates), furthest)
 
 
 def _allowed_by_step(channels: Channels, along_noise: Bools) -> Floats:
@@ -136,7 +166,3 @@ def _describe(measured: Mapping[str, float], steps: int) -> str:
         return f"{span}: losses {apart} apart in f64"
     ratio = f", a ratio of 2^{round(measured['log2_ratio'])}" if "log2_ratio" in measured else ""
     return f"{span}: losses {measured['delta_f32']:.1e} apart in f32 and {apart} in f64{ratio}"
-
-
-def _rates(f64: Comparison, steps: int) -> dict[int, bool]:
-    return {step: bool(f64.a.trace.lr[step - 1] == f64.b.trace.lr[step - 1]) for step in range(1, steps + 1)}

@@ -10,6 +10,7 @@ from harness.verdict.later_gate import check_later
 from harness.verdict.likeness import check_complete, check_contract, check_data, note_conventions
 from harness.verdict.lockstep_gate import check_lockstep
 from harness.verdict.rounding_gate import check_rounding
+from harness.verdict.states_gate import check_states
 from harness.verdict.steps import check_finite, check_forward, check_schedule, check_update, check_window
 from harness.verdict.stress_gate import check_stress
 from harness.verdict.training import check_accuracy, check_epoch_means
@@ -58,6 +59,7 @@ GATES = (
     Gate("envelope", check_envelope, rounds=True),
     WINDOW,
     LOCKSTEP,
+    Gate("states", check_states),
     Gate("later steps", check_later),
     Gate("epoch means", check_epoch_means),
     Gate("accuracy", check_accuracy),

@@ -8,7 +8,7 @@ from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.find import find_shared_envelope
-from harness.verdict.evidence import Lockstep, Stressed
+from harness.verdict.evidence import FromStates, Lockstep, Stressed
 from harness.verdict.judge import Verdict, judge, worst_exit_code
 
 
@@ -50,15 +50,16 @@ def judge_recordings(
     stressed: Stressed | str | None = None,
     lockstep: Lockstep | str | None = None,
     in_wide: Comparison | str | None = None,
+    from_states: FromStates | str | None = None,
 ) -> PairRow:
     """The row of two recordings. Where an envelope of their run is known, it says how far and how long they may part.
 
-    `in_f64`, `stressed`, `lockstep`, `in_wide`: as for `judge`.
+    `in_f64`, `stressed`, `lockstep`, `in_wide`, `from_states`: as for `judge`.
     """
     envelope = find_shared_envelope(a.trace.header, b.trace.header)
     if envelope is not None:
         judging = replace(judging, horizon=envelope.horizon)
-    return judge_pair(compare(a, b, judging), kind, in_f64, envelope, stressed, lockstep, in_wide)
+    return judge_pair(compare(a, b, judging), kind, in_f64, envelope, stressed, lockstep, in_wide, from_states)
 
 
 def judge_pair(
@@ -69,11 +70,20 @@ def judge_pair(
     stressed: Stressed | str | None = None,
     lockstep: Lockstep | str | None = None,
     in_wide: Comparison | str | None = None,
+    from_states: FromStates | str | None = None,
 ) -> PairRow:
     """The row of a comparison, judged, its sides named after their files. The rest: as for `judge`."""
     a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
-    verdict = judge(comparison, in_f64, envelope, stressed=stressed, lockstep=lockstep, in_wide=in_wide)
+    verdict = judge(
+        comparison,
+        in_f64,
+        envelope,
+        stressed=stressed,
+        lockstep=lockstep,
+        in_wide=in_wide,
+        from_states=from_states,
+    )
     together = lockstep if isinstance(lockstep, Lockstep) else None
     return PairRow(*names, comparison, verdict, kind=kind, envelope=envelope, lockstep=together)
 

@@ -12,13 +12,14 @@ from harness.errors import TraceError
 from harness.run.pipelines import PIPELINES
 from harness.spec.netspec import Arithmetic, DType
 from harness.spec.run_config import Start
+from harness.trace.evaluations import evaluations_path, read_evaluations
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
 from harness.trace.segments import read_segments, segments_path
 from harness.trace.spelling import usual_dtype
 from harness.trace.store import StoredCell
-from harness.verdict.compare import Comparison, Judging, compare
-from harness.verdict.evidence import Lockstep, NoPart, Stressed
+from harness.verdict.compare import Comparison, Judging, compare, compare_parts
+from harness.verdict.evidence import FromStates, Lockstep, NoPart, Stressed
 from harness.verdict.factorial import Factorial, split_factorial
 from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
@@ -27,7 +28,7 @@ from harness.verdict.relation import relation
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
-_OF_EVIDENCE = ("dtype", "start", "steps", "evidence", "follows", "segment")
+_OF_EVIDENCE = ("dtype", "start", "steps", "evidence", "follows", "segment", "states_of", "run_steps")
 
 _BESIDE = (*_WITHIN_A_RUN, *_OF_EVIDENCE)
 
@@ -84,6 +85,7 @@ def judge_pairs(
                 _stressed(left, right, evidence) if left.facts.start == "drawn" else None,
                 _lockstep(left, right, evidence),
                 _pair_in(left, right, evidence, "wide", left.facts.start),
+                _from_states(left, right, evidence),
             )
             row = judge_recordings(recording(left), recording(right), judging, kind, *beside)
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
@@ -173,6 +175,30 @@ def _place(cell: StoredCell) -> tuple[str, str, str]:
     return cell.facts.pipeline, cell.facts.backend, cell.host
 
 
+def _from_states(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> FromStates | str | None:
+    """Both sides in f64 from states of A, or what is the matter with them; None where neither was run so."""
+    beside = [c for c in evidence if c.facts.states_of == a.facts.pipeline and _length(c) == _length(a)]
+    found = [c for cell in (a, b) for c in beside if c.facts.pipeline == cell.facts.pipeline]
+    if not found or a.facts.backend != b.facts.backend or a.facts.pipeline == b.facts.pipeline:
+        return None
+    if len(found) != 2:
+        return f"only {found[0].name} was run"
+    if notes := [f"{side.name}: {side.note}" for side in found if side.note]:
+        return "; ".join(notes)
+    try:
+        left, right = (_held_to(cell, side) for cell, side in zip((a, b), found, strict=True))
+        if isinstance(left, str) or isinstance(right, str):
+            return left if isinstance(left, str) else str(right)
+        return FromStates(compare_parts(left, right), read_evaluations(evaluations_path(found[1].trace)).states)
+    except TraceError as error:
+        return str(error)
+
+
+def _length(cell: StoredCell) -> tuple[object, ...]:
+    """What cells share that were run for one another, for all of the run."""
+    return cell.host, cell.facts.backend, cell.facts.steps, _key(cell, _BESIDE)
+
+
 def _pair_in(
     a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell], dtype: DType, start: Start = "drawn"
 ) -> Comparison | str | None:
@@ -202,7 +228,7 @@ def _held_to(cell: StoredCell, other: StoredCell) -> Recording | str:
 
     Raises: TraceError.
     """
-    plain, found = cell.read(), other.read()
+    plain, found = cell.read(), other.read(allow_parts=other.facts.run_steps is not None)
     dtype = other.facts.dtype
     if cell.facts.pipeline not in PIPELINES and dtype != "f32" and usual_dtype(found.trace.header.dtype or "") != dtype:
         told = found.trace.header.dtype or "nothing"
@@ -229,8 +255,8 @@ def cells_in(
     def about(one: StoredCell) -> tuple[object, ...]:
         return one.host, one.facts.pipeline, _key(one, _BESIDE)
 
-    wanted = dtype, start, None
-    there = [c for c in evidence if (c.facts.dtype, c.facts.start, c.facts.follows) == wanted]
+    wanted = dtype, start, None, None
+    there = [c for c in evidence if (c.facts.dtype, c.facts.start, c.facts.follows, c.facts.states_of) == wanted]
     return [c for c in there if about(c) == about(cell)]
 
 

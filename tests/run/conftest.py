@@ -1,5 +1,8 @@
 """Fixtures for the tests of emitted programs."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from tests.support.tiny_programs import Programs
@@ -8,6 +11,13 @@ from tests.support.tiny_programs import Programs
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     return Programs(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture
+def own_temporary_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary root that no other test puts anything into."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
 
 
 @pytest.fixture

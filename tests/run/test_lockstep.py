@@ -19,6 +19,7 @@ from harness.verdict.judge import Verdict, judge
 from tests.support.misbehaving_cells import PREAMBLE
 from tests.support.tiny_programs import Programs
 
+pytestmark = pytest.mark.usefixtures("own_temporary_root")
 STEPS = 40
 # Trains one number: writes its state before every second step, and takes the leader's where it has one.
 PROGRAM = (
@@ -59,7 +60,7 @@ def plan(folder: Path, name: str, hook: str = "pass", steps: int = 10) -> CellPl
 
 def lockstep(folder: Path, leading: str = "pass", following: str = "pass") -> LockstepRun:
     found = run_lockstep(plan(folder, "leader", leading), plan(folder, "follower", following), 2)
-    assert not list(temporary_root().glob(".scratch-*")), "states are gone"
+    assert not list(temporary_root().iterdir()), "states are gone"
     return found
 
 
@@ -156,16 +157,16 @@ def test_a_right_pair_passes_and_its_leader_is_the_free_run_to_the_last_bit(real
     assert free.column("loss") == real.read("right-2").trace.loss.tolist()
 
 
-RATE = "            lr = learning_rate(step, steps_per_epoch)\n"
-ROWS = "            rows = np.array(order[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE])\n"
-SLOTS = "            if step == 30: slots = slots | {'m': jax.tree.map(jnp.zeros_like, slots['m'])}\n"
+RATE = "                lr = learning_rate(step, steps_per_epoch)\n"
+ROWS = "                rows = np.array(order[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE])\n"
+SLOTS = "                if step == 30: slots = slots | {'m': jax.tree.map(jnp.zeros_like, slots['m'])}\n"
 
 
 @pytest.mark.parametrize(
     ("name", "line", "wrong"),
     [
-        ("rate", RATE, RATE + "            lr = lr * np.float32(1.02 if step == 30 else 1)\n"),
-        ("batch", ROWS, ROWS + "            rows = rows if step != 30 else (rows + 1) % 40\n"),
+        ("rate", RATE, RATE + "                lr = lr * np.float32(1.02 if step == 30 else 1)\n"),
+        ("batch", ROWS, ROWS + "                rows = rows if step != 30 else (rows + 1) % 40\n"),
         ("momentum", RATE, RATE + SLOTS),
         ("count", "DTYPE(lr), DTYPE(step))", "DTYPE(lr), DTYPE(step if step < 30 else step - 20))"),
     ],

@@ -8,11 +8,14 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from harness.spec.netspec import DType
+from harness.trace.logits import logits_path, read_logits
 from harness.trace.state import read_state, state_path
 from tests.support.refusals import pipelines, refusal
-from tests.support.tiny_programs import GRAPH, SHORT, Programs, Run
+from tests.support.tiny_programs import GRAPH, SHORT, TEST, Programs, Run
 
 STEPS = 6
+PARTS = "3+2,9+1,10+2,13+0"
+TAKEN = {"HARNESS_STATE_IN": ".", "HARNESS_STATE_STEPS": "2"}
 ENVIRONMENT = SHORT | {"LEAN_MLIR_MAX_STEPS": str(STEPS)}
 NAMES = {p.name for p in GRAPH.params} | {f"{p.name}.{slot}" for p in GRAPH.params for slot in "mv"}
 NAMES |= {s.name for s in GRAPH.states}
@@ -103,6 +106,56 @@ def test_an_f32_state_is_widened_and_never_the_other_way_round(
 
 
 @pipelines
+@pytest.mark.parametrize("order", ["file", "shuffled"])
+def test_parts_of_a_run_are_the_steps_of_the_whole_one(
+    programs: Programs, pipeline: str, order: str, tmp_path: Path
+) -> None:
+    (tmp_path / "states").mkdir()
+    environment = {"HARNESS_TRACE_CHANNELS": "all", "HARNESS_STATE_STEPS": "3,9,10,12,13"}
+    environment |= {"LEAN_MLIR_MAX_STEPS": "12"} | ({"LEAN_MLIR_NO_SHUFFLE": "1"} if order == "file" else {})
+    states = str(tmp_path / "states")
+    whole = programs.run(pipeline, tmp_path / "whole", **environment, HARNESS_STATE_OUT=states)
+    again = {"HARNESS_STATE_IN": states, "HARNESS_STATE_OUT": str(tmp_path / "out"), "HARNESS_RUN_STEPS": PARTS}
+    for name in ("out", "logits"):
+        (tmp_path / name).mkdir()
+    parts = programs.run(
+        pipeline, tmp_path / "parts", **environment, **again, HARNESS_LOGITS_OUT=str(tmp_path / "logits")
+    )
+    assert parts.header["run_steps"] == PARTS
+    assert numbers(parts) == [line for line in numbers(whole) if line["step"] in (3, 4, 9, 10, 11)]
+    assert "test accuracy" not in parts.out
+    # The states that the parts reach, and no state that they were given.
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"10.safetensors", "12.safetensors"}
+    for step in (10, 12):
+        ours, theirs = (read_state(state_path(tmp_path / name, step)) for name in ("out", "states"))
+        assert all(np.array_equal(ours[name], theirs[name]) for name in NAMES)
+    steps = {path.name: read_logits(path) for path in (tmp_path / "logits").iterdir()}
+    assert steps.keys() == {f"{step}.logits.safetensors" for step in (3, 9, 10, 13)}
+    logits, labels = steps["13.logits.safetensors"]
+    assert (logits.shape, labels.shape) == ((TEST, 10), (TEST,))
+    assert whole.tested == (int((logits.argmax(axis=-1) == labels).sum()), TEST)
+
+
+def test_logits_of_one_state_agree_in_f64(programs: Programs, led: Path, tmp_path: Path) -> None:
+    environment = ENVIRONMENT | {
+        "HARNESS_STATE_IN": str(led),
+        "HARNESS_STATE_STEPS": "2",
+        "HARNESS_RUN_STEPS": "3+0,7+0",
+    }
+    for pipeline in ("phase2", "phase3"):
+        (tmp_path / pipeline).mkdir()
+        folder = str(tmp_path / pipeline)
+        programs.run(pipeline, tmp_path / f"run-{pipeline}", "f64", **environment, HARNESS_LOGITS_OUT=folder)
+    for step in (3, 7):
+        (a, labels_a), (b, labels_b) = (
+            read_logits(logits_path(tmp_path / pipeline, step)) for pipeline in ("phase2", "phase3")
+        )
+        assert a.dtype == b.dtype == np.float64
+        assert np.abs(a - b).max() < 1e-12 < np.abs(a).max()
+        assert labels_a.tolist() == labels_b.tolist()
+
+
+@pipelines
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
@@ -114,6 +167,14 @@ def test_an_f32_state_is_widened_and_never_the_other_way_round(
         (
             {"HARNESS_STATE_OUT": ".", "HARNESS_STATE_STEPS": "2", "HARNESS_STATE_ROOM": "x"},
             "HARNESS_STATE_ROOM is 'x'",
+        ),
+        (TAKEN | {"HARNESS_RUN_STEPS": "3-4"}, "HARNESS_RUN_STEPS is '3-4'"),
+        (TAKEN | {"HARNESS_RUN_STEPS": "5+2,5+1"}, "HARNESS_RUN_STEPS"),
+        (TAKEN | {"HARNESS_RUN_STEPS": "4+1"}, "HARNESS_RUN_STEPS has 4, expected a step of HARNESS_STATE_STEPS"),
+        (TAKEN | {"HARNESS_RUN_STEPS": "69+3"}, "HARNESS_RUN_STEPS has 69+3, expected steps"),
+        (
+            {"HARNESS_STATE_OUT": ".", "HARNESS_STATE_STEPS": "2", "HARNESS_RUN_STEPS": "3+1"},
+            "HARNESS_RUN_STEPS has 3, expected",
         ),
     ],
     ids=lambda value: None if isinstance(value, dict) else value[14:].replace(" ", ""),

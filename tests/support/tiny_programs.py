@@ -29,6 +29,7 @@ from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.spec.netspec import Conventions, DType, NetSpec, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
+from harness.trace.parts import parse_parts
 
 # Batch norm, a pool and a schedule, and as small as that goes. The last three of the 43 images are in no batch.
 SPEC = NetSpec(
@@ -161,7 +162,9 @@ class Programs:
         assert done.returncode == 0, done.stderr
         assert {path.name for path in cwd.iterdir()} == {"trace", environment.get("LEAN_MLIR_INIT_DUMP", "trace")}
         header, *steps = map(json.loads, (cwd / "trace").read_text().splitlines())
-        assert [step["step"] for step in steps] == list(range(1, header["planned_steps"] + 1))
+        planned = parse_parts(header.get("run_steps") or f"1+{header['planned_steps']}")
+        assert [step["step"] for step in steps] == [step for part in planned for step in part.steps]
+        assert header["planned_steps"] == len(steps)
         return Run(header, steps, done.stdout)
 
     def both(self, cwd: Path, dtype: DType = "f32", **environment: str) -> tuple[Run, Run]:

@@ -37,7 +37,7 @@ SLICE = (
     "TF32 products everywhere | mlp | phase2",
     "variance over n - 1 | cnn | phase2",
     "running variance over n - 1 | cnn | phase2",
-    "test labels moved on | mlp | phase3",
+    "scale of dropout in the test | colour | phase3",
 )
 
 

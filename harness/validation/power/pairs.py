@@ -9,12 +9,13 @@ import numpy as np
 from harness.run.inprocess import Array, Side, Step, recorded
 from harness.spec.netspec import DType
 from harness.spec.run_config import F64_STEPS, STRESS_STEPS
+from harness.trace.evaluations import Evaluation, evaluate
 from harness.trace.format import TraceHeader
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.validation.power.networks import STEPS, Feed
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Stressed
+from harness.verdict.evidence import FromStates, Stressed
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import judge_recordings
 from harness.verdict.tolerance import DEFAULT_MODE, MODES, Mode
@@ -33,9 +34,9 @@ class Run:
     """The steps of a side, the recording that its cell would have left, and the parameters it started from.
 
     `stressed`: the recording of its cell from a stressed start. `logits`: of the test images after the last step, None
-    in f64, which is not tested.
+    in f64, which is not tested. `images`, `labels`: of the test, as the side reads them.
 
-    Shapes: logits (TESTED, classes).
+    Shapes: logits (TESTED, classes), images (TESTED, *input_shape), labels (TESTED,).
     """
 
     side: Side
@@ -44,6 +45,16 @@ class Run:
     stressed: Recording
     initial: Array
     logits: Array | None
+    images: Array
+    labels: Array
+
+    def evaluated(self, state: Step) -> tuple[Array, Array]:
+        """Logits and labels of the test images by a state, which may be another side's, in the side's precision."""
+        params, stats = (
+            {name: x.astype(self.side.kind) for name, x in tensors.items()} for tensors in (state.params, state.stats)
+        )
+        state = replace(state, params=params, stats=stats)
+        return self.side.logits(state, self.images.astype(self.side.kind)), self.labels
 
 
 def run(side: Side, feed: Feed, labels: Array, stated: Feed | None = None) -> Run:
@@ -54,12 +65,13 @@ def run(side: Side, feed: Feed, labels: Array, stated: Feed | None = None) -> Ru
     initial = side.initial()
     steps, recording = _trained(side, feed, stated, initial, DTYPES[side.dtype])
     _, stressed = _trained(side, feed, stated, side.initial("stressed"), STRESS_STEPS)
+    test = feed.test_images, feed.read_test(labels)
     if side.dtype == "f64":
-        return Run(side, steps, recording, stressed, initial, None)
+        return Run(side, steps, recording, stressed, initial, None, *test)
     logits = side.logits(steps[-1], feed.test_images)
-    correct = int(np.count_nonzero(np.argmax(logits, axis=-1) == feed.read_test(labels)))
+    correct = int(np.count_nonzero(np.argmax(logits, axis=-1) == test[1]))
     tested = Manifest(status="complete", steps_written=len(steps), test_correct=correct, test_total=len(labels))
-    return Run(side, steps, replace(recording, manifest=tested), stressed, initial, logits)
+    return Run(side, steps, replace(recording, manifest=tested), stressed, initial, logits, *test)
 
 
 def _trained(
@@ -79,12 +91,20 @@ def verdicts(a: dict[DType, Run], b: dict[DType, Run], mode: Mode = DEFAULT_MODE
     judging = Judging(mode)
     in_f64 = compare(a["f64"].recording, b["f64"].recording)
     stressed = Stressed(*(compare(a[dtype].stressed, b[dtype].stressed) for dtype in DTYPES))
+    from_states = FromStates(None, _evaluated(a, b))
     rows = {
-        VERIFY: judge_recordings(left, right, judging, in_f64=in_f64, stressed=stressed),
+        VERIFY: judge_recordings(left, right, judging, in_f64=in_f64, stressed=stressed, from_states=from_states),
         WITH_NORMS: judge_recordings(left, right, judging),
         LOSSES_ONLY: judge_recordings(_losses_only(left), _losses_only(right), judging),
     }
     return {name: row.verdict for name, row in rows.items() if row.verdict is not None}
+
+
+def _evaluated(a: dict[DType, Run], b: dict[DType, Run]) -> list[Evaluation]:
+    """Both sides' logits in f64 by the state that A ends in, as in a run of `verify` that is as short."""
+    state = a["f32"].steps[-1]
+    found = evaluate(len(a["f32"].steps) + 1, a["f64"].evaluated(state), b["f64"].evaluated(state))
+    return [] if found is None else [found]
 
 
 def _losses_only(recording: Recording) -> Recording:
