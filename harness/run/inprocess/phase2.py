@@ -104,7 +104,7 @@ class _ScriptTraining(Training):
     def set_state(self, tensors: Tensors) -> None:
         params, stats = ({name: tensors[name] for name in of} for of in (self._params, self._stats))
         slots = {slot: {name: tensors[f"{name}.{slot}"] for name in of} for slot, of in self._slots.items()}
-        self._params, self._slots, self._stats = jax.device_put((params, slots, stats))
+        self._params, self._slots, self._stats = jax.device_put((params, slots, stats), may_alias=False)
 
 
 def _copies(tensors: Any) -> Tensors:
