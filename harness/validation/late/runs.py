@@ -31,7 +31,7 @@ class WholeRun:
         side, fault = self._side, self._fault
         at = self._at = Moment(self._at.t + 1, self._at.loss)
         batch, rate, count = self._feed.batch(at.t), side.learning_rate(at.t, STEPS_PER_EPOCH), at.t
-        stated, stated_rate = self._feed.stated(at.t), rate
+        stated, stated_rate = self._feed.stated(at.t) if self._feed.backwards else batch, rate
         acts = fault.when(at)
         if acts and fault.batch is not None:
             batch = fault.batch(self._feed, at.t)
