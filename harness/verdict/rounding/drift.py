@@ -16,7 +16,7 @@ from harness.trace.format import Floats
 
 WINDOWS = (1, 8, 32, 128, 512)  # steps of which the median is judged
 _LEAST_LOSS = 1e-6  # smaller ones, and those that are not positive, count as that. Units: nats
-_LEAST_LEVEL = 1e-6  # differences below it are of the last digits; relative
+LEAST_LEVEL = 1e-6  # differences below it are of the last digits; relative
 _REACH = 32  # steps on either side in which a loss has its like
 _BLOCK = 128  # steps of which the correlation is judged
 _FEWEST = 32  # that have one
@@ -65,9 +65,9 @@ def drifts(a: Floats, b: Floats, first: int, resolution: float = 0.0) -> Iterato
 
 def _jump(apart: Floats, first: int, printed: Floats) -> Drift:
     """How many times as far apart as at any step before."""
-    level = np.maximum.accumulate(np.maximum(apart, _LEAST_LEVEL))
+    level = np.maximum.accumulate(np.maximum(apart, LEAST_LEVEL))
     before = np.maximum(level[first - 2 : -1], printed[first - 1 :])
-    times = np.log(np.maximum(apart[first - 1 :], _LEAST_LEVEL) / before)
+    times = np.log(np.maximum(apart[first - 1 :], LEAST_LEVEL) / before)
     at = first + int(np.argmax(times))
     return Drift("jump", float(times.max()), at, at)
 
