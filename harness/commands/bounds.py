@@ -69,7 +69,7 @@ def bounds_command(
     from harness.spec.run_config import DEFAULT_INIT_SEED
     from harness.system.files import write_json
     from harness.system.progress import JobProgress
-    from harness.trace.reader import read_trace
+    from harness.trace.recording import read_recording
     from harness.validation.power.campaign import default_processes
     from harness.validation.rounding.campaign import train_all, train_all_long
     from harness.validation.rounding.fit import (
@@ -82,6 +82,7 @@ def bounds_command(
     from harness.validation.rounding.lockstep_fit import right_locksteps
     from harness.validation.rounding.long_runs import LONG_NETWORKS
     from harness.validation.rounding.runs import OTHER_BATCHES, find_network
+    from harness.validation.rounding.whole_fit import fit_ensembles
     from harness.verdict.rounding.bounds import BOUNDS_FILE, fitted_bounds
 
     names = networks.split(",") if networks else [*CASES, *model_names(), *OTHER_BATCHES]
@@ -89,7 +90,7 @@ def bounds_command(
         find_network(name)  # says so before the work, if there is no such network
     chosen = tuple(range(DEFAULT_INIT_SEED, DEFAULT_INIT_SEED + seeds))
     processes = jobs or default_processes()
-    given = [read_trace(path) for path in long_runs]
+    given = [read_recording(Path(path)) for path in long_runs]
     with JobProgress("long runs", len(LONG_NETWORKS)) as progress:
         troubles = train_all_long(folder, processes, timeout, progress)
     if not only_later:
@@ -99,12 +100,14 @@ def bounds_command(
         for trouble in troubles:
             click.echo(trouble, err=True)
         sys.exit(1)
-    pairs = [*pairs_of_one_start(given), *right_long_pairs(folder)]
+    pairs = [*pairs_of_one_start([run.trace for run in given]), *right_long_pairs(folder)]
     if only_later:
         kept = fitted_bounds()
         bounds = msgspec.structs.replace(kept, later=fit_later(pairs, furthest_first(kept.tables)))
     else:
         bounds = fit_bounds(folder, pairs, list(right_locksteps(in_lockstep)))
+    later = msgspec.structs.replace(bounds.later, ensembles=fit_ensembles(given))
+    bounds = msgspec.structs.replace(bounds, later=later)
     path = BOUNDS_FILE if out is None else out
     write_json(path, bounds, indent=1)
     held = bounds.held_out

@@ -34,6 +34,7 @@ from harness.verdict.rounding.drift import WINDOWS, drifts
 from harness.verdict.rounding.excess import gradients_until
 from harness.verdict.rounding.later import LaterBounds, kinds_apart
 from harness.verdict.rounding.measure import STATISTICS, VECTORS, Apart, measure
+from harness.verdict.rounding.whole import decade_of, epoch_bounds
 
 MARGIN, LATER_MARGIN, F64_MARGIN, DEVICE = 4.0, 2.0, 2.0, 2.0
 DEEP_FROM, CALM_UP_TO = 40, 3e-5
@@ -213,7 +214,7 @@ def fit_later(pairs: Sequence[tuple[Trace, Trace]], first: Mapping[str, float]) 
 
     Raises: HarnessError when none is long enough.
     """
-    epoch_mean = 0.0
+    means: dict[int, float] = {}
     reached: dict[str, dict[int, float]] = {}
     any_step, half = dict(first), dict(first)
     for a, b in pairs:
@@ -221,13 +222,14 @@ def fit_later(pairs: Sequence[tuple[Trace, Trace]], first: Mapping[str, float]) 
         for drift in drifts(a.loss[:n], b.loss[:n], STEPS + 1):
             by_age = reached.setdefault(drift.kind, {})
             by_age[drift.age] = max(by_age.get(drift.age, 0.0), drift.value)
-        epoch_mean = max(epoch_mean, *_epoch_ratios(a, b), 0.0)
+        for mean, apart in _epoch_ratios(a, b):
+            means[decade_of(mean)] = max(means.get(decade_of(mean), 0.0), apart)
         steps = sorted(t for t in a.lines.keys() & b.lines.keys() if t > STEPS)
         for kind in kinds_apart(shared_channels(a, b, steps)) if steps else ():
             any_step[kind.kind] = max(any_step.get(kind.kind, 0.0), kind.any_step)
             if not math.isnan(kind.half):
                 half[kind.kind] = max(half.get(kind.kind, 0.0), kind.half)
-    if not (epoch_mean and reached.keys() == {"jump", "spike", "correlation", *map(str, WINDOWS)}):
+    if not (means and reached.keys() == {"jump", "spike", "correlation", *map(str, WINDOWS)}):
         raise HarnessError("no pair of long runs to fit later steps on. Name two whole runs with --long.")
     return LaterBounds(
         margin=LATER_MARGIN,
@@ -235,7 +237,8 @@ def fit_later(pairs: Sequence[tuple[Trace, Trace]], first: Mapping[str, float]) 
         spike=_short(LATER_MARGIN * max(reached["spike"].values())),
         correlation=_short(LATER_MARGIN * max(reached["correlation"].values())),
         windows={str(length): _by_age(reached[str(length)], first.get(LOSS, 0.0)) for length in WINDOWS},
-        epoch_mean=_short(LATER_MARGIN * epoch_mean),
+        epoch_mean=[_short(bound) for bound in epoch_bounds(means, first.get(LOSS, 0.0), LATER_MARGIN)],
+        ensembles=[],
         any_step=_telling(any_step),
         half=_telling(half),
         fitted_on={"runs": sorted({f"{a.header.netspec_name}, {min(a.steps, b.steps)} steps" for a, b in pairs})},
@@ -248,10 +251,11 @@ def _by_age(reached: Mapping[int, float], first: float) -> list[float]:
     return [_short(LATER_MARGIN * bound) for bound in furthest[1:]]
 
 
-def _epoch_ratios(a: Trace, b: Trace) -> list[float]:
+def _epoch_ratios(a: Trace, b: Trace) -> list[tuple[float, float]]:
+    """The larger mean loss of each complete epoch, and how far both are apart."""
     numbers = compare(Recording(a, None), Recording(b, None)).numbers
     means = [] if numbers is None else [mean for mean in numbers.epochs if mean.complete]
-    return [abs(math.log(mean.a / mean.b)) for mean in means]
+    return [(max(mean.a, mean.b), abs(math.log(mean.a / mean.b))) for mean in means]
 
 
 def _telling(found: Mapping[str, float]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import numpy as np
 from harness.verdict.channels import Channels
 from harness.verdict.rounding.drift import Drift
 from harness.verdict.rounding.measure import measure
+from harness.verdict.rounding.whole import Ensemble
 
 _FEWEST_NORMS = 8  # steps with norms
 
@@ -18,8 +19,9 @@ class LaterBounds(msgspec.Struct, kw_only=True, frozen=True):
 
     `jump`, `spike`, `correlation`, `windows`: of losses, as `drift` has them; windows by their length and age, where
     the last one stands for any later. Beyond these it cannot be told; beyond `margin` times as much, it is no rounding.
-    `epoch_mean`: |log(a / b)| of the mean losses of an epoch. `any_step`, `half`: by kind of channel, the typical
-    difference of a step, at most and in the median of the steps. `fitted_on`: the runs.
+    `epoch_mean`: |log(a / b)| of the mean losses of an epoch, by class of those (`whole.decade_of`). `any_step`,
+    `half`: by kind of channel, the typical difference of a step, at most and in the median of the steps. `ensembles`:
+    of networks of which there are enough whole runs. `fitted_on`: the runs.
     """
 
     margin: float
@@ -27,9 +29,10 @@ class LaterBounds(msgspec.Struct, kw_only=True, frozen=True):
     spike: float
     correlation: float
     windows: dict[str, list[float]]
-    epoch_mean: float
+    epoch_mean: list[float]
     any_step: dict[str, float]
     half: dict[str, float]
+    ensembles: list[Ensemble]
     fitted_on: dict[str, object]
 
     def allowed(self, drift: Drift) -> float:
