@@ -1,5 +1,6 @@
 """Later steps of two free runs: growing rounding passes, and what rounding cannot do does not."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -110,13 +111,33 @@ def test_coarse_printing_is_no_jump() -> None:
 
 
 @pytest.mark.parametrize("steps", [8, 9, 40, 136, 137, 520, 1500])
-def test_every_window_is_whole_and_none_overlaps(steps: int) -> None:
+def test_windows_are_whole_and_begin_after_the_first_steps(steps: int) -> None:
     losses = np.linspace(2, 1, steps)
     for length in WINDOWS:
         found = [one for one in drifts(losses, losses, FIRST) if one.kind == str(length)]
-        covered = [t for one in found for t in range(one.first, one.last + 1)]
-        whole = max(0, (steps - 8) // length * length)
-        assert covered == list(range(FIRST, FIRST + whole))
+        assert bool(found) == (steps >= 8 + length)
+        for one in found:
+            assert (one.last - one.first + 1, (one.first - FIRST) % length) == (length, 0)
+            assert one.last <= steps
+        assert len({one.age for one in found}) == len(found)
+
+
+@pytest.mark.parametrize("begin", [FIRST, 12, 77, 138, 900])
+@pytest.mark.parametrize("length", WINDOWS)
+def test_the_furthest_window_is_where_the_losses_differ(length: int, begin: int) -> None:
+    start = FIRST + (begin - FIRST) // length * length
+    losses = np.full(2000, 2.0)
+    other = losses.copy()
+    other[start - 1 : start + length - 1] *= 3
+    found = max((one for one in drifts(losses, other, FIRST) if one.kind == str(length)), key=lambda one: one.value)
+    assert (found.first, found.last, found.value) == (start, start + length - 1, pytest.approx(np.log(3)))
+
+
+def test_a_million_steps_take_seconds() -> None:
+    losses = 1 + np.random.default_rng(4).random(1_000_000)
+    started = time.process_time()
+    assert len(list(drifts(losses, losses * 1.001, FIRST))) < 200
+    assert time.process_time() - started < 10
 
 
 def test_a_constant_pair_has_nothing_to_correlate_and_a_frozen_side_has() -> None:

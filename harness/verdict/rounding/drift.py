@@ -46,7 +46,7 @@ def age_of(step: int) -> int:
 
 
 def drifts(a: Floats, b: Floats, first: int, resolution: float = 0.0) -> Iterator[Drift]:
-    """The figures of the steps from `first` on: windows one by one, of the others the largest each.
+    """The figures of the steps from `first` on: of windows the largest of each length and age, correlations one by one.
 
     A value is larger the further apart the runs are. Losses that are no finite numbers are left to another gate.
 
@@ -83,10 +83,16 @@ def _spike(x: Floats, y: Floats, first: int) -> Drift:
 
 
 def _windows(ratio: Floats, first: int) -> Iterator[Drift]:
+    """The furthest window of each length and age."""
+    later = ratio[first - 1 :]
     for length in WINDOWS:
-        for start in range(first, len(ratio) - length + 2, length):
-            median = float(np.median(ratio[start - 1 : start + length - 1]))
-            yield Drift(str(length), abs(median), start, start + length - 1)
+        whole = len(later) // length
+        medians = np.abs(np.median(later[: whole * length].reshape(whole, length), axis=1))
+        last = first - 1 + length * np.arange(1, whole + 1)
+        ages = np.maximum(0, np.ceil(np.log2(last)).astype(int) - _FIRST_AGE)
+        for age in np.unique(ages):
+            at = int(np.flatnonzero(ages == age)[np.argmax(medians[ages == age])])
+            yield Drift(str(length), float(medians[at]), int(last[at]) - length + 1, int(last[at]))
 
 
 def _correlations(x: Floats, y: Floats, first: int) -> Iterator[Drift]:
