@@ -1,6 +1,5 @@
 """`harness bounds FOLDER`."""
 
-import itertools
 import sys
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from harness.commands.usage import FiniteRange
     type=click.Path(exists=True, dir_okay=False),
     multiple=True,
     metavar="TRACE",
-    help="Right free runs, compared pairwise within each network. May be given repeatedly.",
+    help="Right free runs, compared pairwise within each network and start. May be given repeatedly.",
 )
 @click.option(
     "--lockstep",
@@ -35,6 +34,7 @@ from harness.commands.usage import FiniteRange
     metavar="FOLDER",
     help="What `verify` wrote of right runs in lockstep. May be given repeatedly.",
 )
+@click.option("--only-later", is_flag=True, help="Fit the bounds of later steps again, and keep the package's others.")
 @click.option(
     "--timeout",
     type=FiniteRange(min=0.1),
@@ -51,6 +51,7 @@ def bounds_command(
     networks: str | None,
     long_runs: tuple[str, ...],
     in_lockstep: tuple[Path, ...],
+    only_later: bool,
     timeout: float,
     out: Path | None,
     jobs: int | None,
@@ -61,35 +62,52 @@ def bounds_command(
 
     Exit codes: 0 fitted, 1 some runs did not finish and nothing was fitted, 2 usage.
     """
+    import msgspec
+
     from harness.nn.cases import CASES
     from harness.spec.models import model_names
     from harness.spec.run_config import DEFAULT_INIT_SEED
     from harness.system.files import write_json
     from harness.system.progress import JobProgress
-    from harness.trace.reader import read_trace
+    from harness.trace.recording import read_recording
     from harness.validation.power.campaign import default_processes
-    from harness.validation.rounding.campaign import train_all
-    from harness.validation.rounding.fit import fit_bounds
+    from harness.validation.rounding.campaign import train_all, train_all_long
+    from harness.validation.rounding.fit import (
+        fit_bounds,
+        fit_later,
+        furthest_first,
+        pairs_of_one_start,
+        right_long_pairs,
+    )
     from harness.validation.rounding.lockstep_fit import right_locksteps
+    from harness.validation.rounding.long_runs import LONG_NETWORKS
     from harness.validation.rounding.runs import OTHER_BATCHES, find_network
-    from harness.verdict.rounding.bounds import BOUNDS_FILE
+    from harness.validation.rounding.whole_fit import fit_ensembles
+    from harness.verdict.rounding.bounds import BOUNDS_FILE, fitted_bounds
 
     names = networks.split(",") if networks else [*CASES, *model_names(), *OTHER_BATCHES]
     for name in names:
         find_network(name)  # says so before the work, if there is no such network
     chosen = tuple(range(DEFAULT_INIT_SEED, DEFAULT_INIT_SEED + seeds))
-    long_pairs = [
-        (a, b)
-        for a, b in itertools.combinations([read_trace(path) for path in long_runs], 2)
-        if a.header.netspec_name == b.header.netspec_name
-    ]
-    with JobProgress("bounds", len(names)) as progress:
-        troubles = train_all(names, chosen, folder, jobs or default_processes(), timeout, progress)
+    processes = jobs or default_processes()
+    given = [read_recording(Path(path)) for path in long_runs]
+    with JobProgress("long runs", len(LONG_NETWORKS)) as progress:
+        troubles = train_all_long(folder, processes, timeout, progress)
+    if not only_later:
+        with JobProgress("bounds", len(names)) as progress:
+            troubles += train_all(names, chosen, folder, processes, timeout, progress)
     if troubles:
         for trouble in troubles:
             click.echo(trouble, err=True)
         sys.exit(1)
-    bounds = fit_bounds(folder, long_pairs, list(right_locksteps(in_lockstep)))
+    pairs = [*pairs_of_one_start([run.trace for run in given]), *right_long_pairs(folder)]
+    if only_later:
+        kept = fitted_bounds()
+        bounds = msgspec.structs.replace(kept, later=fit_later(pairs, furthest_first(kept.tables)))
+    else:
+        bounds = fit_bounds(folder, pairs, list(right_locksteps(in_lockstep)))
+    later = msgspec.structs.replace(bounds.later, ensembles=fit_ensembles(given))
+    bounds = msgspec.structs.replace(bounds, later=later)
     path = BOUNDS_FILE if out is None else out
     write_json(path, bounds, indent=1)
     held = bounds.held_out

@@ -14,6 +14,9 @@ DEFAULT_TIMEOUT_S = 1800.0
 
 @click.command("power")
 @jobs_option
+@click.option(
+    "--late", is_flag=True, help="Late faults and right pairs of whole runs, in lockstep and from traces alone."
+)
 @click.option("--only", metavar="TEXT", multiple=True, help="Only what has this in its name; may be given repeatedly.")
 @click.option("--resume", is_flag=True, help="Keep the rows that this very code left in the folder.")
 @click.option(
@@ -32,7 +35,9 @@ DEFAULT_TIMEOUT_S = 1800.0
     help="Folder of the rows and of the tables, as power.json and power.md.",
 )
 @format_option("text", "markdown", "json")
-def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout: float, out: Path, form: str) -> None:
+def power_command(
+    jobs: int | None, late: bool, only: tuple[str, ...], resume: bool, timeout: float, out: Path, form: str
+) -> None:
     """Inject faults and see which of them the verdict finds; judge clean pairs, of which it may fail none.
 
     Exit codes: 0 as powerful as it has to be, 1 not, 2 usage, 3 nothing was examined.
@@ -40,20 +45,24 @@ def power_command(jobs: int | None, only: tuple[str, ...], resume: bool, timeout
     from harness.errors import HarnessError
     from harness.report.terminal import show
     from harness.system.progress import JobProgress
+    from harness.validation.late.campaign import LATE_TARGETS, late_campaign
+    from harness.validation.late.table import late_exit_code, render_late
     from harness.validation.power.campaign import TARGETS, Campaign, default_processes
     from harness.validation.power.table import exit_code, render
 
-    chosen = [t for t in TARGETS if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
+    targets, folder = (LATE_TARGETS, out / "late") if late else (TARGETS, out)
+    chosen = [t for t in targets if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
     if not chosen:
         raise HarnessError(f"nothing has {' or '.join(map(repr, only))} in its name. Leave --only out for everything.")
-    campaign = Campaign(chosen, out)
+    campaign = late_campaign(chosen, folder) if late else Campaign(chosen, folder)
     campaign.prepare()
     if not resume:
         campaign.start_anew()
     with JobProgress("power", len(campaign.missing)) as progress:
         campaign.run(jobs or default_processes(), timeout, progress)
     rows = campaign.rows
+    rendered, code = (render_late, late_exit_code(rows)) if late else (render, exit_code(rows))
     for name, kind in (("power.json", "json"), ("power.md", "markdown")):
-        (out / name).write_text(str(render(rows, kind)))
-    show(render(rows, form))
-    sys.exit(exit_code(rows))
+        (folder / name).write_text(str(rendered(rows, kind)))
+    show(rendered(rows, form))
+    sys.exit(code)

@@ -8,7 +8,7 @@ leader's states are removed as they come, and it goes on to its end.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -111,15 +111,15 @@ class ComparedStates:
         self.why_not: str | None = None
         self.trouble: str | None = None
         self.leader_wrote = False
-        self._steps = [*range(1, steps + 1, segment), steps + 1]
-        self._segments = Segments(leader=leader, planned=len(self._steps) - 1, tensors=[], ends=[])
         self._leader_ended, self._follower_ended = threading.Event(), threading.Event()
         self._saved = saved
+        self._steps = segment_starts(segment, steps)
+        self._recorder = SegmentRecorder(leader, self._steps)
 
     @property
     def segments(self) -> Segments:
         """Those that were compared."""
-        return self._segments
+        return self._recorder.segments
 
     def leader_ended(self) -> None:
         """Say that no more states come from the leader."""
@@ -131,19 +131,18 @@ class ComparedStates:
 
     def watch(self, led: Path, followed: Path, done: Callable[[], bool]) -> None:
         """Compare and remove states until both runs are over."""
-        before: Mapping[str, Array] | None = None
         waiting = list(self._steps)
-        compared = first = 0
+        compared = 0
         while waiting and not self.trouble:
             step, last = waiting[0], self._leader_ended.is_set()
             ours, theirs = state_path(led, step), state_path(followed, step)
             self.leader_wrote |= ours.exists()
             if ours.exists() and theirs.exists():
-                before = self._compare(first, step, ours, theirs, before)
+                self._compare(step, ours, theirs)
                 theirs.unlink()
                 if compared:  # the follower has taken it: its next state is there
                     self._put_away(state_path(led, compared))
-                compared = first = step
+                compared = step
                 waiting.pop(0)
             elif done() or self._follower_ended.is_set():
                 break
@@ -169,23 +168,36 @@ class ComparedStates:
         if self._saved is None or not self._saved.take(path):
             path.unlink()
 
-    def _compare(
-        self, first: int, step: int, ours: Path, theirs: Path, before: Mapping[str, Array] | None
-    ) -> Mapping[str, Array] | None:
+    def _compare(self, step: int, ours: Path, theirs: Path) -> None:
         try:
-            a, b = read_state(ours), read_state(theirs)
+            self._recorder.add(step, read_state(ours), read_state(theirs))
         except TraceError as error:
             self.trouble = str(error)
-            return before
-        if [(n, x.shape) for n, x in sorted(a.items())] != [(n, x.shape) for n, x in sorted(b.items())]:
-            self.trouble = f"the states before step {step} have other tensors in the leader than in the follower"
-            return before
-        if before is None:
-            self._segments.tensors.extend(a)
+
+
+class SegmentRecorder:
+    """The segments of a lockstep run, from pairs of states as they come. `steps`: before which they are compared."""
+
+    def __init__(self, leader: str, steps: Sequence[int]) -> None:
+        self.segments = Segments(leader=leader, planned=len(steps) - 1, tensors=[], ends=[])
+        self._before: Mapping[str, Array] = {}
+        self._first: int | None = None
+
+    def add(self, step: int, ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> None:
+        """The leader's state before a step, and the follower's. Raises: TraceError when they have other tensors."""
+        if [(n, x.shape) for n, x in sorted(ours.items())] != [(n, x.shape) for n, x in sorted(theirs.items())]:
+            raise TraceError(f"the states before step {step} have other tensors in the leader than in the follower")
+        if self._first is None:
+            self.segments.tensors.extend(ours)
         else:
-            distances = [_distance(a[name], b[name], before[name]) for name in self._segments.tensors]
-            self._segments.ends.append(SegmentEnd(first, step, distances))
-        return a
+            distances = [_distance(ours[name], theirs[name], self._before[name]) for name in self.segments.tensors]
+            self.segments.ends.append(SegmentEnd(self._first, step, distances))
+        self._before, self._first = ours, step
+
+
+def segment_starts(segment: int, steps: int) -> list[int]:
+    """The steps before which a run of so many steps is compared, and after its last one."""
+    return [*range(1, steps + 1, segment), steps + 1]
 
 
 def _distance(ours: Array, theirs: Array, before: Array) -> StateDistance:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from harness.verdict.cause import listed
 from harness.verdict.channels import LOSS, shared_channels
 from harness.verdict.compare import Comparison
-from harness.verdict.evidence import Answer, PairFacts, failed, passed, unreached
+from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.lockstep_gate import check_lockstep
 from harness.verdict.rounding.bounds import fitted_bounds
-from harness.verdict.rounding.later import BlockRatio, KindApart, LaterBounds, block_ratios, kinds_apart
+from harness.verdict.rounding.drift import Drift, drifts
+from harness.verdict.rounding.later import KindApart, LaterBounds, kinds_apart
 
 _WORDS = {
     "grad": "norm of all gradients",
@@ -22,7 +24,7 @@ _WORDS = {
 
 
 def check_later(pair: PairFacts) -> Answer | None:
-    """Losses in blocks, and norms where both sides have them, after the steps that `rounding` judges.
+    """Losses, and norms where both sides have them, after the steps that `rounding` judges.
 
     A longer window takes nothing away: it judges single losses, and no norms.
     """
@@ -30,18 +32,15 @@ def check_later(pair: PairFacts) -> Answer | None:
     if numbers is None or numbers.compared == 0:
         return None
     bounds = fitted_bounds()
-    first = bounds.steps + 1
-    blocks = list(block_ratios(numbers.loss_a, numbers.loss_b, first))
+    first, later = bounds.steps + 1, bounds.later
+    found = list(drifts(numbers.loss_a, numbers.loss_b, first, comparison.resolution))
+    if not found:
+        return unreached(f"no step after step {first - 1}.")
     kinds = list(_norms(comparison, first, numbers.compared))
-    if not blocks and not kinds:
-        return unreached(f"too few steps after step {first - 1} to tell anything.")
-    later = bounds.later
-    for block in blocks:
-        allowed = _allowed(block, later)
-        if not abs(block.log_ratio) <= allowed:
-            place = f"steps {block.first} to {block.last}"
-            line = f"the losses of {place} differ by a factor of {_factor(block):.2f} in the median"
-            return failed(f"{line}, {math.exp(allowed):.2f} allowed.", place, "training")
+    gross = [one for one in found if not one.value <= later.margin * later.allowed(one)]
+    if gross:
+        one = min(gross, key=lambda one: (one.first, one.last))
+        return failed(f"{_described(one, later)}: no rounding does that.", _place(one), "training")
     judged = []
     for kind in kinds:
         for relative, bound, where in (
@@ -54,22 +53,42 @@ def check_later(pair: PairFacts) -> Answer | None:
             if not relative <= bound:
                 what = f"{_WORDS[kind.kind]}: {relative:.1e} apart {where}, {bound:.1e} allowed."
                 return failed(what, f"step {kind.at}", "training")
-    said = []
-    if blocks:
-        worst = max(blocks, key=lambda block: abs(block.log_ratio) / _allowed(block, later))
-        said.append(
-            f"losses differ by a factor of at most {_factor(worst):.2f} in the median of a block "
-            f"(steps {worst.first} to {worst.last}), {math.exp(_allowed(worst, later)):.2f} allowed"
-        )
+    beyond = [one for one in found if one.value > later.allowed(one)]
+    worst = max(beyond or found, key=lambda one: one.value / later.allowed(one))
+    if beyond and check_lockstep(pair).outcome != "pass":
+        least = min(beyond, key=lambda one: (one.first, one.last))
+        return inconclusive(f"{_described(least, later)}: right runs have not been seen to come apart like that.")
+    said = [_described(worst, later)]
     if judged:
         words = listed(list(dict.fromkeys(_WORDS[kind.kind] for kind in judged)), most=len(_WORDS))
         steps = max(kind.steps for kind in judged)
         said.append(f"{words} of {steps} steps are within {later.margin:g} times what right runs reach")
-    return passed("; ".join(said) + ".") if said else unreached("no norms that tell anything after the first steps.")
+    return passed("; ".join(said) + ".")
 
 
-def _allowed(block: BlockRatio, later: LaterBounds) -> float:
-    return later.loss_short if block.is_short else later.loss
+def _described(one: Drift, later: LaterBounds) -> str:
+    allowed, place = later.allowed(one), _place(one)
+    match one.kind:
+        case "jump":
+            what = f"at {place} the losses are {_times(one.value)} times as far apart as at any before"
+        case "spike":
+            what = f"at {place} one loss is {_times(one.value)} times beyond all of the other side around it"
+        case "correlation":
+            z, least = (math.tanh(math.exp(-value)) for value in (one.value, allowed))
+            return f"in {place} the losses correlate by {z:.2f}, at least {least:.2f} asked"
+        case _:
+            median = "" if one.first == one.last else " in the median"
+            factor, bound = math.exp(one.value), math.exp(allowed)
+            return f"the losses of {place} differ by a factor of {factor:.3g}{median}, {bound:.3g} allowed"
+    return f"{what}, {_times(allowed)} allowed"
+
+
+def _times(logarithm: float) -> str:
+    return f"{math.exp(logarithm):.3g}"
+
+
+def _place(one: Drift) -> str:
+    return f"step {one.first}" if one.first == one.last else f"steps {one.first} to {one.last}"
 
 
 def _norms(comparison: Comparison, first: int, last: int) -> Iterator[KindApart]:
@@ -78,7 +97,3 @@ def _norms(comparison: Comparison, first: int, last: int) -> Iterator[KindApart]
     if steps:
         kinds = kinds_apart(shared_channels(*traces, steps))
         yield from (kind for kind in kinds if kind.kind != LOSS and kind.kind in _WORDS)
-
-
-def _factor(block: BlockRatio) -> float:
-    return math.exp(abs(block.log_ratio))

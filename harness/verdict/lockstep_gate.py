@@ -1,5 +1,6 @@
 """Lockstep: every step of the whole run is held to what rounding does within a few steps from one state."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,11 +29,13 @@ from harness.verdict.rounding.lockstep import (
     STATS,
     LockstepBounds,
     SegmentApart,
+    later_segments,
     loss_apart,
     measure_segments,
     outlying,
     places,
     typical_best,
+    typical_jump,
 )
 
 # By kind of tensor: what is wrong when it is the first that differs. A gradient goes into the slots first.
@@ -90,6 +93,15 @@ def check_lockstep(pair: PairFacts) -> Answer:
         )
     if not calm:
         length, firsts = segments.ends[0].step - 1, len(segments.ends) - 1
+        ends_of = later_segments(segments.ends)
+        sudden, allowed = typical_jump(ends_of, apart), math.exp(fitted_bounds().later.jump)
+        if sudden > allowed:
+            return failed(
+                f"in half of {len(ends_of)} segments one step is {sudden:.0f} times as far apart as any before, "
+                f"{allowed:.0f} times is allowed: rounding does not grow like that.",
+                f"steps {ends_of[0].first} to {ends_of[0].step - 1}",
+                "backward",
+            )
         grown = f"half of the parameters are {typical_best(ends):.1e} of their moves apart or more"
         return note(
             f"rounding grows within {length} steps until {grown}: only the first loss of each of {firsts} segments is "

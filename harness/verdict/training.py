@@ -6,6 +6,7 @@ from harness.trace.recording import Recording
 from harness.verdict.compare import Comparison, EpochMean
 from harness.verdict.evidence import Answer, PairFacts, failed, passed, unreached
 from harness.verdict.rounding.bounds import fitted_bounds
+from harness.verdict.rounding.whole import Ensemble, decade_of, share
 
 ACCURACY_POINTS = 0.5  # of 100
 # Standard deviations by which the accuracies of two short runs may differ, each as if it had drawn its test images for
@@ -26,16 +27,34 @@ def check_epoch_means(pair: PairFacts) -> Answer | None:
         return unreached("no step lies beyond the judged ones.")
     if not means:
         return unreached("no epoch beyond the judged steps is complete.")
-    rtol = 1 - math.exp(-fitted_bounds().later.epoch_mean)
+    ensemble = _ensemble(comparison)
     for mean in means:
-        allowed = max(rtol * max(abs(mean.a), abs(mean.b)), comparison.resolution)
-        if not abs(mean.a - mean.b) <= allowed:
-            apart = f"{_percent(mean):.1f} % apart, allowed are {100 * rtol:.0f} %"
+        larger = max(abs(mean.a), abs(mean.b))
+        rtol = share(_allowed(mean, ensemble))
+        if not abs(mean.a - mean.b) <= max(rtol * larger, comparison.resolution):
+            apart = f"{_percent(mean):.1f} % apart, allowed are {100 * rtol:.2g} %{_measured(ensemble)}"
             line = f"the mean losses of epoch {mean.epoch} are {mean.a:.4g} and {mean.b:.4g}, {apart}."
             return failed(line, f"epoch {mean.epoch}", "training")
     worst = max(means, key=_percent)
-    line = f"the means of {len(means)} complete epochs are at most {_percent(worst):.1f} % apart (epoch {worst.epoch})."
-    return passed(line)
+    line = f"the means of {len(means)} complete epochs are at most {_percent(worst):.1f} % apart (epoch {worst.epoch})"
+    return passed(f"{line}{_measured(ensemble)}.")
+
+
+def _ensemble(comparison: Comparison) -> Ensemble | None:
+    """The one that both sides are of."""
+    headers = comparison.a.trace.header, comparison.b.trace.header
+    return next((one for one in fitted_bounds().later.ensembles if one.is_of(headers)), None)
+
+
+def _allowed(mean: EpochMean, ensemble: Ensemble | None) -> float:
+    measured = None if ensemble is None else ensemble.epoch_mean(mean.epoch)
+    if measured is not None:
+        return measured
+    return fitted_bounds().later.epoch_mean[decade_of(max(abs(mean.a), abs(mean.b)))]
+
+
+def _measured(ensemble: Ensemble | None) -> str:
+    return "" if ensemble is None else f", by {ensemble.runs} whole right runs"
 
 
 def check_accuracy(pair: PairFacts) -> Answer | None:
@@ -52,10 +71,15 @@ def check_accuracy(pair: PairFacts) -> Answer | None:
         return unreached(f"no test accuracy is known of {' and '.join(missing)}.")
     points = round(abs(a - b) * 100, 9)  # 98.5 and 98.0 are 0.5 apart, whatever their binary fractions are
     line = f"test accuracies {a * 100:.2f} % and {b * 100:.2f} % are {points:.2f} points apart"
-    allowed, why = (ACCURACY_POINTS, "") if numbers.full else _chance(comparison, a, b)
+    allowed, why = _whole(comparison) if numbers.full else _chance(comparison, a, b)
     if points <= allowed:
         return passed(f"{line}{f', {allowed:.3g} allowed{why}' if why else ''}.")
     return failed(f"{line}, allowed are {allowed:.3g}{why}.", "end of the run", "training")
+
+
+def _whole(comparison: Comparison) -> tuple[float, str]:
+    ensemble = _ensemble(comparison)
+    return (ACCURACY_POINTS, "") if ensemble is None else (ensemble.points, _measured(ensemble))
 
 
 def _chance(comparison: Comparison, a: float, b: float) -> tuple[float, str]:

@@ -3,6 +3,8 @@
 From a word that has tipped on the runs are of two trajectories, and nothing more can be asked of them here.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from harness.trace.format import Trace
@@ -47,7 +49,11 @@ def check_wide(pair: PairFacts) -> Answer:
     if problems or steps == 0:
         return inconclusive(f"the pair in wide arithmetic: {'; '.join(problems) or 'no step to compare'}.")
     words = measure_words(wide, steps)
-    return _judge_losses(words) or _judge_words(wide, words)
+    answer = _judge_losses(words) or _judge_words(wide, words)
+    if wide is pair.comparison:
+        return answer
+    # The mathematics of a pair in f32 are seen here, and not how its own steps round.
+    return replace(answer, numbers={name: number for name, number in answer.numbers.items() if name != STEPS})
 
 
 def _without_words(a: Trace, b: Trace, steps: int) -> list[str]:

@@ -110,11 +110,16 @@ def test_a_class_without_pairs_is_no_bound(tmp_path: Path) -> None:
 
 
 def test_later_steps_keep_the_worst_block_and_epoch(runs: Path) -> None:
-    found = fit_later([(long_run(1.0), long_run(1.2)), (long_run(1.0), long_run(1.1))])
-    assert found.loss == pytest.approx(fit.LATER_MARGIN * np.log(1.2), rel=0.01)
-    assert found.epoch_mean == pytest.approx(fit.LATER_MARGIN * np.log(1.2), rel=0.01)
+    pairs = [(long_run(1.0), long_run(1.2)), (long_run(1.0), long_run(1.1))]
+    found = fit_later(pairs, {})
+    expected = pytest.approx(fit.LATER_MARGIN * np.log(1.2), rel=0.01)
+    assert [found.windows[length][-1] for length in ("1", "8", "32", "128")] == [expected] * 4
+    assert found.windows["1"][:4] == [0.0] * 4, "nothing was apart as early as that"
+    assert found.epoch_mean == [expected] * 4
+    assert found.jump == pytest.approx(fit.LATER_MARGIN * np.log(np.log(1.2) / 1e-6), rel=0.01)
+    assert fit_later(pairs, {"loss": 0.5}).windows["1"][0] == fit.LATER_MARGIN * 0.5
     with pytest.raises(HarnessError, match="Name two whole runs with --long"):
-        fit_later([])
+        fit_later([], {})
 
 
 def test_every_two_variants_of_a_start_are_a_pair(runs: Path) -> None:

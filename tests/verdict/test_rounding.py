@@ -15,7 +15,6 @@ from harness.verdict.evidence import Evidence
 from harness.verdict.judge import judge
 from harness.verdict.rounding import bounds as bounds_module
 from harness.verdict.rounding.bounds import CLASSES, fitted_bounds
-from harness.verdict.rounding.later import block_ratios
 from harness.verdict.rounding.measure import STATISTICS, Apart, faint, measure
 from harness.verdict.tolerance import MODES
 from tests.support.rounded import FIRST, KEYS, LOSSES, SIZES, side, wide
@@ -175,27 +174,6 @@ def test_damaged_bounds_are_one_line(damage: str, tmp_path: Path, monkeypatch: p
             fitted_bounds()
     finally:
         fitted_bounds.cache_clear()
-
-
-def test_losses_that_are_tripled_later_fail_wherever_that_begins() -> None:
-    rng = np.random.default_rng(3)
-    a = 2.0 * np.exp(0.1 * rng.standard_normal(460))
-    b = a * np.exp(0.1 * rng.standard_normal(460))
-    b[:8] = a[:8]
-    assert gate(recording(list(a)), recording(list(b)), name="later steps").outcome == "pass"
-    for begin in (8, 100, 300):
-        wrong = b.copy()
-        wrong[begin:] *= 3
-        found = gate(recording(list(a)), recording(list(wrong)), name="later steps")
-        assert (found.outcome, found.fault) == ("fail", "training")
-
-
-@pytest.mark.parametrize("steps", [8, 71, 72, 136, 137, 199, 200, 201, 460])
-def test_blocks_cover_every_later_step_once_or_none_where_they_are_too_few(steps: int) -> None:
-    losses = np.ones(steps)
-    found = [(block.first, block.last) for block in block_ratios(losses, losses, 9)]
-    covered = [t for first, last in found for t in range(first, last + 1)]
-    assert covered == (list(range(9, steps + 1)) if steps >= 24 else [])
 
 
 @pytest.mark.parametrize("judging", [JUDGING, Judging(window=100), Judging(all_steps=True)], ids=["8", "100", "all"])

@@ -7,8 +7,8 @@ limits, environment and files, are cells (`harness.run`); a side serves where si
 from harness.run.inprocess.first_batches import FirstBatches, first_batches, open_feed
 from harness.run.inprocess.phase2 import Phase2, script_module
 from harness.run.inprocess.phase3 import Phase3
-from harness.run.inprocess.recorded import recorded
-from harness.run.inprocess.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors
+from harness.run.inprocess.recorded import RunRecorder, recorded
+from harness.run.inprocess.side import SHARED, Array, Batch, Moved, Side, Step, Tapped, Tensors, Training
 
 __all__ = [
     "SHARED",
@@ -18,10 +18,12 @@ __all__ = [
     "Moved",
     "Phase2",
     "Phase3",
+    "RunRecorder",
     "Side",
     "Step",
     "Tapped",
     "Tensors",
+    "Training",
     "first_batches",
     "open_feed",
     "recorded",

@@ -12,7 +12,7 @@ import numpy as np
 from harness.emit.instruments import Instruments
 from harness.emit.jax_model import PROBE, TAP
 from harness.emit.jax_script import emit_jax_script
-from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
+from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, Training, enumerate_steps
 from harness.spec.shapes import inner
 
 
@@ -33,17 +33,9 @@ class Phase2(Side):
         rate: np.float32 = self.script.learning_rate(t, steps_per_epoch)
         return rate
 
-    def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
-        """One training step a batch, by the script's `train_step`."""
-        script, steps = self.script, []
-        params, slots, stats = self._start(initial)
-        for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
-            loss, params, slots, stats, grads = script.train_step(
-                params, slots, stats, batch.x, batch.labels, script.DTYPE(rate), script.DTYPE(t)
-            )
-            kept = {name: np.array(x) for name, x in stats.items()}
-            steps.append(Step(float(loss), self._on_host(grads), self._on_host(params), kept))
-        return steps
+    def begin(self, initial: Array | None = None) -> Training:
+        """By the script's `train_step`."""
+        return _ScriptTraining(self, *self._start(initial))
 
     def logits(self, step: Step, x: Array) -> Array:
         """By the script's `forward_eval`."""
@@ -90,8 +82,37 @@ class Phase2(Side):
         return moved
 
     def _on_host(self, tensors: Any) -> Tensors:
-        # Copies: what the next step is given for good must not be read any more.
-        return {name: np.array(tensors[name]) for name in self.names}
+        return _copies({name: tensors[name] for name in self.names})
+
+
+class _ScriptTraining(Training):
+    """The script's state on its device."""
+
+    def __init__(self, side: Phase2, params: Any, slots: Any, stats: Any) -> None:
+        self._names, self._script = side.names, side.script
+        self._params, self._slots, self._stats = params, slots, stats
+
+    def step(self, t: int, batch: Batch, rate: np.float32) -> Step:
+        script = self._script
+        loss, self._params, self._slots, self._stats, grads = script.train_step(
+            self._params, self._slots, self._stats, batch.x, batch.labels, script.DTYPE(rate), script.DTYPE(t)
+        )
+        found = [_copies({name: tensors[name] for name in self._names}) for tensors in (grads, self._params)]
+        return Step(float(loss), found[0], found[1], _copies(self._stats))
+
+    def get_state(self) -> Tensors:
+        slots = {f"{name}.{slot}": x for slot, of in self._slots.items() for name, x in of.items()}
+        return _copies({**self._params, **slots, **self._stats})
+
+    def set_state(self, tensors: Tensors) -> None:
+        params, stats = ({name: tensors[name] for name in of} for of in (self._params, self._stats))
+        slots = {slot: {name: tensors[f"{name}.{slot}"] for name in of} for slot, of in self._slots.items()}
+        self._params, self._slots, self._stats = jax.device_put((params, slots, stats), may_alias=False)
+
+
+def _copies(tensors: Any) -> Tensors:
+    # What the next step is given for good must not be read any more.
+    return {name: np.array(x) for name, x in tensors.items()}
 
 
 def script_module(source: str) -> types.ModuleType:

@@ -12,7 +12,7 @@ from harness.emit.train_step import emit_logits, emit_train_step
 from harness.emit.update import emit_update
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
-from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, enumerate_steps
+from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, Training, enumerate_steps
 from harness.run.iree_runner import Device, learning_rate
 from harness.run.trainer import Executor, Trainer
 
@@ -34,20 +34,12 @@ class Phase3(Side):
         """The runner's, by the plan that it was emitted with."""
         return learning_rate(self.plan.config, t, steps_per_epoch)
 
-    def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
-        """One training step a batch, by the modules' `train_step`."""
+    def begin(self, initial: Array | None = None) -> Training:
+        """By the modules' `train_step`."""
         if self._train_step is None:
             self._train_step = self._device(self.text, "train_step")
         device = self._train_step
-        trainer = Trainer(device, self.plan, self.initial() if initial is None else initial)
-        steps = []
-        for t, (batch, rate) in enumerate(zip(batches, rates, strict=True), 1):
-            loss, grads = trainer.step(batch.x, batch.labels, rate, t)
-            kept = trainer.state[len(trainer.state) - len(self.graph.states) :]
-            found, params, stats = ([device.get(view) for view in views] for views in (grads, trainer.parameters, kept))
-            named = {state.name: x for state, x in zip(self.graph.states, stats, strict=True)}
-            steps.append(Step(float(loss), self._named(found), self._named(params), named))
-        return steps
+        return _ModuleTraining(self, device, Trainer(device, self.plan, self.initial() if initial is None else initial))
 
     def logits(self, step: Step, x: Array) -> Array:
         """By the modules' `logits`, compiled for as many images."""
@@ -107,3 +99,25 @@ class Phase3(Side):
 
     def _named(self, tensors: Any) -> Tensors:
         return dict(zip(self.names, tensors, strict=True))
+
+
+class _ModuleTraining(Training):
+    """The modules' state on their device."""
+
+    def __init__(self, side: Phase3, device: Executor, trainer: Trainer) -> None:
+        self._device, self._trainer = device, trainer
+        self._params, self._stats = side.names, [state.name for state in side.graph.states]
+
+    def step(self, t: int, batch: Batch, rate: np.float32) -> Step:
+        trainer = self._trainer
+        loss, grads = trainer.step(batch.x, batch.labels, rate, t)
+        kept = trainer.state[len(trainer.state) - len(self._stats) :]
+        found = ((self._params, grads), (self._params, trainer.parameters), (self._stats, kept))
+        named = [dict(zip(names, map(self._device.get, views), strict=True)) for names, views in found]
+        return Step(float(loss), *named)
+
+    def get_state(self) -> Tensors:
+        return self._trainer.get_state()
+
+    def set_state(self, tensors: Tensors) -> None:
+        self._trainer.set_state(tensors)

@@ -56,6 +56,22 @@ class Moved:
     slots: Tensors
 
 
+class Training(ABC):
+    """A training under way: its state, and the steps that change it."""
+
+    @abstractmethod
+    def step(self, t: int, batch: Batch, rate: np.float32) -> Step:
+        """Training step t, from 1, on a batch at a rate."""
+
+    @abstractmethod
+    def get_state(self) -> Tensors:
+        """Copies of parameters, slots and running statistics, named as in a file of states."""
+
+    @abstractmethod
+    def set_state(self, tensors: Tensors) -> None:
+        """Go on from these, of all names that `get_state` has."""
+
+
 class Side(ABC):
     """The program of one pipeline for one network, emitted when it is made. `instruments`: in its training step.
 
@@ -119,8 +135,13 @@ class Side(ABC):
         """The learning rate of step t, from 1."""
 
     @abstractmethod
+    def begin(self, initial: Array | None = None) -> Training:
+        """A training from `initial` (total_params,), or else from the parameters of the init seed."""
+
     def train(self, batches: Sequence[Batch], rates: Sequence[np.float32], initial: Array | None = None) -> list[Step]:
-        """One training step a batch, from `initial` (total_params,) or else the parameters of the init seed."""
+        """One training step a batch; `initial`: as for `begin`."""
+        training = self.begin(initial)
+        return [training.step(t, batch, rate) for t, batch, rate in enumerate_steps(batches, rates)]
 
     @abstractmethod
     def logits(self, step: Step, x: Array) -> Array:

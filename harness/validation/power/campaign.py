@@ -41,10 +41,19 @@ TARGETS = (
 
 
 class Campaign:
-    """Runs targets and keeps their rows in a journal. `worker`: the command that examines them."""
+    """Runs targets and keeps their rows in a journal. `worker`: the command that examines them.
 
-    def __init__(self, targets: Sequence[Target], folder: Path, worker: Sequence[str] = WORKER) -> None:
-        self._worker = worker
+    `is_readable`: whether the finding of a row is one of its kind.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        folder: Path,
+        worker: Sequence[str] = WORKER,
+        is_readable: Callable[[Row], bool] = is_readable,
+    ) -> None:
+        self._worker, self._is_readable = worker, is_readable
         self._targets = {(target.kind, target.name): target for target in targets}
         self._journal = Journal(folder / "journal.jsonl")
         backend = BACKENDS["cpu"]
@@ -79,7 +88,7 @@ class Campaign:
 
     def _done(self) -> dict[tuple[str, str], Row]:
         """Rows that are what they say; any other is examined again."""
-        return {key: row for key, row in self._journal.rows().items() if is_readable(row)}
+        return {key: row for key, row in self._journal.rows().items() if self._is_readable(row)}
 
     def run(self, processes: int, timeout_s: float, on_change: Callable[[int, Sequence[str]], None]) -> None:
         """Examine what is missing. A process that dies or hangs leaves a row that says so; its others are done anew."""

@@ -95,7 +95,7 @@ def verdicts(a: dict[DType, Run], b: dict[DType, Run], mode: Mode = DEFAULT_MODE
     rows = {
         VERIFY: judge_recordings(left, right, judging, in_f64=in_f64, stressed=stressed, from_states=from_states),
         WITH_NORMS: judge_recordings(left, right, judging),
-        LOSSES_ONLY: judge_recordings(_losses_only(left), _losses_only(right), judging),
+        LOSSES_ONLY: judge_recordings(losses_only(left), losses_only(right), judging),
     }
     return {name: row.verdict for name, row in rows.items() if row.verdict is not None}
 
@@ -107,7 +107,7 @@ def _evaluated(a: dict[DType, Run], b: dict[DType, Run]) -> list[Evaluation]:
     return [] if found is None else [found]
 
 
-def _losses_only(recording: Recording) -> Recording:
+def losses_only(recording: Recording) -> Recording:
     """A recording as a program with two prints leaves it: the first version's header and steps, and no manifest."""
     trace = recording.trace
     header = msgspec.structs.replace(trace.header, **dict.fromkeys(_OPTIONAL_KEYS))

@@ -6,6 +6,7 @@ Rows go to the journal one by one, so that a compiler that crashes or hangs take
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,15 @@ def examined(kind: str, name: str) -> Any:
     return localization.place(case) if kind == "localization" else examination.examine(case)
 
 
-def main() -> None:
-    """Examine what is ordered and say how many rows that made."""
+def work(examine: Callable[[str, str], Any]) -> None:
+    """Examine what is ordered, by kind and name, and say how many rows that made."""
     order = msgspec.json.decode(sys.argv[1], type=Order)
     journal = Journal(Path(order.journal))
     for name in order.names:
         started = time.monotonic()
         finding, trouble = None, ""
         try:
-            finding = msgspec.to_builtins(examined(order.kind, name))
+            finding = msgspec.to_builtins(examine(order.kind, name))
         except HarnessError as error:
             trouble = str(error)
         journal.write(Row(order.kind, name, finding, trouble, round(time.monotonic() - started, 1)))
@@ -53,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    work(examined)

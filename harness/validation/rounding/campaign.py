@@ -8,6 +8,7 @@ import msgspec
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, run_jobs
 from harness.system.process import run_module
+from harness.validation.rounding.long_runs import LONG_NETWORKS, LongOrder
 from harness.validation.rounding.runs import SURROUNDINGS, RunOrder
 
 
@@ -20,13 +21,34 @@ def train_all(
     on_change: Callable[[int, Sequence[str]], None],
 ) -> list[str]:
     """Train what the folder lacks; a line for each process that did not finish."""
-    backend = BACKENDS["cpu"]
-    usual = {**backend.jax_environment(), **backend.iree_environment()}
+    usual = _usual()
     jobs = []
     for network in networks:
         for name, surroundings in SURROUNDINGS.items():
             order = msgspec.json.encode(RunOrder(network, name, seeds, str(folder.absolute()))).decode()
             command = (*run_module("harness.validation.rounding.runs"), order)
             jobs.append(Job(f"{network}, {name}", command, {**usual, **surroundings.environment}))
+    return _run(jobs, processes, timeout_s, on_change)
+
+
+def train_all_long(
+    folder: Path, processes: int, timeout_s: float, on_change: Callable[[int, Sequence[str]], None]
+) -> list[str]:
+    """The same of the long runs."""
+    jobs = []
+    for network in LONG_NETWORKS:
+        order = msgspec.json.encode(LongOrder(network, str(folder.absolute()))).decode()
+        jobs.append(Job(f"{network}, long", (*run_module("harness.validation.rounding.long_runs"), order), _usual()))
+    return _run(jobs, processes, timeout_s, on_change)
+
+
+def _usual() -> dict[str, str]:
+    backend = BACKENDS["cpu"]
+    return {**backend.jax_environment(), **backend.iree_environment()}
+
+
+def _run(
+    jobs: Sequence[Job], processes: int, timeout_s: float, on_change: Callable[[int, Sequence[str]], None]
+) -> list[str]:
     outcomes = run_jobs(jobs, processes, timeout_s, on_change)
     return [f"{outcome.job.name}: {outcome.trouble}" for outcome in outcomes if outcome.trouble]

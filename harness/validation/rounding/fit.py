@@ -14,9 +14,11 @@ from harness.trace.format import StepLine, Trace
 from harness.trace.reader import read_trace
 from harness.trace.recording import Recording
 from harness.validation.rounding.lockstep_fit import RightLockstep, fit_lockstep
+from harness.validation.rounding.long_runs import LONG
 from harness.validation.rounding.runs import IN_F64, STEPS, STRESSED
 from harness.verdict.channels import (
     BY_TENSOR,
+    LOSS,
     PARAM,
     STAT,
     UPDATE,
@@ -27,10 +29,12 @@ from harness.verdict.channels import (
 )
 from harness.verdict.compare import compare
 from harness.verdict.rounding.against_f64 import F64Bounds, SideRuns, furthest
-from harness.verdict.rounding.bounds import CLASSES, RoundingBounds
+from harness.verdict.rounding.bounds import CLASSES, RoundingBounds, Table
+from harness.verdict.rounding.drift import WINDOWS, drifts
 from harness.verdict.rounding.excess import gradients_until
-from harness.verdict.rounding.later import FEWEST, LaterBounds, block_ratios, kinds_apart
+from harness.verdict.rounding.later import LaterBounds, kinds_apart
 from harness.verdict.rounding.measure import STATISTICS, VECTORS, Apart, measure
+from harness.verdict.rounding.whole import decade_of, epoch_bounds
 
 MARGIN, LATER_MARGIN, F64_MARGIN, DEVICE = 4.0, 2.0, 2.0, 2.0
 DEEP_FROM, CALM_UP_TO = 40, 3e-5
@@ -61,14 +65,15 @@ def fit_bounds(
         for (name, apart), statistic in itertools.product(_classified(a, b), STATISTICS):
             of_networks = largest.setdefault((name, statistic, apart.kind, apart.step), {})
             of_networks[network] = max(of_networks.get(network, 0.0), getattr(apart, statistic))
+    tables = {name: _table(name, largest) for name in CLASSES}
     networks = sorted({network for of_networks in largest.values() for network in of_networks})
     return RoundingBounds(
         margin=MARGIN,
         device=DEVICE,
         deep_from=DEEP_FROM,
         calm_up_to=CALM_UP_TO,
-        tables={name: _table(name, largest) for name in CLASSES},
-        later=fit_later(long_pairs),
+        tables=tables,
+        later=fit_later(long_pairs, furthest_first(tables)),
         against_f64=fit_against_f64(folder),
         lockstep=fit_lockstep(in_lockstep),
         fitted_on={"pairs": pairs, "networks": networks, "seeds": sorted(seeds)},
@@ -78,7 +83,7 @@ def fit_bounds(
 
 def right_pairs(folder: Path) -> Iterator[tuple[str, int, Trace, Trace]]:
     """Network, seed and the two traces of every pair of variants in f32."""
-    for start in sorted(folder.glob("*/*")):
+    for start in sorted(folder.glob("*/[0-9]*")):
         for a, b in itertools.combinations(_variants(start), 2):
             yield start.parent.name, int(start.name), a, b
 
@@ -180,43 +185,77 @@ def _held_out(largest: Largest, networks: Sequence[str]) -> dict[str, object]:
     return {"inside": inside, "networks": len(networks), "beyond": {n: _short(x) for n, x in sorted(beyond.items())}}
 
 
-def fit_later(pairs: Sequence[tuple[Trace, Trace]]) -> LaterBounds:
-    """What right free runs keep past their first steps.
+def furthest_first(tables: Mapping[str, Table]) -> dict[str, float]:
+    """By kind, how far right pairs of any class are apart at the last of the first steps, in the typical tensor."""
+    found: dict[str, float] = {}
+    for table in tables.values():
+        for kind, bounds in table["typical"].items():
+            found[kind] = max(found.get(kind, 0.0), bounds[-1] / MARGIN)
+    return found
+
+
+def pairs_of_one_start(traces: Sequence[Trace]) -> list[tuple[Trace, Trace]]:
+    """Every two of a network that start from the same parameters."""
+    return [
+        (a, b)
+        for a, b in itertools.combinations(traces, 2)
+        if (a.header.netspec_name, a.header.init_sha256) == (b.header.netspec_name, b.header.init_sha256)
+    ]
+
+
+def right_long_pairs(folder: Path) -> Iterator[tuple[Trace, Trace]]:
+    """Every two long runs of a network in a folder."""
+    for runs in sorted(folder.glob(f"*/{LONG}")):
+        yield from itertools.combinations([read_trace(path) for path in sorted(runs.glob("*.jsonl"))], 2)
+
+
+def fit_later(pairs: Sequence[tuple[Trace, Trace]], first: Mapping[str, float]) -> LaterBounds:
+    """What right free runs keep past their first steps. `first`: how far others are apart by then, by kind.
 
     Raises: HarnessError when none is long enough.
     """
-    loss = loss_short = epoch_mean = 0.0
-    any_step: dict[str, float] = {}
-    half: dict[str, float] = {}
+    means: dict[int, float] = {}
+    reached: dict[str, dict[int, float]] = {}
+    any_step, half = dict(first), dict(first)
     for a, b in pairs:
         n = min(a.steps, b.steps)
-        loss = max(loss, *(abs(r.log_ratio) for r in block_ratios(a.loss[:n], b.loss[:n], STEPS + 1)), 0.0)
-        for start in range(STEPS, n - FEWEST + 1, FEWEST):
-            cut = slice(start, start + FEWEST)
-            loss_short = max(loss_short, *(abs(r.log_ratio) for r in block_ratios(a.loss[cut], b.loss[cut], 1)))
-        epoch_mean = max(epoch_mean, *_epoch_ratios(a, b), 0.0)
+        for drift in drifts(a.loss[:n], b.loss[:n], STEPS + 1):
+            by_age = reached.setdefault(drift.kind, {})
+            by_age[drift.age] = max(by_age.get(drift.age, 0.0), drift.value)
+        for mean, apart in _epoch_ratios(a, b):
+            means[decade_of(mean)] = max(means.get(decade_of(mean), 0.0), apart)
         steps = sorted(t for t in a.lines.keys() & b.lines.keys() if t > STEPS)
         for kind in kinds_apart(shared_channels(a, b, steps)) if steps else ():
             any_step[kind.kind] = max(any_step.get(kind.kind, 0.0), kind.any_step)
             if not math.isnan(kind.half):
                 half[kind.kind] = max(half.get(kind.kind, 0.0), kind.half)
-    if not (loss and epoch_mean):
+    if not (means and reached.keys() == {"jump", "spike", "correlation", *map(str, WINDOWS)}):
         raise HarnessError("no pair of long runs to fit later steps on. Name two whole runs with --long.")
     return LaterBounds(
         margin=LATER_MARGIN,
-        loss=_short(LATER_MARGIN * loss),
-        loss_short=_short(LATER_MARGIN * loss_short),
-        epoch_mean=_short(LATER_MARGIN * epoch_mean),
+        jump=_short(LATER_MARGIN * max(reached["jump"].values())),
+        spike=_short(LATER_MARGIN * max(reached["spike"].values())),
+        correlation=_short(LATER_MARGIN * max(reached["correlation"].values())),
+        windows={str(length): _by_age(reached[str(length)], first.get(LOSS, 0.0)) for length in WINDOWS},
+        epoch_mean=[_short(bound) for bound in epoch_bounds(means, first.get(LOSS, 0.0), LATER_MARGIN)],
+        ensembles=[],
         any_step=_telling(any_step),
         half=_telling(half),
         fitted_on={"runs": sorted({f"{a.header.netspec_name}, {min(a.steps, b.steps)} steps" for a, b in pairs})},
     )
 
 
-def _epoch_ratios(a: Trace, b: Trace) -> list[float]:
+def _by_age(reached: Mapping[int, float], first: float) -> list[float]:
+    """Bounds never fall from one age to the next: rounding grows."""
+    furthest = np.maximum.accumulate([first, *(reached.get(age, 0.0) for age in range(max(reached) + 1))])
+    return [_short(LATER_MARGIN * bound) for bound in furthest[1:]]
+
+
+def _epoch_ratios(a: Trace, b: Trace) -> list[tuple[float, float]]:
+    """The larger mean loss of each complete epoch, and how far both are apart."""
     numbers = compare(Recording(a, None), Recording(b, None)).numbers
     means = [] if numbers is None else [mean for mean in numbers.epochs if mean.complete]
-    return [abs(math.log(mean.a / mean.b)) for mean in means]
+    return [(max(mean.a, mean.b), abs(math.log(mean.a / mean.b))) for mean in means]
 
 
 def _telling(found: Mapping[str, float]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from harness.spec.netspec import DType
 from harness.spec.run_config import STRESS_STEPS, Start
 from harness.system.files import replace_file
 from harness.system.jobs import MARKER
-from harness.trace.format import Trace
+from harness.trace.format import StepLine, Trace, to_number
 from harness.validation.power.clean import OneThread, OtherCompiler
 from harness.validation.power.double_scalars import DoubleScalars
 
@@ -117,13 +117,20 @@ def train_right_runs(order: RunOrder) -> int:
             steps = side.train(batches, rates, initial)
             per_epoch = feed.steps_per_epoch
             run = recorded(side, steps, batches, rates, initial=initial, steps_per_epoch=per_epoch)
-            _write(path, run.trace)
+            write_trace(path, run.trace)
     return there
 
 
-def _write(path: Path, trace: Trace) -> None:
+def write_trace(path: Path, trace: Trace) -> None:
+    """Write a trace as a file; a step that has no channels as its loss and its rate."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [msgspec.json.encode(line) for line in (trace.header, *trace.lines.values())]
+    bare = zip(trace.epoch.tolist(), trace.loss.tolist(), trace.lr.tolist(), strict=True)
+    steps = [
+        StepLine(kind="step", step=t, epoch=epoch, loss=to_number(loss), lr=lr)
+        for t, (epoch, loss, lr) in enumerate(bare, 1)
+    ]
+    lines = [msgspec.json.encode(trace.lines.get(line.step, line)) for line in steps]
+    lines = [msgspec.json.encode(trace.header), *lines]
     with replace_file(path) as file:
         file.write(b"".join(line + b"\n" for line in lines))
 

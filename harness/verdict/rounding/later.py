@@ -6,65 +6,46 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from harness.trace.format import Floats
 from harness.verdict.channels import Channels
+from harness.verdict.rounding.drift import Drift
 from harness.verdict.rounding.measure import measure
+from harness.verdict.rounding.whole import Ensemble
 
-BLOCK = 128  # steps of which the losses are compared together
-SHORT = 64  # steps below which a block is a short one
-FEWEST = 16  # that tell anything
-_LEAST_LOSS = 1e-6  # smaller ones, and those that are not positive, count as that. Units: nats
 _FEWEST_NORMS = 8  # steps with norms
 
 
 class LaterBounds(msgspec.Struct, kw_only=True, frozen=True):
     """The furthest that right free runs have been apart past their first steps, times `margin`.
 
-    `loss`: the median of |log(a / b)| in any block of steps; `loss_short`: in a short one. `epoch_mean`: |log(a / b)|
-    of the mean losses of an epoch.
-    `any_step`, `half`: by kind of channel, the typical difference of a step, at most and in the median of the steps.
-    `fitted_on`: the runs.
+    `jump`, `spike`, `correlation`, `windows`: of losses, as `drift` has them; windows by their length and age, where
+    the last one stands for any later. Beyond these it cannot be told; beyond `margin` times as much, it is no rounding.
+    `epoch_mean`: |log(a / b)| of the mean losses of an epoch, by class of those (`whole.decade_of`). `any_step`,
+    `half`: by kind of channel, the typical difference of a step, at most and in the median of the steps. `ensembles`:
+    of networks of which there are enough whole runs. `fitted_on`: the runs.
     """
 
     margin: float
-    loss: float
-    loss_short: float
-    epoch_mean: float
+    jump: float
+    spike: float
+    correlation: float
+    windows: dict[str, list[float]]
+    epoch_mean: list[float]
     any_step: dict[str, float]
     half: dict[str, float]
+    ensembles: list[Ensemble]
     fitted_on: dict[str, object]
 
-
-@dataclass(frozen=True)
-class BlockRatio:
-    """The losses of A over those of B in steps `first` to `last`: exp of the median of log(a / b)."""
-
-    first: int
-    last: int
-    log_ratio: float
-
-    @property
-    def is_short(self) -> bool:
-        return self.last - self.first + 1 < SHORT
-
-
-def block_ratios(a: Floats, b: Floats, first: int) -> Iterator[BlockRatio]:
-    """Of each block from step `first` on; what is left over belongs to the last one. Left out are steps at which a loss
-    is no finite number.
-
-    Shapes: a, b (steps,), from step 1 on.
-    """
-    last = len(a)
-    starts = list(range(first, last + 1, BLOCK))
-    if len(starts) > 1 and last - starts[-1] + 1 < SHORT:
-        starts.pop()
-    for start in starts:
-        end = last if start == starts[-1] else start + BLOCK - 1
-        x, y = a[start - 1 : end], b[start - 1 : end]
-        told = np.isfinite(x) & np.isfinite(y)
-        if told.sum() >= FEWEST:
-            ratio = np.maximum(x[told], _LEAST_LOSS) / np.maximum(y[told], _LEAST_LOSS)
-            yield BlockRatio(start, end, float(np.median(np.log(ratio))))
+    def allowed(self, drift: Drift) -> float:
+        """The bound of a figure."""
+        match drift.kind:
+            case "jump":
+                return self.jump
+            case "spike":
+                return self.spike
+            case "correlation":
+                return self.correlation
+        by_age = self.windows[drift.kind]
+        return by_age[min(drift.age, len(by_age) - 1)]
 
 
 @dataclass(frozen=True)

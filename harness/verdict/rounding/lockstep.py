@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.trace.format import Floats
 from harness.trace.segments import SegmentEnd, Segments, StateDistance
+from harness.verdict.rounding.drift import LEAST_LEVEL
 
 STATISTICS = ("least", "typical", "largest")
 PARAMETERS, SLOTS, STATS = "parameters", "optimizer slots", "running statistics"
@@ -91,6 +92,20 @@ def typical_best(found: Sequence[SegmentApart]) -> float:
     """How far apart the parameter that agrees best is after half of the segments; 0 of none."""
     of_params = [one.least for one in found if one.kind == PARAMETERS]
     return float(np.median(of_params)) if of_params else 0.0
+
+
+def typical_jump(ends: Sequence[SegmentEnd], apart: Floats) -> float:
+    """How many times as far apart as before one step of a segment is, in half of the segments; 0 of none.
+
+    Rounding that grows within a segment multiplies what is there; what is wrong at every step adds as much at once.
+    Shapes: apart (steps,), of losses.
+    """
+    jumps = []
+    for end in ends:
+        within = apart[end.first - 1 : end.step - 1]
+        before = np.maximum.accumulate(np.maximum(within, LEAST_LEVEL))[:-1]
+        jumps += [float(np.max(within[1:] / before))] if len(before) else []
+    return float(np.median(jumps)) if jumps else 0.0
 
 
 def places(ends: Sequence[SegmentEnd]) -> dict[int, int]:

@@ -1,0 +1,115 @@
+"""How the losses of two free runs drift apart past their first steps: what growing rounding does, and what it cannot.
+
+Figures are logarithms, base e, since rounding multiplies. Rounding grows from what is there already, so that one step
+is only so many times as far apart as any before it; windows of steps are apart in the median by so much at their age;
+and losses of the same batches go up and down together for as long as a training lasts.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from harness.trace.format import Floats
+
+WINDOWS = (1, 8, 32, 128, 512)  # steps of which the median is judged
+_LEAST_LOSS = 1e-6  # smaller ones, and those that are not positive, count as that. Units: nats
+LEAST_LEVEL = 1e-6  # differences below it are of the last digits; relative
+_REACH = 32  # steps on either side in which a loss has its like
+_BLOCK = 128  # steps of which the correlation is judged
+_FEWEST = 32  # that have one
+_CLOSE = 0.01  # losses that are closer in the median have no need to correlate; relative
+_LEAST = 1e-3  # correlations below it count as that
+_FIRST_AGE = 4  # windows that end by step 2^4 are of the first age
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One figure of some steps. `kind`: jump, spike, correlation, or a number of steps, of a window."""
+
+    kind: str
+    value: float
+    first: int
+    last: int
+
+    @property
+    def age(self) -> int:
+        """How many times the training has doubled in length: 0 up to step 16, 1 up to 32, …"""
+        return age_of(self.last)
+
+
+def age_of(step: int) -> int:
+    """The age of a step, from 0."""
+    return max(0, math.ceil(math.log2(step)) - _FIRST_AGE)
+
+
+def drifts(a: Floats, b: Floats, first: int, resolution: float = 0.0) -> Iterator[Drift]:
+    """The figures of the steps from `first` on: of windows the largest of each length and age, correlations one by one.
+
+    A value is larger the further apart the runs are. Losses that are no finite numbers are left to another gate.
+
+    Shapes: a, b (steps,), from step 1 on. Units: `resolution`, how coarsely both were printed together, in nats.
+    """
+    x, y = (np.log(np.maximum(np.nan_to_num(side, nan=1.0), _LEAST_LOSS)) for side in (a, b))
+    if len(x) < first:
+        return
+    ratio = x - y
+    printed = resolution / np.maximum(np.exp(np.minimum(x, y)), _LEAST_LOSS)
+    yield _jump(np.abs(ratio), first, printed)
+    yield _spike(x, y, first)
+    yield from _windows(ratio, first)
+    yield from _correlations(x, y, first)
+
+
+def _jump(apart: Floats, first: int, printed: Floats) -> Drift:
+    """How many times as far apart as at any step before."""
+    level = np.maximum.accumulate(np.maximum(apart, LEAST_LEVEL))
+    before = np.maximum(level[first - 2 : -1], printed[first - 1 :])
+    times = np.log(np.maximum(apart[first - 1 :], LEAST_LEVEL) / before)
+    at = first + int(np.argmax(times))
+    return Drift("jump", float(times.max()), at, at)
+
+
+def _spike(x: Floats, y: Floats, first: int) -> Drift:
+    """How far a loss is above, or below, all that the other side has around it."""
+    beyond = np.zeros(len(x))
+    for one, other in ((x, y), (y, x)):
+        around = sliding_window_view(np.pad(other, _REACH, mode="edge"), 2 * _REACH + 1)
+        beyond = np.maximum(beyond, np.maximum(one - around.max(axis=1), around.min(axis=1) - one))
+    at = first + int(np.argmax(beyond[first - 1 :]))
+    return Drift("spike", float(beyond[at - 1]), at, at)
+
+
+def _windows(ratio: Floats, first: int) -> Iterator[Drift]:
+    """The furthest window of each length and age."""
+    later = ratio[first - 1 :]
+    for length in WINDOWS:
+        whole = len(later) // length
+        medians = np.abs(np.median(later[: whole * length].reshape(whole, length), axis=1))
+        last = first - 1 + length * np.arange(1, whole + 1)
+        ages = np.maximum(0, np.ceil(np.log2(last)).astype(int) - _FIRST_AGE)
+        for age in np.unique(ages):
+            at = int(np.flatnonzero(ages == age)[np.argmax(medians[ages == age])])
+            yield Drift(str(length), float(medians[at]), int(last[at]) - length + 1, int(last[at]))
+
+
+def _correlations(x: Floats, y: Floats, first: int) -> Iterator[Drift]:
+    """By block, how little the losses of both sides go up and down together: -log z, with z as Fisher transforms the
+    correlation. A trend does not count, and what has none at all is as one that goes the other way.
+    """
+    for start in range(first, len(x) - _FEWEST + 2, _BLOCK):
+        block = slice(start - 1, min(start + _BLOCK - 1, len(x)))
+        if np.median(np.abs(x[block] - y[block])) < _CLOSE:
+            continue
+        u, v = (_without_trend(side[block]) for side in (x, y))
+        scale = float(np.linalg.norm(u) * np.linalg.norm(v))
+        together = float(u @ v) / scale if scale > 0 else 0.0
+        yield Drift("correlation", -math.log(math.atanh(min(max(together, _LEAST), 1 - _LEAST))), start, block.stop)
+
+
+def _without_trend(losses: Floats) -> Floats:
+    place = np.linspace(-1, 1, len(losses))
+    centred: Floats = losses - losses.mean()
+    return centred - place * float(place @ centred) / float(place @ place)
