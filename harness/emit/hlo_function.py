@@ -169,14 +169,20 @@ class HloFunction:
         return self.inputs[name]
 
     def input_params(self, params: Iterable[Param], *, wide: bool = False) -> None:
-        """Declare parameters as arguments of the function. `wide`: in f32, and widened to calculate with them."""
+        """Declare parameters as arguments of the function. `wide`: in f32, and widened to calculate with them.
+
+        They are widened once and materialised: IREE compiles for CUDA no sum in which every element is widened.
+        """
         for p in params:
             self.params[p.name] = x = self.input(p.name, p.shape, "f32" if wide else self.dtype)
             if wide:
-                widened = self._value(f"{x.name}_{self.dtype}", p.shape, self.dtype, x.part)
-                text = f"{widened} = stablehlo.convert {x} : ({x.type}) -> {widened.type}"
-                self._lines.append(Line(text, (widened,), (x,)))
-                self.params[p.name] = widened
+                widened, y = (
+                    self._value(f"{x.name}_{what}", p.shape, self.dtype, x.part) for what in ("widened", self.dtype)
+                )
+                convert = f"{widened} = stablehlo.convert {x} : ({x.type}) -> {y.type}"
+                barrier = f"{y} = stablehlo.optimization_barrier {widened} : {y.type}"
+                self._lines += [Line(convert, (widened,), (x,)), Line(barrier, (y,), (widened,))]
+                self.params[p.name] = y
 
     def param(self, name: str) -> Value:
         """The node's parameter."""

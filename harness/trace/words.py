@@ -5,15 +5,13 @@ which a single word differs the digests tell which one, and by how much. Source:
 """
 
 import hashlib
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 # SplitMix64, a generator whose k-th output depends on the seed and k alone.
 _STRIDE, _MULTIPLIERS, _SHIFTS = 0x9E3779B97F4A7C15, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB), (30, 27, 31)
-_KEPT_WEIGHTS = 64  # tensors, and only small ones, so that a large network's take no memory
-_SMALL = 1 << 20
 _MOST_FOR_PAIRS = 1 << 23
 
 Weights = npt.NDArray[np.uint64]
@@ -25,8 +23,7 @@ def words_digest(name: str, x: npt.NDArray[np.float32]) -> str:
     Shapes: x, that of the parameter in the table; its elements count in row-major order.
     """
     words = np.ascontiguousarray(x, np.dtype("<f4")).ravel().view(np.uint32)
-    weights = _kept_weights(name, x.size) if x.size <= _SMALL else word_weights(name, x.size)
-    return f"{int(np.dot(weights, words.astype(np.uint64))):016x}"
+    return f"{int(np.dot(_kept_weights(name, x.size), words.astype(np.uint64))):016x}"
 
 
 def word_weights(name: str, n: int) -> Weights:
@@ -58,4 +55,4 @@ def words_apart(name: str, a: str, b: str, n: int) -> int | None:
     return 2 if (found & (rest != signed)).any() else None  # not one word twice
 
 
-_kept_weights = lru_cache(_KEPT_WEIGHTS)(word_weights)
+_kept_weights = cache(word_weights)  # as much memory as one slot of the optimizer
