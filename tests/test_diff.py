@@ -155,7 +155,7 @@ def test_a_stricter_mode_passes_no_more_than_a_looser_one(tmp_path, delta, passi
 
 def test_the_window_is_eight_steps_unless_told(tmp_path):
     a = write(tmp_path / "a.jsonl", [1.0] * 20)
-    b = write(tmp_path / "b.jsonl", [1.0] * 9 + [1.5] + [1.0] * 10)
+    b = write(tmp_path / "b.jsonl", [1.0] * 7 + [1.05, 1.09, 1.25] + [1.0] * 10)
     found = diff(a, b, "--format", "json")
     numbers = json.loads(found.stdout)["pairs"][0]["numbers"]
     assert (found.exit_code, numbers["judged"], numbers["compared"]) == (0, 8, 20)
@@ -166,7 +166,7 @@ def test_the_window_is_eight_steps_unless_told(tmp_path):
     assert diff(a, b, "--all-steps", "--steps", 9).exit_code == 0
     assert diff(a, b, "--mode", "bitwise").exit_code == 1
     first = next(line for line in diff(a, b).stdout.splitlines() if line.startswith("first beyond"))
-    assert first.split()[3:5] == ["5.00e-01", "10"]
+    assert first.split()[3:5] == ["2.50e-01", "10"]
 
 
 # ---- more than two files

@@ -14,7 +14,7 @@ from harness.validation.late.examination import (
     examine_late,
     examine_whole,
 )
-from harness.validation.late.faults import FAULTS, LATE_CASES
+from harness.validation.late.faults import ALL, FAULTS, LATE_CASES, TEST
 from harness.validation.late.networks import NETWORKS
 from harness.validation.late.table import late_exit_code, render_late
 from harness.validation.power.examination import Detection
@@ -53,7 +53,7 @@ def test_there_are_enough_faults_and_whole_runs() -> None:
     assert {case.network for case in LATE_CASES} == set(NETWORKS)
     for fault in FAULTS:
         sides = {case.side for case in LATE_CASES if case.fault is fault}
-        assert len(sides) == 2 or len(fault.networks) < 2 or fault.networks == ("mlp", "attention")
+        assert len(sides) == 2 or len(fault.networks) < 2 or ALL[::2] == fault.networks
     assert len(WHOLE_PAIRS) >= 60
     assert len({(target.kind, target.name) for target in LATE_TARGETS}) == len(LATE_CASES) + len(WHOLE_PAIRS)
 
@@ -65,6 +65,7 @@ def row(kind: str, name: str, *statuses: str, silent: bool = False) -> Row:
 
 
 FAULT, OTHER, PAIR = LATE_CASES[0].name, LATE_CASES[1].name, WHOLE_PAIRS[0].name
+TESTED = next(case.name for case in LATE_CASES if case.fault.kind == TEST)
 FOUND, RIGHT = row(LATE, FAULT, "FAIL", "FAIL", "INCONCLUSIVE"), row(WHOLE, PAIR, "PASS", "PASS", "PASS")
 
 
@@ -74,6 +75,7 @@ FOUND, RIGHT = row(LATE, FAULT, "FAIL", "FAIL", "INCONCLUSIVE"), row(WHOLE, PAIR
         ([], 3),
         ([row(LATE, FAULT, "PASS", "PASS", "PASS", silent=True)], 3),
         ([FOUND, RIGHT], 0),
+        ([FOUND, row(LATE, TESTED, "PASS", "FAIL", "FAIL"), RIGHT], 0),
         ([row(LATE, FAULT, "INCONCLUSIVE", "FAIL", "FAIL"), RIGHT], 1),
         ([FOUND, row(LATE, OTHER, "FAIL", "FAIL", "PASS"), RIGHT], 1),
         ([FOUND, row(WHOLE, PAIR, "PASS", "FAIL", "PASS")], 1),

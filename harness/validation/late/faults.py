@@ -140,7 +140,7 @@ def _place(at: Moment) -> int:
 
 
 _DATA, _STATE, _UPDATE, _STATISTICS = "data", "lost state", "update", "running statistics"
-_RATE, _COUNTER, _LOSS, _TEST = "rate", "step counter", "below a loss", "evaluation"
+_RATE, _COUNTER, _LOSS, TEST = "rate", "step counter", "below a loss", "evaluation"
 _PARAMETER = "parameter"
 FAULTS = (
     LateFault("another batch once", _DATA, ALL, once(AT), batch=_other_batch),
@@ -160,7 +160,8 @@ FAULTS = (
     LateFault("last step of every epoch lost", _UPDATE, ALL, last_of_epochs, state=_only(_everything, _stale)),
     LateFault("one update twice", _UPDATE, ALL, once(AT), state=_only(_params, _scaled_move(2.0))),
     LateFault("updates times 1.05", _UPDATE, ALL, onwards(AT), state=_only(_params, _scaled_move(1.05))),
-    LateFault("weight decay forgotten", _UPDATE, ALL, onwards(AT), state=_undecayed),
+    # Not in the MLP, whose decay is 3e-6 of an update: as much as f32 rounds it by.
+    LateFault("weight decay forgotten", _UPDATE, ("cnn", "attention"), onwards(AT), state=_undecayed),
     LateFault("parameters through bfloat16 once", _PARAMETER, ALL, once(AT), state=_only(_params, _in_bfloat16)),
     LateFault("one bias frozen", _PARAMETER, ALL, onwards(AT), state=_only(_named("dense1.b"), _stale)),
     LateFault("one weight frozen", _PARAMETER, ALL, onwards(AT), state=_only(_named("dense1.w"), _stale)),
@@ -178,9 +179,9 @@ FAULTS = (
     LateFault("updates times 0.9", _LOSS, ALL, below(0.6), state=_only(_params, _scaled_move(0.9))),
     LateFault("first slot halved", _LOSS, ALL, below(0.6), state=_only(_slot(0), lambda before, after: after / 2)),
     LateFault("one label wrong", _LOSS, ALL, below(0.6), batch=_one_label),
-    LateFault("parameters of the epoch before tested", _TEST, ALL, tested=_previous_epoch),
-    LateFault("labels of the next image tested", _TEST, ALL, test_labels=_next_image),
-    LateFault("tested without statistics", _TEST, _NORMED, tested=_without_statistics),
+    LateFault("parameters of the epoch before tested", TEST, ALL, tested=_previous_epoch),
+    LateFault("labels of the next image tested", TEST, ALL, test_labels=_next_image),
+    LateFault("tested without statistics", TEST, _NORMED, tested=_without_statistics),
     LateFault("very last step lost", _UPDATE, ALL, once(STEPS), state=_only(_everything, _stale)),
 )
 
