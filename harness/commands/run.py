@@ -8,7 +8,7 @@ import click
 
 from harness.commands.completion import complete_backend, complete_pipelines
 from harness.commands.options import start_option
-from harness.commands.run_options import RunOptions, run_options
+from harness.commands.run_options import RunOptions, announce_states, run_options
 
 if TYPE_CHECKING:
     from harness.spec.run_config import Start
@@ -48,7 +48,7 @@ def run_command(asked: RunOptions, pipeline: str, backend: str, start: "Start") 
     run = msgspec.structs.replace(loaded.run, start=start)
     verification = replace(loaded, run=run, backends=(backend,), factorial=pipeline in CONTROLS)
     interruptible()
-    cell = run_single(verification, pipeline, backend)
+    cell = run_single(verification, pipeline, backend, announce_states)
     contradictions = cell.read().contradictions if cell.complete else ()
     told = cell.note or "; ".join(contradictions) or f"{cell.manifest.steps_written} steps"
     click.echo(f"{cell.trace}: {told}")

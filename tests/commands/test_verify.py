@@ -54,8 +54,8 @@ def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> Non
     assert report["exit_code"] == 0
     assert report["dataset"] == "mnist"
     assert [cell["steps_written"] for cell in report["cells"]] == [20, 20]
-    # The follower, the f64 cross-check, a step from the stressed start in both precisions, and parts from two states.
-    assert [cell["steps_written"] for cell in report["evidence"]] == [20, 4, 4, 1, 1, 1, 1, 8, 8]
+    # The follower, the f64 cross-check, a step from the stressed start in both precisions, and parts from three states.
+    assert [cell["steps_written"] for cell in report["evidence"]] == [20, 4, 4, 1, 1, 1, 1, 12, 12]
     (pair,) = report["pairs"]
     assert pair["verdict"]["coverage"] == {"judged": 20, "planned": 20, "by": "lockstep"}
     assert violation(report, "verify") is None
