@@ -8,7 +8,7 @@ import click
 
 from harness.commands.completion import complete_backend, complete_pipelines
 from harness.commands.options import segment_option, start_option
-from harness.commands.run_options import RunOptions, run_options
+from harness.commands.run_options import RunOptions, announce_states, run_options
 
 if TYPE_CHECKING:
     from harness.run.verification import Verification
@@ -79,7 +79,7 @@ def _refuse_unknown(pipeline: str, verification: "Verification", option: str) ->
 def _run_alone(verification: "Verification", pipeline: str, backend: str) -> NoReturn:
     from harness.run.run_cells import run_single
 
-    cell = run_single(verification, pipeline, backend)
+    cell = run_single(verification, pipeline, backend, announce_states)
     contradictions = cell.read().contradictions if cell.complete else ()
     told = cell.note or "; ".join(contradictions) or f"{cell.manifest.steps_written} steps"
     click.echo(f"{cell.trace}: {told}")

@@ -41,6 +41,7 @@ class RunOptions:
     eager: bool
     channels: str
     timeout: float | None
+    keep_states: int
     externals: tuple[str, ...]
     out: Path
 
@@ -72,6 +73,7 @@ class RunOptions:
             data=self.data,
             timeout_s=DEFAULT_TIMEOUT_S if self.timeout is None else self.timeout,
             externals=externals,
+            keep_states=self.keep_states,
         )
 
 
@@ -97,6 +99,14 @@ _DECLARED = (
     ),
     click.option("--timeout", type=FiniteRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."),
     click.option(
+        "--keep-states",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Keep N states with each cell, from which `harness replay` can judge it on another host.",
+    ),
+    click.option(
         "--pipeline-cmd",
         "externals",
         multiple=True,
@@ -118,3 +128,14 @@ def run_options(function: Callable[Concatenate[RunOptions, ...], None]) -> Calla
     for option in reversed(_DECLARED):
         declared = option(declared)
     return declared
+
+
+def announce_states(verification: "Verification", examples: int) -> None:
+    """Say before a run how much the states take that are kept with its cells. `examples`: of training images."""
+    from harness.run.sampling import state_bytes
+
+    if steps := verification.kept_steps(examples):
+        size = state_bytes(verification.model.graph, verification.model.config)
+        size *= 2 if verification.run.dtype == "f64" else 1
+        each = f"{len(steps)} states of {size / 1e6:,.1f} MB"
+        click.echo(f"{each} are kept with each cell: {len(steps) * size / 1e6:,.0f} MB a cell.", err=True)

@@ -127,6 +127,7 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
 
     Raises: HarnessError for unusable input; a cell that fails is a result and not an error.
     """
+    from harness.commands.run_options import announce_states
     from harness.explain.subprocess import explain_pairs
     from harness.report.verification import Outcome
     from harness.run.policy import Policy
@@ -135,6 +136,7 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
     from harness.verdict.pairs import judge_pairs, split_factorials
 
     with prepared(verification) as runner, CellProgress() as progress:
+        announce_states(verification, runner.data.examples)
         for report in verification.reports:
             report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
         ran = runner.run_all(Policy(), progress)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -166,6 +166,11 @@ def read_state_contract(environment: Mapping[str, str]) -> StateContract | None:
     except ValueError as error:
         raise ContractError(f"{RUN_STEPS} is {_shown(run_steps or '')}, {error}.") from None
     return StateContract(out, taken_from, steps, None if room is None else int(room), parts, logits)
+
+
+def listed_steps(steps: Iterable[int]) -> str:
+    """Steps as HARNESS_STATE_STEPS lists them, one alone as well."""
+    return f"{','.join(map(str, sorted(steps)))},"
 
 
 def read_max_steps(environment: Mapping[str, str]) -> int | None:

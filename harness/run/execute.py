@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from harness.run.publication import find_changed_start, publish
 from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.system.process import Child, Interruptions, signal_name
 from harness.trace.format import Trace
+from harness.trace.kept_states import states_folder
 from harness.trace.known_trouble import recognise
 from harness.trace.manifest import Manifest, Status, write_manifest
 
@@ -93,6 +95,8 @@ def _forget(plan: CellPlan) -> None:
         plan.folder.mkdir(parents=True, exist_ok=True)
         for path in (plan.trace, plan.partial, plan.manifest):
             path.unlink(missing_ok=True)
+        if (states := states_folder(plan.trace)).exists():
+            shutil.rmtree(states)
 
 
 @contextlib.contextmanager

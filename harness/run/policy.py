@@ -1,8 +1,10 @@
-"""The choice of cells to run now."""
+"""The choice of cells to run now, and those that were run."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from harness.trace.store import StoredCell
 
 
 @dataclass(frozen=True)
@@ -15,3 +17,11 @@ class Policy:
     resume: bool = False
     refusal: Callable[[], str | None] = lambda: None
     longest_s: Callable[[], float] = lambda: math.inf
+
+
+@dataclass(frozen=True)
+class CellsOfRun:
+    """Cells of a verification. `evidence`: cells that were run for the sake of others."""
+
+    cells: tuple[StoredCell, ...]
+    evidence: tuple[StoredCell, ...]

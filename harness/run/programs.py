@@ -68,6 +68,15 @@ def prepare(cell: Cell, folder: Path) -> Program:
     return _script(cell, *files) if files[0].suffix == ".py" else _modules_on_xla(cell, files)
 
 
+def compile_only(cell: Cell, folder: Path) -> str:
+    """The result of preparing a cell that cannot run here, in words."""
+    try:
+        prepare(cell, folder)
+    except EmitError as error:
+        return f"does not compile ({error})"
+    return "compiled, not run"
+
+
 def _emit_script(cell: Cell, folder: Path) -> Path:
     model, run = cell.model, cell.run
     command = f"python -m harness emit {model.name} --pipeline phase2 --dtype {run.dtype}"

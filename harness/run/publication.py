@@ -1,12 +1,11 @@
 """The end of a cell: its trace is sealed under its final name, and the file that it started from is looked at again."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import INIT_LOAD
-from harness.system.files import replace_file
+from harness.system.files import digest_of, replace_file
 
 _BLOCK = 1 << 20
 
@@ -39,9 +38,3 @@ def find_changed_start(plan: CellPlan) -> str | None:
     if found == expected:
         return None
     return f"the file of initial parameters that it was given was changed: SHA-256 {found}, it was {expected}"
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file. Raises: OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

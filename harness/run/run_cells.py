@@ -1,18 +1,29 @@
 """Runs cells and leaves the judging to others: one, one with a follower, or all of a verification."""
 
+from collections.abc import Callable
+
 from harness.run.execute import unwritable
-from harness.run.policy import Policy
+from harness.run.policy import CellsOfRun, Policy
 from harness.run.progress import CellProgress
-from harness.run.runner import CellsOfRun, prepared
+from harness.run.runner import prepared
+from harness.run.saved_states import state_wishes
 from harness.run.verification import Verification
 from harness.trace.planned import add_planned
 from harness.trace.store import StoredCell
 
 
-def run_single(verification: Verification, pipeline: str, backend: str) -> StoredCell:
-    """Run one cell. Raises: HarnessError for unusable input."""
-    with prepared(verification) as runner, CellProgress() as progress:
-        cell = runner.run(verification, verification.cell(pipeline, backend), Policy(), progress)
+def run_single(
+    verification: Verification, pipeline: str, backend: str, announce: Callable[[Verification, int], None]
+) -> StoredCell:
+    """Run one cell. `announce`: is told the number of training images first. Raises: HarnessError for bad input."""
+    with (
+        prepared(verification) as runner,
+        CellProgress() as progress,
+        state_wishes(verification, runner.data.examples, None) as wishes,
+    ):
+        announce(verification, runner.data.examples)
+        asked = verification.cell(pipeline, backend)
+        cell = runner.run(verification, asked, Policy(), progress, saved=wishes.of(asked))
         with unwritable(verification.folder):
             add_planned(verification.folder, verification.stem, cell.facts)
         return cell

@@ -16,11 +16,11 @@ from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
 from harness.run.lockstep import run_lockstep as run_both
 from harness.run.pipelines import MAIN
-from harness.run.policy import Policy
-from harness.run.programs import Program, external_program, prepare
+from harness.run.policy import CellsOfRun, Policy
+from harness.run.programs import Program, compile_only, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
-from harness.run.saved_states import SavedStates, saved_states
+from harness.run.saved_states import SavedStates, state_wishes
 from harness.run.start_file import StartFile, write_start
 from harness.run.states_run import run_from_states
 from harness.run.verification import Verification
@@ -29,14 +29,6 @@ from harness.system.lock import exclusive
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.planned import write_planned
 from harness.trace.store import StoredCell
-
-
-@dataclass(frozen=True)
-class CellsOfRun:
-    """Cells of a verification. `evidence`: cells that were run for the sake of others."""
-
-    cells: tuple[StoredCell, ...]
-    evidence: tuple[StoredCell, ...]
 
 
 @contextmanager
@@ -77,22 +69,24 @@ class Runner:
         evidence: list[StoredCell] = []
         from_states = asked_for.from_states(examples)
         parts = () if from_states is None else self._kept(from_states, policy, progress)
-        with saved_states(from_states if not parts else None) as saved:
+        leader: SavedStates | None = None
+        with state_wishes(asked_for, examples, from_states if not parts else None) as wishes:
             for cell, asked in asked_for.planned_cells():
                 followed = asked_for.follower(cell, asked_for.planned_steps(examples))
-                wanted = saved if (cell.pipeline, cell.backend) == (MAIN[0], "cpu") else None
+                wanted = wishes.of(cell)
+                leader = wanted if (cell.pipeline, cell.backend) == (MAIN[0], "cpu") else leader
                 # A leader that has run is run again where its states are wanted: they are gone.
                 fresh = policy if wanted is None else replace(policy, resume=False)
                 if followed is None or not presence(cell.backend, followed[1].pipeline):
                     cells.append(self.run(asked_for, cell, fresh, progress, asked=asked, saved=wanted))
                 else:
-                    leader, follower = self.run_lockstep(cell, followed, fresh, progress, asked=asked, saved=wanted)
-                    cells.append(leader)
-                    evidence.append(follower)
+                    both = self.run_lockstep(cell, followed, fresh, progress, asked=asked, saved=wanted)
+                    cells.append(both[0])
+                    evidence.append(both[1])
             evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
             complete = {(cell.facts.pipeline, cell.facts.backend) for cell in cells if cell.complete}
-            if saved is not None and from_states is not None and {(name, "cpu") for name in MAIN} <= complete:
-                parts = self._run_from_states(from_states, saved, policy, progress)
+            if wishes.parts and leader and from_states and {(name, "cpu") for name in MAIN} <= complete:
+                parts = self._run_from_states(from_states, leader, policy, progress)
         evidence += parts
         self._write_planned(cell.facts for cell in (*cells, *evidence))
         return CellsOfRun(tuple(cells), tuple(evidence))
@@ -153,7 +147,7 @@ class Runner:
         if ran.no_states:
             second = replace(second, facts=following.facts(follower, absent=True, asked=False))
             return self._stored(first, ran.leader), self._stored(second, refuse(second, _no_states(cell)))
-        return self._stored(first, ran.leader), self._stored(second, ran.follower)
+        return self._stored(first, ran.leader, saved), self._stored(second, ran.follower)
 
     def _write_planned(self, cells: Iterable[CellFacts]) -> None:
         """Say beside the cells which are of this run. Raises: TraceError."""
@@ -180,7 +174,7 @@ class Runner:
         if saved is not None:
             plan = replace(plan, environment={**plan.environment, **saved.environment})
         with progress.running(self._name(verification, cell), plan.planned_steps) as on_progress:
-            return self._stored(plan, run_cell(plan, on_progress))
+            return self._stored(plan, run_cell(plan, on_progress), saved)
 
     def _prepared(
         self,
@@ -198,7 +192,7 @@ class Runner:
         if not present:
             why = present.reason
             if cell.pipeline == "phase3" and verification.compile_all:
-                why = f"{_compile_only(cell, self.build)}: {why}"
+                why = f"{compile_only(cell, self.build)}: {why}"
             if policy.resume and (ended := find_ended(plan)):
                 return self._stored(plan, ended)  # the device went away after it had run
             plan = replace(plan, facts=verification.facts(cell, absent=True, asked=asked))
@@ -232,9 +226,11 @@ class Runner:
         precision = "wide arithmetic" if facts.dtype == "wide" else facts.dtype
         return f"{run} in {precision}{', stressed' if facts.start == 'stressed' else ''}"
 
-    def _stored(self, plan: CellPlan, manifest: Manifest) -> StoredCell:
+    def _stored(self, plan: CellPlan, manifest: Manifest, saved: SavedStates | None = None) -> StoredCell:
         facts = plan.facts
         assert facts is not None
+        if saved is not None:
+            manifest = saved.keep(plan, manifest)
         return StoredCell(facts, manifest, plan.trace, self.verification.out)
 
     def _prepare(self, cell: Cell) -> Program:
@@ -281,11 +277,3 @@ class Runner:
 
 def _no_states(leader: Cell) -> str:
     return f"not run in lockstep: {leader.pipeline} wrote no state to {STATE_OUT}"
-
-
-def _compile_only(cell: Cell, build: Path) -> str:
-    try:
-        prepare(cell, build)
-    except EmitError as error:
-        return f"does not compile ({error})"
-    return "compiled, not run"

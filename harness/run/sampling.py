@@ -39,6 +39,18 @@ def sample_parts(steps: int, whole: int, epoch_steps: int, grid: int, number: in
     return tuple(sorted([*taken, *_log_spaced(free, number - len(taken))], key=lambda part: part.first))
 
 
+def keep_steps(steps: int, epoch_steps: int, grid: int, number: int) -> tuple[int, ...]:
+    """At most so many steps whose states are kept: both ends of segments of `grid` steps, and the end of the run.
+
+    From a state at the beginning of a segment the run can be replayed, and is held to the one at its end.
+    """
+    parts = sample_parts(steps, steps, epoch_steps, grid, (number + 1) // 2)
+    starts = [part.first for part in parts if part.first <= steps]
+    ends = [min(start + grid, steps + 1) for start in starts]
+    kept = sorted({*starts, *ends, *(part.first for part in parts)})
+    return tuple(kept[-number:]) if number else ()
+
+
 def _boundaries(candidates: Sequence[Part], steps: int, epoch_steps: int) -> list[Part]:
     """A part for each epoch that begins in the run, across its beginning. None reaches into the next one."""
     found: list[Part] = []

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.initial_parameters import write_init
-from harness.run.publication import digest_of
 from harness.spec.models import Model
 from harness.spec.run_config import Start
+from harness.system.files import digest_of
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Two programs that take parts of a run from the same states, and classify test images by each of them."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,14 @@ import msgspec
 
 from harness.errors import TraceError
 from harness.run.cell_plan import CellPlan
-from harness.run.contract import LOGITS_OUT, STATE_IN, STATE_STEPS
+from harness.run.contract import LOGITS_OUT, RUN_STEPS, STATE_IN, STATE_STEPS, listed_steps
 from harness.run.execute import Progress, run_cell
 from harness.run.saved_states import SavedStates
 from harness.system.scratch import scratch
 from harness.trace.evaluations import Evaluation, evaluate, evaluations_path, write_evaluations
 from harness.trace.logits import logits_path, read_logits
 from harness.trace.manifest import Manifest, write_manifest
+from harness.trace.parts import parse_parts
 
 
 def run_from_states(
@@ -30,13 +32,14 @@ def run_from_states(
             folders = folder / "first", folder / "second"
             for one in folders:
                 one.mkdir()
-            first, second = (_from_states(*one, saved) for one in zip(plans, folders, strict=True))
+            steps = [part.first for part in parse_parts(plans[0].environment[RUN_STEPS])]
+            first, second = (_from_states(*one, saved.folder, steps) for one in zip(plans, folders, strict=True))
             running = pool.submit(run_cell, second, on_progress[1])
             ran = run_cell(first, on_progress[0]), running.result()
             if any(manifest.status != "complete" for manifest in ran):
                 return ran
             try:
-                found = [_evaluate(folders, step) for step in sorted(saved.steps)]
+                found = [_evaluate(folders, step) for step in steps]
             except TraceError as error:
                 crashed = msgspec.structs.replace(ran[1], status="crashed", reason=str(error))
                 write_manifest(second.manifest, crashed)
@@ -47,9 +50,9 @@ def run_from_states(
         raise TraceError(f"{error.filename or 'logits'}: {error.strerror or error}; no logits can be kept.") from None
 
 
-def _from_states(plan: CellPlan, logits: Path, saved: SavedStates) -> CellPlan:
-    steps = {STATE_IN: str(saved.folder), STATE_STEPS: saved.environment[STATE_STEPS], LOGITS_OUT: str(logits)}
-    return replace(plan, environment={**plan.environment, **steps})
+def _from_states(plan: CellPlan, logits: Path, states: Path, steps: Sequence[int]) -> CellPlan:
+    taken = {STATE_IN: str(states), STATE_STEPS: listed_steps(steps), LOGITS_OUT: str(logits)}
+    return replace(plan, environment={**plan.environment, **taken})
 
 
 def _evaluate(folders: tuple[Path, Path], step: int) -> Evaluation:

@@ -14,7 +14,7 @@ from harness.run.cell import Cell
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
-from harness.run.sampling import MOST_BYTES, sample_parts, state_bytes
+from harness.run.sampling import MOST_BYTES, keep_steps, sample_parts, state_bytes
 from harness.spec.models import Model
 from harness.spec.run_config import (
     DEFAULT_INIT_SEED,
@@ -40,6 +40,7 @@ class Verification:
     start in both. `wide`: run their first steps in wide arithmetic. `factorial`: run each derivation on the other
     compiler as well.
     `states`: of how many states of the first pipeline on the CPU the two are run from in f64, for a few steps each.
+    `keep_states`: the number of states that are kept with each of its own cells.
     `is_evidence`: its cells are run for the sake of others.
     """
 
@@ -56,6 +57,7 @@ class Verification:
     lockstep: bool = True
     segment: int = SEGMENT_STEPS
     states: int = DEFAULT_STATES
+    keep_states: int = 0
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
@@ -110,6 +112,11 @@ class Verification:
             run, dtype="f64", channels="all", states_of=MAIN[0], run_steps=format_parts(parts)
         )
         return replace(self, run=run, f64_check=False, is_evidence=True)
+
+    def kept_steps(self, examples: int) -> tuple[int, ...]:
+        """The steps whose states are kept with each cell. `examples`: the number of training images."""
+        epoch_steps = steps_per_epoch(examples, self.model.config.batch_size)
+        return keep_steps(self.planned_steps(examples), epoch_steps, self.segment, self.keep_states)
 
     @property
     def stressed(self) -> "Verification":

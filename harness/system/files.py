@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -77,3 +78,9 @@ def write_json(path: Path, value: Any, *, indent: int = 1) -> None:
     """Write a value as a JSON document, whole or not at all. Raises: OSError."""
     with replace_file(path) as file:
         file.write(json_document(value, indent=indent))
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file. Raises: OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -54,11 +54,19 @@ class CellFacts(RunConfig, kw_only=True, frozen=True):
         return f"{self.pipeline}-{self.backend}{'.eager' if self.eager else ''}"
 
 
+class KeptState(msgspec.Struct, frozen=True):
+    """The state before a step, in a file that is kept with the cell. Units: size in bytes."""
+
+    step: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    size: Count
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     """Record of a run besides its trace. `reason`: why it is not complete, in one line.
 
     `cell`: its identity. `trace_sha256`: of the uncompressed trace. `known_trouble`: id of the known issue that
-    explains the end.
+    explains the end. `states`: those that are kept beside the trace, see `harness.trace.kept_states`.
     `provenance`: versions, digests, flags, device, environment; no host names, user names or absolute paths.
 
     Units: test_accuracy a fraction, wall_s seconds.
@@ -78,6 +86,7 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True):
     signal: str | None = None
     stderr_tail: str = ""
     known_trouble: str | None = None
+    states: tuple[KeptState, ...] = ()
     provenance: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -61,6 +61,8 @@ def read_state(path: Path) -> dict[str, Array]:
 
 def read_tensors(path: Path, step: str, what: str) -> dict[str, Array]:
     """The tensors of a file by name, which is called `what`. Raises: TraceError, also for one of another step."""
+    if not path.is_file():
+        raise TraceError(f"{one_line(path.name)}: no {what}: there is no such file.")
     try:
         with safe_open(path, "np") as file:
             told = (file.metadata() or {}).get("step")

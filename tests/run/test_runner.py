@@ -14,11 +14,11 @@ from harness.data.synthetic import write_synthetic
 from harness.run.external import External
 from harness.run.policy import Policy
 from harness.run.progress import CellProgress
-from harness.run.publication import digest_of
 from harness.run.runner import Runner, prepared
 from harness.run.verification import Verification
 from harness.spec.models import load_model
 from harness.spec.run_config import RunConfig
+from harness.system.files import digest_of
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.store import StoredCell
 from tests.support.tiny_programs import FILES

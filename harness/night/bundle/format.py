@@ -8,6 +8,7 @@ import msgspec
 
 from harness.errors import BundleError
 from harness.trace.format import one_line
+from harness.trace.state import SUFFIX as STATE_SUFFIX
 
 CONTENTS = "bundle.json"  # the first member
 BUNDLE_VERSION: Literal[1] = 1
@@ -15,7 +16,7 @@ UNKNOWN_HOST = "unknown"  # of cells whose manifests name none
 BLOCK = 1 << 20  # bytes of a member that are in memory at once
 
 MOST_JSON = 16 << 20  # bytes of a manifest and of every other document
-MOST_TRACE = 1 << 30
+MOST_TRACE = 1 << 30  # and of a state
 MOST_BYTES = 4 << 30  # of a whole bundle, unpacked
 MOST_MEMBERS = 20_000
 MOST_RATIO = 100  # of unpacked bytes to packed ones, once there are more than `FREE_BYTES`
@@ -81,13 +82,15 @@ def check_name(name: str) -> None:
             f"{one_line(name) or 'a member without a name'}: no name for a file of a bundle; expected folders and a "
             "file of letters, digits and `+=@,~. -`, none of them hidden."
         )
-    if not name.endswith((".json", ".jsonl")) or name == CONTENTS:
-        raise BundleError(f"{one_line(name)}: neither a trace (.jsonl) nor a document (.json).")
+    if not name.endswith((".json", ".jsonl", STATE_SUFFIX)) or name == CONTENTS:
+        raise BundleError(
+            f"{one_line(name)}: neither a trace (.jsonl), a state ({STATE_SUFFIX}) nor a document (.json)."
+        )
 
 
 def check_size(name: str, size: int) -> None:
     """Refuse a file that is larger than any of its kind. Raises: BundleError."""
-    most = MOST_TRACE if name.endswith(".jsonl") else MOST_JSON
+    most = MOST_TRACE if name.endswith((".jsonl", STATE_SUFFIX)) else MOST_JSON
     if size > most:
         raise BundleError(f"{one_line(name)}: {size:,} bytes; such a file has at most {most:,}.")
 

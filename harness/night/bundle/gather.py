@@ -13,9 +13,12 @@ from harness.night.bundle.format import UNKNOWN_HOST, check_name, check_size
 from harness.night.checks import read_check
 from harness.night.findings import read_findings
 from harness.night.folder import PLAN, NightFolder
+from harness.trace.evaluations import evaluations_path
 from harness.trace.format import one_line
+from harness.trace.kept_states import verified_state
 from harness.trace.manifest import manifest_path
 from harness.trace.planned import hold_to_plans
+from harness.trace.segments import segments_path
 from harness.trace.store import MANIFEST_SUFFIX, TRACE_SUFFIXES, StoredCell, verified_cells, visible
 
 
@@ -47,8 +50,11 @@ def gather(paths: Sequence[Path]) -> Gathered:
     current = hold_to_plans(verified_cells(paths), filter(Path.is_dir, paths))
     left_out: list[Path] = []
     for cell in current.cells:
-        for file in filter(Path.is_file, (manifest_path(cell.trace), cell.trace)):
+        beside = segments_path(cell.trace), evaluations_path(cell.trace)
+        for file in filter(Path.is_file, (manifest_path(cell.trace), cell.trace, *beside)):
             _add(files, cell.root, file)
+        for state in cell.manifest.states:
+            _add(files, cell.root, verified_state(cell.trace, state))
     for folder in filter(Path.is_dir, paths):
         for document in _documents(folder):
             _add(files, folder, document)

@@ -15,6 +15,7 @@ from harness.night.bundle.format import Contents, host_folder
 from harness.night.bundle.gather import Gathered, gather
 from harness.night.bundle.read import unpack
 from harness.trace.format import one_line
+from harness.trace.kept_states import states_folder
 from harness.trace.store import MANIFEST_SUFFIX, read_cell
 
 _ARRIVING = ".importing"  # hidden, and below the folder that it will be in, so that one rename moves it
@@ -116,7 +117,9 @@ def _take_out(folder: Path, known: Sequence[str]) -> None:
     """Remove what is there already, and the folders that get empty by it."""
     for name in known:
         if name.endswith(MANIFEST_SUFFIX):
-            read_cell(folder / name, folder).trace.unlink(missing_ok=True)
+            trace = read_cell(folder / name, folder).trace
+            trace.unlink(missing_ok=True)
+            shutil.rmtree(states_folder(trace), ignore_errors=True)
         (folder / name).unlink()
     for inner in sorted(folder.rglob("*"), reverse=True):
         if inner.is_dir() and not any(inner.iterdir()):
