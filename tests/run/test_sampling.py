@@ -63,6 +63,6 @@ def test_parts_of_any_run_begin_where_there_are_states(grid: int, epoch: int, st
 def test_the_size_of_a_state_is_that_of_its_tensors(tmp_path: Path) -> None:
     shapes = {p.name: p.shape for p in GRAPH.params} | {s.name: s.shape for s in GRAPH.states}
     shapes |= {f"{p.name}.{slot}": p.shape for p in GRAPH.params for slot in CONFIG.optimizer.slots}
-    write_state(tmp_path, 1, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    write_state(tmp_path, 1, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, "f32")
     tensors = read_state(tmp_path / "1.safetensors")
     assert state_bytes(GRAPH, CONFIG) == sum(x.nbytes for x in tensors.values())
