@@ -50,10 +50,10 @@ def check_wide(pair: PairFacts) -> Answer:
         return inconclusive(f"the pair in wide arithmetic: {'; '.join(problems) or 'no step to compare'}.")
     words = measure_words(wide, steps)
     answer = _judge_losses(words) or _judge_words(wide, words)
-    if wide is pair.comparison:
-        return answer
-    # The mathematics of a pair in f32 are seen here, and not how its own steps round.
-    return replace(answer, numbers={name: number for name, number in answer.numbers.items() if name != STEPS})
+    if answer.outcome == "pass" and wide is pair.comparison:
+        # Of a pair in f32 its wide runs tell the mathematics, and not how the steps of that pair round.
+        return replace(answer, numbers={**answer.numbers, STEPS: answer.numbers["wide_steps"]})
+    return answer
 
 
 def _without_words(a: Trace, b: Trace, steps: int) -> list[str]:
@@ -89,7 +89,7 @@ def _judge_words(wide: Comparison, words: WordDifferences) -> Answer:
     total = wide.a.trace.header.total_params
     if first is None:
         line = f"all words of {total:,} parameters are equal after each of {steps} steps, {told}{noise}."
-        return passed(line, numbers | {STEPS: float(steps)})
+        return passed(line, numbers | {"wide_steps": float(steps)})
     names = words.at(first)
     tipped = tipped_words(wide, names, first)
     others = [name for name in names if name not in tipped]
@@ -103,7 +103,7 @@ def _judge_words(wide: Comparison, words: WordDifferences) -> Answer:
             f"{count} word{'s' if count > 1 else ''} of {total:,} tipped after step {first} ({listed(list(tipped))})"
         )
         line = f"words are equal until {which}, {told}; from there on rounding grows, and {later}{noise}."
-        return passed(line, numbers | {STEPS: float(first)})
+        return passed(line, numbers | {"wide_steps": float(first)})
     line = f"words of {listed(names)} differ after step {first}: more than tip in most networks"
     return note(f"{line}, and no more than the rounding of f64 may explain, so that words tell nothing{noise}.")
 

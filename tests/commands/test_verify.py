@@ -57,7 +57,8 @@ def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> Non
     # The follower, the f64 cross-check, a step from the stressed start in both precisions, and wide arithmetic.
     assert [cell["steps_written"] for cell in report["evidence"]] == [20, 4, 4, 1, 1, 1, 1, 20, 20]
     (pair,) = report["pairs"]
-    assert "all words of 669,706 parameters are equal after each of 20 steps" in done.stdout
+    (wide,) = (line for line in pair["gates"] if line["gate"] == "wide")
+    assert wide["line"].startswith("all words of 669,706 parameters are equal after each of 20 steps")
     assert pair["verdict"]["coverage"] == {"judged": 20, "planned": 20, "by": "lockstep"}
     assert violation(report, "verify") is None
     assert "| phase2-cpu vs phase3-cpu" in (tmp_path / "reports" / "mnist_mlp.md").read_text()

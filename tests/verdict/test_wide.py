@@ -51,6 +51,13 @@ def gate(a: Recording, b: Recording) -> Answer:
     return check_wide(PairFacts(pair, in_wide=pair))
 
 
+def test_wide_runs_of_a_pair_in_f32_cover_none_of_its_steps() -> None:
+    in_f32, wide = compare(recording([1.0]), recording([1.0])), compare(side(), side())
+    found = check_wide(PairFacts(in_f32, in_wide=wide))
+    assert (found.outcome, found.numbers["wide_steps"]) == ("pass", LENGTH)
+    assert STEPS not in found.numbers
+
+
 def with_norms(factor: float = 1.0, kind: str = "update_norms", step: int = 6) -> Any:
     changed = {of: {name: list(column) for name, column in tensors.items()} for of, tensors in NORMS.items()}
     changed[kind]["w"][step - 1] *= factor
