@@ -8,7 +8,7 @@ leader's states are removed as they come, and it goes on to its end.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -170,9 +170,20 @@ class ComparedStates:
         if before is None:
             self._segments.tensors.extend(a)
         else:
-            distances = [_distance(a[name], b[name], before[name]) for name in self._segments.tensors]
-            self._segments.ends.append(SegmentEnd(first, step, distances))
+            self._segments.ends.append(segment_end(first, step, self._segments.tensors, a, b, before))
         return a
+
+
+def segment_end(
+    first: int,
+    step: int,
+    tensors: Sequence[str],
+    ours: Mapping[str, Array],
+    theirs: Mapping[str, Array],
+    before: Mapping[str, Array],
+) -> SegmentEnd:
+    """The end of a segment from `first` on, before `step`. `before`: the leader's state at its beginning."""
+    return SegmentEnd(first, step, [_distance(ours[name], theirs[name], before[name]) for name in tensors])
 
 
 def _distance(ours: Array, theirs: Array, before: Array) -> StateDistance:
