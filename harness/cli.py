@@ -82,6 +82,10 @@ VERBS = {
         "harness.commands.power:power_command",
         "Inject faults and see which of them the verdict finds; judge clean pairs, of which it may fail none.",
     ),
+    "replay": Verb(
+        "harness.commands.replay:replay_command",
+        "Take the steps behind the kept states of CELL again, here, and judge its run by them.",
+    ),
     "report": Verb(
         "harness.commands.report:report_command",
         "Judge every pair of the cells in FOLDERS, of one host or of several, and write one report about them.",

@@ -68,7 +68,7 @@ def for_terminal(outcome: Outcome) -> Document:
     return spaced(
         [
             Document([f"{name:<9} {value}" for name, value in _facts(outcome)]),
-            Document([Table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence]), wrapped=True)]),
+            Document([Table(CELL_COLUMNS, cell_rows([*outcome.cells, *outcome.evidence]), wrapped=True)]),
             render_summary(outcome.rows),
             *(render_judged(row) for row in outcome.rows if row.verdict is not None),
             Document([*factorial.sentences(outcome.factorials), headline(outcome)]),
@@ -80,7 +80,7 @@ def for_markdown(outcome: Outcome) -> str:
     """The same, with a section for each pair that was compared."""
     parts = [f"# {outcome.verification.model.spec.name}", headline(outcome)]
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(outcome)))
-    parts.append(markdown.table(CELL_COLUMNS, _cell_rows([*outcome.cells, *outcome.evidence])))
+    parts.append(markdown.table(CELL_COLUMNS, cell_rows([*outcome.cells, *outcome.evidence])))
     for kind in CROSS:
         of_kind = [row for row in outcome.rows if row.kind == kind]
         if of_kind:
@@ -150,7 +150,8 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     ]
 
 
-def _cell_rows(cells: Sequence[StoredCell]) -> list[list[str]]:
+def cell_rows(cells: Sequence[StoredCell]) -> list[list[str]]:
+    """Cells under CELL_COLUMNS."""
     rows = []
     for cell in cells:
         manifest = cell.manifest

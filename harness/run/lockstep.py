@@ -190,14 +190,26 @@ class SegmentRecorder:
         if self._first is None:
             self.segments.tensors.extend(ours)
         else:
-            distances = [_distance(ours[name], theirs[name], self._before[name]) for name in self.segments.tensors]
-            self.segments.ends.append(SegmentEnd(self._first, step, distances))
+            end = segment_end(self._first, step, self.segments.tensors, ours, theirs, self._before)
+            self.segments.ends.append(end)
         self._before, self._first = ours, step
 
 
 def segment_starts(segment: int, steps: int) -> list[int]:
     """The steps before which a run of so many steps is compared, and after its last one."""
     return [*range(1, steps + 1, segment), steps + 1]
+
+
+def segment_end(
+    first: int,
+    step: int,
+    tensors: Sequence[str],
+    ours: Mapping[str, Array],
+    theirs: Mapping[str, Array],
+    before: Mapping[str, Array],
+) -> SegmentEnd:
+    """The end of a segment from `first` on, before `step`. `before`: the leader's state at its beginning."""
+    return SegmentEnd(first, step, [_distance(ours[name], theirs[name], before[name]) for name in tensors])
 
 
 def _distance(ours: Array, theirs: Array, before: Array) -> StateDistance:

@@ -86,7 +86,7 @@ class Runner:
             evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
             complete = {(cell.facts.pipeline, cell.facts.backend) for cell in cells if cell.complete}
             if wishes.parts and leader and from_states and {(name, "cpu") for name in MAIN} <= complete:
-                parts = self._run_from_states(from_states, leader, policy, progress)
+                parts = self.run_pair_from_states(from_states, leader, policy, progress)
         evidence += parts
         self._write_planned(cell.facts for cell in (*cells, *evidence))
         return CellsOfRun(tuple(cells), tuple(evidence))
@@ -95,28 +95,28 @@ class Runner:
         """The runs from states, where both have run exactly so before; else none."""
         if not policy.resume:
             return ()
-        found = [self._prepared(from_states, from_states.cell(name, "cpu"), policy, progress) for name in MAIN]
+        found = [self.prepare_cell(from_states, from_states.cell(name, "cpu"), policy, progress) for name in MAIN]
         kept = [cell for cell in found if isinstance(cell, StoredCell)]
         return tuple(kept) if len(kept) == len(found) else ()
 
-    def _run_from_states(
+    def run_pair_from_states(
         self, from_states: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
     ) -> tuple[StoredCell, ...]:
         """Run both pipelines from the leader's states, at a time."""
         fresh = replace(policy, resume=False)
         cells = [from_states.cell(name, "cpu") for name in MAIN]
-        found = [self._prepared(from_states, cell, fresh, progress) for cell in cells]
+        found = [self.prepare_cell(from_states, cell, fresh, progress) for cell in cells]
         plans = [plan for plan in found if isinstance(plan, CellPlan)]
         if len(plans) < len(found):
             refused = "the other side cannot run from states"
-            return tuple(self._stored(one, refuse(one, refused)) if isinstance(one, CellPlan) else one for one in found)
-        names = [self._name(from_states, cell) for cell in cells]
+            return tuple(self.stored(one, refuse(one, refused)) if isinstance(one, CellPlan) else one for one in found)
+        names = [self.name_of(from_states, cell) for cell in cells]
         with (
             progress.running(names[0], plans[0].planned_steps) as on_first,
             progress.running(names[1], plans[1].planned_steps) as on_second,
         ):
             ran = run_from_states((plans[0], plans[1]), saved, (on_first, on_second))
-        return tuple(self._stored(plan, manifest) for plan, manifest in zip(plans, ran, strict=True))
+        return tuple(self.stored(plan, manifest) for plan, manifest in zip(plans, ran, strict=True))
 
     def run_lockstep(
         self,
@@ -130,15 +130,15 @@ class Runner:
     ) -> tuple[StoredCell, StoredCell]:
         """Run a cell and its follower at a time. Where the follower cannot run, or has run, the leader runs alone."""
         following, follower = followed
-        second = self._prepared(following, follower, policy, progress, asked=asked)
+        second = self.prepare_cell(following, follower, policy, progress, asked=asked)
         if isinstance(second, StoredCell):
             return self.run(self.verification, cell, policy, progress, asked=asked, saved=saved), second
         # A leader that has run is run again: its states are gone.
-        first = self._prepared(self.verification, cell, replace(policy, resume=False), progress, asked=asked)
+        first = self.prepare_cell(self.verification, cell, replace(policy, resume=False), progress, asked=asked)
         if isinstance(first, StoredCell):
             why = f"its leader {first.name} is {first.manifest.status}"
-            return first, self._stored(second, refuse(second, why))
-        names = [self._name(self.verification, cell), self._name(following, follower)]
+            return first, self.stored(second, refuse(second, why))
+        names = [self.name_of(self.verification, cell), self.name_of(following, follower)]
         with (
             progress.running(names[0], first.planned_steps) as on_first,
             progress.running(names[1], second.planned_steps) as on_second,
@@ -146,8 +146,8 @@ class Runner:
             ran = run_both(first, second, following.segment, on_first, on_second, saved)
         if ran.no_states:
             second = replace(second, facts=following.facts(follower, absent=True, asked=False))
-            return self._stored(first, ran.leader), self._stored(second, refuse(second, _no_states(cell)))
-        return self._stored(first, ran.leader, saved), self._stored(second, ran.follower)
+            return self.stored(first, ran.leader), self.stored(second, refuse(second, _no_states(cell)))
+        return self.stored(first, ran.leader, saved), self.stored(second, ran.follower)
 
     def _write_planned(self, cells: Iterable[CellFacts]) -> None:
         """Say beside the cells which are of this run. Raises: TraceError."""
@@ -168,15 +168,15 @@ class Runner:
 
         `saved`: the states that are wanted of it.
         """
-        plan = self._prepared(verification, cell, policy, progress, asked=asked)
+        plan = self.prepare_cell(verification, cell, policy, progress, asked=asked)
         if isinstance(plan, StoredCell):
             return plan
         if saved is not None:
             plan = replace(plan, environment={**plan.environment, **saved.environment})
-        with progress.running(self._name(verification, cell), plan.planned_steps) as on_progress:
-            return self._stored(plan, run_cell(plan, on_progress), saved)
+        with progress.running(self.name_of(verification, cell), plan.planned_steps) as on_progress:
+            return self.stored(plan, run_cell(plan, on_progress), saved)
 
-    def _prepared(
+    def prepare_cell(
         self,
         verification: Verification,
         cell: Cell,
@@ -194,26 +194,26 @@ class Runner:
             if cell.pipeline == "phase3" and verification.compile_all:
                 why = f"{compile_only(cell, self.build)}: {why}"
             if policy.resume and (ended := find_ended(plan)):
-                return self._stored(plan, ended)  # the device went away after it had run
+                return self.stored(plan, ended)  # the device went away after it had run
             plan = replace(plan, facts=verification.facts(cell, absent=True, asked=asked))
-            return self._stored(plan, refuse(plan, why))
+            return self.stored(plan, refuse(plan, why))
         reason = policy.refusal()
         if reason and not (policy.resume and find_ended(plan)):
-            return self._stored(plan, refuse(plan, reason))
+            return self.stored(plan, refuse(plan, reason))
         try:
-            with progress.preparing(self._name(verification, cell)):
+            with progress.preparing(self.name_of(verification, cell)):
                 program = self._prepare(cell)
         except EmitError as error:
-            return self._stored(plan, refuse(plan, str(error)))
+            return self.stored(plan, refuse(plan, str(error)))
         plan = self._plan(verification, plan, program, present)
         if policy.resume and (kept := find_kept(plan)):
-            return self._stored(plan, kept)
+            return self.stored(plan, kept)
         if reason:
-            return self._stored(plan, refuse(plan, reason))
+            return self.stored(plan, refuse(plan, reason))
         return replace(plan, timeout_s=min(plan.timeout_s, policy.longest_s()))
 
     @staticmethod
-    def _name(verification: Verification, cell: Cell) -> str:
+    def name_of(verification: Verification, cell: Cell) -> str:
         """The cell for people who wait for it."""
         facts = verification.facts(cell)
         run = f"{facts.model} {facts.short_name}"
@@ -226,7 +226,7 @@ class Runner:
         precision = "wide arithmetic" if facts.dtype == "wide" else facts.dtype
         return f"{run} in {precision}{', stressed' if facts.start == 'stressed' else ''}"
 
-    def _stored(self, plan: CellPlan, manifest: Manifest, saved: SavedStates | None = None) -> StoredCell:
+    def stored(self, plan: CellPlan, manifest: Manifest, saved: SavedStates | None = None) -> StoredCell:
         facts = plan.facts
         assert facts is not None
         if saved is not None:

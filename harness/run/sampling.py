@@ -40,15 +40,17 @@ def sample_parts(steps: int, whole: int, epoch_steps: int, grid: int, number: in
 
 
 def keep_steps(steps: int, epoch_steps: int, grid: int, number: int) -> tuple[int, ...]:
-    """At most so many steps whose states are kept: both ends of segments of `grid` steps, and the end of the run.
+    """At most so many steps whose states are kept: both ends of segments of `grid` steps, the run's last among them.
 
     From a state at the beginning of a segment the run can be replayed, and is held to the one at its end.
     """
-    parts = sample_parts(steps, steps, epoch_steps, grid, (number + 1) // 2)
-    starts = [part.first for part in parts if part.first <= steps]
-    ends = [min(start + grid, steps + 1) for start in starts]
-    kept = sorted({*starts, *ends, *(part.first for part in parts)})
-    return tuple(kept[-number:]) if number else ()
+    if number < 1:
+        return ()
+    last = 1 + (steps - 1) // grid * grid  # where the last segment begins
+    if number == 1 or last == 1:
+        return (steps + 1,)
+    starts = [part.first for part in sample_parts(last - 1, steps, epoch_steps, grid, number // 2)]
+    return tuple(sorted({*starts, *(min(start + grid, steps + 1) for start in starts)}))
 
 
 def _boundaries(candidates: Sequence[Part], steps: int, epoch_steps: int) -> list[Part]:

@@ -92,6 +92,11 @@ def judge(
     coverage = find_coverage(comparison, evidence)
     if (line := coverage_line(coverage, comparison.judging.coverage)) is not None:
         evidence = (*evidence, line)
+    return conclude(evidence, coverage)
+
+
+def conclude(evidence: tuple[Evidence, ...], coverage: Coverage | None) -> Verdict:
+    """The verdict of some lines: the first that failed decides, else the first that could not tell."""
     for line in evidence:
         if line.outcome == "fail":
             return Verdict("FAIL", line.gate, line.line, line.place, evidence, _fault(line, evidence), coverage)
@@ -108,8 +113,8 @@ def _fault(first: Evidence, evidence: Sequence[Evidence]) -> Fault | None:
 
     Of a failure that f64 was not there to see it says nothing.
     """
-    in_f64 = next(line for line in evidence if line.gate == F64_CHECK.name)
-    if first.gate in _IN_ROUNDING and "delta_f32" in in_f64.numbers:
+    in_f64 = next((line for line in evidence if line.gate == F64_CHECK.name), None)
+    if in_f64 is not None and first.gate in _IN_ROUNDING and "delta_f32" in in_f64.numbers:
         if in_f64.outcome == "fail":
             return in_f64.fault
         seen = first.numbers.get("at_step", 0) <= in_f64.numbers["f64_steps"]

@@ -43,7 +43,7 @@ _FAULTS: dict[str, Fault] = {STATS: "forward", SLOTS: "backward", PARAMETERS: "o
 
 
 @dataclass(frozen=True)
-class _Beyond:
+class Beyond:
     """One figure that is beyond its bound. `first`: the first step that it may be of."""
 
     first: int
@@ -79,12 +79,12 @@ def check_lockstep(pair: PairFacts) -> Answer:
     calm = typical_best(ends) <= bounds.calm_up_to
     beyond = _losses_beyond(lockstep, apart, bounds, calm)
     if calm:
-        beyond += [*_states_beyond(ends, bounds), *_outliers(ends, bounds)]
+        beyond += [*states_beyond(ends, bounds), *_outliers(ends, bounds)]
     steps = numbers.compared
     if numbers.lr_beyond is not None:
         step = numbers.lr_beyond
         line = f"the learning rates of step {step} are {numbers.lr_a[step - 1]:.9g} and {numbers.lr_b[step - 1]:.9g}"
-        beyond.append(_Beyond(step, -1, line, f"step {step}", "schedule"))
+        beyond.append(Beyond(step, -1, line, f"step {step}", "schedule"))
     if beyond:
         first = min(beyond, key=lambda one: (one.first, one.order))
         counted = {"figures_beyond": float(len(beyond))}
@@ -120,7 +120,7 @@ def check_lockstep(pair: PairFacts) -> Answer:
     return passed(f"{line}.", {STEPS: float(steps)})
 
 
-def _losses_beyond(lockstep: Lockstep, apart: Floats, bounds: LockstepBounds, calm: bool) -> list[_Beyond]:
+def _losses_beyond(lockstep: Lockstep, apart: Floats, bounds: LockstepBounds, calm: bool) -> list[Beyond]:
     found = []
     for step, place in places(lockstep.segments.ends).items():
         if place and not calm:
@@ -130,15 +130,16 @@ def _losses_beyond(lockstep: Lockstep, apart: Floats, bounds: LockstepBounds, ca
             line = f"step {step}: the losses are {apart[step - 1]:.1e} apart in lockstep, {allowed:.1e} allowed"
             # From one state the first loss is the forward pass's and the data's; later ones see the steps before too.
             fault: Fault = "backward" if place else "forward"
-            found.append(_Beyond(step, 0, line, f"step {step}, loss", fault))
+            found.append(Beyond(step, 0, line, f"step {step}, loss", fault))
     return found
 
 
-def _states_beyond(ends: Sequence[SegmentApart], bounds: LockstepBounds) -> list[_Beyond]:
+def states_beyond(ends: Sequence[SegmentApart], bounds: LockstepBounds, factor: float = 1.0) -> list[Beyond]:
+    """The figures of ends of segments that are further apart than in right runs, times a factor."""
     found = []
     for end in ends:
         for statistic in STATISTICS:
-            apart, allowed = getattr(end, statistic), bounds.states[statistic][end.kind]
+            apart, allowed = getattr(end, statistic), factor * bounds.states[statistic][end.kind]
             if not apart <= allowed:
                 what = {
                     "least": f"all {end.tensors} {end.kind} are {apart:.1e} of their moves apart or more",
@@ -146,17 +147,17 @@ def _states_beyond(ends: Sequence[SegmentApart], bounds: LockstepBounds) -> list
                     "largest": f"{end.tensor} ({end.kind}) is {apart:.1e} of its move apart",
                 }[statistic]
                 line = f"{_after(end)}, {what}, {allowed:.1e} allowed"
-                found.append(_Beyond(end.first, 1, line, _span(end), _FAULTS[end.kind]))
+                found.append(Beyond(end.first, 1, line, _span(end), _FAULTS[end.kind]))
     return found
 
 
-def _outliers(ends: Sequence[SegmentApart], bounds: LockstepBounds) -> list[_Beyond]:
+def _outliers(ends: Sequence[SegmentApart], bounds: LockstepBounds) -> list[Beyond]:
     found = []
     for times, end in outlying(ends):
         if times > bounds.outlying:
             what = f"all {end.tensors} {end.kind} are {times:.0f} times as far apart as after most segments"
             line = f"{_after(end)}, {what}, {bounds.outlying:.0f} times is allowed"
-            found.append(_Beyond(end.first, 2, line, _span(end), _FAULTS[end.kind]))
+            found.append(Beyond(end.first, 2, line, _span(end), _FAULTS[end.kind]))
     return found
 
 

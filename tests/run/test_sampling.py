@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.run.sampling import STEPS, sample_parts, state_bytes
+from harness.run.sampling import STEPS, keep_steps, sample_parts, state_bytes
 from harness.trace.parts import Part, format_parts, parse_parts
 from harness.trace.state import read_state, write_state
 from tests.support.tiny_programs import CONFIG, GRAPH
@@ -66,3 +66,15 @@ def test_the_size_of_a_state_is_that_of_its_tensors(tmp_path: Path) -> None:
     write_state(tmp_path, 1, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, "f32")
     tensors = read_state(tmp_path / "1.safetensors")
     assert state_bytes(GRAPH, CONFIG) == sum(x.nbytes for x in tensors.values())
+
+
+def test_states_are_kept_at_both_ends_of_segments() -> None:
+    kept = keep_steps(WHOLE, EPOCH, 8, 24)
+    assert len(kept) <= 24
+    assert kept[-1] == WHOLE + 1
+    starts = [step for step in kept[:-1] if min(step + 8, WHOLE + 1) in kept]
+    assert len(starts) == 12
+    assert set(kept) == {*starts, *(min(start + 8, WHOLE + 1) for start in starts)}
+    assert keep_steps(4, EPOCH, 8, 4) == (5,)
+    assert keep_steps(40, EPOCH, 8, 1) == (41,)
+    assert keep_steps(40, EPOCH, 8, 0) == ()
