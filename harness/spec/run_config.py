@@ -11,8 +11,8 @@ DEFAULT_INIT_SEED = 42
 # Steps of a pair's f64 cross-check: the first to see the forward pass, the backward pass, the optimizer's state, and
 # one more that has all of them behind it.
 F64_STEPS = 4
-# Steps of a pair's wide check: enough for every formula to have met trained parameters and slots, and at up to two and
-# a half times the cost of a step in f32 still short beside the two runs and the one in lockstep.
+# Steps of a pair's wide check: enough for every formula to have met trained parameters and slots. A step costs two to
+# five times as much as one in f32, so that these are short beside a whole run and the one in lockstep.
 WIDE_STEPS = 64
 SEGMENT_STEPS = 8  # of a lockstep run, between two settings of the follower to the leader's state
 DEFAULT_STATES = 16  # of a run, from which a pair is run in f64

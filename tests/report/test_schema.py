@@ -46,6 +46,7 @@ def differing(name: str, a: Any, b: Any) -> PairRow:
     return judge_recordings(recording([1.0] * 4, **{name: a}), recording([1.0] * 4, **{name: b}), DEFAULT)
 
 
+WORDS = {step: {"w": f"{step:016x}"} for step in range(1, len(LONG) + 1)}
 ROWS = {
     "pass": judge_recordings(WHOLE, WHOLE, DEFAULT, "cross-compiler"),
     "pass with a f64 cross-check": climb(*F32),
@@ -68,6 +69,9 @@ ROWS = {
     "NaN": pair([1.0, math.nan, math.inf], [1.0, -math.inf, 2.0]),
     "NaN in a norm": climb(*F32, {("grad_norms", "w", 1): math.nan}),
     "findings": replace(pair([1.0], [2.0]), findings=("phase3 ran coupled weight decay.",)),
+    "wide": judge_recordings(
+        *[Recording(replace(recording(LONG, dtype="wide").trace, words=WORDS), None)] * 2, DEFAULT
+    ),
     "absent": PairRow("phase2-cuda", "phase3-cuda", note="no CUDA device", kind="cross-compiler"),
     "asked for": PairRow("a", "b", verdict=Verdict("INCONCLUSIVE", "cells", "no CUDA device", None), note="no CUDA"),
 }
@@ -115,6 +119,7 @@ def test_a_factorial_is_as_its_schema_says(factorial: Factorial) -> None:
 
 OPTIONAL = {"a", "b", "mode", "judging", "identity", "numbers", "gates", "verdict"}  # of a pair
 OF_A_GATE = {"delta_f32", "delta_f64", "log2_ratio", "f64_steps", "at_step", "judged_steps", "figures_beyond"}
+OF_A_GATE |= {"wide_steps", "losses_differ", "tensors_differ"}
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
