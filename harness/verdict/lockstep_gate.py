@@ -94,7 +94,9 @@ def check_lockstep(pair: PairFacts) -> Answer:
     if not calm:
         length, firsts = segments.ends[0].step - 1, len(segments.ends) - 1
         ends_of = later_segments(segments.ends)
-        sudden, allowed = typical_jump(ends_of, apart), math.exp(fitted_bounds().later.jump)
+        # What right runs have reached at any step, without a margin: this is of half of the segments.
+        free = fitted_bounds().later
+        sudden, allowed = typical_jump(ends_of, apart), math.exp(free.jump / free.margin)
         if sudden > allowed:
             return failed(
                 f"in half of {len(ends_of)} segments one step is {sudden:.0f} times as far apart as any before, "

@@ -66,6 +66,7 @@ def row(kind: str, name: str, *statuses: str, silent: bool = False) -> Row:
 
 FAULT, OTHER, PAIR = LATE_CASES[0].name, LATE_CASES[1].name, WHOLE_PAIRS[0].name
 TESTED = next(case.name for case in LATE_CASES if case.fault.kind == TEST)
+FAINT = next(case.name for case in LATE_CASES if case.network in case.fault.faint_in)
 FOUND, RIGHT = row(LATE, FAULT, "FAIL", "FAIL", "INCONCLUSIVE"), row(WHOLE, PAIR, "PASS", "PASS", "PASS")
 
 
@@ -76,6 +77,7 @@ FOUND, RIGHT = row(LATE, FAULT, "FAIL", "FAIL", "INCONCLUSIVE"), row(WHOLE, PAIR
         ([row(LATE, FAULT, "PASS", "PASS", "PASS", silent=True)], 3),
         ([FOUND, RIGHT], 0),
         ([FOUND, row(LATE, TESTED, "PASS", "FAIL", "FAIL"), RIGHT], 0),
+        ([FOUND, row(LATE, FAINT, "PASS", "FAIL", "FAIL"), RIGHT], 0),
         ([row(LATE, FAULT, "INCONCLUSIVE", "FAIL", "FAIL"), RIGHT], 1),
         ([FOUND, row(LATE, OTHER, "FAIL", "FAIL", "PASS"), RIGHT], 1),
         ([FOUND, row(WHOLE, PAIR, "PASS", "FAIL", "PASS")], 1),

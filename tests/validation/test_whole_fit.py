@@ -42,7 +42,7 @@ def test_deviations_are_those_of_runs_of_one_start() -> None:
     assert (found.runs, found.starts, found.rate) == (400, 4, RATE)
 
 
-def test_few_or_unfinished_or_unknown_runs_are_no_ensemble() -> None:
+def test_few_unfinished_or_unknown_runs_are_no_ensemble() -> None:
     runs = many(FEWEST_RUNS)
     assert len(fit_ensembles(runs)) == 1
     assert fit_ensembles(runs[1:]) == []

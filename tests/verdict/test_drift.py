@@ -84,7 +84,7 @@ def test_what_is_gross_fails(spoil: Callable[[Floats, int], None], steps: int, b
     assert outcome(a, b) == "fail"
 
 
-def test_losses_that_no_longer_go_together_are_found() -> None:
+def test_losses_that_no_longer_go_together_are_found_in_chaos_too() -> None:
     """In the chaos of a late training single losses tell nothing, and their order does."""
     rng = np.random.default_rng(2)
     batches = rng.standard_normal(600)

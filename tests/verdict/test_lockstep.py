@@ -20,6 +20,7 @@ from harness.verdict.rounding.lockstep import (
     measure_segments,
     outlying,
     typical_best,
+    typical_jump,
 )
 from tests.support.sample_traces import recording
 
@@ -171,3 +172,14 @@ def test_of_a_few_segments_none_stands_out() -> None:
     assert outlying(found[: 3 * 5]) == []
     assert typical_best(found) == USUAL
     assert typical_best([]) == 0
+
+
+def test_what_grows_within_segments_is_told_from_what_is_there_at_once() -> None:
+    ends = [SegmentEnd(first, first + LENGTH, []) for first in range(1, STEPS, LENGTH)]
+    growing = np.tile(1e-6 * 4.0 ** np.arange(LENGTH), len(ends))
+    sudden = np.tile(np.where(np.arange(LENGTH) < 2, 1e-7, 1e-2), len(ends))
+    assert typical_jump(ends, growing) == pytest.approx(4)
+    assert typical_jump(ends, sudden) == pytest.approx(1e4)
+    once = np.where(np.arange(STEPS) < 2 * LENGTH, sudden, growing)
+    assert typical_jump(ends, once) == pytest.approx(4), "of most segments, since rounding may flip a unit in one"
+    assert typical_jump([], sudden) == 0

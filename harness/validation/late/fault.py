@@ -60,7 +60,8 @@ class LateFault:
     `when`: the steps at which it acts. `batch`: what a step is fed. `rate`: at what rate it goes. `count`: the number
     that the program believes it has. `state`: what becomes of the state after it. `states_rate`: the trace has the
     wrong rate, where others have the right one. `tested`: the step whose state is tested, of the last of each epoch.
-    `test_labels`: those that the test reads.
+    `test_labels`: those that the test reads. `faint_in`: networks in which it changes less than right runs differ by in
+    f32, so that nothing but f64 can find it.
     """
 
     name: str
@@ -74,6 +75,7 @@ class LateFault:
     states_rate: bool = False
     tested: Callable[[Sequence[Step]], Step] = _always_last
     test_labels: Callable[[Labels], Labels] = lambda labels: labels
+    faint_in: tuple[str, ...] = ()
 
 
 def once(step: int) -> Callable[[Moment], bool]:

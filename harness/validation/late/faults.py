@@ -160,8 +160,8 @@ FAULTS = (
     LateFault("last step of every epoch lost", _UPDATE, ALL, last_of_epochs, state=_only(_everything, _stale)),
     LateFault("one update twice", _UPDATE, ALL, once(AT), state=_only(_params, _scaled_move(2.0))),
     LateFault("updates times 1.05", _UPDATE, ALL, onwards(AT), state=_only(_params, _scaled_move(1.05))),
-    # Not in the MLP, whose decay is 3e-6 of an update: as much as f32 rounds it by.
-    LateFault("weight decay forgotten", _UPDATE, ("cnn", "attention"), onwards(AT), state=_undecayed),
+    # A step of Adam is as large as the rate, and the decay of the two networks next to nothing beside it.
+    LateFault("weight decay forgotten", _UPDATE, ALL, onwards(AT), state=_undecayed, faint_in=("mlp", "attention")),
     LateFault("parameters through bfloat16 once", _PARAMETER, ALL, once(AT), state=_only(_params, _in_bfloat16)),
     LateFault("one bias frozen", _PARAMETER, ALL, onwards(AT), state=_only(_named("dense1.b"), _stale)),
     LateFault("one weight frozen", _PARAMETER, ALL, onwards(AT), state=_only(_named("dense1.w"), _stale)),

@@ -21,7 +21,8 @@ NOT_PASSED = 60.0  # percent of the faults that traces alone may not pass
 class LateResult:
     """A row of a late fault or of a whole pair; `finding` is None where its process did not finish.
 
-    `network`, `group`: what it is counted by; the group is a kind of fault or a variation.
+    `network`, `group`: what it is counted by; the group is a kind of fault or a variation. `findable`: whether a run in
+    lockstep has to find it; it has no test, and is in f32.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LateResult:
     side: str
     finding: LateFinding | None
     trouble: str
+    findable: bool = True
 
     @property
     def counts(self) -> bool:
@@ -49,7 +51,8 @@ def results(rows: Iterable[Row]) -> tuple[list[LateResult], list[LateResult]]:
         if row.kind == LATE:
             case = cases[row.name]
             facts = case.network, case.fault.kind, case.side
-            faults.append(LateResult(row.name, *facts, finding_of(row), row.trouble))
+            findable = case.fault.kind != TEST and case.network not in case.fault.faint_in
+            faults.append(LateResult(row.name, *facts, finding_of(row), row.trouble, findable))
         else:
             pair = pairs[row.name]
             right.append(LateResult(row.name, pair.network, pair.variation, "", finding_of(row), row.trouble))
@@ -59,13 +62,13 @@ def results(rows: Iterable[Row]) -> tuple[list[LateResult], list[LateResult]]:
 def late_exit_code(rows: Sequence[Row]) -> int:
     """0 when all faults are found in lockstep, enough are not passed from traces, and no right run fails, else 1.
 
-    A lockstep run has no test, so that faults of the test alone need not be found. 3 for nothing.
+    Faults of the test alone, and those too faint for f32, need not be found in lockstep. 3 for nothing.
     """
     faults, right = results(rows)
     counted = [one for one in faults if one.counts]
     if not counted and not right:
         return INCONCLUSIVE
-    missed = any(one.status(IN_LOCKSTEP) != "FAIL" for one in counted if one.group != TEST)
+    missed = any(one.status(IN_LOCKSTEP) != "FAIL" for one in counted if one.findable)
     silent = any(not_passed(counted, detector).percent < NOT_PASSED for detector in (WITH_NORMS, LOSSES_ONLY))
     failed = any(one.status(detector) in ("FAIL", "") for one in right for detector in LATE_DETECTORS)
     return EXIT_CODES["FAIL" if missed or silent or failed else "PASS"]
