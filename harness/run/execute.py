@@ -21,10 +21,12 @@ from harness.run.provenance import scrub, scrub_tree
 from harness.run.publication import find_changed_start, publish
 from harness.run.tail import TraceTail, is_regular, keep_readable
 from harness.system.process import Child, Interruptions, signal_name
+from harness.trace.evaluations import evaluations_path
 from harness.trace.format import Trace
 from harness.trace.kept_states import states_folder
 from harness.trace.known_trouble import recognise
 from harness.trace.manifest import Manifest, Status, write_manifest
+from harness.trace.segments import segments_path
 
 POLL_S = 0.05
 TAIL_BYTES = 4096
@@ -93,7 +95,8 @@ def _forget(plan: CellPlan) -> None:
     """Nothing of an earlier run may pass for this one."""
     with unwritable(plan.folder):
         plan.folder.mkdir(parents=True, exist_ok=True)
-        for path in (plan.trace, plan.partial, plan.manifest):
+        beside = segments_path(plan.trace), evaluations_path(plan.trace)
+        for path in (plan.trace, plan.partial, plan.manifest, *beside):
             path.unlink(missing_ok=True)
         if (states := states_folder(plan.trace)).exists():
             shutil.rmtree(states)

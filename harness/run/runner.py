@@ -26,6 +26,7 @@ from harness.run.states_run import run_from_states
 from harness.run.verification import Verification
 from harness.spec.run_config import Start
 from harness.system.lock import exclusive
+from harness.trace.evaluations import evaluations_path
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.planned import write_planned
 from harness.trace.store import StoredCell
@@ -93,9 +94,12 @@ class Runner:
 
     def _kept(self, from_states: Verification, policy: Policy, progress: CellProgress) -> tuple[StoredCell, ...]:
         """The runs from states, where both have run exactly so before; else none."""
-        if not policy.resume:
+        cells = [from_states.cell(name, "cpu") for name in MAIN]
+        places = [CellPlan(cell.name, (), from_states.folder, facts=from_states.facts(cell)) for cell in cells]
+        ended = all(find_ended(plan) for plan in places) and evaluations_path(places[1].trace).exists()
+        if not (policy.resume and ended):
             return ()
-        found = [self.prepare_cell(from_states, from_states.cell(name, "cpu"), policy, progress) for name in MAIN]
+        found = [self.prepare_cell(from_states, cell, policy, progress) for cell in cells]
         kept = [cell for cell in found if isinstance(cell, StoredCell)]
         return tuple(kept) if len(kept) == len(found) else ()
 
