@@ -1,6 +1,7 @@
 """Wide arithmetic: everything in f64, parameters rounded to f32 after every step, so that right runs are equal.
 
-From a word that has tipped on the runs are of two trajectories, and nothing more can be asked of them here.
+A word that has tipped is mostly pulled back within some steps. Where more words follow, the runs are of two
+trajectories from there on, and nothing more can be asked of them here.
 """
 
 from dataclasses import replace
@@ -65,8 +66,7 @@ def _without_words(a: Trace, b: Trace, steps: int) -> list[str]:
     return []
 
 
-def _numbers(words: WordDifferences) -> dict[str, float]:
-    judged = len(words.losses) if words.first is None else words.first
+def _numbers(words: WordDifferences, judged: int | None) -> dict[str, float]:
     return {"losses_differ": float(words.losses[:judged].sum()), "tensors_differ": float(words.differ.sum())}
 
 
@@ -77,35 +77,50 @@ def _judge_losses(words: WordDifferences) -> Answer | None:
         return None
     step = int(np.argmax(beyond)) + 1
     line = f"step {step}: of equal parameters the losses are {words.apart[step - 1]:.1e} apart, {SAME:.0e} allowed"
-    return failed(f"in wide arithmetic, {line}.", f"step {step}, loss", "forward", _numbers(words))
+    return failed(f"in wide arithmetic, {line}.", f"step {step}, loss", "forward", _numbers(words, words.first))
 
 
 def _judge_words(wide: Comparison, words: WordDifferences) -> Answer:
-    steps, first, numbers = len(words.losses), words.first, _numbers(words)
-    told = f"losses at most {np.max(words.apart[:first]):.1e} apart in f64"
-    if numbers["losses_differ"]:
-        told += f", {numbers['losses_differ']:.0f} of them not the same f32"
+    steps, first = len(words.losses), words.first
     noise = f"; not judged: {listed(words.noise)}, whose gradients are nothing but rounding" if words.noise else ""
     total = wide.a.trace.header.total_params
     if first is None:
-        line = f"all words of {total:,} parameters are equal after each of {steps} steps, {told}{noise}."
-        return passed(line, numbers | {"wide_steps": float(steps)})
+        line = f"all words of {total:,} parameters are equal after each of {steps} steps, {_losses_told(words, steps)}"
+        return passed(f"{line}{noise}.", _numbers(words, steps) | {"wide_steps": float(steps)})
     names = words.at(first)
     tipped = tipped_words(wide, names, first)
     others = [name for name in names if name not in tipped]
     observed = is_observed(wide.a.trace, first) and is_observed(wide.b.trace, first)
     if (fault := _fault(wide, words, tipped, others, observed)) is not None:
         return fault
-    count = sum(tipped.values())
-    if not others and count <= total * first / _ROUNDED_PER_TIP:
-        later = f"words are equal after {words.equal_after(first)} of {steps - first} later steps"
-        which = (
-            f"{count} word{'s' if count > 1 else ''} of {total:,} tipped after step {first} ({listed(list(tipped))})"
+    if not others and sum(tipped.values()) <= total * first / _ROUNDED_PER_TIP:
+        judged = _last_tipped(wide, words, first)
+        equal = int((~words.differ[:judged].any(axis=1)).sum())
+        line = f"words of {total:,} parameters are equal after {equal} of {judged} steps"
+        line += (
+            f"; after the others a word or two of a tensor have tipped, at first of {listed(list(tipped))} after step "
         )
-        line = f"words are equal until {which}, {told}; from there on rounding grows, and {later}{noise}."
-        return passed(line, numbers | {"wide_steps": float(first)})
+        line += f"{first}, {_losses_told(words, judged)}"
+        if judged < steps:
+            line += f"; from step {judged + 1} on this has grown as rounding does, and is not judged"
+        return passed(f"{line}{noise}.", _numbers(words, judged) | {"wide_steps": float(judged)})
     line = f"words of {listed(names)} differ after step {first}: more than tip in most networks"
     return note(f"{line}, and no more than the rounding of f64 may explain, so that words tell nothing{noise}.")
+
+
+def _losses_told(words: WordDifferences, judged: int) -> str:
+    told = f"losses at most {np.max(words.apart[:judged]):.1e} apart in f64"
+    parted = int(words.losses[:judged].sum())
+    return f"{told}, {parted} of them not the same f32" if parted else told
+
+
+def _last_tipped(wide: Comparison, words: WordDifferences, first: int) -> int:
+    """The last step up to which, from the first that differs, only words that have tipped do."""
+    for step in range(first, len(words.losses) + 1):
+        names = words.at(step)
+        if not words.apart[step - 1] <= SAME or len(tipped_words(wide, names, step)) < len(names):
+            return step - 1
+    return len(words.losses)
 
 
 def _fault(
@@ -115,7 +130,7 @@ def _fault(
 
     `others`: tensors of which more words differ than have `tipped`.
     """
-    step, numbers = words.first, _numbers(words)
+    step, numbers = words.first, _numbers(words, words.first)
     assert step is not None
     if observed:
         if (cause := cause_of(wide, words, step, tipped)) is not None:

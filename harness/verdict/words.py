@@ -49,10 +49,6 @@ class WordDifferences:
         differ = self.differ[step - 1].tolist()
         return [name for name, differs in zip(self.tensors, differ, strict=True) if differs]
 
-    def equal_after(self, step: int) -> int:
-        """The number of steps behind it after which all words are equal."""
-        return int((~self.differ[step:].any(axis=1)).sum())
-
 
 def measure_words(wide: Comparison, steps: int) -> WordDifferences:
     """The differences of so many steps, all of which have digests of the same parameters on both sides."""
