@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import msgspec
-import numpy as np
 
-from harness.run.inprocess import Array, Phase2, Phase3
+from harness.run.inprocess import Phase2, Phase3
 from harness.spec.run_config import DEFAULT_INIT_SEED
 from harness.trace.recording import Recording
 from harness.trace.segments import Segments
@@ -19,6 +18,7 @@ from harness.validation.power.double_scalars import DoubleScalars
 from harness.validation.power.examination import Detection, detections
 from harness.validation.power.fault import Pipeline
 from harness.validation.power.pairs import LOSSES_ONLY, WITH_NORMS, losses_only
+from harness.validation.rounding.long_runs import ulp_away
 from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import Lockstep
 from harness.verdict.judge import Verdict
@@ -143,14 +143,7 @@ def _start(
 ) -> WholeRun:
     side, feed = _side(make, network), make_feed(network, seed, backwards)
     side.init_seed = DEFAULT_INIT_SEED + seed
-    return WholeRun(side, feed, fault, _ulp_away(side.initial(), seed) if ulp else side.initial())
-
-
-def _ulp_away(flat: Array, seed: int) -> Array:
-    """Each parameter one unit in the last place up or down. Shapes: (total_params,)."""
-    up = np.random.default_rng(seed).random(len(flat)) < 0.5
-    moved: Array = np.nextafter(flat, np.where(up, np.inf, -np.inf).astype(flat.dtype))
-    return moved
+    return WholeRun(side, feed, fault, ulp_away(side.initial(), seed) if ulp else side.initial())
 
 
 def _same(a: Recording, b: Recording) -> bool:

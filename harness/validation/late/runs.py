@@ -13,6 +13,7 @@ from harness.trace.recording import Recording
 from harness.trace.segments import Segments
 from harness.validation.late.fault import LateFault, Moment, Transition
 from harness.validation.late.networks import STEPS, STEPS_PER_EPOCH, LateFeed
+from harness.validation.rounding.long_runs import observed
 
 RIGHT = LateFault("right", "none", ())
 
@@ -23,7 +24,7 @@ class WholeRun:
     def __init__(self, side: Side, feed: LateFeed, fault: LateFault, initial: Array) -> None:
         self._side, self._feed, self._fault = side, feed, fault
         self.training = side.begin(initial)
-        self._recorder = RunRecorder(side, side.initial(), STEPS, STEPS_PER_EPOCH, _observed)
+        self._recorder = RunRecorder(side, side.initial(), STEPS, STEPS_PER_EPOCH, observed)
         self._at, self._ends = Moment(0, float("inf")), list[Step]()
 
     def advance(self) -> None:
@@ -89,8 +90,3 @@ def follow(leader: WholeRun, follower: WholeRun) -> Segments:
 
 def _meet(recorder: SegmentRecorder, t: int, leader: WholeRun, follower: WholeRun) -> None:
     recorder.add(t, leader.training.get_state(), follower.training.get_state())
-
-
-def _observed(t: int) -> bool:
-    """The steps of which a trace has norms by default."""
-    return t <= 8 or t % 64 == 0
