@@ -22,7 +22,7 @@ WHOLE = Manifest(
 )
 KEYS = [
     "manifest_version status reason cell steps_written trace_sha256 test_accuracy test_correct test_total wall_s",
-    "exit_code signal stderr_tail known_trouble provenance",
+    "exit_code signal stderr_tail known_trouble states provenance",
 ]
 
 
