@@ -225,7 +225,7 @@ def test_steps_that_were_asked_for_and_are_not_there_are_counted() -> None:
 
 def test_a_pass_lists_what_it_did_not_reach() -> None:
     reason = judge(compare(FOUR, FOUR, DEFAULT)).reason
-    unreached = "data, ladder, stress, envelope, lockstep, states, later steps, epoch means, accuracy"
+    unreached = "data, ladder, wide, stress, envelope, lockstep, states, later steps, epoch means, accuracy"
     assert reason == f"every gate reached passed; not reached: {unreached}."
 
 
