@@ -8,6 +8,7 @@ from harness.run.cell_plan import CellPlan
 from harness.run.provenance import scrub_tree
 from harness.trace.manifest import Manifest, read_manifest
 from harness.trace.reader import read_trace
+from harness.trace.segments import segments_path
 
 _ENDED = ("complete", "crashed")  # one that was stopped might have come to its end
 _OF_THE_COMPILATION = ("compile_s", "compile_cached")  # how long it took says nothing about its result
@@ -40,6 +41,9 @@ def find_kept(plan: CellPlan) -> Manifest | None:
 
 
 def _has_its_trace(plan: CellPlan, manifest: Manifest) -> bool:
+    follows = plan.facts is not None and plan.facts.follows is not None
+    if follows and not segments_path(plan.trace).exists():
+        return False  # killed before what was compared had been written
     trace = read_trace(plan.trace, with_digest=True, allow_parts=True)
     if trace.sha256 != manifest.trace_sha256 or plan.planned_steps not in (None, trace.steps):
         return False

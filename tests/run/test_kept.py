@@ -15,6 +15,7 @@ from harness.run.kept import find_ended, find_kept
 from harness.run.programs import external_program
 from harness.spec.models import load_model
 from harness.trace.manifest import CellFacts, write_manifest
+from harness.trace.segments import segments_path
 from tests.support.misbehaving_cells import plan_of
 
 FACTS = CellFacts(model="net", pipeline="other", backend="cpu")
@@ -95,3 +96,11 @@ def test_a_command_is_known_by_its_words_and_its_files(tmp_path: Path) -> None:
     assert digest(f"python3 {script} --fast") != first
     script.write_text("print(2)")
     assert digest(f"python3 {script}") != first
+
+
+def test_a_follower_is_kept_with_its_segments_only(tmp_path: Path) -> None:
+    facts = CellFacts(model="net", pipeline="other", backend="cpu", evidence=True, follows="phase2", segment=8)
+    plan = done(tmp_path, facts=facts)
+    assert find_kept(plan) is None, "killed before they were written"
+    segments_path(plan.trace).write_text("{}")
+    assert find_kept(plan) is not None
