@@ -146,7 +146,7 @@ class ComparedStates:
                 waiting.pop(0)
             elif done() or self._follower_ended.is_set():
                 break
-            elif last and not ours.exists():
+            elif last and self.why_not is None and not ours.exists():
                 self.trouble = f"its leader did not write the state before step {step}"
             else:
                 threading.Event().wait(_POLL_S)

@@ -31,7 +31,7 @@ def harness(*arguments: object, **changes: str) -> subprocess.CompletedProcess[s
 
 
 def verify(out: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return harness("verify", "--no-wide", *arguments, "--out", out, "--backends", "cpu")
+    return harness("verify", "--no-wide", "--states", 0, *arguments, "--out", out, "--backends", "cpu")
 
 
 def losses(out: Path, name: str) -> list[float]:
@@ -43,7 +43,7 @@ def largest_difference(a: list[float], b: list[float]) -> float:
 
 
 def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> None:
-    done = verify(tmp_path, "mnist_mlp", "--steps", 20, "--wide")
+    done = verify(tmp_path, "mnist_mlp", "--steps", 20, "--wide", "--states", 16)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "MNIST-MLP: 1 of 1 pairs agree." in done.stdout
     a, b = (losses(tmp_path, f"mnist_mlp.{p}-noshuf-cpu") for p in ("phase2", "phase3"))
@@ -54,8 +54,9 @@ def test_mlp_agrees_reuses_its_modules_and_repeats_itself(tmp_path: Path) -> Non
     assert report["exit_code"] == 0
     assert report["dataset"] == "mnist"
     assert [cell["steps_written"] for cell in report["cells"]] == [20, 20]
-    # The follower, the f64 cross-check, a step from the stressed start in both precisions, and wide arithmetic.
-    assert [cell["steps_written"] for cell in report["evidence"]] == [20, 4, 4, 1, 1, 1, 1, 20, 20]
+    # The follower, the f64 cross-check, a step from the stressed start in both precisions, wide arithmetic, and parts
+    # from three states.
+    assert [cell["steps_written"] for cell in report["evidence"]] == [20, 4, 4, 1, 1, 1, 1, 20, 20, 12, 12]
     (pair,) = report["pairs"]
     (wide,) = (line for line in pair["gates"] if line["gate"] == "wide")
     assert wide["line"].startswith("all words of 669,706 parameters are equal after each of 20 steps")

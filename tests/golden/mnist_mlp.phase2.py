@@ -581,10 +581,11 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
         "devices": everywhere.num_devices,
         "shuffle": shuffled,
         "planned_steps": sum(count for _, count in parts),
-        "run_steps": os.environ.get("HARNESS_RUN_STEPS"),
         "epoch_steps": steps_per_epoch,
         "emitted_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     }
+    if "HARNESS_RUN_STEPS" in os.environ:
+        header["run_steps"] = os.environ["HARNESS_RUN_STEPS"]
     labels = data.labels.astype(np.int32)
     order, shuffles = list(range(len(labels))), 0
     if states_out and 1 in exchanged:

@@ -98,7 +98,7 @@ NAMES = [
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, files: dict[str, bytes], name: str) -> None:
     expected = (
         "no name for a file of a bundle",
-        "neither a trace (.jsonl) nor a document",
+        "neither a trace (.jsonl), a state",
         "sound header",
         "leads out of the bundle",
     )

@@ -15,12 +15,13 @@ from harness.night.folder import NightFolder
 from harness.trace.store import read_store
 
 KILLS = 10
-CONFIG = """
+LONG = 60
+CONFIG = f"""
 backends = ["cpu"]
 
 [[verify]]
 models = ["mnist_mlp"]
-steps = 60
+steps = {LONG}
 data = "synthetic"
 
 [[verify]]
@@ -32,11 +33,11 @@ data = "synthetic"
 
 [[check]]
 name = "first"
-command = ["python", "-c", "import time; time.sleep(1); open('{folder}/first', 'a').write('x'); print('first agrees')"]
+command = ["python", "-c", "import time; time.sleep(1); open('{{folder}}/first', 'a').write('x'); print('agrees')"]
 
 [[check]]
 name = "second"
-command = ["python", "-c", "open('{folder}/second', 'a').write('x'); print('second differs'); raise SystemExit(1)"]
+command = ["python", "-c", "open('{{folder}}/second', 'a').write('x'); print('second differs'); raise SystemExit(1)"]
 """
 
 
@@ -59,10 +60,17 @@ def verdict(folder: Path) -> Any:
 
 
 def finished(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Cells that have run to their end, with the file that a second run would replace."""
+    """Cells that have run to their end and owe nothing, with the file that a second run would replace.
+
+    A leader, and with it its follower, runs again while cells that need its states have not run: they go with it.
+    """
     night = NightFolder(folder)
-    for cell in read_store([night.traces]).cells if night.is_night and night.traces.is_dir() else ():
-        if cell.complete:
+    cells = read_store([night.traces]).cells if night.is_night and night.traces.is_dir() else ()
+    owing = {cell.facts.follows for cell in cells} - {None}
+    for cell in cells:
+        facts = cell.facts
+        leads = facts.pipeline in owing and facts.steps == LONG and not facts.evidence
+        if cell.complete and not leads and facts.follows is None:
             yield cell.trace, cell.trace.stat().st_ino
 
 

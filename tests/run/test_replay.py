@@ -15,7 +15,7 @@ from harness.night.bundle.write import write_bundle
 from harness.report.replay import for_terminal
 from harness.run import programs as run_programs
 from harness.run import replay as run_replay
-from harness.run.runner import run_single
+from harness.run.run_cells import run_single
 from harness.run.verification import Verification
 from harness.spec.models import Model
 from harness.spec.run_config import RunConfig
