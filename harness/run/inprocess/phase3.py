@@ -47,7 +47,9 @@ class Phase3(Side):
         if n not in self._logits:
             text = emit_logits(self.graph, n, self.dtype, self.conventions, rules=self.rules)
             self._logits[n] = self._device(text, "logits")
-        device, state = self._logits[n], [*step.params.values(), *step.stats.values()]
+        device, stats = self._logits[n], [state.name for state in self.graph.states]
+        # By name: a step of the other side has its statistics in another order.
+        state = [*(step.params[name] for name in self.names), *(step.stats[name] for name in stats)]
         (logits,) = device.call("logits", [device.put(tensor) for tensor in (*state, x)])
         return device.get(logits)
 
