@@ -119,7 +119,7 @@ def test_a_factorial_is_as_its_schema_says(factorial: Factorial) -> None:
 
 OPTIONAL = {"a", "b", "mode", "judging", "identity", "numbers", "gates", "verdict"}  # of a pair
 OF_A_GATE = {"delta_f32", "delta_f64", "log2_ratio", "f64_steps", "at_step", "judged_steps", "figures_beyond"}
-OF_A_GATE |= {"wide_steps", "losses_differ", "tensors_differ"}
+OF_A_GATE |= {"wide_steps", "losses_differ", "tensors_differ", "states", "logits_apart", "steps_apart"}
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:

@@ -79,7 +79,7 @@ def changed(cell: StoredCell, step: int, change: Callable[[dict], None], *, told
     folder = states_folder(cell.trace)
     tensors = read_state(state_path(folder, step))
     change(tensors)
-    write_state(folder, step, tensors)
+    write_state(folder, step, tensors, "f32")
     if told:
         path = state_path(folder, step)
         states = [
