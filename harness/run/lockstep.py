@@ -74,7 +74,7 @@ def run_lockstep(
                 states.why_not = f"its leader {leader.name} is {first.status}"
             states.leader_ended()
             second = running.result()
-        except BaseException:
+        except BaseException:  # an interruption as well: the follower must not wait for its leader for ever
             states.why_not = "interrupted with its leader"
             raise
         finally:

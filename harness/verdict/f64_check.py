@@ -24,7 +24,7 @@ from harness.verdict.channels import (
 from harness.verdict.compare import Comparison
 from harness.verdict.coverage import STEPS
 from harness.verdict.evidence import Answer, NoPart, PairFacts, failed, inconclusive, passed, unreached
-from harness.verdict.likeness import check_contract, check_data, faults
+from harness.verdict.likeness import check_evidence, faults
 from harness.verdict.rounding.measure import faint
 
 # Clean pairs of fourteen networks and 48 small ones are at most 8.5e-11 apart in any gradient's norm, relatively.
@@ -45,9 +45,8 @@ def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
     if isinstance(pair.in_f64, str):
         return inconclusive(f"the pair in f64 is missing: {pair.in_f64}.")
     f64 = pair.in_f64
-    for found in (check_contract(PairFacts(f64)), check_data(PairFacts(f64))):
-        if found.outcome == "fail":
-            return failed(f"in f64, {found.line}", found.place, found.fault)
+    if (unlike := check_evidence(f64, "in f64")) is not None:
+        return unlike
     steps = min(F64_STEPS, f64.a.trace.steps, f64.b.trace.steps)
     problems = faults("A", f64.a) + faults("B", f64.b)
     if problems or steps == 0:

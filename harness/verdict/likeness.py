@@ -4,6 +4,7 @@ import numpy as np
 
 from harness.trace.format import one_line
 from harness.trace.recording import Recording
+from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
 from harness.verdict.identity import KeyDifference, same
 
@@ -40,6 +41,18 @@ def check_data(pair: PairFacts) -> Answer:
     if identity.batches == 0:
         return unreached("no compared step has a batch digest on both sides.")
     return passed(f"the batches of {identity.batches} steps are the same on both sides.")
+
+
+def check_evidence(comparison: Comparison, where: str) -> Answer | None:
+    """The failure of a pair that was run as evidence for another, when its runs are unlike; None when they are alike.
+
+    `where`: which runs those are, as the line begins.
+    """
+    facts = PairFacts(comparison)
+    for found in (check_contract(facts), check_data(facts)):
+        if found.outcome == "fail":
+            return failed(f"{where}, {found.line}", found.place, found.fault)
+    return None
 
 
 def note_conventions(pair: PairFacts) -> Answer:

@@ -20,7 +20,7 @@ from harness.verdict.evidence import (
     passed,
     unreached,
 )
-from harness.verdict.likeness import check_contract, check_data, faults
+from harness.verdict.likeness import check_evidence, faults
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.lockstep import (
     PARAMETERS,
@@ -63,10 +63,8 @@ def check_lockstep(pair: PairFacts) -> Answer:
     if isinstance(lockstep, str):
         return inconclusive(f"the run in lockstep is missing: {lockstep}.")
     comparison, segments = lockstep.comparison, lockstep.segments
-    facts = PairFacts(comparison)
-    for found in (check_contract(facts), check_data(facts)):
-        if found.outcome == "fail":
-            return failed(f"in lockstep, {found.line}", found.place, found.fault)
+    if (unlike := check_evidence(comparison, "in lockstep")) is not None:
+        return unlike
     problems = faults("the leader", comparison.a) + faults("the follower", comparison.b)
     numbers, params = comparison.numbers, comparison.b.trace.header.params
     if len(segments.ends) != segments.planned:

@@ -11,7 +11,7 @@ from harness.verdict.channels import LOSS
 from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, FromStates, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import SAME, Furthest, compare_in_f64
-from harness.verdict.likeness import check_contract, check_data, faults
+from harness.verdict.likeness import check_evidence, faults
 
 
 def check_states(pair: PairFacts) -> Answer:
@@ -34,10 +34,8 @@ def check_states(pair: PairFacts) -> Answer:
 
 def _unlike(parts: Comparison) -> Answer | None:
     """What is the matter with two recordings of parts, so that nothing of them can be judged."""
-    facts = PairFacts(parts)
-    for found in (check_contract(facts), check_data(facts)):
-        if found.outcome == "fail":
-            return failed(f"from states, {found.line}", found.place, found.fault)
+    if (unlike := check_evidence(parts, "from states")) is not None:
+        return unlike
     problems = faults("A", parts.a) + faults("B", parts.b)
     if parts.a.trace.header.run_steps is None or parts.a.trace.header.run_steps != parts.b.trace.header.run_steps:
         problems.append("the two sides did not take the same parts of the run")

@@ -8,7 +8,7 @@ from harness.verdict.channels import GRAD, GRAD_PROJECTION, LOSS
 from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Answer, NoPart, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import check_f64
-from harness.verdict.likeness import check_contract, check_data, faults
+from harness.verdict.likeness import check_evidence, faults
 from harness.verdict.rounding.against_f64 import JUDGED_STEPS, SideRuns, furthest
 from harness.verdict.rounding.bounds import fitted_bounds
 
@@ -52,10 +52,8 @@ def _unlike(comparison: Comparison, dtype: str) -> Answer | None:
     problems = faults("A", comparison.a) + faults("B", comparison.b)
     if problems:
         return inconclusive(f"the pair from a stressed start in {dtype}: {'; '.join(problems)}.")
-    facts = PairFacts(comparison)
-    for found in (check_contract(facts), check_data(facts)):
-        if found.outcome == "fail":
-            return failed(f"from a stressed start in {dtype}, {found.line}", found.place, found.fault)
+    if (unlike := check_evidence(comparison, f"from a stressed start in {dtype}")) is not None:
+        return unlike
     if comparison.numbers is None or comparison.numbers.compared == 0:
         return inconclusive(f"the pair from a stressed start in {dtype}: no step.")
     return None

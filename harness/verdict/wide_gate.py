@@ -14,7 +14,7 @@ from harness.verdict.compare import Comparison
 from harness.verdict.coverage import STEPS
 from harness.verdict.evidence import Answer, Fault, NoPart, PairFacts, failed, inconclusive, note, passed, unreached
 from harness.verdict.f64_check import SAME
-from harness.verdict.likeness import check_contract, check_data, faults
+from harness.verdict.likeness import check_evidence, faults
 from harness.verdict.words import (
     WordDifferences,
     cause_of,
@@ -40,10 +40,8 @@ def check_wide(pair: PairFacts) -> Answer:
         return unreached(f"{wide}.")
     if isinstance(wide, str):
         return inconclusive(f"the pair in wide arithmetic is missing: {wide}.")
-    facts = PairFacts(wide)
-    for found in (check_contract(facts), check_data(facts)):
-        if found.outcome == "fail":
-            return failed(f"in wide arithmetic, {found.line}", found.place, found.fault)
+    if (unlike := check_evidence(wide, "in wide arithmetic")) is not None:
+        return unlike
     a, b, numbers = wide.a.trace, wide.b.trace, wide.numbers
     steps = 0 if numbers is None else numbers.compared
     problems = faults("A", wide.a) + faults("B", wide.b) + _without_words(a, b, steps)

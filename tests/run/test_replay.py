@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -66,9 +67,9 @@ def copy(with_states: StoredCell, tmp_path: Path) -> StoredCell:
     return read_cell(manifest_path(folder / with_states.trace.name), folder)
 
 
-def replayed(programs: Programs, cell: StoredCell, out: Path, **options: object) -> dict[str, Verdict]:
+def replayed(programs: Programs, cell: StoredCell, out: Path, **options: Any) -> dict[str, Verdict]:
     """The verdicts by the name of the replay."""
-    ran = run_replay.run_replay(cell, out, data=str(programs.data), **options)  # type: ignore[arg-type]
+    ran = run_replay.run_replay(cell, out, data=str(programs.data), **options)
     rows = replay.judge(cell, ran)
     assert f"{len(KEPT)}, " in str(for_terminal(cell, ran, rows))
     return {row.b: row.verdict for row in rows if row.verdict is not None}
@@ -198,8 +199,8 @@ def test_a_late_fault_of_the_run_is_found_within_a_kept_segment(
     line, wrong, gate, place = FAULTS[name]
     emit = run_programs.emit_jax_script
 
-    def faulty(*given: object, **more: object) -> str:
-        text = emit(*given, **more)  # type: ignore[arg-type]
+    def faulty(*given: Any, **more: Any) -> str:
+        text = emit(*given, **more)
         assert text.count(line) == 1
         return text.replace(line, wrong)
 

@@ -10,7 +10,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.validation.rounding.whole_fit import FEWEST_RUNS, RATE, fit_ensembles
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Answer, PairFacts
+from harness.verdict.evidence import PairFacts
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.training import check_accuracy, check_epoch_means
 from tests.support.sample_traces import trace
@@ -74,6 +74,6 @@ def test_pairs_that_were_not_fitted_are_inside_and_others_are_not(monkeypatch: p
 
 def outcomes_of(a: Recording, b: Recording) -> tuple[str, str]:
     pair = PairFacts(compare(a, b, Judging()))
-    answers = [check(pair) for check in (check_epoch_means, check_accuracy)]
-    assert all(isinstance(answer, Answer) for answer in answers)
-    return answers[0].outcome, answers[1].outcome  # type: ignore[union-attr]
+    means, accuracy = check_epoch_means(pair), check_accuracy(pair)
+    assert means is not None and accuracy is not None
+    return means.outcome, accuracy.outcome

@@ -11,7 +11,7 @@ from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import PairFacts
 from harness.verdict.later_gate import check_later
 from harness.verdict.rounding.bounds import fitted_bounds
-from harness.verdict.rounding.drift import WINDOWS, Drift, age_of, drifts
+from harness.verdict.rounding.drift import WINDOWS, Drift, ages_of, drifts
 from tests.support.sample_traces import recording
 
 FIRST = 9
@@ -149,7 +149,7 @@ def test_a_constant_pair_has_nothing_to_correlate_and_a_frozen_side_has() -> Non
 
 
 def test_ages_double() -> None:
-    assert [age_of(step) for step in (9, 16, 17, 32, 33, 4096, 5616)] == [0, 0, 1, 1, 2, 8, 9]
+    assert ages_of(np.array([9, 16, 17, 32, 33, 4096, 5616])).tolist() == [0, 0, 1, 1, 2, 8, 9]
     later = fitted_bounds().later
     assert later.allowed(Drift("1", 0.0, 10**6, 10**6)) == later.windows["1"][-1]
     assert all(row == sorted(row) for row in later.windows.values())

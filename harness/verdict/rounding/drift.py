@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.trace.format import Floats
+from harness.trace.format import Floats, Ints
 
 WINDOWS = (1, 8, 32, 128, 512)  # steps of which the median is judged
 _LEAST_LOSS = 1e-6  # smaller ones, and those that are not positive, count as that. Units: nats
@@ -37,12 +37,13 @@ class Drift:
     @property
     def age(self) -> int:
         """How many times the training has doubled in length: 0 up to step 16, 1 up to 32, …"""
-        return age_of(self.last)
+        return int(ages_of(np.array(self.last)))
 
 
-def age_of(step: int) -> int:
-    """The age of a step, from 0."""
-    return max(0, math.ceil(math.log2(step)) - _FIRST_AGE)
+def ages_of(steps: Ints) -> Ints:
+    """The age of each step, from 0. Shapes: any."""
+    ages: Ints = np.maximum(0, np.ceil(np.log2(steps)).astype(np.int64) - _FIRST_AGE)
+    return ages
 
 
 def drifts(a: Floats, b: Floats, first: int, resolution: float = 0.0) -> Iterator[Drift]:
@@ -89,7 +90,7 @@ def _windows(ratio: Floats, first: int) -> Iterator[Drift]:
         whole = len(later) // length
         medians = np.abs(np.median(later[: whole * length].reshape(whole, length), axis=1))
         last = first - 1 + length * np.arange(1, whole + 1)
-        ages = np.maximum(0, np.ceil(np.log2(last)).astype(int) - _FIRST_AGE)
+        ages = ages_of(last)
         for age in np.unique(ages):
             at = int(np.flatnonzero(ages == age)[np.argmax(medians[ages == age])])
             yield Drift(str(length), float(medians[at]), int(last[at]) - length + 1, int(last[at]))
