@@ -52,7 +52,16 @@ def test_the_published_pair_has_its_published_numbers():
     assert shown == ["0", "0", "1.51e-03", "7.79e-02"]
     assert row["a"]["print_resolution"] == row["b"]["print_resolution"] == 1e-6
     assert numbers["compared"] == 5616
-    assert row["verdict"]["unreached"] == ["data", "ladder", "stress", "envelope", "lockstep", "states", "accuracy"]
+    assert row["verdict"]["unreached"] == [
+        "data",
+        "ladder",
+        "wide",
+        "stress",
+        "envelope",
+        "lockstep",
+        "states",
+        "accuracy",
+    ]
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
