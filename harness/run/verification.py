@@ -14,7 +14,7 @@ from harness.run.cell import Cell
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
-from harness.run.sampling import MOST_BYTES, keep_steps, sample_parts, state_bytes
+from harness.run.sampling import MOST_BYTES, WINDOW, keep_steps, sample_parts, state_bytes
 from harness.spec.models import Model
 from harness.spec.run_config import (
     DEFAULT_INIT_SEED,
@@ -106,14 +106,14 @@ class Verification:
     def one_ulp_away(self, examples: int) -> "Verification | None":
         """Segments of the leader's run on the CPU again, from its states one unit in the last place away.
 
-        None where the pair has no run in lockstep, to which that would be held. `examples`: of training images.
+        None where the pair has no run in lockstep, to be held to that, or a short one. `examples`: of training images.
         """
         steps = self.planned_steps(examples)
         if not self.lockstep or steps <= self.segment:
             return None
         starts = [part.first for part in self._sampled(examples)]
         parts = [Part(first, self.segment) for first in starts if first + self.segment <= steps + 1]
-        return self._at_states(parts, ulp_seed=0) if parts else None
+        return self._at_states(parts, ulp_seed=0) if len(parts) >= WINDOW else None
 
     def _sampled(self, examples: int) -> tuple[Part, ...]:
         """The parts of the leader's run at its sampled states; none where the pair is not run from states."""

@@ -47,7 +47,7 @@ def test_how_far_an_ulp_leads_is_written_beside_the_trace(programs: Programs, tm
     assert [(end.first, end.step) for end in found.ends] == [(9, 17), (25, 33)]
     apart = [x.apart / x.moved for end in found.ends for x in end.distances]
     assert 0 < max(apart) < 1e-3, "an ulp stays little within a segment of a small network"
-    whole = read_recording(tmp_path / "free" / "phase2.jsonl").trace
+    whole = read_recording(tmp_path / "free" / "trace").trace
     parts = read_recording(plan.trace, allow_parts=True).trace
     steps = [step for part in PARTS for step in part.steps]
     difference = np.abs(parts.loss[parts.rows(steps)] - whole.loss[whole.rows(steps)])

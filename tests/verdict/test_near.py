@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from harness.run.sampling import WINDOW
 from harness.trace.parts import Part, format_parts
 from harness.trace.recording import Recording
 from harness.trace.segments import SegmentEnd, Segments, StateDistance
@@ -12,7 +13,7 @@ from harness.verdict.judge import Verdict, judge
 from harness.verdict.rounding import near as near_module
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.lockstep import PARAMETERS, SLOTS
-from harness.verdict.rounding.near import FIRST, LATER, WINDOW, measure_near
+from harness.verdict.rounding.near import FIRST, LATER, measure_near
 from tests.support.sample_traces import recording
 
 STEPS, LENGTH, ULP = 160, 8, 2e-7
@@ -71,7 +72,7 @@ def test_a_tensor_further_apart_than_rounding_fails_though_fitted_bounds_hold(
     assert (found.status, found.gate, found.fault) == ("FAIL", "lockstep", fault)
     assert tensor in (found.place or "")
     assert "as an ulp leads" in line.line
-    assert judged(run(), segments({tensor: far / 4}), near())[0].status == "PASS"
+    assert judged(run(), segments({tensor: 3 * ULP}), near())[0].status == "PASS"
 
 
 @pytest.mark.parametrize(("place", "what", "fault"), [(0, FIRST, "forward"), (3, LATER, "backward")])

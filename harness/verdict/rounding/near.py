@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from harness.run.sampling import WINDOW
 from harness.trace.format import Trace
 from harness.trace.parts import Part
 from harness.trace.segments import SegmentEnd, Segments
 from harness.verdict.rounding.lockstep import KINDS, later_segments, loss_apart, relative_moves
 
 LEAST_APART = 2.0**-24  # half a unit in the last place of f32, relatively
-WINDOW = 5  # sampled segments, of which the median is looked at
 FIRST, LATER = "first losses", "later losses"
 
 
