@@ -116,20 +116,31 @@ class FromStates:
 
 
 @dataclass(frozen=True)
-class PairFacts:
-    """All that is known of a pair. `in_f64`: the same pair in f64, or why there is none though it was tried.
+class Beside:
+    """Other runs of the same pair, which are evidence for it; None for what was not tried, a text for why it failed.
 
-    `envelope`: of the run that both are of. `false_positive_rate`: the share of clean pairs that may fall out of it.
-    `stressed`: the same pair from a stressed start, or why there is none. `lockstep`: the same pair in lockstep.
-    `in_wide`: the same pair in wide arithmetic, or why there is none.
-    `from_states`: the same pair in f64 from states of the first side.
+    `in_f64`, `in_wide`: in that arithmetic. `stressed`: from a stressed start. `lockstep`: one side set to the other's
+    states. `from_states`: in f64, from states of the first side.
     """
 
-    comparison: Comparison
     in_f64: Comparison | str | None = None
-    envelope: Envelope | None = None
-    false_positive_rate: float = DEFAULT_RATE
     stressed: Stressed | str | None = None
     lockstep: Lockstep | str | None = None
     in_wide: Comparison | str | None = None
     from_states: FromStates | str | None = None
+
+
+ALONE = Beside()
+
+
+@dataclass(frozen=True)
+class PairFacts:
+    """All that is known of a pair.
+
+    `envelope`: of the run that both are of. `false_positive_rate`: the share of clean pairs that may fall out of it.
+    """
+
+    comparison: Comparison
+    beside: Beside = ALONE
+    envelope: Envelope | None = None
+    false_positive_rate: float = DEFAULT_RATE

@@ -38,13 +38,13 @@ def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
 
     `kinds`: of the channels that are looked at; all unless given.
     """
-    if pair.in_f64 is None:
+    if pair.beside.in_f64 is None:
         return unreached("the pair was not run in f64.")
-    if isinstance(pair.in_f64, NoPart):
-        return unreached(f"{pair.in_f64}.")
-    if isinstance(pair.in_f64, str):
-        return inconclusive(f"the pair in f64 is missing: {pair.in_f64}.")
-    f64 = pair.in_f64
+    if isinstance(pair.beside.in_f64, NoPart):
+        return unreached(f"{pair.beside.in_f64}.")
+    if isinstance(pair.beside.in_f64, str):
+        return inconclusive(f"the pair in f64 is missing: {pair.beside.in_f64}.")
+    f64 = pair.beside.in_f64
     if (unlike := check_evidence(f64, "in f64")) is not None:
         return unlike
     steps = min(F64_STEPS, f64.a.trace.steps, f64.b.trace.steps)
@@ -130,10 +130,10 @@ def _allowed_by_step(channels: Channels, along_noise: Bools) -> Floats:
 
 def noise_in_f64(pair: PairFacts) -> frozenset[str]:
     """Tensors whose gradient is zero but for rounding in every step of the pair in f64; none where it was not run."""
-    if not isinstance(pair.in_f64, Comparison):
+    if not isinstance(pair.beside.in_f64, Comparison):
         return frozenset()
-    steps = min(F64_STEPS, pair.in_f64.a.trace.steps, pair.in_f64.b.trace.steps)
-    return noise_in(pair.in_f64, range(1, steps + 1))
+    steps = min(F64_STEPS, pair.beside.in_f64.a.trace.steps, pair.beside.in_f64.b.trace.steps)
+    return noise_in(pair.beside.in_f64, range(1, steps + 1))
 
 
 def noise_in(f64: Comparison, steps: Sequence[int]) -> frozenset[str]:

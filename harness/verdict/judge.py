@@ -1,14 +1,14 @@
 """The verdict on a comparison: every gate says one line, and the lines together are the verdict."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.verdict.compare import Comparison
 from harness.verdict.coverage import Coverage, coverage_line, find_coverage
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.margin import DEFAULT_RATE
-from harness.verdict.evidence import Evidence, Fault, FromStates, Lockstep, PairFacts, Stressed
+from harness.verdict.evidence import ALONE, Beside, Evidence, Fault, PairFacts
 from harness.verdict.gates import F64_CHECK, GATES, WINDOW
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -68,26 +68,21 @@ class Verdict:
 
 def judge(
     comparison: Comparison,
-    in_f64: Comparison | str | None = None,
+    beside: Beside = ALONE,
     envelope: Envelope | None = None,
     false_positive_rate: float = DEFAULT_RATE,
-    stressed: Stressed | str | None = None,
-    lockstep: Lockstep | str | None = None,
-    in_wide: Comparison | str | None = None,
-    from_states: FromStates | str | None = None,
 ) -> Verdict:
     """Run every gate. One that fails makes a FAIL; else one that cannot tell, INCONCLUSIVE; else it is a PASS.
 
-    `in_f64`, `in_wide`: the same pair in f64 and in wide arithmetic, or why there is none though it was tried. A pair
-    in f64 is its own, and one in wide arithmetic, whose losses and gradients are in f64, is both.
-    `envelope`, `false_positive_rate`, `stressed`, `lockstep`, `from_states`: see `PairFacts`.
+    A pair in f64 is its own pair in f64, and one in wide arithmetic, whose losses and gradients are in f64, is both.
+    `envelope`, `false_positive_rate`: see `PairFacts`.
     """
     dtypes = {side.trace.header.dtype for side in (comparison.a, comparison.b)} - {None}
-    if in_f64 is None and dtypes in ({"f64"}, {"wide"}):
-        in_f64 = comparison
-    if in_wide is None and dtypes == {"wide"}:
-        in_wide = comparison
-    pair = PairFacts(comparison, in_f64, envelope, false_positive_rate, stressed, lockstep, in_wide, from_states)
+    if beside.in_f64 is None and dtypes in ({"f64"}, {"wide"}):
+        beside = replace(beside, in_f64=comparison)
+    if beside.in_wide is None and dtypes == {"wide"}:
+        beside = replace(beside, in_wide=comparison)
+    pair = PairFacts(comparison, beside, envelope, false_positive_rate)
     evidence = tuple(gate.evidence(pair) for gate in GATES)
     coverage = find_coverage(comparison, evidence)
     if (line := coverage_line(coverage, comparison.judging.coverage)) is not None:

@@ -39,7 +39,7 @@ from harness.verdict.rounding.lockstep import (
 
 def check_lockstep(pair: PairFacts) -> Answer:
     """No loss, and no state at the end of a segment, may be further apart than right runs are."""
-    lockstep = pair.lockstep
+    lockstep = pair.beside.lockstep
     if lockstep is None:
         return unreached("the pair was not run in lockstep.")
     if isinstance(lockstep, NoPart):

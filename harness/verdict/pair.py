@@ -8,7 +8,7 @@ from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.envelope.envelope import Envelope
 from harness.verdict.envelope.find import find_shared_envelope
-from harness.verdict.evidence import FromStates, Lockstep, Stressed
+from harness.verdict.evidence import ALONE, Beside, Lockstep
 from harness.verdict.judge import Verdict, judge, worst_exit_code
 
 
@@ -41,51 +41,23 @@ class PairRow:
         return f"{self.a} vs {self.b}"
 
 
-def judge_recordings(
-    a: Recording,
-    b: Recording,
-    judging: Judging,
-    kind: str = "",
-    in_f64: Comparison | str | None = None,
-    stressed: Stressed | str | None = None,
-    lockstep: Lockstep | str | None = None,
-    in_wide: Comparison | str | None = None,
-    from_states: FromStates | str | None = None,
-) -> PairRow:
-    """The row of two recordings. Where an envelope of their run is known, it says how far and how long they may part.
-
-    `in_f64`, `stressed`, `lockstep`, `in_wide`, `from_states`: as for `judge`.
-    """
+def judge_recordings(a: Recording, b: Recording, judging: Judging, kind: str = "", beside: Beside = ALONE) -> PairRow:
+    """The row of two recordings. An envelope of their run, if one is known, says how far they may part and how long."""
     envelope = find_shared_envelope(a.trace.header, b.trace.header)
     if envelope is not None:
         judging = replace(judging, horizon=envelope.horizon)
-    return judge_pair(compare(a, b, judging), kind, in_f64, envelope, stressed, lockstep, in_wide, from_states)
+    return judge_pair(compare(a, b, judging), kind, beside, envelope)
 
 
 def judge_pair(
-    comparison: Comparison,
-    kind: str = "",
-    in_f64: Comparison | str | None = None,
-    envelope: Envelope | None = None,
-    stressed: Stressed | str | None = None,
-    lockstep: Lockstep | str | None = None,
-    in_wide: Comparison | str | None = None,
-    from_states: FromStates | str | None = None,
+    comparison: Comparison, kind: str = "", beside: Beside = ALONE, envelope: Envelope | None = None
 ) -> PairRow:
-    """The row of a comparison, judged, its sides named after their files. The rest: as for `judge`."""
+    """The row of a comparison, judged, its sides named after their files."""
     a, b = comparison.a, comparison.b
     names = (a.name, b.name) if a.name != b.name else (a.trace.path, b.trace.path)
-    verdict = judge(
-        comparison,
-        in_f64,
-        envelope,
-        stressed=stressed,
-        lockstep=lockstep,
-        in_wide=in_wide,
-        from_states=from_states,
-    )
-    together = lockstep if isinstance(lockstep, Lockstep) else None
-    return PairRow(*names, comparison, verdict, kind=kind, envelope=envelope, lockstep=together)
+    verdict = judge(comparison, beside, envelope)
+    lockstep = beside.lockstep if isinstance(beside.lockstep, Lockstep) else None
+    return PairRow(*names, comparison, verdict, kind=kind, envelope=envelope, lockstep=lockstep)
 
 
 def exit_code(rows: Iterable[PairRow]) -> int:

@@ -19,7 +19,7 @@ from harness.trace.segments import read_segments, segments_path
 from harness.trace.spelling import usual_dtype
 from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare, compare_parts
-from harness.verdict.evidence import FromStates, Lockstep, Near, NoPart, Stressed
+from harness.verdict.evidence import Beside, FromStates, Lockstep, Near, NoPart, Stressed
 from harness.verdict.factorial import Factorial, split_factorial
 from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
@@ -80,14 +80,14 @@ def judge_pairs(
             missing = Verdict("INCONCLUSIVE", "cells", "; ".join(notes), None)
             row = PairRow(*pair, verdict=missing, note="; ".join(notes), kind=kind)
         else:
-            beside = (
-                _pair_in(left, right, evidence, "f64", left.facts.start),
-                _stressed(left, right, evidence) if left.facts.start == "drawn" else None,
-                _lockstep(left, right, evidence),
-                _pair_in(left, right, evidence, "wide", left.facts.start),
-                _from_states(left, right, evidence),
+            beside = Beside(
+                in_f64=_pair_in(left, right, evidence, "f64", left.facts.start),
+                stressed=_stressed(left, right, evidence) if left.facts.start == "drawn" else None,
+                lockstep=_lockstep(left, right, evidence),
+                in_wide=_pair_in(left, right, evidence, "wide", left.facts.start),
+                from_states=_from_states(left, right, evidence),
             )
-            row = judge_recordings(recording(left), recording(right), judging, kind, *beside)
+            row = judge_recordings(recording(left), recording(right), judging, kind, beside)
         yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
 
 
@@ -104,7 +104,7 @@ def judge_followed(leader: StoredCell, follower: StoredCell, judging: Judging) -
     except TraceError as error:
         missing = Verdict("INCONCLUSIVE", "cells", str(error), None)
         return PairRow(*names, verdict=missing, note=str(error), kind=kind, cells=(leader, follower))
-    row = judge_recordings(a, b, judging, kind, lockstep=together)
+    row = judge_recordings(a, b, judging, kind, Beside(lockstep=together))
     return replace(row, a=names[0], b=names[1], cells=(leader, follower))
 
 

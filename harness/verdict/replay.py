@@ -11,7 +11,7 @@ from harness.trace.recording import Recording
 from harness.trace.segments import Segments
 from harness.verdict.compare import RATE_RTOL, Judging, compare_parts
 from harness.verdict.coverage import Coverage, coverage_line
-from harness.verdict.evidence import Answer, FromStates, PairFacts, failed, inconclusive, passed
+from harness.verdict.evidence import Answer, Beside, FromStates, PairFacts, failed, inconclusive, passed
 from harness.verdict.judge import Verdict, conclude
 from harness.verdict.likeness import check_contract, check_data, faults
 from harness.verdict.lockstep_beyond import Beyond, states_beyond
@@ -57,7 +57,7 @@ def judge_from_states(found: FromStates | str) -> Verdict:
     if isinstance(found, str):
         return conclude((inconclusive(f"the pair from states is missing: {found}.").of("states"),), None)
     assert found.parts is not None
-    return conclude((check_states(PairFacts(found.parts, from_states=found)).of("states"),), None)
+    return conclude((check_states(PairFacts(found.parts, Beside(from_states=found))).of("states"),), None)
 
 
 def _complete(replayed: Replayed) -> Answer:

@@ -16,7 +16,7 @@ from harness.verdict.likeness import check_evidence, faults
 
 def check_states(pair: PairFacts) -> Answer:
     """In f64, from states that both were given, all steps and all logits must be equal but for f64's own rounding."""
-    found = pair.from_states
+    found = pair.beside.from_states
     if found is None:
         return unreached("the pair was not run from states.")
     if isinstance(found, str):

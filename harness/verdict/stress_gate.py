@@ -6,7 +6,7 @@ two large numbers has no digits left. At drawn parameters neither shows, and aft
 
 from harness.verdict.channels import GRAD, GRAD_PROJECTION, LOSS
 from harness.verdict.compare import Comparison
-from harness.verdict.evidence import Answer, NoPart, PairFacts, failed, inconclusive, passed, unreached
+from harness.verdict.evidence import Answer, Beside, NoPart, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.f64_check import check_f64
 from harness.verdict.likeness import check_evidence, faults
 from harness.verdict.rounding.against_f64 import JUDGED_STEPS, SideRuns, furthest
@@ -22,7 +22,7 @@ def check_stress(pair: PairFacts) -> Answer:
 
     It may not be further from f64 than the other from there and from the drawn start alike.
     """
-    stressed = pair.stressed
+    stressed = pair.beside.stressed
     if stressed is None:
         return unreached("the pair was not run from a stressed start.")
     if isinstance(stressed, str):
@@ -41,7 +41,7 @@ def check_stress(pair: PairFacts) -> Answer:
         return unreached("from a stressed start both sides are beyond all numbers in f32.")
     if isinstance(stressed.in_f64, NoPart):
         return passed(f"from a stressed start both sides are finite in f32; {stressed.in_f64}.")
-    in_f64 = check_f64(PairFacts(stressed.in_f32, in_f64=stressed.in_f64), _KINDS)
+    in_f64 = check_f64(PairFacts(stressed.in_f32, Beside(in_f64=stressed.in_f64)), _KINDS)
     if in_f64.outcome != "pass":
         return Answer(in_f64.outcome, f"from a stressed start: {in_f64.line}", in_f64.place, in_f64.fault)
     return _judge_distances(pair, stressed.in_f32, stressed.in_f64)
@@ -62,10 +62,10 @@ def _unlike(comparison: Comparison, dtype: str) -> Answer | None:
 def _judge_distances(pair: PairFacts, in_f32: Comparison, in_f64: Comparison) -> Answer:
     """A side may not be further from f64 than the other at every step from the drawn start, and from this one."""
     same = f"from a stressed start the losses are {_losses_apart(in_f32)} apart in f32, and equal in f64"
-    if not isinstance(pair.in_f64, Comparison):
+    if not isinstance(pair.beside.in_f64, Comparison):
         return passed(f"{same}.")
     bounds = fitted_bounds().against_f64
-    drawn, wide = pair.comparison, pair.in_f64
+    drawn, wide = pair.comparison, pair.beside.in_f64
     a = SideRuns((drawn.a.trace, wide.a.trace), (in_f32.a.trace, in_f64.a.trace))
     b = SideRuns((drawn.b.trace, wide.b.trace), (in_f32.b.trace, in_f64.b.trace))
     found = furthest(a, b, bounds.finest)

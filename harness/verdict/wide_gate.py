@@ -33,7 +33,7 @@ _BY_ROUNDING = 1000.0  # how many times as many words may differ as the rounding
 
 def check_wide(pair: PairFacts) -> Answer:
     """Every loss, as f32, and every word of every parameter is equal, but for a last digit that has tipped."""
-    wide = pair.in_wide
+    wide = pair.beside.in_wide
     if wide is None:
         return unreached("the pair was not run in wide arithmetic.")
     if isinstance(wide, NoPart):

@@ -14,7 +14,7 @@ from harness.system.scratch import temporary_root
 from harness.trace.recording import Recording, read_recording
 from harness.trace.segments import read_segments, segments_path
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Lockstep
+from harness.verdict.evidence import Beside, Lockstep
 from harness.verdict.judge import Verdict, judge
 from tests.support.misbehaving_cells import PREAMBLE
 from tests.support.tiny_programs import Programs
@@ -146,7 +146,7 @@ class Pair:
         assert found.segments is not None, found.follower
         leader, follower = self.read(f"{name}-2"), self.read(f"{name}-3")
         pair = Lockstep(compare(leader, follower, Judging(all_steps=True)), found.segments)
-        return judge(compare(leader, leader), lockstep=pair)
+        return judge(compare(leader, leader), Beside(lockstep=pair))
 
 
 def test_a_right_pair_passes_and_its_leader_is_the_free_run_to_the_last_bit(real: Pair, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from harness.trace.state import read_state, state_path
 from harness.trace.words import words_digest
 from harness.verdict.compare import compare
 from harness.verdict.coverage import STEPS
-from harness.verdict.evidence import Answer, PairFacts
+from harness.verdict.evidence import Answer, Beside, PairFacts
 from harness.verdict.wide_gate import check_wide
 from tests.support.networks import network
 from tests.support.programs import drawn
@@ -49,7 +49,7 @@ def ran(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 def judged(a: Recording, b: Recording) -> Answer:
     pair = compare(a, b)
-    return check_wide(PairFacts(pair, in_wide=pair))
+    return check_wide(PairFacts(pair, Beside(in_wide=pair)))
 
 
 def test_independent_programs_train_bit_for_bit_alike(ran: dict[str, Path]) -> None:

@@ -22,7 +22,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import read_recording
 from harness.trace.store import StoredCell, read_store
 from harness.verdict.compare import Judging, compare, compare_parts
-from harness.verdict.evidence import Evidence, FromStates
+from harness.verdict.evidence import Beside, Evidence, FromStates
 from harness.verdict.judge import judge
 from harness.verdict.pairs import judge_cells
 from tests.support.sample_traces import recording
@@ -68,7 +68,7 @@ class Sides:
         a, b = (read_recording(self.folder / f"{name}-{side}.jsonl", allow_parts=True) for side in ("phase2", "phase3"))
         pair = FromStates(compare_parts(a, b), read_evaluations(evaluations_path(second.trace)).states)
         whole = recording([2.0, 1.5, 1.25])
-        verdict = judge(compare(whole, whole), from_states=pair)
+        verdict = judge(compare(whole, whole), Beside(from_states=pair))
         return next(line for line in verdict.evidence if line.gate == "states")
 
 

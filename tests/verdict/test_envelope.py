@@ -26,7 +26,7 @@ from harness.verdict.envelope.growth import measure_growth
 from harness.verdict.envelope.members import BUILDERS, Members, moved
 from harness.verdict.envelope.plan import BUDGET, LEAST, SCALARS, EnsembleMember, Program, affordable, make_plan
 from harness.verdict.envelope_gate import check_envelope
-from harness.verdict.evidence import Answer, PairFacts
+from harness.verdict.evidence import ALONE, Answer, PairFacts
 from harness.verdict.pair import judge_recordings
 from harness.verdict.rounding.excess import Share, or_reached
 from harness.verdict.rounding.measure import Apart
@@ -37,7 +37,7 @@ from tests.support.small_envelope import GRAPH, IMAGES, STEPS, initial, members
 
 def verdict(a: Trace, b: Trace, envelope: Envelope, *rate: float):
     found = compare(Recording(a, None), Recording(under(b, a.header), None))
-    return check_envelope(PairFacts(found, None, envelope, *rate))
+    return check_envelope(PairFacts(found, ALONE, envelope, *rate))
 
 
 def under(trace: Trace, header: TraceHeader) -> Trace:
@@ -153,7 +153,7 @@ def trained(**fault: float) -> Trace:
 
 def rounding(a: Trace, b: Trace, envelope: Envelope | None) -> Answer | None:
     found = compare(Recording(a, None), Recording(under(b, a.header), None))
-    return check_rounding(PairFacts(found, None, envelope))
+    return check_rounding(PairFacts(found, ALONE, envelope))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from harness.trace.recording import Recording
 from harness.verdict.compare import Judging, compare
 from harness.verdict.envelope.envelope import FORMAT, Envelope
 from harness.verdict.envelope_gate import allowed_by, check_envelope
-from harness.verdict.evidence import Answer, PairFacts
+from harness.verdict.evidence import ALONE, Answer, PairFacts
 from harness.verdict.rounding.bounds import fitted_bounds
 from tests.support.paths import ROOT
 from tests.support.sample_traces import CONFIG, recording
@@ -50,7 +50,7 @@ def side(factor: float = 1.0, **keys: Any) -> Recording:
 
 
 def gate(a: Recording, b: Recording, envelope: Envelope | None = ENVELOPE) -> Answer:
-    found = check_envelope(PairFacts(compare(a, b), None, envelope))
+    found = check_envelope(PairFacts(compare(a, b), ALONE, envelope))
     assert found is not None
     return found
 

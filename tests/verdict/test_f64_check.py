@@ -14,6 +14,7 @@ from harness.trace.recording import Recording
 from harness.trace.store import read_store
 from harness.verdict.channels import shared_channels
 from harness.verdict.compare import Judging, compare
+from harness.verdict.evidence import Beside
 from harness.verdict.f64_check import SAME
 from harness.verdict.judge import Verdict, judge
 from harness.verdict.pairs import judge_cells
@@ -24,7 +25,7 @@ from tests.support.stored_cells import store
 
 def cross_checked(other: Recording, f32: tuple[list[float], list[float]] = (LOSSES, LOSSES)) -> Verdict:
     a, b = (recording(losses, dtype="f32") for losses in f32)
-    return judge(compare(a, b), compare(f64_side(), other))
+    return judge(compare(a, b), Beside(in_f64=compare(f64_side(), other)))
 
 
 def line_of(found: Verdict) -> str:
@@ -97,7 +98,7 @@ def test_f32_that_is_too_far_apart_while_f64_agrees_is_a_matter_of_numerics() ->
 def test_what_f64_was_not_there_to_see_is_not_called_numerics() -> None:
     longer = [*LOSSES, 1.0, 0.9]
     a, b = (recording(losses, dtype="f32") for losses in (longer, [*longer[:4], 0.5]))
-    found = judge(compare(a, b), compare(f64_side(), f64_side()))
+    found = judge(compare(a, b), Beside(in_f64=compare(f64_side(), f64_side())))
     assert (found.gate, found.fault, found.place) == ("window", "training", "step 5")
     a, b = (recording(losses, dtype="f64") for losses in (longer, [*longer[:4], 0.5]))
     assert judge(compare(a, b)).fault == "training"
@@ -110,18 +111,18 @@ def test_f32_that_is_too_far_apart_takes_its_cause_from_f64() -> None:
 
 def test_pairs_in_f64_that_were_fed_otherwise_are_a_matter_of_the_data() -> None:
     pair = compare(f64_side(digests={1: "aa"}), f64_side(digests={1: "bb"}))
-    found = judge(compare(recording(LOSSES), recording(LOSSES)), pair)
+    found = judge(compare(recording(LOSSES), recording(LOSSES)), Beside(in_f64=pair))
     assert (found.status, found.gate, found.fault) == ("FAIL", "ladder", "data")
 
 
 def test_a_pair_in_f64_that_is_missing_or_broken_is_never_a_pass() -> None:
     pair = compare(recording(LOSSES), recording(LOSSES))
-    found = judge(pair, "phase3-cpu.f64: crashed: out of memory")
+    found = judge(pair, Beside(in_f64="phase3-cpu.f64: crashed: out of memory"))
     assert (found.status, found.gate) == ("INCONCLUSIVE", "ladder")
     assert "phase3-cpu.f64: crashed: out of memory" in found.reason
     broken = Recording(f64_side().trace, Manifest(status="crashed", steps_written=3))
-    assert judge(pair, compare(f64_side(), broken)).status == "INCONCLUSIVE"
-    assert judge(pair, compare(f64_side([]), f64_side([]))).status == "INCONCLUSIVE"
+    assert judge(pair, Beside(in_f64=compare(f64_side(), broken))).status == "INCONCLUSIVE"
+    assert judge(pair, Beside(in_f64=compare(f64_side([]), f64_side([])))).status == "INCONCLUSIVE"
 
 
 def test_a_pair_in_f64_is_its_own_f64_check() -> None:
@@ -246,7 +247,7 @@ def test_what_noise_has_moved_apart_is_allowed_from_the_next_step_on() -> None:
 
 
 def cross_checked_pair(a: Recording, b: Recording) -> Verdict:
-    return judge(compare(*(recording(LOSSES, dtype="f32") for _ in range(2))), compare(a, b))
+    return judge(compare(*(recording(LOSSES, dtype="f32") for _ in range(2))), Beside(in_f64=compare(a, b)))
 
 
 def test_norms_that_were_printed_in_few_digits_are_held_to_those() -> None:

@@ -13,6 +13,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict.compare import Comparison, Judging, compare
 from harness.verdict.envelope.envelope import FORMAT, Envelope
+from harness.verdict.evidence import Beside
 from harness.verdict.judge import judge
 from harness.verdict.pair import PairRow
 from harness.verdict.tolerance import MODES, Mode
@@ -96,7 +97,7 @@ def cross_checked(in_f64: Pair | str | None, swapped: bool = False) -> Compariso
 def row_of(pair: Pair, judging: Judging, in_f64: Comparison | str | None, envelope: Envelope | None) -> PairRow:
     horizon = None if envelope is None else envelope.horizon
     comparison = compare(*pair, replace(judging, horizon=horizon))
-    return PairRow("a", "b", comparison, judge(comparison, in_f64, envelope))
+    return PairRow("a", "b", comparison, judge(comparison, Beside(in_f64=in_f64), envelope))
 
 
 @given(PAIR, JUDGING, IN_F64, KNOWN)

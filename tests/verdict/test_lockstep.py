@@ -9,7 +9,7 @@ import pytest
 from harness.trace.recording import Recording
 from harness.trace.segments import SegmentEnd, Segments, StateDistance
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Evidence, Lockstep, NoPart
+from harness.verdict.evidence import Beside, Evidence, Lockstep, NoPart
 from harness.verdict.judge import Verdict, judge
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.lockstep import (
@@ -53,7 +53,7 @@ def segments(changes: dict[tuple[int, str], float] | None = None, usual: float =
 def judged(follower: Recording, of: Segments, leader: Recording | None = None) -> Verdict:
     free = run()
     lockstep = Lockstep(compare(leader or free, follower, Judging(all_steps=True)), of)
-    return judge(compare(free, free), lockstep=lockstep)
+    return judge(compare(free, free), Beside(lockstep=lockstep))
 
 
 def line_of(found: Verdict) -> Evidence:
@@ -144,7 +144,7 @@ def _changed(change: Callable[[np.ndarray], np.ndarray]) -> Verdict:
     ],
 )
 def test_what_is_missing_is_said(lockstep: str | None, outcome: str, line: str) -> None:
-    found = line_of(judge(compare(run(), run()), lockstep=lockstep))
+    found = line_of(judge(compare(run(), run()), Beside(lockstep=lockstep)))
     assert (found.outcome, found.line) == (outcome, line)
 
 

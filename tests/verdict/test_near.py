@@ -8,7 +8,7 @@ from harness.trace.parts import Part, format_parts
 from harness.trace.recording import Recording
 from harness.trace.segments import SegmentEnd, Segments, StateDistance
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Evidence, Lockstep, Near
+from harness.verdict.evidence import Beside, Evidence, Lockstep, Near
 from harness.verdict.judge import Verdict, judge
 from harness.verdict.rounding import near as near_module
 from harness.verdict.rounding.bounds import fitted_bounds
@@ -48,7 +48,7 @@ def near(parts: list[Part] = PARTS, apart: float = ULP, planned: int | None = No
 
 def judged(follower: Recording, of: Segments, beside: Near | str | None) -> tuple[Verdict, Evidence]:
     lockstep = Lockstep(compare(run(), follower, Judging(all_steps=True)), of, beside)
-    found = judge(compare(run(), run()), lockstep=lockstep)
+    found = judge(compare(run(), run()), Beside(lockstep=lockstep))
     return found, next(line for line in found.evidence if line.gate == "lockstep")
 
 

@@ -11,7 +11,7 @@ from harness.errors import EnvelopeError
 from harness.trace.recording import Recording
 from harness.verdict.channels import Channels, shared_channels
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Evidence
+from harness.verdict.evidence import Beside, Evidence
 from harness.verdict.judge import judge
 from harness.verdict.rounding import bounds as bounds_module
 from harness.verdict.rounding.bounds import CLASSES, fitted_bounds
@@ -203,7 +203,7 @@ def test_losses_of_exactly_zero_on_both_sides_agree() -> None:
 
 
 def rounding_with_f64(a: Recording, b: Recording, in_f64: Recording) -> Evidence:
-    found = judge(compare(a, b), compare(in_f64, in_f64))
+    found = judge(compare(a, b), Beside(in_f64=compare(in_f64, in_f64)))
     return next(line for line in found.evidence if line.gate == "rounding")
 
 
@@ -244,5 +244,5 @@ def test_a_step_that_f64_did_not_reach_is_not_called_numerics() -> None:
 
     in_f64 = compare(*(wide(recording(losses[:4], norms={"grad_norms": {"w": sizes[:4]}})) for _ in range(2)))
     for step, fault in ((2, "numerics"), (6, "backward")):
-        found = judge(compare(run(1, 0), run(100, step)), in_f64)
+        found = judge(compare(run(1, 0), run(100, step)), Beside(in_f64=in_f64))
         assert (found.gate, found.fault) == ("rounding", fault)

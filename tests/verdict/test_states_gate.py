@@ -8,7 +8,7 @@ import pytest
 from harness.trace.evaluations import Evaluation, evaluate
 from harness.trace.recording import Recording
 from harness.verdict.compare import compare, compare_parts
-from harness.verdict.evidence import Evidence, FromStates
+from harness.verdict.evidence import Beside, Evidence, FromStates
 from harness.verdict.judge import judge
 from tests.support.f64_recordings import f64_side
 from tests.support.sample_traces import recording
@@ -35,7 +35,7 @@ def judged(b: Recording | None, states: Sequence[Evaluation]) -> Evidence:
 
 
 def line(found: FromStates | str | None) -> Evidence:
-    verdict = judge(compare(WHOLE, WHOLE), from_states=found)
+    verdict = judge(compare(WHOLE, WHOLE), Beside(from_states=found))
     return next(one for one in verdict.evidence if one.gate == "states")
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict.compare import compare
-from harness.verdict.evidence import Evidence, NoPart, Stressed
+from harness.verdict.evidence import Beside, Evidence, NoPart, Stressed
 from harness.verdict.judge import Verdict, judge
 from harness.verdict.rounding.bounds import fitted_bounds
 from tests.support.rounded import LOSSES, side, wide
@@ -32,7 +32,7 @@ def judged(
     """The verdict on a pair. `in_f32`, `in_f64`: from the stressed start; the latter: a right pair unless given."""
     same = wide(side()), wide(side())
     stressed = Stressed(compare(*in_f32), compare(*(in_f64 or same)))
-    return judge(compare(*drawn), compare(*same), stressed=stressed)
+    return judge(compare(*drawn), Beside(in_f64=compare(*same), stressed=stressed))
 
 
 def line_of(found: Verdict) -> Evidence:
@@ -117,8 +117,10 @@ def test_a_gradient_that_is_zero_at_first_tells_from_the_steps_after_it() -> Non
     (right, wrong), (stressed, off_there) = late(FAR), (side(), off(FAR))
     found = judge(
         compare(right, wrong),
-        compare(wide(right), wide(right)),
-        stressed=Stressed(compare(stressed, off_there), compare(wide(stressed), wide(stressed))),
+        Beside(
+            in_f64=compare(wide(right), wide(right)),
+            stressed=Stressed(compare(stressed, off_there), compare(wide(stressed), wide(stressed))),
+        ),
     )
     assert (found.gate, found.fault) == ("stress", "numerics")
 
@@ -129,7 +131,7 @@ def test_what_is_missing_is_said() -> None:
         (None, "unreached", "the pair was not run from a stressed start."),
         ("crashed", "inconclusive", "the pair from a stressed start is missing: crashed."),
     ):
-        found = line_of(judge(drawn, stressed=stressed))
+        found = line_of(judge(drawn, Beside(stressed=stressed)))
         assert (found.outcome, found.line) == (outcome, said)
     crashed = recording(LOSSES, manifest=Manifest(status="crashed", steps_written=4), dtype="f32", backend="cpu")
     found = line_of(judged(RIGHT, (side(), crashed)))
@@ -140,9 +142,11 @@ def test_what_is_missing_is_said() -> None:
 def test_a_program_that_knows_no_f64_is_asked_whether_it_overflows() -> None:
     untold = NoPart("lean took no part")
     for follower, outcome in ((side(), "pass"), (overflown(), "fail")):
-        found = line_of(judge(compare(*RIGHT), stressed=Stressed(compare(side(), follower), untold)))
+        found = line_of(judge(compare(*RIGHT), Beside(stressed=Stressed(compare(side(), follower), untold))))
         assert found.outcome == outcome
-    assert "lean took no part" in line_of(judge(compare(*RIGHT), stressed=Stressed(compare(*RIGHT), untold))).line
+    assert (
+        "lean took no part" in line_of(judge(compare(*RIGHT), Beside(stressed=Stressed(compare(*RIGHT), untold)))).line
+    )
 
 
 def test_a_pair_of_another_network_is_no_evidence() -> None:

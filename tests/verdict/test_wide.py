@@ -11,7 +11,7 @@ from harness.trace.recording import Recording
 from harness.trace.words import words_digest
 from harness.verdict.compare import compare
 from harness.verdict.coverage import STEPS
-from harness.verdict.evidence import Answer, PairFacts
+from harness.verdict.evidence import Answer, Beside, PairFacts
 from harness.verdict.wide_gate import check_wide
 from tests.support.sample_traces import recording
 
@@ -48,12 +48,12 @@ def side(moved: Moved = (), losses: dict[int, float] | None = None, norms: Any =
 
 def gate(a: Recording, b: Recording) -> Answer:
     pair = compare(a, b)
-    return check_wide(PairFacts(pair, in_wide=pair))
+    return check_wide(PairFacts(pair, Beside(in_wide=pair)))
 
 
 def test_wide_runs_of_a_pair_in_f32_cover_none_of_its_steps() -> None:
     in_f32, wide = compare(recording([1.0]), recording([1.0])), compare(side(), side())
-    found = check_wide(PairFacts(in_f32, in_wide=wide))
+    found = check_wide(PairFacts(in_f32, Beside(in_wide=wide)))
     assert (found.outcome, found.numbers["wide_steps"]) == ("pass", LENGTH)
     assert STEPS not in found.numbers
 
@@ -159,7 +159,7 @@ def test_missing_words_are_inconclusive(change: Any) -> None:
 def test_a_missing_pair_is_inconclusive_and_one_not_run_is_not_reached() -> None:
     pair = compare(recording([1.0]), recording([1.0]))
     assert check_wide(PairFacts(pair)).outcome == "unreached"
-    assert check_wide(PairFacts(pair, in_wide="out of memory")).outcome == "inconclusive"
+    assert check_wide(PairFacts(pair, Beside(in_wide="out of memory"))).outcome == "inconclusive"
     assert gate(side(), side(init_sha256="0" * 64)).outcome == "pass"
     assert gate(side(init_sha256="1" * 64), side(init_sha256="0" * 64)).fault == "contract"
     assert gate(side(), side(planned_steps=LENGTH + 1)).outcome == "inconclusive"

@@ -20,7 +20,7 @@ from harness.validation.power.fault import Pipeline
 from harness.validation.power.pairs import LOSSES_ONLY, WITH_NORMS, losses_only
 from harness.validation.rounding.long_runs import ulp_away
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Lockstep
+from harness.verdict.evidence import Beside, Lockstep
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import judge_recordings
 
@@ -114,7 +114,7 @@ def _judged(leader: WholeRun, free: WholeRun, follower: WholeRun, segments: Segm
     a, b = leader.recording(), free.recording()
     lockstep = Lockstep(compare(a, follower.recording(), Judging(all_steps=True)), segments)
     rows = {
-        IN_LOCKSTEP: judge_recordings(a, b, Judging(), lockstep=lockstep),
+        IN_LOCKSTEP: judge_recordings(a, b, Judging(), beside=Beside(lockstep=lockstep)),
         WITH_NORMS: judge_recordings(a, b, Judging()),
         LOSSES_ONLY: judge_recordings(losses_only(a), losses_only(b), Judging()),
     }

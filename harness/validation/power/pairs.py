@@ -15,7 +15,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.validation.power.networks import STEPS, Feed
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import FromStates, Stressed
+from harness.verdict.evidence import Beside, FromStates, Stressed
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import judge_recordings
 from harness.verdict.tolerance import DEFAULT_MODE, MODES, Mode
@@ -93,7 +93,7 @@ def verdicts(a: dict[DType, Run], b: dict[DType, Run], mode: Mode = DEFAULT_MODE
     stressed = Stressed(*(compare(a[dtype].stressed, b[dtype].stressed) for dtype in DTYPES))
     from_states = FromStates(None, _evaluated(a, b))
     rows = {
-        VERIFY: judge_recordings(left, right, judging, in_f64=in_f64, stressed=stressed, from_states=from_states),
+        VERIFY: judge_recordings(left, right, judging, beside=Beside(in_f64, stressed, from_states=from_states)),
         WITH_NORMS: judge_recordings(left, right, judging),
         LOSSES_ONLY: judge_recordings(losses_only(left), losses_only(right), judging),
     }
