@@ -87,8 +87,8 @@ def run_pair_from_states(
         return tuple(runner.stored(one, refuse(one, refused)) if isinstance(one, CellPlan) else one for one in found)
     names = [runner.name_of(from_states, cell) for cell in cells]
     with (
-        progress.running(names[0], plans[0].planned_steps) as on_first,
-        progress.running(names[1], plans[1].planned_steps) as on_second,
+        progress.running(names[0], plans[0].planned_steps, parts_of(from_states)) as on_first,
+        progress.running(names[1], plans[1].planned_steps, parts_of(from_states)) as on_second,
     ):
         ran = run_from_states((plans[0], plans[1]), saved, (on_first, on_second))
     return tuple(runner.stored(plan, manifest) for plan, manifest in zip(plans, ran, strict=True))
@@ -103,6 +103,6 @@ def run_near(
     if isinstance(plan, StoredCell):
         return plan
     assert near.run.ulp_seed is not None
-    with progress.running(runner.name_of(near, cell), plan.planned_steps) as on_progress:
+    with progress.running(runner.name_of(near, cell), plan.planned_steps, parts_of(near)) as on_progress:
         ran = run_one_ulp_away(plan, MAIN[0], parts_of(near), saved.folder, near.run.ulp_seed, on_progress)
     return runner.stored(plan, ran)

@@ -2,11 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column
@@ -14,6 +15,7 @@ from rich.table import Column
 from harness.run.execute import Progress as OnProgress
 from harness.system.progress import LINE_EVERY_S
 from harness.system.terminal import is_interactive
+from harness.trace.parts import WHOLE, Part, StepNumbers
 
 
 class CellProgress:
@@ -53,14 +55,16 @@ class CellProgress:
             self._say(f"{name}: prepared in {time.monotonic() - started:.0f} s")
 
     @contextmanager
-    def running(self, name: str, steps: int | None) -> Iterator[OnProgress]:
-        """While a cell runs; gives the function that takes its progress."""
+    def running(self, name: str, steps: int | None, parts: Sequence[Part] = WHOLE) -> Iterator[OnProgress]:
+        """While a cell runs; gives the function that takes its progress. `parts`: of the run, that it takes."""
+        numbers = StepNumbers(parts)
         task = self._bars.add_task(name, total=steps, state="starting")
         first: tuple[int, float] | None = None
         said = time.monotonic()
 
         def on_progress(step: int, loss: float, seconds: float) -> None:
             nonlocal first, said
+            step = int(numbers.rows_of(np.array([step]))[0]) + 1
             if first is None:
                 first = step, seconds
             done, since = step - first[0], seconds - first[1]

@@ -119,7 +119,7 @@ def _run(
         return plan, segments
     states, own = states_folder(cell.trace), asked.out / "states" / place.name
     own.mkdir(parents=True)
-    with progress.running(runner.name_of(asked, place), plan.planned_steps) as on_progress:
+    with progress.running(runner.name_of(asked, place), plan.planned_steps, parts) as on_progress:
         manifest = run_parts(plan, parts, reached, states, own, on_progress)
     for part in reached if manifest.status == "complete" else ():
         before, ours = (read_state(state_path(states, step)) for step in (part.first, part.end))
