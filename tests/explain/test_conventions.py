@@ -143,17 +143,13 @@ def shared_trials() -> dict[str, Trials]:
 def find(shared_trials, monkeypatch):
     """search(graph, train, b), with programs kept, among the conventions and one switch of each other kind."""
 
-    def kept(graph: Graph, train: TrainConfig, dtype: DType, given: TrialFeed) -> Trials:
-        key = repr((graph.spec, train, dtype))
-        return shared_trials.setdefault(key, Trials(graph, train, dtype, given))
-
     def find(graph: Graph, train: TrainConfig, b: Trace, dtype: DType = "f64") -> SearchResult:
-        return search(graph, train, b, feed_of(graph, train, dtype), dtype=dtype, steps=STEPS)
+        new = Trials(graph, train, dtype, feed_of(graph, train, dtype))
+        return search(shared_trials.setdefault(repr((graph.spec, train, dtype)), new), b, steps=STEPS)
 
     def few(graph: Graph, train: TrainConfig) -> list[Switch]:
         return [switch for switch in switches_of(graph, train) if str(switch) in NAMED_IN_F64]
 
-    monkeypatch.setattr(convention_search, "Trials", kept)
     monkeypatch.setattr(convention_search, "switches_of", few)
     return find
 
@@ -214,7 +210,7 @@ def test_a_trial_is_phase_2() -> None:
 @pytest.mark.parametrize("name", NAMED_IN_F64)
 def test_each_injected_switch_is_named_in_f64(name: str, find) -> None:
     graph, train = home(BY_NAME[name])
-    trials = convention_search.Trials(graph, train, "f64", feed_of(graph, train))
+    trials = Trials(graph, train, "f64", feed_of(graph, train))
     found = find(graph, train, tried(trials, BY_NAME[name]))
     assert (named(found), found.exit_code) == ({name}, 1), found.sentence()
     # Behind a 1x1 convolution, batch norm takes a shift of all pixels away, and so it does for each image.

@@ -15,6 +15,8 @@ from harness.spec.netspec import DType, TrainConfig
 from harness.spec.shapes import Graph
 from harness.trace.projection import project
 
+Numbers = dict[str, dict[str, float]]  # by key of a trace's step and by tensor
+
 
 @dataclass(frozen=True)
 class TrialFeed:
@@ -39,6 +41,7 @@ class Trials:
         self._gradients: dict[Switches, Any] = {}
         self._updates: dict[Switches, Any] = {}
         self._first: dict[Switches, Any] = {}
+        self._first_numbers: dict[tuple[Switches, frozenset[str]], Numbers] = {}
 
     def run(self, switches: Switches, steps: int, keys: Callable[[int], frozenset[str]]) -> Iterator[Reading]:
         """The first steps, one by one, each with what `keys(t)` asks for; the first loss may come alone before.
@@ -66,9 +69,21 @@ class Trials:
                 self._first[network] = self._step(practice, program, script, inputs)
             computed = self._first[network] if t == 1 else self._step(practice, program, script, inputs)
             loss, stats, grads = computed
-            before = params
+            before, wanted = params, keys(t)
             params, slots = update(params, slots, grads, script.DTYPE(rate), script.DTYPE(t))
-            yield Reading(t, loss, float(rate), _numbers(keys(t), before, grads, params, stats))
+            numbers = self._numbers_before_update(network, t, wanted, grad=grads, param=before, stat=stats)
+            if any(key.startswith("update_") for key in wanted):
+                moved = {name: np.asarray(params[name]) - np.asarray(before[name]) for name in params}
+                numbers = numbers | _numbers(wanted, update=moved)
+            yield Reading(t, loss, float(rate), numbers if wanted else None)
+
+    def _numbers_before_update(self, network: Switches, t: int, keys: frozenset[str], **sources: Any) -> Numbers:
+        """What sets that differ in the update alone have in common at the first step."""
+        if t > 1:
+            return _numbers(keys, **sources)
+        if (network, keys) not in self._first_numbers:
+            self._first_numbers[network, keys] = _numbers(keys, **sources)
+        return self._first_numbers[network, keys]
 
     def _step(self, practice: Practice, program: Switches, script: Any, inputs: Any) -> tuple[float, Any, Tensors]:
         """Loss, running statistics and recorded gradients."""
@@ -95,22 +110,12 @@ def _first_statistics(practice: Practice, script: Any) -> Tensors:
     }
 
 
-def _numbers(
-    keys: frozenset[str], before: Any, grads: Any, after: Any, stats: Any
-) -> dict[str, dict[str, float]] | None:
-    """Norms and projections by key; None when none is asked for."""
-    if not keys:
-        return None
-    sources: dict[str, Callable[[], Tensors]] = {
-        "grad": lambda: grads,
-        "param": lambda: before,
-        "update": lambda: {name: after[name] - before[name] for name in before},
-        "stat": lambda: stats,
-    }
-    numbers: dict[str, dict[str, float]] = {}
+def _numbers(keys: frozenset[str], **sources: Any) -> Numbers:
+    """Norms and projections of the tensors of each source by key, those of `grad` for keys that begin with `grad_`."""
+    numbers: Numbers = {}
     for source, tensors in sources.items():
         wanted = [key for key in keys if key.startswith(f"{source}_")]
-        arrays = {name: np.asarray(x) for name, x in tensors().items()} if wanted else {}
+        arrays = {name: np.asarray(x) for name, x in tensors.items()} if wanted else {}
         for key in wanted:
             of = project if key.endswith("projections") else _norm
             numbers[key] = {name: of(name, x) for name, x in arrays.items()}
