@@ -133,10 +133,10 @@ with open(os.environ["LEAN_MLIR_TRACE_OUT"], "w", buffering=1) as trace:
 @pytest.fixture(scope="module")
 def ten_steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The trace of a run of phase 2."""
-    words = ("run", "mnist_mlp", "--pipeline", "phase2", "--steps", 10, "--out", tmp_path_factory.mktemp("ten"))
-    done = harness(*words)
+    out = tmp_path_factory.mktemp("ten")
+    done = harness("run", "mnist_mlp", "--pipeline", "phase2", "--steps", 10, "--out", out)
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    return out / "traces" / "mnist_mlp.phase2-noshuf-cpu.jsonl"
 
 
 def external(folder: Path, trace: Path) -> str:

@@ -36,6 +36,7 @@ from harness.trace.format import Trace, TraceHeader
 from harness.verdict.rounding.bounds import CLASSES, fitted_bounds
 from tests.support.networks import config, network
 
+pytestmark = pytest.mark.xdist_group("conventions")  # they share what they compile
 TRAIN = config(epochs=4, cosine=True, warmup_epochs=2, label_smoothing=0.1)
 VECTORS = infer_shapes(network((6,), Dense(6, 5, activation=Relu()), Dense(5, 4)))
 NORMED = infer_shapes(network((1, 9, 9), ConvBn(1, 2, kernel=1), MaxPool(2, 2), Flatten(), Dense(50, 4)))
