@@ -155,6 +155,19 @@ def find(shared_trials, monkeypatch):
     return find
 
 
+@pytest.mark.parametrize(("dtype", "rounding"), [("f32", 1e-6), ("f64", 1e-14)])
+def test_a_first_update_is_had_uncompiled_and_then_compiled(dtype: DType, rounding: float) -> None:
+    """So that a set which it shows to be wrong is never compiled."""
+    trials = Trials(VECTORS, TRAIN, dtype, feed_of(VECTORS, TRAIN, dtype))
+    uncompiled, compiled = trials.run(frozenset(), 1, lambda t: KEYS)
+    assert (uncompiled.provisional, compiled.provisional) == (True, False)
+    assert uncompiled.tensors is not None
+    assert compiled.tensors is not None
+    for key, numbers in uncompiled.tensors.items():
+        assert compiled.tensors[key] == pytest.approx(numbers, rel=rounding)
+    assert [reading.provisional for reading in trials.run(frozenset(), 1, lambda t: KEYS)] == [False]
+
+
 def named(found: SearchResult) -> set[str]:
     return {str(switch) for switch in found.matching[0].switches}
 

@@ -139,7 +139,7 @@ class _ConventionSearch:
         for reading in run:
             readings = [*readings[: reading.t - 1], reading]
             judgement = self.judge.judged(readings, switched=switches != DEFAULT)
-            if judgement.worst is not None or (reading.t == self.judge.steps and self._whole(reading)):
+            if judgement.worst is not None or (reading.t == self.judge.steps and not reading.provisional):
                 break
         if switches == DEFAULT:
             self.default = readings
@@ -149,9 +149,6 @@ class _ConventionSearch:
         self.running[switches] = run
         self.tried[switches] = Candidate(switches, judgement, deltas)
         return self.tried[switches]
-
-    def _whole(self, reading: Reading) -> bool:
-        return reading.tensors is not None or not self.judge.keys(reading.t)
 
     def _note_change(self, switch: Switch, readings: list[Reading]) -> None:
         """Note the position where a single switch gives another reading than the default."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from harness.explain.conventions.judge import Reading
@@ -31,7 +32,8 @@ class Trials:
     """Phase 2 of one network in one dtype, in three programs: loss, loss with gradients, update.
 
     So switches of the update share the gradients' program and its first step, and what differs in the first loss costs
-    a forward pass. Each is a function of the emitted script.
+    a forward pass. Each is a function of the emitted script. An update is compiled only for a set that is not beyond
+    its bounds already by what the uncompiled function gives.
     """
 
     def __init__(self, graph: Graph, config: TrainConfig, dtype: DType, feed: TrialFeed) -> None:
@@ -44,7 +46,7 @@ class Trials:
         self._first_numbers: dict[tuple[Switches, frozenset[str]], Numbers] = {}
 
     def run(self, switches: Switches, steps: int, keys: Callable[[int], frozenset[str]]) -> Iterator[Reading]:
-        """The first steps, one by one, each with what `keys(t)` asks for; the first loss may come alone before.
+        """The first steps, one by one, with what `keys(t)` asks for; provisional readings of the first come before it.
 
         Computed when asked for, no earlier.
         """
@@ -57,7 +59,6 @@ class Trials:
         params = script.unflatten(self.feed.initial)
         slots = {slot: jax.tree.map(np.zeros_like, params) for slot in script.SLOTS}
         stats = _first_statistics(practice, script)
-        update = self._updates.setdefault(moving, jax.jit(script.update))
         for t in range(1, steps + 1):
             x = practice.fed(self.feed.batch(t), self.graph.spec)
             rate = practice.rate(side, t, per_epoch)
@@ -65,17 +66,20 @@ class Trials:
             if t == 1 and network not in self._first:
                 if any(switch.stage in ("data", "forward") for switch in network):
                     forward = self._losses.setdefault(program, jax.jit(script.loss_function))
-                    yield Reading(1, float(forward(*inputs)[0]), float(rate))
+                    yield Reading(1, float(forward(*inputs)[0]), float(rate), provisional=True)
                 self._first[network] = self._step(practice, program, script, inputs)
             computed = self._first[network] if t == 1 else self._step(practice, program, script, inputs)
             loss, stats, grads = computed
             before, wanted = params, keys(t)
-            params, slots = update(params, slots, grads, script.DTYPE(rate), script.DTYPE(t))
             numbers = self._numbers_before_update(network, t, wanted, grad=grads, param=before, stat=stats)
-            if any(key.startswith("update_") for key in wanted):
-                moved = {name: np.asarray(params[name]) - np.asarray(before[name]) for name in params}
-                numbers = numbers | _numbers(wanted, update=moved)
-            yield Reading(t, loss, float(rate), numbers if wanted else None)
+            arguments = (params, slots, grads, script.DTYPE(rate), script.DTYPE(t))
+            if moving not in self._updates and any(map(_of_update, wanted)):
+                # Operation by operation, which rounds a little differently: most sets end here, uncompiled.
+                moved, _ = script.update(*jax.tree.map(jnp.asarray, arguments))
+                yield Reading(t, loss, float(rate), numbers | _moves(wanted, before, moved), provisional=True)
+            update = self._updates.setdefault(moving, jax.jit(script.update))
+            params, slots = update(*arguments)
+            yield Reading(t, loss, float(rate), numbers | _moves(wanted, before, params) if wanted else None)
 
     def _numbers_before_update(self, network: Switches, t: int, keys: frozenset[str], **sources: Any) -> Numbers:
         """What sets that differ in the update alone have in common at the first step."""
@@ -108,6 +112,16 @@ def _first_statistics(practice: Practice, script: Any) -> Tensors:
         name: np.full(shape, first.get(name.rpartition(".")[2], 0.0), script.DTYPE)
         for name, shape in script.STATS.items()
     }
+
+
+def _of_update(key: str) -> bool:
+    return key.startswith("update_")
+
+
+def _moves(keys: frozenset[str], before: Any, after: Any) -> Numbers:
+    if not any(map(_of_update, keys)):
+        return {}
+    return _numbers(keys, update={name: np.asarray(after[name]) - np.asarray(before[name]) for name in before})
 
 
 def _numbers(keys: frozenset[str], **sources: Any) -> Numbers:
