@@ -46,7 +46,7 @@ fuzz: $(STAMP) ## Draw networks and compare their gradients in f64 [EXAMPLES=200
 test: $(STAMP) ## Lint, check types and run the tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(STAMP) ## Reformat and lint
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy

@@ -1,17 +1,28 @@
 """Switches of the test run, and JAX in double precision for every test."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Before anything imports jax: the laws are checked in double precision on the CPU.
 os.environ["JAX_ENABLE_X64"] = "1"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
+# What XLA has compiled for one test the next one has, in this process and in the emitted scripts that it starts; the
+# command `harness` and its programs take nothing from there. One folder a worker: JAX writes into it without a lock.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jax-of-tests-")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
 import hypothesis
 import pytest
 
 from harness.data.fetch import fetch
 from harness.errors import DataError
+
+atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 # Examples are drawn alike on every run, so that a failure is everyone's failure; `make fuzz` draws from its seed.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -21,6 +32,11 @@ hypothesis.settings.load_profile("fuzz" if "HARNESS_FUZZ_EXAMPLES" in os.environ
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files of emitted code")
+
+
+def pytest_runtest_setup() -> None:
+    # The command `harness` switches JAX's cache off for its process, which in a test may be this one.
+    os.environ.pop("JAX_ENABLE_COMPILATION_CACHE", None)
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,10 @@ from harness.commands.paths import FilePath, FolderPath
 @click.option(
     "--against",
     type=FilePath(),
+    multiple=True,
     metavar="FILE",
     shell_complete=complete_traces,
-    help="A trace of MODEL: name the conventions of its run.",
+    help="A trace of MODEL: name the conventions of its run. May be given several times.",
 )
 @click.option(
     "--steps",
@@ -63,7 +64,7 @@ from harness.commands.paths import FilePath, FolderPath
 def explain_command(
     ctx: click.Context,
     model: str,
-    against: Path | None,
+    against: tuple[Path, ...],
     steps: int | None,
     step: int,
     dtype: str,
@@ -85,7 +86,7 @@ def explain_command(
 
     Exit codes: 0 only rounding was found, 1 a culprit or other conventions, 2 usage, 3 inconclusive.
     """
-    if against is not None:
+    if against:
         given = [
             p
             for p in ("step", "dtype", "profile", "out", "dump")
@@ -135,7 +136,7 @@ def explain_command(
 
 def _explain_against(
     model: str,
-    path: Path,
+    paths: tuple[Path, ...],
     steps: int | None,
     data: str | None,
     batch: int | None,
@@ -143,17 +144,17 @@ def _explain_against(
     seed: int,
     form: str,
 ) -> NoReturn:
-    from harness.explain.conventions.against import STEPS, explain_against
+    from harness.explain.conventions.against import STEPS, explain_all_against, render_all
     from harness.report.terminal import show
 
-    found = explain_against(
+    found = explain_all_against(
         model,
-        path,
+        paths,
         steps=STEPS if steps is None else steps,
         data=data,
         batch=batch,
         image_size=image_size,
         init_seed=seed,
     )
-    show(found.render(form))
-    sys.exit(found.exit_code)
+    show(render_all(found, form))
+    sys.exit(max(one.exit_code for one in found))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -53,24 +53,36 @@ def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: P
             sides = [other for cell in row.cells for other in cells_in(cell, in_f64, "f64")]
         elif failed & _OF_THE_FIRST_STEPS:
             sides = [cell for cell in row.cells if cell.facts.pipeline not in PIPELINES and cell.trace.exists()]
-        for cell in sides:
-            if cell not in sentences:
-                about = ["--data", str(data), *cell.facts.start_options]
-                sentences[cell] = search_conventions(cell.facts.model, cell.trace, about)
+        for cells in _searched_together([cell for cell in sides if cell not in sentences]):
+            about = ["--data", str(data), *cells[0].facts.start_options]
+            found = search_conventions(cells[0].facts.model, [cell.trace for cell in cells], about)
+            sentences.update(zip(cells, found, strict=True))
         yield replace(
             row,
             findings=tuple(f"with B = {cell.short_name} in {cell.facts.dtype}: {sentences[cell]}" for cell in sides),
         )
 
 
-def search_conventions(model: str, trace: Path, options: Sequence[str]) -> str:
-    """The result of `harness explain MODEL --against TRACE` as a sentence, or why there is none.
+def _searched_together(cells: Sequence[StoredCell]) -> Iterator[list[StoredCell]]:
+    """Those of our own pipelines, for which one search compiles; another's trace may be refused, so it is alone."""
+    ours = [cell for cell in cells if cell.facts.pipeline in PIPELINES]
+    yield from ([cell] for cell in cells if cell not in ours)
+    if ours:
+        yield ours
 
-    `options`: those of the run that are not the default, such as `--seed 43`.
+
+def search_conventions(model: str, traces: Sequence[Path], options: Sequence[str]) -> list[str]:
+    """The results of `harness explain MODEL --against TRACE …` as sentences, one a trace, or why there are none.
+
+    `options`: those of the runs that are not the default, such as `--seed 43`.
     """
-    search = "the search for conventions"
-    answer = _explain([model, "--against", str(trace), *options], _Conventions, _CONVENTIONS_TIMEOUT_S, search)
-    return answer if isinstance(answer, str) else answer.sentence
+    against = [word for trace in traces for word in ("--against", str(trace))]
+    search, timeout_s = "the search for conventions", _CONVENTIONS_TIMEOUT_S * len(traces)
+    kind: Any = list[_Conventions] if len(traces) > 1 else _Conventions
+    answer = _explain([model, *against, *options], kind, timeout_s, search)
+    if isinstance(answer, str):
+        return [answer] * len(traces)
+    return [one.sentence for one in (answer if len(traces) > 1 else [answer])]
 
 
 def search_layer(row: PairRow, data: Path) -> Culprit:

@@ -1,6 +1,7 @@
 """The resolution that numbers were printed with, found in the numbers themselves."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,18 +65,32 @@ def printed_spacing(values: Floats, alike: Floats | None = None) -> Floats:
     with np.errstate(over="ignore"):
         if len(distinct) < _FEWEST_VALUES or (distinct == distinct.astype(np.float32)).all():
             return none
+    printed = _printed_digits(distinct.tobytes())
+    if printed is None:
+        return none
+    significant, places = printed
+    if significant is None:
+        return none + 10.0**-places
+    with np.errstate(all="ignore"):
+        spacing = 10.0 ** (np.floor(np.log10(np.abs(values))) + 1 - significant)
+    return np.where(np.isfinite(values) & (values != 0), spacing, 0.0)
+
+
+@lru_cache(8)  # a search compares one trace with a hundred others, step by step
+def _printed_digits(distinct: bytes) -> tuple[int | None, int] | None:
+    """Significant digits, None where it is rather decimals, and decimals of a coarse printer; None for another one.
+
+    Shapes: distinct (n,), the bytes of doubles.
+    """
     needed = []
-    for value in distinct.tolist():
+    for value in np.frombuffer(distinct).tolist():
         digits, decimals = _digits_and_decimals(value)
         if digits > MOST_DIGITS:
-            return none
+            return None
         needed.append((digits, decimals))
     significant, places = (np.array(column) for column in zip(*needed, strict=True))
-    if (places == places.max()).mean() >= (significant == significant.max()).mean():
-        return none + 10.0 ** -int(places.max())
-    with np.errstate(all="ignore"):
-        spacing = 10.0 ** (np.floor(np.log10(np.abs(values))) + 1 - int(significant.max()))
-    return np.where(np.isfinite(values) & (values != 0), spacing, 0.0)
+    fixed = (places == places.max()).mean() >= (significant == significant.max()).mean()
+    return None if fixed else int(significant.max()), int(places.max())
 
 
 def _distinct(values: Floats) -> Floats:

@@ -15,6 +15,8 @@ from harness.nn.cases import find_case
 from harness.run.inprocess import Phase3, first_batches, recorded
 from harness.spec.netspec import Conventions
 
+pytestmark = pytest.mark.xdist_group("against")  # they search one table of programs, which the first one compiles
+
 
 @pytest.fixture(scope="module")
 def uncorrected(tmp_path_factory) -> Path:
@@ -78,6 +80,15 @@ def test_a_batch_of_other_images_is_refused(uncorrected: Path, tmp_path: Path) -
     done = explain("dense", "--against", other, "--data", "synthetic")
     assert done.exit_code == 2
     assert "batch_sha256 of step 2 is '000" in done.output
+
+
+def test_several_files_are_explained_in_one_search(uncorrected: Path) -> None:
+    twice = ("--against", uncorrected, "--against", uncorrected)
+    done = explain("dense", *twice, "--data", "synthetic", "--format", "json")
+    assert done.exit_code == 1, done.output
+    first, second = json.loads(done.stdout)
+    assert first == second
+    assert first["closing"][0]["switches"] == {"adam_bias_correction": "off"}
 
 
 def test_a_trace_without_steps_is_refused(uncorrected: Path, tmp_path: Path) -> None:

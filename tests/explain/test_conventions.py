@@ -36,6 +36,7 @@ from harness.trace.format import Trace, TraceHeader
 from harness.verdict.rounding.bounds import CLASSES, fitted_bounds
 from tests.support.networks import config, network
 
+pytestmark = pytest.mark.xdist_group("conventions")  # they share what they compile
 TRAIN = config(epochs=4, cosine=True, warmup_epochs=2, label_smoothing=0.1)
 VECTORS = infer_shapes(network((6,), Dense(6, 5, activation=Relu()), Dense(5, 4)))
 NORMED = infer_shapes(network((1, 9, 9), ConvBn(1, 2, kernel=1), MaxPool(2, 2), Flatten(), Dense(50, 4)))
@@ -143,19 +144,28 @@ def shared_trials() -> dict[str, Trials]:
 def find(shared_trials, monkeypatch):
     """search(graph, train, b), with programs kept, among the conventions and one switch of each other kind."""
 
-    def kept(graph: Graph, train: TrainConfig, dtype: DType, given: TrialFeed) -> Trials:
-        key = repr((graph.spec, train, dtype))
-        return shared_trials.setdefault(key, Trials(graph, train, dtype, given))
-
     def find(graph: Graph, train: TrainConfig, b: Trace, dtype: DType = "f64") -> SearchResult:
-        return search(graph, train, b, feed_of(graph, train, dtype), dtype=dtype, steps=STEPS)
+        new = Trials(graph, train, dtype, feed_of(graph, train, dtype))
+        return search(shared_trials.setdefault(repr((graph.spec, train, dtype)), new), b, steps=STEPS)
 
     def few(graph: Graph, train: TrainConfig) -> list[Switch]:
         return [switch for switch in switches_of(graph, train) if str(switch) in NAMED_IN_F64]
 
-    monkeypatch.setattr(convention_search, "Trials", kept)
     monkeypatch.setattr(convention_search, "switches_of", few)
     return find
+
+
+@pytest.mark.parametrize(("dtype", "rounding"), [("f32", 1e-6), ("f64", 1e-14)])
+def test_a_first_update_is_had_uncompiled_and_then_compiled(dtype: DType, rounding: float) -> None:
+    """So that a set which it shows to be wrong is never compiled."""
+    trials = Trials(VECTORS, TRAIN, dtype, feed_of(VECTORS, TRAIN, dtype))
+    uncompiled, compiled = trials.run(frozenset(), 1, lambda t: KEYS)
+    assert (uncompiled.provisional, compiled.provisional) == (True, False)
+    assert uncompiled.tensors is not None
+    assert compiled.tensors is not None
+    for key, numbers in uncompiled.tensors.items():
+        assert compiled.tensors[key] == pytest.approx(numbers, rel=rounding)
+    assert [reading.provisional for reading in trials.run(frozenset(), 1, lambda t: KEYS)] == [False]
 
 
 def named(found: SearchResult) -> set[str]:
@@ -214,7 +224,7 @@ def test_a_trial_is_phase_2() -> None:
 @pytest.mark.parametrize("name", NAMED_IN_F64)
 def test_each_injected_switch_is_named_in_f64(name: str, find) -> None:
     graph, train = home(BY_NAME[name])
-    trials = convention_search.Trials(graph, train, "f64", feed_of(graph, train))
+    trials = Trials(graph, train, "f64", feed_of(graph, train))
     found = find(graph, train, tried(trials, BY_NAME[name]))
     assert (named(found), found.exit_code) == ({name}, 1), found.sentence()
     # Behind a 1x1 convolution, batch norm takes a shift of all pixels away, and so it does for each image.

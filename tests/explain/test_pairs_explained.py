@@ -26,7 +26,7 @@ def test_a_program_of_somebody_else_is_searched_in_f32(
     gate: str, pipeline: str, said: tuple[str, ...], tmp_path: Path, monkeypatch
 ) -> None:
     """Only where the first steps differ; a cross-check that failed asks for its own traces."""
-    monkeypatch.setattr(subprocess, "search_conventions", lambda model, trace, options: "named.")
+    monkeypatch.setattr(subprocess, "search_conventions", lambda model, traces, options: ["named."] * len(traces))
     cells = store(tmp_path, "phase2"), store(tmp_path, pipeline)
     verdict = Verdict("FAIL", gate, "apart.", None, (Evidence(gate, "fail", "apart."),))
     (row,) = explain_pairs([PairRow("a", "b", verdict=verdict, cells=cells)], [], tmp_path)

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.explain.conventions import search as convention_search
 from harness.explain.conventions.result import SearchResult
 from harness.explain.conventions.search import search
 from harness.explain.conventions.trials import TrialFeed, Trials
@@ -27,6 +26,7 @@ from harness.spec.shapes import Graph, infer_shapes
 from harness.trace.format import StepLine, Trace, TraceHeader
 from tests.support.networks import config, network
 
+pytestmark = pytest.mark.xdist_group("ports")  # they share what they compile
 Rate = Callable[[Any, int], np.float32]
 STEPS, PER_EPOCH = 5, 20
 VECTORS = infer_shapes(network((36,), Dense(36, 24, activation=Relu()), Dense(24, 4)))
@@ -83,16 +83,13 @@ def kept_trials() -> dict[str, Trials]:
 
 
 @pytest.fixture
-def explain(kept_trials, monkeypatch):
+def explain(kept_trials):
     """The result of a search, with programs kept."""
 
-    def kept(graph: Graph, train: TrainConfig, dtype: Any, given: TrialFeed) -> Trials:
-        return kept_trials.setdefault(repr((graph.spec, train)), Trials(graph, train, dtype, given))
-
     def explain(graph: Graph, train: TrainConfig, b: Trace) -> SearchResult:
-        return search(graph, train, b, feed_of(graph, train), dtype="f32", steps=STEPS)
+        new = Trials(graph, train, "f32", feed_of(graph, train))
+        return search(kept_trials.setdefault(repr((graph.spec, train)), new), b, steps=STEPS)
 
-    monkeypatch.setattr(convention_search, "Trials", kept)
     return explain
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from harness.night.folder import NightFolder
 from harness.trace.store import read_store
 
-KILLS = 10
+KILLS = 5
 LONG = 60
 CONFIG = f"""
 backends = ["cpu"]
@@ -74,7 +74,7 @@ def finished(folder: Path) -> Iterator[tuple[Path, int]]:
             yield cell.trace, cell.trace.stat().st_ino
 
 
-def test_ten_kills_lose_no_cell_and_run_none_twice(tmp_path: Path) -> None:
+def test_kills_lose_no_cell_and_run_none_twice(tmp_path: Path) -> None:
     config = tmp_path / "night.toml"
     config.write_text(CONFIG)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"

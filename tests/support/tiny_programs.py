@@ -50,7 +50,8 @@ CIFAR_FILES = [file.name for file in DATASETS["cifar10"].files]
 NORMS = {f"{kind}_norm{s}" for kind in ("grad", "param", "update") for s in ("", "s")}
 CHANNELS = NORMS | {"grad_projections", "update_projections", "stat_norms", "batch_sha256"}
 PLAIN = {"kind", "step", "epoch", "loss", "lr", "wall_ms"}
-STEERS = re.compile(r"LEAN_MLIR_|HARNESS_TRACE|IREE_|JAX_|XLA_")  # variables that no test gets from outside
+# Variables that no test gets from outside, but those that say where JAX keeps what it compiled for the tests.
+STEERS = re.compile(r"LEAN_MLIR_|HARNESS_TRACE|IREE_|JAX_(?!COMPILATION_CACHE_DIR|PERSISTENT_CACHE_)|XLA_")
 SHORT = {"LEAN_MLIR_MAX_STEPS": "4", "LEAN_MLIR_NO_SHUFFLE": "1", "HARNESS_TRACE_CHANNELS": "all"}
 
 

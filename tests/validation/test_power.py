@@ -55,8 +55,8 @@ def test_a_slice_of_the_faults_is_found_and_no_clean_pair_is_failed() -> None:
     assert len(missed) <= 0.15 * len(SLICE), missed
 
     here = ("other seeds", "batches summed backwards", "double scalars", "other compiler")
-    pairs = [pair for pair in PAIRS if pair.network == "mlp" and pair.seed < 5 and pair.variation in here]
-    assert len(pairs) == 20
+    pairs = [pair for pair in PAIRS if pair.network == "mlp" and pair.seed < 2 and pair.variation in here]
+    assert len(pairs) == 8
     for pair in pairs:
         statuses = {name: one.status for name, one in examine_pair(pair).detections.items()}
         assert statuses == dict.fromkeys(DETECTORS, "PASS"), pair.name

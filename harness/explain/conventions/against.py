@@ -21,13 +21,13 @@ from harness.explain.conventions.result import Candidate, SearchResult
 from harness.explain.conventions.search import WINDOW, search
 from harness.explain.conventions.switches import DEFAULT, applied, phrase
 from harness.explain.conventions.table import switches_of
-from harness.explain.conventions.trials import TrialFeed
+from harness.explain.conventions.trials import TrialFeed, Trials
 from harness.explain.locate.definition import defined_rate
 from harness.nn.cases import OracleCase, find_case
 from harness.run.inprocess import Batch, open_feed
 from harness.spec.netspec import Conventions, DType, TrainConfig
 from harness.spec.run_config import DEFAULT_INIT_SEED
-from harness.system.text import Document, Table
+from harness.system.text import Document, Table, spaced
 from harness.trace.format import Trace, TraceHeader, one_line
 from harness.trace.reader import read_trace
 from harness.verdict.compare import COARSEST_RATE, RATE_ATOL, RATE_RTOL, first_nonfinite
@@ -54,11 +54,9 @@ class ConventionsReport:
         """0: the default conventions reproduce B, 1: others do, or none, 3: B has too few steps to tell."""
         return self.result.exit_code
 
-    def render(self, form: str) -> Document | str:
-        """The report as text or as JSON."""
-        return self._json() if form == "json" else self._text()
-
-    def _text(self) -> Document:
+    @property
+    def text(self) -> Document:
+        """The report for people."""
         printed = f", printed to {self.result.resolution:.0e}" if self.result.resolution else ""
         head = [
             f"network   {self.case.spec.name}, {self.case.graph().total_params:,} parameters",
@@ -81,9 +79,11 @@ class ConventionsReport:
         others = [f"{name}={value}" for name, value in stated.items() if value != defaults.get(name)]
         return f"its header states {', '.join(others) or 'the default conventions'}"
 
-    def _json(self) -> str:
+    @property
+    def document(self) -> dict[str, Any]:
+        """The report for programs."""
         result = self.result
-        document = {
+        return {
             "against_version": AGAINST_VERSION,
             "netspec_name": self.case.spec.name,
             "netspec_hash": self.case.spec.netspec_hash(),
@@ -97,7 +97,6 @@ class ConventionsReport:
             "tried": [_facts(c) for c in result.tried],
             "exit_code": result.exit_code,
         }
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def _evidence(self) -> dict[str, Any] | None:
         """The figure by which the default conventions fail, before and after those that close the gap."""
@@ -129,6 +128,23 @@ def _facts(candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def explain_all_against(model: str, paths: Sequence[Path], **about: Any) -> list[ConventionsReport]:
+    """The reports on several traces, `about` for all of them; see `explain_against`.
+
+    What is compiled for one serves the next, which costs little more than the steps of its trials.
+    """
+    shared: dict[tuple[DType, bool], Trials] = {}
+    return [explain_against(model, path, **about, shared=shared) for path in paths]
+
+
+def render_all(reports: Sequence[ConventionsReport], form: str) -> Document | str:
+    """Reports as text or as JSON, where several are an array."""
+    if form != "json":
+        return spaced(report.text for report in reports)
+    documents = [report.document for report in reports]
+    return json.dumps(documents if len(documents) > 1 else documents[0], indent=2, ensure_ascii=False) + "\n"
+
+
 def explain_against(
     model: str,
     path: str | Path,
@@ -138,10 +154,12 @@ def explain_against(
     batch: int | None = None,
     image_size: int | None = None,
     init_seed: int = DEFAULT_INIT_SEED,
+    shared: dict[tuple[DType, bool], Trials] | None = None,
 ) -> ConventionsReport:
     """Search the conventions under which phase 2 of a network, or of a case of the oracle, gives a trace.
 
-    `steps`: up to which a set that reproduces it is followed.
+    `steps`: up to which a set that reproduces it is followed. `shared`: trials of the same network, data and start by
+    dtype and whether their epochs are shuffled; those of this trace are added.
 
     Raises: TraceError when the trace cannot be read, has no steps or is of another network, config, start or data.
     """
@@ -168,7 +186,9 @@ def explain_against(
     trial_feed = TrialFeed(lambda t: Batch(*feed.training(t)), feed.steps_per_epoch, initial)
     _refuse_another(trace, header, trial_feed, case, model)
     _refuse_other_names(trace, {p.name for p in graph.params}, model)
-    result = search(graph, config, trace, trial_feed, dtype=dtype, steps=steps, replay=True)
+    kept = {} if shared is None else shared
+    trials = kept.setdefault((dtype, shuffle), Trials(graph, config, dtype, trial_feed))
+    result = search(trials, trace, steps=steps, replay=True)
     flaws = tuple(_flaws(whole, result, config, feed.steps_per_epoch))
     return ConventionsReport(case, trace, dtype, replace(result, flaws=flaws))
 

@@ -29,12 +29,16 @@ SWITCHED, SWITCHED_LATER, _FIRST_STEPS = 2.0, 20.0, 3
 
 @dataclass(frozen=True)
 class Reading:
-    """One step of a trial, or its loss alone. `tensors`: by key of a trace's step, numbers by tensor. Units: nats."""
+    """One step of a trial, or its loss alone. `tensors`: by key of a trace's step, numbers by tensor. Units: nats.
+
+    `provisional`: had for little; another reading of the step follows.
+    """
 
     t: int
     loss: float
     rate: float
     tensors: dict[str, dict[str, float]] | None = None
+    provisional: bool = False
 
 
 @dataclass(frozen=True)

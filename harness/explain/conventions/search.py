@@ -11,10 +11,9 @@ from harness.explain.conventions.judge import Judge, Position, Reading, order
 from harness.explain.conventions.result import FAR_NEARER, Candidate, SearchResult
 from harness.explain.conventions.switches import DEFAULT, Stage, Switch, Switches, applied, compatible, phrase
 from harness.explain.conventions.table import switches_of
-from harness.explain.conventions.trials import TrialFeed, Trials
+from harness.explain.conventions.trials import Trials
 from harness.run.inprocess import Phase3
-from harness.spec.netspec import Conventions, DType, TrainConfig
-from harness.spec.shapes import Graph
+from harness.spec.netspec import Conventions, DType
 from harness.trace.format import Trace
 from harness.verdict.f64_check import SAME
 from harness.verdict.resolution import find_resolution
@@ -40,23 +39,22 @@ EARLIEST: dict[Stage, Position] = {
 }
 
 
-def search(
-    graph: Graph, config: TrainConfig, b: Trace, feed: TrialFeed, *, dtype: DType, steps: int, replay: bool = False
-) -> SearchResult:
+def search(trials: Trials, b: Trace, *, steps: int, replay: bool = False) -> SearchResult:
     """The smallest sets of switches under which phase 2 reproduces the first steps of B.
 
     In f64 differences beyond 1e-9 are of the mathematics. In f32 a set reproduces B where its first steps are no
     further apart than those of right runs, by the measure and the bounds of the verdict. A set costs the compilation of
-    what no other set has, and the steps until it fails. Switches of the part where the default first differs come
-    first. `replay`: where several sets are left and B is of phase 3 on a CPU, phase 3 runs them too.
+    what no other set has, in this search or an earlier one by the same trials, and the steps until it fails. Switches
+    of the part where the default first differs come first. `replay`: where several sets are left and B is of phase 3 on
+    a CPU, phase 3 runs them too.
     """
-    return _ConventionSearch(graph, config, b, feed, dtype, min(steps, b.steps)).result(replay)
+    return _ConventionSearch(trials, b, min(steps, b.steps)).result(replay)
 
 
 class _ConventionSearch:
-    def __init__(self, graph: Graph, config: TrainConfig, b: Trace, feed: TrialFeed, dtype: DType, steps: int) -> None:
-        self.trace, self.feed, self.dtype, self.steps = b, feed, dtype, steps
-        self.trials = Trials(graph, config, dtype, feed)
+    def __init__(self, trials: Trials, b: Trace, steps: int) -> None:
+        graph, config, dtype = trials.graph, trials.config, trials.dtype
+        self.trials, self.trace, self.dtype, self.steps = trials, b, dtype, steps
         self.switches = [s for s in switches_of(graph, config) if not (s.rounds and dtype == "f64")]
         self.header = header_facts(graph, config, dtype, Conventions(), "phase2") | {"backend": "cpu"}
         self.judge = Judge(b, self.header, dtype, min(WINDOW, steps))
@@ -141,7 +139,7 @@ class _ConventionSearch:
         for reading in run:
             readings = [*readings[: reading.t - 1], reading]
             judgement = self.judge.judged(readings, switched=switches != DEFAULT)
-            if judgement.worst is not None or (reading.t == self.judge.steps and self._whole(reading)):
+            if judgement.worst is not None or (reading.t == self.judge.steps and not reading.provisional):
                 break
         if switches == DEFAULT:
             self.default = readings
@@ -151,9 +149,6 @@ class _ConventionSearch:
         self.running[switches] = run
         self.tried[switches] = Candidate(switches, judgement, deltas)
         return self.tried[switches]
-
-    def _whole(self, reading: Reading) -> bool:
-        return reading.tensors is not None or not self.judge.keys(reading.t)
 
     def _note_change(self, switch: Switch, readings: list[Reading]) -> None:
         """Note the position where a single switch gives another reading than the default."""
@@ -187,8 +182,9 @@ class _ConventionSearch:
             side = Phase3(self.trials.graph, practice.config, self.dtype, practice.conventions)
         except EmitError:
             return candidate
-        batches = [self.feed.batch(t) for t in range(1, self.judge.steps + 1)]
-        steps = side.train(batches, side.rates(self.judge.steps, self.feed.steps_per_epoch), self.feed.initial)
+        feed = self.trials.feed
+        batches = [feed.batch(t) for t in range(1, self.judge.steps + 1)]
+        steps = side.train(batches, side.rates(self.judge.steps, feed.steps_per_epoch), feed.initial)
         return replace(candidate, replayed=[s.loss for s in steps] == self.trace.loss[: self.judge.steps].tolist())
 
     def _delta(self, reading: Reading) -> float:
