@@ -100,7 +100,7 @@ def check_lockstep(pair: PairFacts) -> Answer:
         grown = f"half of the parameters are {typical_best(ends):.1e} of their moves apart or more"
         return note(
             f"rounding grows within {length} steps until {grown}: only the first loss of each of {firsts} segments is "
-            f"judged. Give a --segment shorter than {length}."
+            f"judged. Give a --segment shorter than {length}{beside}."
         )
     later = segments.ends[0].step - 1
     line = f"set to the state of {one_line(segments.leader)} {segments.planned - 1} times"
