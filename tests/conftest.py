@@ -6,6 +6,8 @@ from pathlib import Path
 # Before anything imports jax: the laws are checked in double precision on the CPU.
 os.environ["JAX_ENABLE_X64"] = "1"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Sums of numpy's are short here, and the threads of several processes would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
