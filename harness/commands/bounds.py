@@ -34,7 +34,11 @@ from harness.commands.usage import FiniteRange
     metavar="FOLDER",
     help="What `verify` wrote of right runs in lockstep. May be given repeatedly.",
 )
-@click.option("--only-later", is_flag=True, help="Fit the bounds of later steps again, and keep the package's others.")
+@click.option(
+    "--only",
+    type=click.Choice(["later", "lockstep"]),
+    help="Fit the bounds of later steps, or those of lockstep, again, and keep the package's others.",
+)
 @click.option(
     "--timeout",
     type=FiniteRange(min=0.1),
@@ -51,7 +55,7 @@ def bounds_command(
     networks: str | None,
     long_runs: tuple[str, ...],
     in_lockstep: tuple[Path, ...],
-    only_later: bool,
+    only: str | None,
     timeout: float,
     out: Path | None,
     jobs: int | None,
@@ -71,7 +75,7 @@ def bounds_command(
     from harness.system.progress import JobProgress
     from harness.trace.recording import read_recording
     from harness.validation.power.campaign import default_processes
-    from harness.validation.rounding.campaign import train_all, train_all_long
+    from harness.validation.rounding.campaign import train_all, train_all_in_lockstep, train_all_long
     from harness.validation.rounding.fit import (
         fit_bounds,
         fit_later,
@@ -79,7 +83,8 @@ def bounds_command(
         pairs_of_one_start,
         right_long_pairs,
     )
-    from harness.validation.rounding.lockstep_fit import right_locksteps
+    from harness.validation.rounding.lockstep_fit import fit_lockstep, fit_near, right_locksteps
+    from harness.validation.rounding.lockstep_runs import LOCKSTEP_NETWORKS, read_lockstep_runs
     from harness.validation.rounding.long_runs import LONG_NETWORKS
     from harness.validation.rounding.runs import OTHER_BATCHES, find_network
     from harness.validation.rounding.whole_fit import fit_ensembles
@@ -91,23 +96,32 @@ def bounds_command(
     chosen = tuple(range(DEFAULT_INIT_SEED, DEFAULT_INIT_SEED + seeds))
     processes = jobs or default_processes()
     given = [read_recording(Path(path)) for path in long_runs]
-    with JobProgress("long runs", len(LONG_NETWORKS)) as progress:
-        troubles = train_all_long(folder, processes, timeout, progress)
-    if not only_later:
+    troubles: list[str] = []
+    if only != "lockstep":
+        with JobProgress("long runs", len(LONG_NETWORKS)) as progress:
+            troubles += train_all_long(folder, processes, timeout, progress)
+    if only != "later":
+        with JobProgress("lockstep", len(LOCKSTEP_NETWORKS)) as progress:
+            troubles += train_all_in_lockstep(folder, processes, timeout, progress)
+    if only is None:
         with JobProgress("bounds", len(names)) as progress:
             troubles += train_all(names, chosen, folder, processes, timeout, progress)
     if troubles:
         for trouble in troubles:
             click.echo(trouble, err=True)
         sys.exit(1)
+    together = [*read_lockstep_runs(folder), *right_locksteps(in_lockstep)]
     pairs = [*pairs_of_one_start([run.trace for run in given]), *right_long_pairs(folder)]
-    if only_later:
+    if only is None:
+        bounds = fit_bounds(folder, pairs, together)
+    elif only == "lockstep":
+        bounds = msgspec.structs.replace(fitted_bounds(), lockstep=fit_lockstep(together), near=fit_near(together))
+    else:
         kept = fitted_bounds()
         bounds = msgspec.structs.replace(kept, later=fit_later(pairs, furthest_first(kept.tables)))
-    else:
-        bounds = fit_bounds(folder, pairs, list(right_locksteps(in_lockstep)))
-    later = msgspec.structs.replace(bounds.later, ensembles=fit_ensembles(given))
-    bounds = msgspec.structs.replace(bounds, later=later)
+    if only != "lockstep":
+        later = msgspec.structs.replace(bounds.later, ensembles=fit_ensembles(given))
+        bounds = msgspec.structs.replace(bounds, later=later)
     path = BOUNDS_FILE if out is None else out
     write_json(path, bounds, indent=1)
     held = bounds.held_out

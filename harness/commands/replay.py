@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.commands.completion import complete_backend, complete_pipelines, complete_traces
-from harness.commands.options import data_option
+from harness.commands.options import data_option, format_option
 from harness.commands.paths import FolderPath
 from harness.commands.usage import FiniteRange
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     help="f32: held to the run itself. f64: both pipelines from its states, on the CPU, held to each other.",
 )
 @data_option
+@format_option("text", "json")
 @click.option("--timeout", type=FiniteRange(min=0.1), metavar="SECONDS", help="Longest run of one cell.")
 @click.option("--out", type=FolderPath(), metavar="FOLDER", help="Keep what was run here. Default: nowhere.")
 def replay_command(
@@ -45,6 +46,7 @@ def replay_command(
     backend: str,
     dtype: Literal["both", "f32", "f64"],
     data: str | None,
+    form: str,
     timeout: float | None,
     out: Path | None,
 ) -> None:
@@ -55,6 +57,7 @@ def replay_command(
     Exit codes: 0 the run and its replays agree, 1 something differs, 2 usage or a damaged cell, 3 inconclusive.
     """
     from harness.errors import HarnessError, unknown
+    from harness.report import as_json
     from harness.report.replay import for_terminal
     from harness.report.terminal import show
     from harness.run.backends import backend as find_backend
@@ -78,7 +81,7 @@ def replay_command(
         dtypes: tuple[DType, ...] = ("f32", "f64") if dtype == "both" else (dtype,)
         ran = run_replay(found[0], folder, pipeline or MAIN, backend, dtypes, data, timeout)
         rows = judge(found[0], ran)
-        show(for_terminal(found[0], ran, rows))
+        show(for_terminal(found[0], ran, rows) if form == "text" else as_json.render(rows))
         sys.exit(exit_code(rows))
 
 

@@ -132,6 +132,7 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
     from harness.report.verification import Outcome
     from harness.run.policy import Policy
     from harness.run.progress import CellProgress
+    from harness.run.run_cells import run_all
     from harness.run.runner import prepared
     from harness.verdict.pairs import judge_pairs, split_factorials
 
@@ -139,7 +140,7 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
         announce_states(verification, runner.data.examples)
         for report in verification.reports:
             report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
-        ran = runner.run_all(Policy(), progress)
+        ran = run_all(runner, Policy(), progress)
         rows = list(judge_pairs(ran.cells, judging, ran.evidence))
         with progress.preparing("why pairs differ"):
             rows = list(explain_pairs(rows, ran.evidence, runner.data.folder))

@@ -16,7 +16,7 @@ from harness.run.pipelines import MAIN
 from harness.run.verification import Verification
 from harness.spec.models import load_for_run
 from harness.spec.netspec import DType
-from harness.spec.run_config import DEFAULT_INIT_SEED, RunConfig
+from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_STATES, SEGMENT_STEPS, RunConfig
 from harness.trace.format import one_line
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -44,6 +44,10 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     shuffle: bool = False
     ladder: bool = True
     wide: bool = False
+    lockstep: bool = True
+    segment: Positive = SEGMENT_STEPS
+    states: Annotated[int, msgspec.Meta(ge=0, le=1000)] = DEFAULT_STATES
+    keep_states: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     square: bool = False
     compile_all: bool = False
     timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 24 * 60.0
@@ -173,6 +177,10 @@ def _verifications(
             data=part.data,
             f64_check=part.ladder,
             wide=part.wide,
+            lockstep=part.lockstep,
+            segment=part.segment,
+            states=part.states,
+            keep_states=part.keep_states,
             factorial=part.square,
             compile_all=part.compile_all,
             timeout_s=60 * part.timeout_minutes,

@@ -209,12 +209,25 @@ def segment_end(
     before: Mapping[str, Array],
 ) -> SegmentEnd:
     """The end of a segment from `first` on, before `step`. `before`: the leader's state at its beginning."""
-    return SegmentEnd(first, step, [_distance(ours[name], theirs[name], before[name]) for name in tensors])
+    return move_apart(first, step, tensors, (before, ours), (before, theirs))
 
 
-def _distance(ours: Array, theirs: Array, before: Array) -> StateDistance:
-    with np.errstate(all="ignore"):
-        return StateDistance(*(_number(_norm(x)) for x in (theirs - ours, ours - before, ours)))
+def move_apart(
+    first: int,
+    step: int,
+    tensors: Sequence[str],
+    ours: tuple[Mapping[str, Array], Mapping[str, Array]],
+    theirs: tuple[Mapping[str, Array], Mapping[str, Array]],
+) -> SegmentEnd:
+    """How far apart the moves of two sides are in a segment. Each side: its states at the beginning and at the end."""
+
+    def distance(name: str) -> StateDistance:
+        (before, after), (other_before, other_after) = ((state[name] for state in side) for side in (ours, theirs))
+        with np.errstate(all="ignore"):
+            apart = (other_after - after) - (other_before - before)
+            return StateDistance(*(_number(_norm(x)) for x in (apart, after - before, after)))
+
+    return SegmentEnd(first, step, [distance(name) for name in tensors])
 
 
 def _norm(x: Array) -> float:

@@ -233,7 +233,6 @@ def _command_digest(words: Sequence[str]) -> str:
 
 def _stem(cell: Cell) -> str:
     """The programs of a cell do not depend on backend, order, start or mode: only names that tell programs apart."""
-    alike = replace(
-        cell, run=msgspec.structs.replace(cell.run, eager=False, start="drawn", follows=None, states_of=None)
-    )
+    run = msgspec.structs.replace(cell.run, eager=False, start="drawn", follows=None, states_of=None, ulp_seed=None)
+    alike = replace(cell, run=run)
     return f"{cell.model.name}.{cell.pipeline}{alike.suffix}"

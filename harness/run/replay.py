@@ -9,9 +9,9 @@ import msgspec
 from harness.data.batches import steps_per_epoch
 from harness.errors import TraceError
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S, CellPlan
-from harness.run.contract import STATE_IN, STATE_OUT, STATE_STEPS, listed_steps
-from harness.run.execute import run_cell
+from harness.run.from_states import run_pair_from_states
 from harness.run.lockstep import segment_end
+from harness.run.parts_run import run_parts
 from harness.run.pipelines import MAIN
 from harness.run.policy import Policy
 from harness.run.progress import CellProgress
@@ -83,7 +83,7 @@ def run_replay(
         if "f64" in dtypes:
             saved = SavedStates(states_folder(cell.trace), steps)
             wide = _taking(asked, "f64", _parts(steps, STEPS, whole, empty=True))
-            in_f64 = runner.run_pair_from_states(wide, saved, Policy(), progress)
+            in_f64 = run_pair_from_states(runner, wide, saved, Policy(), progress)
     return ReplayRun(tuple(in_f32), in_f64)
 
 
@@ -119,11 +119,8 @@ def _run(
         return plan, segments
     states, own = states_folder(cell.trace), asked.out / "states" / place.name
     own.mkdir(parents=True)
-    environment = {STATE_IN: str(states), STATE_OUT: str(own)}
-    environment[STATE_STEPS] = listed_steps({*(p.first for p in parts), *(p.end for p in reached)})
-    plan = replace(plan, environment={**plan.environment, **environment})
     with progress.running(runner.name_of(asked, place), plan.planned_steps) as on_progress:
-        manifest = run_cell(plan, on_progress)
+        manifest = run_parts(plan, parts, reached, states, own, on_progress)
     for part in reached if manifest.status == "complete" else ():
         before, ours = (read_state(state_path(states, step)) for step in (part.first, part.end))
         theirs = read_state(state_path(own, part.end))

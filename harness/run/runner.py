@@ -15,18 +15,15 @@ from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, RUN_ST
 from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
 from harness.run.lockstep import run_lockstep as run_both
-from harness.run.pipelines import MAIN
-from harness.run.policy import CellsOfRun, Policy
+from harness.run.policy import Policy
 from harness.run.programs import Program, compile_only, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance
-from harness.run.saved_states import SavedStates, state_wishes
+from harness.run.saved_states import SavedStates
 from harness.run.start_file import StartFile, write_start
-from harness.run.states_run import run_from_states
 from harness.run.verification import Verification
 from harness.spec.run_config import Start
 from harness.system.lock import exclusive
-from harness.trace.evaluations import evaluations_path
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.planned import write_planned
 from harness.trace.store import StoredCell
@@ -62,66 +59,6 @@ class Runner:
         """Digest of the initial parameters of the verification's own cells."""
         return self.starts[self.verification.run.start].sha256
 
-    def run_all(self, policy: Policy, progress: CellProgress) -> CellsOfRun:
-        """Run every cell, and those that are evidence for them: lockstep runs beside their leaders, the rest after."""
-        asked_for, examples = self.verification, self.data.examples
-        self._write_planned(asked_for.planned_facts(examples))
-        cells: list[StoredCell] = []
-        evidence: list[StoredCell] = []
-        from_states = asked_for.from_states(examples)
-        parts = () if from_states is None else self._kept(from_states, policy, progress)
-        leader: SavedStates | None = None
-        with state_wishes(asked_for, examples, from_states if not parts else None) as wishes:
-            for cell, asked in asked_for.planned_cells():
-                followed = asked_for.follower(cell, asked_for.planned_steps(examples))
-                wanted = wishes.of(cell)
-                leader = wanted if (cell.pipeline, cell.backend) == (MAIN[0], "cpu") else leader
-                # A leader that has run is run again where its states are wanted: they are gone.
-                fresh = policy if wanted is None else replace(policy, resume=False)
-                if followed is None or not presence(cell.backend, followed[1].pipeline):
-                    cells.append(self.run(asked_for, cell, fresh, progress, asked=asked, saved=wanted))
-                else:
-                    both = self.run_lockstep(cell, followed, fresh, progress, asked=asked, saved=wanted)
-                    cells.append(both[0])
-                    evidence.append(both[1])
-            evidence += [self.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
-            complete = {(cell.facts.pipeline, cell.facts.backend) for cell in cells if cell.complete}
-            if wishes.parts and leader and from_states and {(name, "cpu") for name in MAIN} <= complete:
-                parts = self.run_pair_from_states(from_states, leader, policy, progress)
-        evidence += parts
-        self._write_planned(cell.facts for cell in (*cells, *evidence))
-        return CellsOfRun(tuple(cells), tuple(evidence))
-
-    def _kept(self, from_states: Verification, policy: Policy, progress: CellProgress) -> tuple[StoredCell, ...]:
-        """The runs from states, where both have run exactly so before; else none."""
-        cells = [from_states.cell(name, "cpu") for name in MAIN]
-        places = [CellPlan(cell.name, (), from_states.folder, facts=from_states.facts(cell)) for cell in cells]
-        ended = all(find_ended(plan) for plan in places) and evaluations_path(places[1].trace).exists()
-        if not (policy.resume and ended):
-            return ()
-        found = [self.prepare_cell(from_states, cell, policy, progress) for cell in cells]
-        kept = [cell for cell in found if isinstance(cell, StoredCell)]
-        return tuple(kept) if len(kept) == len(found) else ()
-
-    def run_pair_from_states(
-        self, from_states: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
-    ) -> tuple[StoredCell, ...]:
-        """Run both pipelines from the leader's states, at a time."""
-        fresh = replace(policy, resume=False)
-        cells = [from_states.cell(name, "cpu") for name in MAIN]
-        found = [self.prepare_cell(from_states, cell, fresh, progress) for cell in cells]
-        plans = [plan for plan in found if isinstance(plan, CellPlan)]
-        if len(plans) < len(found):
-            refused = "the other side cannot run from states"
-            return tuple(self.stored(one, refuse(one, refused)) if isinstance(one, CellPlan) else one for one in found)
-        names = [self.name_of(from_states, cell) for cell in cells]
-        with (
-            progress.running(names[0], plans[0].planned_steps) as on_first,
-            progress.running(names[1], plans[1].planned_steps) as on_second,
-        ):
-            ran = run_from_states((plans[0], plans[1]), saved, (on_first, on_second))
-        return tuple(self.stored(plan, manifest) for plan, manifest in zip(plans, ran, strict=True))
-
     def run_lockstep(
         self,
         cell: Cell,
@@ -153,7 +90,7 @@ class Runner:
             return self.stored(first, ran.leader), self.stored(second, refuse(second, _no_states(cell)))
         return self.stored(first, ran.leader, saved), self.stored(second, ran.follower)
 
-    def _write_planned(self, cells: Iterable[CellFacts]) -> None:
+    def write_planned(self, cells: Iterable[CellFacts]) -> None:
         """Say beside the cells which are of this run. Raises: TraceError."""
         with unwritable(self.verification.folder):
             write_planned(self.verification.folder, self.verification.stem, cells)
@@ -226,7 +163,8 @@ class Runner:
         if facts.follows is not None:
             return f"{run} in lockstep"
         if facts.states_of is not None:
-            return f"{run} in {facts.dtype} from states of {facts.states_of}"
+            near = ", an ulp away" if facts.ulp_seed is not None else ""
+            return f"{run} in {facts.dtype} from states of {facts.states_of}{near}"
         precision = "wide arithmetic" if facts.dtype == "wide" else facts.dtype
         return f"{run} in {precision}{', stressed' if facts.start == 'stressed' else ''}"
 

@@ -8,6 +8,7 @@ from harness.trace.parts import Part
 
 MOST_BYTES = 2 << 30  # of all states of a run that lie on the disk for a while
 STEPS = 4  # taken from a state: the first to see each part of a training step, and one more
+WINDOW = 5  # segments that are taken again an ulp away, in a row: the median of fewer tells nothing
 _AT_EPOCHS = 0.75  # of the states may lie at boundaries of epochs
 
 

@@ -20,7 +20,6 @@ from harness.run.verification import Verification
 from harness.system.scratch import scratch
 from harness.trace.kept_states import keep_states
 from harness.trace.manifest import Manifest, write_manifest
-from harness.trace.parts import parse_parts
 from harness.trace.state import SUFFIX
 
 
@@ -60,16 +59,16 @@ class SavedStates:
 
 @dataclass(frozen=True)
 class StateWishes:
-    """The states that are wanted of the cells of a verification. `parts`: of the leader, for runs that begin there."""
+    """The states that are wanted of the cells of a verification. `leader`: of its leader, for runs from them."""
 
     root: Path
-    parts: Collection[int]
+    leader: Collection[int]
     kept: Collection[int]
 
     def of(self, cell: Cell) -> SavedStates | None:
         """Those of a cell, in a folder of its own; None where none are wanted. Raises: TraceError."""
         leads = (cell.pipeline, cell.backend) == (MAIN[0], "cpu")
-        steps = {*self.kept, *(self.parts if leads else ())}
+        steps = {*self.kept, *(self.leader if leads else ())}
         if not steps:
             return None
         folder = self.root / cell.name
@@ -79,15 +78,13 @@ class StateWishes:
 
 
 @contextmanager
-def state_wishes(verification: Verification, examples: int, from_states: Verification | None) -> Iterator[StateWishes]:
-    """What is wanted, with a place for it for a while. `from_states`: the runs that begin at states, if there are any.
+def state_wishes(verification: Verification, examples: int, leader: Collection[int]) -> Iterator[StateWishes]:
+    """What is wanted, with a place for it for a while. `leader`: steps whose states runs begin at, or are held to.
 
     Raises: TraceError when there is no place.
     """
-    text = None if from_states is None else from_states.run.run_steps
-    parts = [] if text is None else [part.first for part in parse_parts(text)]
     with _told(), scratch() as folder:
-        yield StateWishes(folder, parts, verification.kept_steps(examples))
+        yield StateWishes(folder, leader, verification.kept_steps(examples))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from harness.run.cell import Cell
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
-from harness.run.sampling import MOST_BYTES, keep_steps, sample_parts, state_bytes
+from harness.run.sampling import MOST_BYTES, WINDOW, keep_steps, sample_parts, state_bytes
 from harness.spec.models import Model
 from harness.spec.run_config import (
     DEFAULT_INIT_SEED,
@@ -27,7 +27,7 @@ from harness.spec.run_config import (
     RunConfig,
 )
 from harness.trace.manifest import CellFacts
-from harness.trace.parts import format_parts, parse_parts
+from harness.trace.parts import Part, format_parts, parse_parts
 from harness.trace.store import StoredCell
 
 
@@ -100,16 +100,36 @@ class Verification:
 
         `examples`: the number of training images.
         """
-        graph, config, run = self.model.graph, self.model.config, self.run
-        number = min(self.states, max(1, MOST_BYTES // state_bytes(graph, config)))
-        here = self.backends is None or "cpu" in self.backends
-        if not (number and here and self.f64_check) or run.dtype != "f32" or run.eager or self.is_evidence:
-            return None
-        epoch_steps = steps_per_epoch(examples, config.batch_size)
+        parts = self._sampled(examples) if self.f64_check else ()
+        return self._at_states(parts, dtype="f64") if parts else None
+
+    def one_ulp_away(self, examples: int) -> "Verification | None":
+        """Segments of the leader's run on the CPU again, from its states one unit in the last place away.
+
+        None where the pair has no run in lockstep, to be held to that, or a short one. `examples`: of training images.
+        """
         steps = self.planned_steps(examples)
-        parts = sample_parts(steps, config.epochs * epoch_steps, epoch_steps, self.segment, number)
+        if not self.lockstep or steps <= self.segment:
+            return None
+        starts = [part.first for part in self._sampled(examples)]
+        parts = [Part(first, self.segment) for first in starts if first + self.segment <= steps + 1]
+        return self._at_states(parts, ulp_seed=0) if len(parts) >= WINDOW else None
+
+    def _sampled(self, examples: int) -> tuple[Part, ...]:
+        """The parts of the leader's run at its sampled states; none where the pair is not run from states."""
+        graph, config, run = self.model.graph, self.model.config, self.run
+        most = MOST_BYTES // (2 * state_bytes(graph, config))  # each with the one at the end of its segment
+        number = min(self.states, max(1, most))
+        here = self.backends is None or "cpu" in self.backends
+        if not (number and here) or run.dtype != "f32" or run.eager or self.is_evidence:
+            return ()
+        epoch_steps = steps_per_epoch(examples, config.batch_size)
+        whole = config.epochs * epoch_steps
+        return sample_parts(self.planned_steps(examples), whole, epoch_steps, self.segment, number)
+
+    def _at_states(self, parts: Sequence[Part], **changes: Any) -> "Verification":
         run = msgspec.structs.replace(
-            run, dtype="f64", channels="all", states_of=MAIN[0], run_steps=format_parts(parts)
+            self.run, **changes, channels="all", states_of=MAIN[0], run_steps=format_parts(parts)
         )
         return replace(self, run=run, f64_check=False, is_evidence=True)
 
@@ -198,6 +218,8 @@ class Verification:
                 yield following.facts(follower, asked=asked)
         if (parts := self.from_states(examples)) is not None:
             yield from (parts.facts(parts.cell(name, "cpu")) for name in MAIN)
+        if (near := self.one_ulp_away(examples)) is not None:
+            yield near.facts(near.cell(MAIN[0], "cpu"))
         on_cpu = [cell.pipeline for cell, _ in planned if cell.backend == "cpu"]
         yield from (one.facts(cell) for one, cell in self._evidence_of(on_cpu))
 

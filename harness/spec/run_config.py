@@ -31,7 +31,8 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
     `channels`: the steps that carry norms, projections and batch digests. `follows`: the cell whose state it is
     set to every `segment` steps, by its pipeline, and by its backend where that is another; a run that is not set to
     another's is free. `run_steps`: the parts of a run that it takes, each from a state of the pipeline `states_of`;
-    None: all of it.
+    None: all of it. `ulp_seed`: of the draw by which each number of those states is one unit in the last place up or
+    down; None: they are as they were.
     """
 
     dtype: DType = "f32"
@@ -46,6 +47,7 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
     segment: Count | None = None
     states_of: str | None = None
     run_steps: str | None = None
+    ulp_seed: Count | None = None
 
     @property
     def suffix(self) -> str:
@@ -58,6 +60,7 @@ class RunConfig(msgspec.Struct, kw_only=True, frozen=True):
             "eager" if self.eager else "",
             f"follows-{self.follows}" if self.follows is not None else "",
             f"states-of-{self.states_of}" if self.states_of is not None else "",
+            f"ulp{self.ulp_seed}" if self.ulp_seed is not None else "",
         ]
         return "".join(f".{part}" for part in parts if part)
 

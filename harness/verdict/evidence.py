@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.trace.evaluations import Evaluation
+from harness.trace.recording import Recording
 from harness.trace.segments import Segments
 from harness.verdict.compare import Comparison
 from harness.verdict.envelope.envelope import Envelope
@@ -84,11 +85,23 @@ class Stressed:
 
 
 @dataclass(frozen=True)
+class Near:
+    """Segments of the leader's run, taken again by itself from states one unit in the last place away."""
+
+    recording: Recording
+    segments: Segments
+
+
+@dataclass(frozen=True)
 class Lockstep:
-    """A run of side B that was set to the state of side A every few steps: its recording against A's, its segments."""
+    """A run of side B that was set to the state of side A every few steps: its recording against A's, its segments.
+
+    `near`: what rounding does to the leader in some of them, or why that is not there though it was tried.
+    """
 
     comparison: Comparison
     segments: Segments
+    near: Near | str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,14 @@
 """Lockstep: every step of the whole run is held to what rounding does within a few steps from one state."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trace.format import Floats, one_line
+from harness.trace.format import one_line
 from harness.verdict.coverage import STEPS
 from harness.verdict.evidence import (
     Answer,
-    Fault,
-    Lockstep,
+    Near,
     NoPart,
     PairFacts,
     failed,
@@ -21,36 +18,23 @@ from harness.verdict.evidence import (
     unreached,
 )
 from harness.verdict.likeness import check_evidence, faults
+from harness.verdict.lockstep_beyond import (
+    Beyond,
+    losses_beyond,
+    near_beyond,
+    near_told,
+    outliers,
+    states_beyond,
+    times_ulp,
+)
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.lockstep import (
-    PARAMETERS,
-    SLOTS,
-    STATISTICS,
-    STATS,
-    LockstepBounds,
-    SegmentApart,
     later_segments,
     loss_apart,
     measure_segments,
-    outlying,
-    places,
     typical_best,
     typical_jump,
 )
-
-# By kind of tensor: what is wrong when it is the first that differs. A gradient goes into the slots first.
-_FAULTS: dict[str, Fault] = {STATS: "forward", SLOTS: "backward", PARAMETERS: "optimizer"}
-
-
-@dataclass(frozen=True)
-class Beyond:
-    """One figure that is beyond its bound. `first`: the first step that it may be of."""
-
-    first: int
-    order: int
-    line: str
-    place: str
-    fault: Fault
 
 
 def check_lockstep(pair: PairFacts) -> Answer:
@@ -75,20 +59,31 @@ def check_lockstep(pair: PairFacts) -> Answer:
     apart = loss_apart(numbers.loss_a, numbers.loss_b)
     bounds = fitted_bounds().lockstep
     calm = typical_best(ends) <= bounds.calm_up_to
-    beyond = _losses_beyond(lockstep, apart, bounds, calm)
+    beyond = losses_beyond(lockstep, apart, bounds, calm)
     if calm:
-        beyond += [*states_beyond(ends, bounds), *_outliers(ends, bounds)]
+        beyond += [*states_beyond(ends, bounds), *outliers(ends, bounds)]
     steps = numbers.compared
     if numbers.lr_beyond is not None:
         step = numbers.lr_beyond
         line = f"the learning rates of step {step} are {numbers.lr_a[step - 1]:.9g} and {numbers.lr_b[step - 1]:.9g}"
         beyond.append(Beyond(step, -1, line, f"step {step}", "schedule"))
+    near, beside = lockstep.near, ""
+    if isinstance(near, Near) and not beyond:  # one of those names its step; these are of several segments
+        problems = faults("the leader an ulp away", near.recording)
+        if len(near.segments.ends) != near.segments.planned:
+            problems.append(f"{len(near.segments.ends)} of {near.segments.planned} segments were taken again")
+        if problems:
+            return inconclusive(f"in lockstep: {'; '.join(problems)}.")
+        measured = times_ulp(comparison.a.trace, comparison.b.trace, segments, near)
+        beyond, beside = near_beyond(measured, fitted_bounds().near), near_told(measured, fitted_bounds().near)
     if beyond:
         first = min(beyond, key=lambda one: (one.first, one.order))
         counted = {"figures_beyond": float(len(beyond))}
         return failed(
             f"{first.line}; {len(beyond)} figures of {steps} steps are beyond.", first.place, first.fault, counted
         )
+    if isinstance(near, str):
+        return inconclusive(f"in lockstep: the leader from states an ulp away is missing: {near}.")
     if not calm:
         length, firsts = segments.ends[0].step - 1, len(segments.ends) - 1
         ends_of = later_segments(segments.ends)
@@ -117,53 +112,4 @@ def check_lockstep(pair: PairFacts) -> Answer:
             f"its states at most {worst.largest:.1e} of their moves ({worst.tensor}, steps {worst.first} to "
             f"{worst.step - 1}), {bounds.states['largest'][worst.kind]:.1e} allowed"
         )
-    return passed(f"{line}.", {STEPS: float(steps)})
-
-
-def _losses_beyond(lockstep: Lockstep, apart: Floats, bounds: LockstepBounds, calm: bool) -> list[Beyond]:
-    found = []
-    for step, place in places(lockstep.segments.ends).items():
-        if place and not calm:
-            continue
-        allowed = bounds.loss[min(place, len(bounds.loss) - 1)]
-        if step <= len(apart) and not apart[step - 1] <= allowed:
-            line = f"step {step}: the losses are {apart[step - 1]:.1e} apart in lockstep, {allowed:.1e} allowed"
-            # From one state the first loss is the forward pass's and the data's; later ones see the steps before too.
-            fault: Fault = "backward" if place else "forward"
-            found.append(Beyond(step, 0, line, f"step {step}, loss", fault))
-    return found
-
-
-def states_beyond(ends: Sequence[SegmentApart], bounds: LockstepBounds, factor: float = 1.0) -> list[Beyond]:
-    """The figures of ends of segments that are further apart than in right runs, times a factor."""
-    found = []
-    for end in ends:
-        for statistic in STATISTICS:
-            apart, allowed = getattr(end, statistic), factor * bounds.states[statistic][end.kind]
-            if not apart <= allowed:
-                what = {
-                    "least": f"all {end.tensors} {end.kind} are {apart:.1e} of their moves apart or more",
-                    "typical": f"half of {end.tensors} {end.kind} are {apart:.1e} of their moves apart or more",
-                    "largest": f"{end.tensor} ({end.kind}) is {apart:.1e} of its move apart",
-                }[statistic]
-                line = f"{_after(end)}, {what}, {allowed:.1e} allowed"
-                found.append(Beyond(end.first, 1, line, _span(end), _FAULTS[end.kind]))
-    return found
-
-
-def _outliers(ends: Sequence[SegmentApart], bounds: LockstepBounds) -> list[Beyond]:
-    found = []
-    for times, end in outlying(ends):
-        if times > bounds.outlying:
-            what = f"all {end.tensors} {end.kind} are {times:.0f} times as far apart as after most segments"
-            line = f"{_after(end)}, {what}, {bounds.outlying:.0f} times is allowed"
-            found.append(Beyond(end.first, 2, line, _span(end), _FAULTS[end.kind]))
-    return found
-
-
-def _after(end: SegmentApart) -> str:
-    return f"after steps {end.first} to {end.step - 1} in lockstep"
-
-
-def _span(end: SegmentApart) -> str:
-    return f"steps {end.first} to {end.step - 1}, {end.tensor}"
+    return passed(f"{line}{beside}.", {STEPS: float(steps)})

@@ -19,7 +19,7 @@ from harness.trace.segments import read_segments, segments_path
 from harness.trace.spelling import usual_dtype
 from harness.trace.store import StoredCell
 from harness.verdict.compare import Comparison, Judging, compare, compare_parts
-from harness.verdict.evidence import FromStates, Lockstep, NoPart, Stressed
+from harness.verdict.evidence import FromStates, Lockstep, Near, NoPart, Stressed
 from harness.verdict.factorial import Factorial, split_factorial
 from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
@@ -28,7 +28,7 @@ from harness.verdict.relation import relation
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
-_OF_EVIDENCE = ("dtype", "start", "steps", "evidence", "follows", "segment", "states_of", "run_steps")
+_OF_EVIDENCE = ("dtype", "start", "steps", "evidence", "follows", "segment", "states_of", "run_steps", "ulp_seed")
 
 _BESIDE = (*_WITHIN_A_RUN, *_OF_EVIDENCE)
 
@@ -160,9 +160,25 @@ def _lockstep(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> L
         if isinstance(recording, str):
             return recording
         comparison = compare(leader.read(), recording, Judging(all_steps=True))
-        return Lockstep(comparison, read_segments(segments_path(follower.trace)))
+        return Lockstep(comparison, read_segments(segments_path(follower.trace)), _near(leader, evidence))
     except TraceError as error:
         return str(error)
+
+
+def _near(leader: StoredCell, evidence: Sequence[StoredCell]) -> Near | str | None:
+    """The leader from states an ulp away, or what is the matter with it; None when it was not run.
+
+    Raises: TraceError.
+    """
+    own = leader.facts.pipeline
+    beside = [c for c in evidence if c.facts.ulp_seed is not None and _length(c) == _length(leader)]
+    found = next((c for c in beside if c.facts.pipeline == c.facts.states_of == own), None)
+    if found is None or found.note:
+        return None if found is None else f"{found.name}: {found.note}"
+    recording = _held_to(leader, found)
+    if isinstance(recording, str):
+        return recording
+    return Near(recording, read_segments(segments_path(found.trace)))
 
 
 def _is_leader(leader: StoredCell, follower: StoredCell) -> bool:
@@ -177,7 +193,11 @@ def _place(cell: StoredCell) -> tuple[str, str, str]:
 
 def _from_states(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> FromStates | str | None:
     """Both sides in f64 from states of A, or what is the matter with them; None where neither was run so."""
-    beside = [c for c in evidence if c.facts.states_of == a.facts.pipeline and _length(c) == _length(a)]
+    beside = [
+        c
+        for c in evidence
+        if c.facts.states_of == a.facts.pipeline and c.facts.ulp_seed is None and _length(c) == _length(a)
+    ]
     found = [c for cell in (a, b) for c in beside if c.facts.pipeline == cell.facts.pipeline]
     if not found or a.facts.backend != b.facts.backend or a.facts.pipeline == b.facts.pipeline:
         return None

@@ -14,7 +14,7 @@ from harness.verdict.coverage import Coverage, coverage_line
 from harness.verdict.evidence import Answer, FromStates, PairFacts, failed, inconclusive, passed
 from harness.verdict.judge import Verdict, conclude
 from harness.verdict.likeness import check_contract, check_data, faults
-from harness.verdict.lockstep_gate import Beyond, states_beyond
+from harness.verdict.lockstep_beyond import Beyond, states_beyond
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.lockstep import PARAMETERS, loss_apart, measure_segments
 from harness.verdict.rounding_gate import device_factor

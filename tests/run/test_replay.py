@@ -1,5 +1,6 @@
 """Runs that keep states, and their replay: also of another host, of a changed state, of a run with a late fault."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.errors import TraceError
 from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
+from harness.report import as_json
 from harness.report.replay import for_terminal
 from harness.run import programs as run_programs
 from harness.run import replay as run_replay
@@ -26,6 +28,7 @@ from harness.trace.manifest import KeptState, manifest_path, read_manifest, writ
 from harness.trace.state import read_state, state_path, write_state
 from harness.trace.store import StoredCell, read_cell, verified_cells
 from harness.verdict.judge import Verdict
+from tests.support.schemas import violation
 from tests.support.tiny_programs import CONFIG, GRAPH, SPEC, Programs
 
 pytestmark = pytest.mark.usefixtures("own_temporary_root", "tiny_model")
@@ -72,6 +75,9 @@ def replayed(programs: Programs, cell: StoredCell, out: Path, **options: Any) ->
     ran = run_replay.run_replay(cell, out, data=str(programs.data), **options)
     rows = replay.judge(cell, ran)
     assert f"{len(KEPT)}, " in str(for_terminal(cell, ran, rows))
+    document = json.loads(as_json.render(rows))
+    assert violation(document, "diff") is None
+    assert [pair["kind"] for pair in document["pairs"]] == [row.kind for row in rows]
     return {row.b: row.verdict for row in rows if row.verdict is not None}
 
 

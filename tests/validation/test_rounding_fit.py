@@ -1,5 +1,6 @@
 """The fit of the bounds of rounding, on runs that nobody trained: what they keep, and who is held out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -8,11 +9,15 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.trace.format import Trace
+from harness.trace.parts import Part, format_parts
+from harness.trace.recording import Recording
 from harness.trace.segments import SegmentEnd, Segments, StateDistance
 from harness.validation.rounding import fit
 from harness.validation.rounding.fit import fit_bounds, fit_later, right_pairs
-from harness.validation.rounding.lockstep_fit import RightLockstep, fit_lockstep
+from harness.validation.rounding.lockstep_fit import RightLockstep, fit_lockstep, fit_near
+from harness.verdict.evidence import Near
 from harness.verdict.rounding.lockstep import PARAMETERS
+from harness.verdict.rounding.near import FIRST, LATER
 from tests.support.sample_traces import trace
 
 KEYS = ("grad_norms", "update_norms", "param_norms", "grad_projections", "update_projections")
@@ -28,7 +33,13 @@ def lockstep(apart: float) -> RightLockstep:
     ]
     losses = 2 + np.random.default_rng(1).random(steps)
     leader, follower = (trace(losses * factor, params=["w"], dtype="f32") for factor in (1, 1 + apart))
-    return RightLockstep(leader, follower, Segments(leader="phase2", planned=len(ends), tensors=tensors, ends=ends))
+    segments = Segments(leader="phase2", planned=len(ends), tensors=tensors, ends=ends)
+    parts = [Part(first, 8) for first in range(9, 89, 16)]
+    taken = np.concatenate([losses[part.first - 1 : part.end - 1] for part in parts]) * (1 + apart / 2)
+    again = trace(taken, params=["w"], dtype="f32", run_steps=format_parts(parts))
+    of_ulp = [SegmentEnd(part.first, part.end, [StateDistance(apart / 4, 1.0, 2.0)] * 3) for part in parts]
+    near = Near(Recording(again, None), msgspec.structs.replace(segments, planned=len(of_ulp), ends=of_ulp))
+    return RightLockstep(leader, follower, segments, near)
 
 
 LOCKSTEP = [lockstep(1e-6)]
@@ -135,3 +146,12 @@ def test_the_bounds_of_lockstep_are_the_furthest_of_any_later_segment() -> None:
     assert found.calm_up_to == pytest.approx(4 * 3e-6, rel=0.01)
     with pytest.raises(HarnessError, match="Name more of them"):
         fit_lockstep([])
+
+
+def test_bounds_beside_an_ulp_are_the_largest_medians_times_the_margin() -> None:
+    found = fit_near(LOCKSTEP)
+    assert found.losses == {FIRST: pytest.approx(8, rel=1e-3), LATER: pytest.approx(8, rel=1e-3)}
+    assert all(of == pytest.approx(16) for of in found.states["largest"].values())
+    assert found.fitted_on == ["SOME-MLP, 256 steps"]
+    with pytest.raises(HarnessError, match="no run beside one an ulp away"):
+        fit_near([replace(LOCKSTEP[0], near=None)])

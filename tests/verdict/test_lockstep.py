@@ -162,7 +162,7 @@ def test_a_parameter_that_only_noise_moves_tells_nothing() -> None:
     found = list(
         measure_segments(Segments(leader="a", planned=1, tensors=["w", "b", "w.m", "b.m"], ends=[one]), PARAMS)
     )
-    assert [(apart.kind, apart.tensors) for apart in found] == [(PARAMETERS, 1), (SLOTS, 1)]
+    assert [(apart.kind, apart.tensors) for apart in found] == [(SLOTS, 1), (PARAMETERS, 1)]
 
 
 def test_losses_next_to_nothing_are_held_to_a_hundredth_of_a_nat() -> None:

@@ -8,6 +8,7 @@ import msgspec
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, run_jobs
 from harness.system.process import run_module
+from harness.validation.rounding.lockstep_runs import LOCKSTEP_NETWORKS, LockstepOrder
 from harness.validation.rounding.long_runs import LONG_NETWORKS, LongOrder
 from harness.validation.rounding.runs import SURROUNDINGS, RunOrder
 
@@ -39,6 +40,18 @@ def train_all_long(
     for network in LONG_NETWORKS:
         order = msgspec.json.encode(LongOrder(network, str(folder.absolute()))).decode()
         jobs.append(Job(f"{network}, long", (*run_module("harness.validation.rounding.long_runs"), order), _usual()))
+    return _run(jobs, processes, timeout_s, on_change)
+
+
+def train_all_in_lockstep(
+    folder: Path, processes: int, timeout_s: float, on_change: Callable[[int, Sequence[str]], None]
+) -> list[str]:
+    """The same of the pairs in lockstep."""
+    jobs = []
+    for network in LOCKSTEP_NETWORKS:
+        order = msgspec.json.encode(LockstepOrder(network, str(folder.absolute()))).decode()
+        command = (*run_module("harness.validation.rounding.lockstep_runs"), order)
+        jobs.append(Job(f"{network}, in lockstep", command, _usual()))
     return _run(jobs, processes, timeout_s, on_change)
 
 

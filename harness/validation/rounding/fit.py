@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.trace.format import StepLine, Trace
 from harness.trace.reader import read_trace
 from harness.trace.recording import Recording
-from harness.validation.rounding.lockstep_fit import RightLockstep, fit_lockstep
+from harness.validation.rounding.lockstep_fit import RightLockstep, fit_lockstep, fit_near
 from harness.validation.rounding.long_runs import LONG
 from harness.validation.rounding.runs import IN_F64, STEPS, STRESSED
 from harness.verdict.channels import (
@@ -76,6 +76,7 @@ def fit_bounds(
         later=fit_later(long_pairs, furthest_first(tables)),
         against_f64=fit_against_f64(folder),
         lockstep=fit_lockstep(in_lockstep),
+        near=fit_near(in_lockstep),
         fitted_on={"pairs": pairs, "networks": networks, "seeds": sorted(seeds)},
         held_out=_held_out(largest, networks),
     )

@@ -12,11 +12,11 @@ from harness.spec.run_config import SEGMENT_STEPS
 from harness.trace.format import Trace
 from harness.trace.segments import Segments, read_segments, segments_path
 from harness.trace.store import StoredCell, read_store
+from harness.verdict.evidence import Near
+from harness.verdict.lockstep_beyond import times_ulp
 from harness.verdict.rounding.lockstep import (
-    PARAMETERS,
-    SLOTS,
+    KINDS,
     STATISTICS,
-    STATS,
     LockstepBounds,
     loss_apart,
     measure_segments,
@@ -24,18 +24,32 @@ from harness.verdict.rounding.lockstep import (
     places,
     typical_best,
 )
+from harness.verdict.rounding.near import FIRST, LATER, NearBounds, TimesUlp
 
 MARGIN = 4.0
-_KINDS = (PARAMETERS, SLOTS, STATS)
 
 
 @dataclass(frozen=True)
 class RightLockstep:
-    """A lockstep run of a right pair: what the leader and the follower traced, and the segments."""
+    """A lockstep run of a right pair: what the leader and the follower traced, and the segments.
+
+    `near`: the leader an ulp away.
+    """
 
     leader: Trace
     follower: Trace
     segments: Segments
+    near: Near | None = None
+
+    @property
+    def name(self) -> str:
+        """For people: what was run."""
+        return f"{self.follower.header.netspec_name}, {self.follower.steps} steps"
+
+    @property
+    def times_ulp(self) -> Sequence[TimesUlp]:
+        """Its losses and states beside what an ulp leads to."""
+        return () if self.near is None else times_ulp(self.leader, self.follower, self.segments, self.near)
 
 
 def right_locksteps(folders: Iterable[Path]) -> Iterator[RightLockstep]:
@@ -48,13 +62,14 @@ def right_locksteps(folders: Iterable[Path]) -> Iterator[RightLockstep]:
         for follower in followers:
             leader = next(cell for cell in cells if _leads(cell, follower))
             segments = read_segments(segments_path(follower.trace))
-            yield RightLockstep(leader.read().trace, follower.read().trace, segments)
+            near = next((_read_near(cell) for cell in cells if _is_near(cell, leader)), None)
+            yield RightLockstep(leader.read().trace, follower.read().trace, segments, near)
 
 
 def fit_lockstep(runs: Sequence[RightLockstep]) -> LockstepBounds:
     """The bounds of some right runs. Raises: HarnessError when there is none of some kind of tensor."""
     losses = np.zeros(SEGMENT_STEPS)
-    states = {statistic: dict.fromkeys(_KINDS, 0.0) for statistic in STATISTICS}
+    states = {statistic: dict.fromkeys(KINDS, 0.0) for statistic in STATISTICS}
     furthest = calm = 0.0
     for run in runs:
         n = min(run.leader.steps, run.follower.steps)
@@ -74,7 +89,29 @@ def fit_lockstep(runs: Sequence[RightLockstep]) -> LockstepBounds:
         states={statistic: {kind: _short(x) for kind, x in of.items()} for statistic, of in states.items()},
         outlying=_short(furthest),
         calm_up_to=_short(calm),
-        fitted_on={"runs": sorted(f"{run.follower.header.netspec_name}, {run.follower.steps} steps" for run in runs)},
+        fitted_on={"runs": sorted(run.name for run in runs)},
+    )
+
+
+def fit_near(runs: Sequence[RightLockstep]) -> NearBounds:
+    """The bounds beside an ulp of some right runs. Raises: HarnessError when there is none of some kind of tensor."""
+    losses = dict.fromkeys((FIRST, LATER), 0.0)
+    states = {statistic: dict.fromkeys(KINDS, 0.0) for statistic in STATISTICS}
+    with_near = [run for run in runs if run.near is not None]
+    for run in with_near:
+        for one in run.times_ulp:
+            if one.what in losses:
+                losses[one.what] = max(losses[one.what], one.largest)
+                continue
+            for statistic in STATISTICS:
+                states[statistic][one.what] = max(states[statistic][one.what], getattr(one, statistic))
+    if not all(losses.values()) or not all(states["largest"].values()):
+        raise HarnessError("no run beside one an ulp away has parameters, slots and statistics. Name more of them.")
+    return NearBounds(
+        margin=MARGIN,
+        losses={what: _short(x) for what, x in losses.items()},
+        states={statistic: {kind: _short(x) for kind, x in of.items()} for statistic, of in states.items()},
+        fitted_on=sorted(run.name for run in with_near),
     )
 
 
@@ -83,6 +120,19 @@ def _leads(cell: StoredCell, follower: StoredCell) -> bool:
     of_one = (cell.facts.init_seed, cell.facts.steps, cell.facts.backend, cell.facts.model)
     facts = follower.facts
     return leads and of_one == (facts.init_seed, facts.steps, facts.backend, facts.model)
+
+
+def _is_near(cell: StoredCell, leader: StoredCell) -> bool:
+    facts, of = cell.facts, leader.facts
+    return facts.ulp_seed is not None and (facts.model, facts.init_seed, facts.steps) == (
+        of.model,
+        of.init_seed,
+        of.steps,
+    )
+
+
+def _read_near(cell: StoredCell) -> Near:
+    return Near(cell.read(allow_parts=True), read_segments(segments_path(cell.trace)))
 
 
 def _short(value: float) -> float:

@@ -3,6 +3,7 @@
 Every run leaves a trace with norms and projections at every step, in FOLDER/NETWORK/SEED/VARIANT.jsonl.
 """
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -125,9 +126,10 @@ def write_trace(path: Path, trace: Trace) -> None:
     """Write a trace as a file; a step that has no channels as its loss and its rate."""
     path.parent.mkdir(parents=True, exist_ok=True)
     bare = zip(trace.epoch.tolist(), trace.loss.tolist(), trace.lr.tolist(), strict=True)
+    numbers = itertools.chain.from_iterable(part.steps for part in trace.header.parts)
     steps = [
         StepLine(kind="step", step=t, epoch=epoch, loss=to_number(loss), lr=lr)
-        for t, (epoch, loss, lr) in enumerate(bare, 1)
+        for (epoch, loss, lr), t in zip(bare, numbers, strict=False)
     ]
     lines = [msgspec.json.encode(trace.lines.get(line.step, line)) for line in steps]
     lines = [msgspec.json.encode(trace.header), *lines]

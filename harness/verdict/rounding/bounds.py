@@ -12,6 +12,7 @@ from harness.verdict.rounding.against_f64 import F64Bounds
 from harness.verdict.rounding.later import LaterBounds
 from harness.verdict.rounding.lockstep import LockstepBounds
 from harness.verdict.rounding.measure import STATISTICS
+from harness.verdict.rounding.near import NearBounds
 
 # By statistic and kind of channel: a bound for each of the first steps.
 Table = dict[str, dict[str, list[float]]]
@@ -32,8 +33,8 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     is still calm. `margin`: the factor by which the pairs of one network may exceed those of all others. `device`: a
     further one for runs that are not known to be of CPUs, where the fit was made. `later`: what is asked of the steps
     after the first. `against_f64`: how much further from f64 one side may be than the other, from either start.
-    `lockstep`: what is asked of a run in lockstep. `fitted_on`, `held_out`: where they come from, and how the pairs of
-    each network fared under a fit to the others.
+    `lockstep`: what is asked of a run in lockstep; `near`: of one beside what an ulp leads to. `fitted_on`,
+    `held_out`: where they come from, and how the pairs of each network fared under a fit to the others.
     """
 
     margin: float
@@ -44,6 +45,7 @@ class RoundingBounds(msgspec.Struct, kw_only=True, frozen=True):
     later: LaterBounds
     against_f64: F64Bounds
     lockstep: LockstepBounds
+    near: NearBounds
     fitted_on: dict[str, Any]
     held_out: dict[str, Any]
 

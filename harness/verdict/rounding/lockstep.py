@@ -16,6 +16,7 @@ from harness.verdict.rounding.drift import LEAST_LEVEL
 
 STATISTICS = ("least", "typical", "largest")
 PARAMETERS, SLOTS, STATS = "parameters", "optimizer slots", "running statistics"
+KINDS = (STATS, SLOTS, PARAMETERS)
 LEAST_LOSS = 0.01  # smaller ones count as that: a cross-entropy rounds as its logits do. Units: nats
 _FLOOR = 1e-3  # of the root mean square of what the tensors of a kind moved by
 _FAINT = 3e-3  # of the root mean square of all; a gradient below it is nothing but rounding
@@ -71,14 +72,28 @@ def measure_segments(segments: Segments, params: Sequence[str]) -> Iterator[Segm
     Of a parameter whose gradient is nothing but rounding nothing can be told: an optimizer that divides it by its own
     size moves the parameter by noise.
     """
-    kinds = {name: _kind(name, params) for name in segments.tensors}
     for end in later_segments(segments.ends):
-        distances = dict(zip(segments.tensors, end.distances, strict=True))
-        noise = _noise(distances, params)
-        for kind in (PARAMETERS, SLOTS, STATS):
-            told = {n: d for n, d in distances.items() if kinds[n] == kind and _owner(n, params) not in noise}
-            if told:
-                yield _apart(end, kind, told)
+        for kind, apart in relative_moves(end, segments.tensors, params).items():
+            tensor = max(apart, key=lambda name: apart[name])
+            values = list(apart.values())
+            typical = float(np.median(values))
+            yield SegmentApart(end.first, end.step, kind, min(values), typical, apart[tensor], tensor, len(values))
+
+
+def relative_moves(end: SegmentEnd, tensors: Sequence[str], params: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By kind and tensor, how far apart the sides are at the end of a segment, relative to the leader's move in it.
+
+    Without the parameters whose gradients are nothing but rounding, and what belongs to them.
+    """
+    distances = dict(zip(tensors, end.distances, strict=True))
+    noise = _noise(distances, params)
+    found: dict[str, dict[str, float]] = {}
+    for kind in KINDS:
+        told = {n: d for n, d in distances.items() if _kind(n, params) == kind and _owner(n, params) not in noise}
+        if told:
+            floor = _FLOOR * float(np.sqrt(np.mean(np.square([distance.moved for distance in told.values()]))))
+            found[kind] = {name: _relative(distance, floor) for name, distance in told.items()}
+    return found
 
 
 def outlying(found: Sequence[SegmentApart]) -> list[tuple[float, SegmentApart]]:
@@ -119,17 +134,6 @@ def later_segments(ends: Sequence[SegmentEnd]) -> Sequence[SegmentEnd]:
     At drawn parameters gradients are large and units flip, so that it would widen the bounds for all others.
     """
     return [end for end in ends if end.first > 1]
-
-
-def _apart(end: SegmentEnd, kind: str, distances: Mapping[str, StateDistance]) -> SegmentApart:
-    moved = [distance.moved for distance in distances.values()]
-    floor = _FLOOR * float(np.sqrt(np.mean(np.square(moved))))
-    apart = {name: _relative(distance, floor) for name, distance in distances.items()}
-    tensor = max(apart, key=lambda name: apart[name])
-    values = list(apart.values())
-    return SegmentApart(
-        end.first, end.step, kind, min(values), float(np.median(values)), apart[tensor], tensor, len(values)
-    )
 
 
 def _relative(distance: StateDistance, floor: float) -> float:

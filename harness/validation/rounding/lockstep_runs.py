@@ -1,0 +1,121 @@
+"""Right pairs of small networks in lockstep, and their leaders an ulp away; this is what a process of the fit runs.
+
+They leave traces and segments in FOLDER/NETWORK/lockstep/SEED/.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from harness.data.dataset import resolve_data
+from harness.errors import HarnessError
+from harness.run.inprocess import Batch, Phase2, Phase3, RunRecorder, Side, Training, open_feed
+from harness.run.lockstep import SegmentRecorder, segment_starts
+from harness.run.sampling import sample_parts
+from harness.spec.run_config import DEFAULT_STATES, SEGMENT_STEPS
+from harness.system.files import write_json
+from harness.system.jobs import MARKER
+from harness.trace.parts import Part
+from harness.trace.reader import read_trace
+from harness.trace.recording import Recording
+from harness.trace.segments import read_segments
+from harness.validation.near import NearRun
+from harness.validation.rounding.lockstep_fit import RightLockstep
+from harness.validation.rounding.long_runs import LONG_NETWORKS, LONG_STEPS, observed
+from harness.validation.rounding.runs import find_network, write_trace
+from harness.verdict.evidence import Near
+
+LOCKSTEP = "lockstep"  # the folder of a network's pairs
+# How many starts of each. Units flip rarely, and most in a network of dense layers at a small batch.
+LOCKSTEP_NETWORKS = {**dict.fromkeys(LONG_NETWORKS, 2), "mnist_mlp@32": 12}
+FIRST_SEED = 142  # of no start that verdicts are validated on
+_FILES = "phase2.jsonl", "phase3.jsonl", "near.jsonl"
+_SEGMENTS = "segments.json", "near.segments.json"
+
+
+@dataclass(frozen=True)
+class LockstepOrder:
+    """What a process is to run: a network in lockstep, from each of its seeds."""
+
+    network: str
+    folder: str
+
+    @property
+    def seeds(self) -> range:
+        """Those of its starts."""
+        return range(FIRST_SEED, FIRST_SEED + LOCKSTEP_NETWORKS[self.network])
+
+
+def read_lockstep_runs(folder: Path) -> Iterator[RightLockstep]:
+    """All that were left in a folder. Raises: TraceError."""
+    for place in sorted(folder.glob(f"*/{LOCKSTEP}/[0-9]*")):
+        leader, follower, near = (read_trace(place / name, allow_parts=True) for name in _FILES)
+        segments, of_near = (read_segments(place / name) for name in _SEGMENTS)
+        yield RightLockstep(leader, follower, segments, Near(Recording(near, None), of_near))
+
+
+def run_in_lockstep(order: LockstepOrder) -> int:
+    """Run what is missing; the number of pairs that are there afterwards.
+
+    Raises: HarnessError when a program cannot be made, or the data not be had.
+    """
+    case = find_network(order.network)
+    graph, config = case.graph(), case.config
+    data = resolve_data(None, case.spec.dataset, case.spec.input_shape).folder
+    feed = open_feed(graph, config, data, "f32")
+    per_epoch = feed.steps_per_epoch
+    sampled = sample_parts(LONG_STEPS, LONG_STEPS, per_epoch, SEGMENT_STEPS, DEFAULT_STATES)
+    parts = [Part(part.first, SEGMENT_STEPS) for part in sampled if part.first + SEGMENT_STEPS <= LONG_STEPS + 1]
+    starts = segment_starts(SEGMENT_STEPS, LONG_STEPS)
+    sides: tuple[Side, Side] = Phase2(graph, config, "f32"), Phase3(graph, config, "f32")
+    for seed in order.seeds:
+        folder = Path(order.folder, order.network, LOCKSTEP, str(seed))
+        if all((folder / name).exists() for name in (*_FILES, *_SEGMENTS)):
+            continue
+        for side in sides:
+            side.init_seed = seed
+        leader, follower, near = (side.begin() for side in (*sides, sides[0]))
+
+        def take(t: int, near: Training = near) -> float:
+            return near.step(t, Batch(*feed.training(t)), sides[0].learning_rate(t, per_epoch)).loss
+
+        beside = NearRun(near, take, "phase2", parts)
+        recorders = [RunRecorder(side, side.initial(), LONG_STEPS, per_epoch, observed) for side in sides]
+        segments = SegmentRecorder("phase2", starts)
+        for t in range(1, LONG_STEPS + 2):
+            if t in starts:
+                state = leader.get_state()
+                segments.add(t, state, follower.get_state())
+                beside.meet(t, state)
+                follower.set_state(state)
+            if t > LONG_STEPS:
+                break
+            batch = Batch(*feed.training(t))
+            for side, training, recorder in zip(sides, (leader, follower), recorders, strict=True):
+                rate = side.learning_rate(t, per_epoch)
+                recorder.add(training.step(t, batch, rate), batch, rate)
+            beside.advance(t)
+        traces = [recorder.recording.trace for recorder in recorders]
+        found = beside.result(traces[0])
+        for name, trace in zip(_FILES, (*traces, found.recording.trace), strict=True):
+            write_trace(folder / name, trace)
+        for name, of in zip(_SEGMENTS, (segments.segments, found.segments), strict=True):
+            write_json(folder / name, of)
+    return len(order.seeds)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the order and say how many pairs that makes."""
+    try:
+        made = run_in_lockstep(msgspec.json.decode(arguments[0], type=LockstepOrder))
+    except HarnessError as error:
+        sys.exit(str(error))
+    print(MARKER + json.dumps(made), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
