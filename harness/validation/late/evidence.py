@@ -10,9 +10,11 @@ from functools import lru_cache
 from harness.run.sampling import sample_parts
 from harness.spec.run_config import DEFAULT_STATES, SEGMENT_STEPS
 from harness.trace.evaluations import evaluate
+from harness.trace.parts import Part
 from harness.trace.recording import Recording
 from harness.validation.late.networks import STEPS, STEPS_PER_EPOCH
 from harness.validation.late.runs import LateRun, LateSide, follow
+from harness.validation.near import NearRun
 from harness.validation.power.pairs import LOSSES_ONLY, VERIFY, WITH_NORMS, losses_only
 from harness.verdict.compare import Comparison, Judging, compare, compare_parts
 from harness.verdict.evidence import FromStates, Lockstep
@@ -22,6 +24,7 @@ from harness.verdict.pair import judge_recordings
 IN_LOCKSTEP = "lockstep"
 LATE_DETECTORS = (VERIFY, IN_LOCKSTEP, WITH_NORMS, LOSSES_ONLY)
 PARTS = sample_parts(STEPS, STEPS, STEPS_PER_EPOCH, SEGMENT_STEPS, DEFAULT_STATES)
+SEGMENTS = [Part(part.first, SEGMENT_STEPS) for part in PARTS if part.first + SEGMENT_STEPS <= STEPS + 1]
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,16 @@ class LateEvidence:
 
 def find_evidence(leading: LateSide, other: LateSide) -> LateEvidence:
     """Run a pair as `verify` runs it; the first side leads, and the runs in f64 begin at its states."""
-    leader, follower = leading.begin(), other.begin()
-    segments, states = follow(leader, follower, [part.first for part in PARTS])
+    leader, follower, again = leading.begin(), other.begin(), leading.begin()
+    near = NearRun(again.training, again.take, "phase2", SEGMENTS)
+    segments, states = follow(leader, follower, near, [part.first for part in PARTS])
+    comparison = compare(leader.recording, follower.recording, Judging(all_steps=True))
     (a, by_a), (b, by_b) = (side.run_parts(PARTS, states) for side in (leading, other))
     evaluated = [one for step in by_a if (one := evaluate(step, by_a[step], by_b[step])) is not None]
     return LateEvidence(
         leader,
         run_free(other),
-        Lockstep(compare(leader.recording, follower.recording, Judging(all_steps=True)), segments),
+        Lockstep(comparison, segments, near.result(leader.recording.trace)),
         compare(_wide(leading), _wide(other)),
         FromStates(compare_parts(a, b), evaluated),
     )

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from harness.run.inprocess import Array, Phase2, Phase3, RunRecorder, Side, Step, Tensors
+from harness.run.inprocess import Array, Batch, Phase2, Phase3, RunRecorder, Side, Step, Tensors
 from harness.run.lockstep import SegmentRecorder, segment_starts
 from harness.spec.netspec import DType
 from harness.spec.run_config import DEFAULT_INIT_SEED, SEGMENT_STEPS, WIDE_STEPS
@@ -18,6 +18,7 @@ from harness.trace.recording import Recording
 from harness.trace.segments import Segments
 from harness.validation.late.fault import LateFault, Moment, Transition
 from harness.validation.late.networks import NETWORKS, STEPS, STEPS_PER_EPOCH, TESTED, LateFeed, make_feed
+from harness.validation.near import NearRun
 from harness.validation.rounding.long_runs import observed, ulp_away
 
 RIGHT = LateFault("right", "none", ())
@@ -58,8 +59,19 @@ class LateRun:
             self._step()
 
     def _step(self) -> None:
+        step, stated, rate = self._take(self._at.t + 1)
+        self._recorder.add(step, stated, rate)
+        if self._at.t % STEPS_PER_EPOCH == 0:
+            self._ends.append(step)
+
+    def take(self, t: int) -> float:
+        """Step t by itself, off the record, from the state that somebody has set; its loss."""
+        return self._take(t)[0].loss
+
+    def _take(self, t: int) -> tuple[Step, Batch, np.float32]:
+        """Step t, and the batch and the rate that are stated of it."""
         side, fault = self._side, self._fault
-        at = self._at = Moment(self._at.t + 1, self._at.loss)
+        at = Moment(t, self._at.loss)
         batch, rate, count = self._feed.batch(at.t), side.learning_rate(at.t, STEPS_PER_EPOCH), at.t
         stated, stated_rate = self._feed.stated(at.t) if self._feed.backwards else batch, rate
         acts = fault.when(at)
@@ -77,10 +89,8 @@ class LateRun:
             self.training.set_state(changed)
             params, stats = ({name: changed[name] for name in of} for of in (step.params, step.stats))
             step = replace(step, params=params, stats=stats)
-        self._recorder.add(step, stated, rate if fault.states_rate else stated_rate)
-        self._at = Moment(at.t, step.loss)
-        if at.t % STEPS_PER_EPOCH == 0:
-            self._ends.append(step)
+        self._at = Moment(t, step.loss)
+        return step, stated, rate if fault.states_rate else stated_rate
 
     @property
     def recording(self) -> Recording:
@@ -162,21 +172,25 @@ def _program(make: type[Phase2] | type[Phase3], network: str, dtype: DType) -> S
     return make(one.graph(), one.config, dtype)
 
 
-def follow(leader: LateRun, follower: LateRun, kept: Collection[int]) -> tuple[Segments, dict[int, Tensors]]:
-    """Both runs, step by step, the follower set to the leader's state as `verify` sets it.
+def follow(
+    leader: LateRun, follower: LateRun, near: NearRun, kept: Collection[int]
+) -> tuple[Segments, dict[int, Tensors]]:
+    """Both runs, step by step, the follower set to the leader's state as `verify` sets it. `near`: the leader again.
 
     The segments, and the leader's states before the `kept` steps, at which segments begin or the run has ended.
     """
     starts = segment_starts(SEGMENT_STEPS, STEPS)
     recorder, states = SegmentRecorder("phase2", starts), dict[int, Tensors]()
-    for t in starts:
-        state = leader.training.get_state()
-        recorder.add(t, state, follower.training.get_state())
-        if t in kept:
-            states[t] = state
-        if t <= STEPS:
+    for t in range(1, STEPS + 2):
+        if t in starts:
+            state = leader.training.get_state()
+            recorder.add(t, state, follower.training.get_state())
+            near.meet(t, state)
             follower.training.set_state(state)
-            for _ in range(min(SEGMENT_STEPS, STEPS + 1 - t)):
-                leader.advance()
-                follower.advance()
+            if t in kept:
+                states[t] = state
+        if t <= STEPS:
+            leader.advance()
+            follower.advance()
+            near.advance(t)
     return recorder.segments, states
