@@ -9,6 +9,8 @@ from pathlib import Path
 # Before anything imports jax: the laws are checked in double precision on the CPU.
 os.environ["JAX_ENABLE_X64"] = "1"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Sums of numpy's are short here, and the threads of several processes would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # What XLA has compiled for one test the next one has, in this process and in the emitted scripts that it starts; the
 # command `harness` and its programs take nothing from there. One folder a worker: JAX writes into it without a lock.

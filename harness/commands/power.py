@@ -15,7 +15,9 @@ DEFAULT_TIMEOUT_S = 1800.0
 @click.command("power")
 @jobs_option
 @click.option(
-    "--late", is_flag=True, help="Late faults and right pairs of whole runs, in lockstep and from traces alone."
+    "--late",
+    is_flag=True,
+    help="Late faults and right whole runs, judged by all evidence, in lockstep and from traces alone.",
 )
 @click.option("--only", metavar="TEXT", multiple=True, help="Only what has this in its name; may be given repeatedly.")
 @click.option("--resume", is_flag=True, help="Keep the rows that this very code left in the folder.")

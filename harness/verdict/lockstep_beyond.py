@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.trace.format import Floats, Trace
+from harness.trace.manifest import Manifest
 from harness.trace.segments import Segments
+from harness.verdict.compare import Comparison
 from harness.verdict.evidence import Fault, Lockstep, Near
 from harness.verdict.rounding.lockstep import (
     PARAMETERS,
@@ -89,6 +91,22 @@ def _after(end: SegmentApart) -> str:
 
 def _span(end: SegmentApart) -> str:
     return f"steps {end.first} to {end.step - 1}, {end.tensor}"
+
+
+def counts_beyond(comparison: Comparison, bounds: LockstepBounds) -> list[Beyond]:
+    """The test, where both sides say how many images they have right: from one state a segment before, nearly the same."""
+    apart = counts_apart(comparison.a.manifest, comparison.b.manifest)
+    if apart is None or apart <= bounds.counts:
+        return []
+    line = f"after one state a segment before, {apart} more test images are right on one side, {bounds.counts} allowed"
+    return [Beyond(comparison.a.trace.steps + 1, 4, line, "test accuracy", "training")]
+
+
+def counts_apart(a: Manifest | None, b: Manifest | None) -> int | None:
+    """How many test images more one side has right; None where it was not said, or not of the same images."""
+    if a is None or b is None or a.test_correct is None or b.test_correct is None or a.test_total != b.test_total:
+        return None
+    return abs(a.test_correct - b.test_correct)
 
 
 def near_beyond(measured: Sequence[TimesUlp], bounds: NearBounds) -> list[Beyond]:

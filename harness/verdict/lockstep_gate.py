@@ -61,7 +61,7 @@ def check_lockstep(pair: PairFacts) -> Answer:
     calm = typical_best(ends) <= bounds.calm_up_to
     beyond = losses_beyond(lockstep, apart, bounds, calm)
     if calm:
-        beyond += [*states_beyond(ends, bounds), *outliers(ends, bounds)]
+        beyond += [*states_beyond(ends, bounds), *outliers(ends, bounds), *counts_beyond(comparison, bounds)]
     steps = numbers.compared
     if numbers.lr_beyond is not None:
         step = numbers.lr_beyond

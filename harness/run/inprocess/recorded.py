@@ -10,6 +10,7 @@ from harness.data.batches import batch_sha256
 from harness.emit.header import header_facts
 from harness.run.inprocess.side import Array, Batch, Side, Step, Tensors
 from harness.trace.format import Number, StepLine, Trace, TraceHeader, to_number
+from harness.trace.parts import Part, format_parts
 from harness.trace.projection import project
 from harness.trace.recording import Recording
 from harness.trace.words import words_digest
@@ -19,6 +20,7 @@ class RunRecorder:
     """The recording of a run as it goes. `initial`: the parameters it starts from. `planned`: its steps.
 
     `channels_at`: whether a step has norms, projections and the digest of its batch; None: every one has.
+    `parts`: those of the run that are taken, each of which is begun by `begin_part`; None: all of it.
     """
 
     def __init__(
@@ -28,12 +30,16 @@ class RunRecorder:
         planned: int,
         steps_per_epoch: int,
         channels_at: Callable[[int], bool] | None = None,
+        parts: Sequence[Part] | None = None,
     ) -> None:
         header = header_facts(side.graph, side.config, side.dtype, side.conventions, side.pipeline)
         header |= {"init_sha256": hashlib.sha256(initial.astype("<f4").tobytes()).hexdigest()}
         header |= {"backend": "cpu", "planned_steps": planned, "epoch_steps": steps_per_epoch}
+        if parts is not None:
+            header |= {"run_steps": format_parts(parts)}
         self._path = f"{side.graph.spec.name}.{side.pipeline}.{side.dtype}"
         self._header = msgspec.convert(header, TraceHeader)
+        self._next = 1
         self._kind, self._steps_per_epoch = side.kind, steps_per_epoch
         self._channels_at = channels_at or (lambda t: True)
         self._before = dict(zip(side.names, side.split(initial), strict=True))
@@ -41,9 +47,13 @@ class RunRecorder:
         self._columns: list[tuple[int, float, float]] = []
         self._words: dict[int, dict[str, str]] = {}
 
+    def begin_part(self, part: Part, params: Tensors) -> None:
+        """Go on with the first step of a part, from these parameters."""
+        self._next, self._before = part.first, params
+
     def add(self, step: Step, batch: Batch, rate: np.float32) -> None:
         """The next step. `batch`, `rate`: as its side was given, or says that it was."""
-        t = len(self._columns) + 1
+        t, self._next = self._next, self._next + 1
         epoch = (t - 1) // self._steps_per_epoch
         self._columns.append((epoch, step.loss, float(rate)))
         if self._header.dtype == "wide":

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 
 from harness.system.process import run_module
-from harness.validation.late.examination import LATE_DETECTORS, WHOLE_PAIRS, LateFinding
+from harness.validation.late.evidence import LATE_DETECTORS
+from harness.validation.late.examination import WHOLE_PAIRS, LateFinding
 from harness.validation.late.faults import LATE_CASES
 from harness.validation.power.campaign import Campaign, Target
 from harness.validation.power.journal import Row

@@ -49,6 +49,10 @@ class Transition:
         return [name for name in self.after if name not in self.params and name not in self.slots]
 
 
+def _as_it_is(state: Step) -> Step:
+    return state
+
+
 def _always_last(ends: Sequence[Step]) -> Step:
     return ends[-1]
 
@@ -59,9 +63,9 @@ class LateFault:
 
     `when`: the steps at which it acts. `batch`: what a step is fed. `rate`: at what rate it goes. `count`: the number
     that the program believes it has. `state`: what becomes of the state after it. `states_rate`: the trace has the
-    wrong rate, where others have the right one. `tested`: the step whose state is tested, of the last of each epoch.
-    `test_labels`: those that the test reads. `faint_in`: networks in which it changes less than right runs differ by in
-    f32, so that nothing but f64 can find it.
+    wrong rate, where others have the right one. `evaluated`: what evaluation takes a state for. `test_labels`: those
+    that are read of the test. `tested`: the step whose state the run's test is of, of the last of each epoch.
+    `faint_in`: networks in which it changes less than right runs differ by in f32, so that nothing but f64 can find it.
     """
 
     name: str
@@ -73,9 +77,15 @@ class LateFault:
     count: Callable[[Moment], int] | None = None
     state: Callable[[Transition], Tensors] | None = None
     states_rate: bool = False
-    tested: Callable[[Sequence[Step]], Step] = _always_last
+    evaluated: Callable[[Step], Step] = _as_it_is
     test_labels: Callable[[Labels], Labels] = lambda labels: labels
+    tested: Callable[[Sequence[Step]], Step] = _always_last
     faint_in: tuple[str, ...] = ()
+
+    @property
+    def only_counted(self) -> bool:
+        """True when nothing shows it but how many test images are right at the end of a run."""
+        return self.tested is not _always_last
 
 
 def once(step: int) -> Callable[[Moment], bool]:

@@ -79,7 +79,8 @@ def _scaled_move(factor: float) -> Callable[[Array, Array], Array]:
 
 
 def _in_bfloat16(before: Array, after: Array) -> Array:
-    return (after.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    words = after.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return words.view(np.float32).astype(after.dtype)
 
 
 def _slot(number: int) -> Callable[[Transition], Sequence[str]]:
@@ -125,9 +126,8 @@ def _previous_epoch(ends: Sequence[Step]) -> Step:
     return ends[-2]
 
 
-def _without_statistics(ends: Sequence[Step]) -> Step:
-    last = ends[-1]
-    return replace(last, stats={name: np.full_like(x, float(name.endswith("var"))) for name, x in last.stats.items()})
+def _without_statistics(state: Step) -> Step:
+    return replace(state, stats={name: np.full_like(x, float(name.endswith("var"))) for name, x in state.stats.items()})
 
 
 def _next_image(labels: Labels) -> Labels:
@@ -181,7 +181,7 @@ FAULTS = (
     LateFault("one label wrong", _LOSS, ALL, below(0.6), batch=_one_label),
     LateFault("parameters of the epoch before tested", TEST, ALL, tested=_previous_epoch),
     LateFault("labels of the next image tested", TEST, ALL, test_labels=_next_image),
-    LateFault("tested without statistics", TEST, _NORMED, tested=_without_statistics),
+    LateFault("tested without statistics", TEST, _NORMED, evaluated=_without_statistics),
     LateFault("very last step lost", _UPDATE, ALL, once(STEPS), state=_only(_everything, _stale)),
 )
 

@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 
-from harness.data.batches import Labels
 from harness.data.dataset import DataSet, read_data, resolve_data
 from harness.data.feed import BatchFeed
 from harness.nn.cases import find_case
@@ -21,8 +20,8 @@ from harness.nn.layers.patch_embed import PatchEmbed
 from harness.nn.layers.transformer_encoder import TransformerEncoder
 from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam, Sgd
-from harness.run.inprocess import Array, Batch
-from harness.spec.netspec import Layer, NetSpec, TrainConfig
+from harness.run.inprocess import Batch
+from harness.spec.netspec import DType, Layer, NetSpec, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 
 EPOCHS, STEPS_PER_EPOCH = 4, 60
@@ -92,10 +91,7 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class LateFeed:
-    """The batches of a whole run. `backwards`: each is fed in reverse order, and stated as it should be.
-
-    Shapes: test_images (TESTED, *input_shape), test_labels (TESTED,).
-    """
+    """The batches of a whole run. `backwards`: each is fed in reverse order, and stated as it should be."""
 
     source: BatchFeed
     backwards: bool = False
@@ -109,19 +105,13 @@ class LateFeed:
         right = self.stated(t)
         return Batch(right.x[::-1].copy(), right.labels[::-1].copy()) if self.backwards else right
 
-    @property
-    def test_images(self) -> Array:
-        """Those of the test after training."""
-        return self.source.test(np.arange(TESTED))[0]
-
-    @property
-    def test_labels(self) -> Labels:
-        """Their labels."""
-        return self.source.test_labels[:TESTED]
+    def test(self, number: int) -> Batch:
+        """The first images of the test, and their labels. Shapes: x (number, *input_shape), labels (number,)."""
+        return Batch(*self.source.test(np.arange(number)))
 
 
-def make_feed(network: str, seed: int = 0, backwards: bool = False) -> LateFeed:
-    """The feed of a network; another `seed` takes other images of the data set.
+def make_feed(network: str, seed: int = 0, backwards: bool = False, dtype: DType = "f32") -> LateFeed:
+    """The feed of a network in a precision; another `seed` takes other images of the data set.
 
     Raises: DataError when the data cannot be read or fetched.
     """
@@ -132,7 +122,7 @@ def make_feed(network: str, seed: int = 0, backwards: bool = False) -> LateFeed:
     taken = slice(first, first + examples)
     part = replace(data, train_images=data.train_images[taken], train_labels=data.train_labels[taken])
     shape, batch = one.spec.input_shape, one.config.batch_size
-    feed = BatchFeed(part, one.spec.dataset, shape, "f32", batch, augmented=False, shuffle=one.shuffle)
+    feed = BatchFeed(part, one.spec.dataset, shape, dtype, batch, augmented=False, shuffle=one.shuffle)
     return LateFeed(feed, backwards)
 
 

@@ -1,4 +1,4 @@
-"""What lockstep and traces alone find of late faults, and what they say of whole right runs, as tables."""
+"""What `verify`, lockstep and traces alone find of late faults, and what they say of whole right runs, as tables."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from harness.system.text import Document
 from harness.validation.document import TableSection, as_json, lay_out
 from harness.validation.late.campaign import LATE, finding_of
-from harness.validation.late.examination import IN_LOCKSTEP, LATE_DETECTORS, WHOLE_PAIRS, LateFinding
-from harness.validation.late.faults import LATE_CASES, TEST
+from harness.validation.late.evidence import IN_LOCKSTEP, LATE_DETECTORS
+from harness.validation.late.examination import WHOLE_PAIRS, LateFinding
+from harness.validation.late.faults import LATE_CASES, TEST, LateCase
 from harness.validation.power.journal import Row
-from harness.validation.power.pairs import LOSSES_ONLY, WITH_NORMS
+from harness.validation.power.pairs import LOSSES_ONLY, VERIFY, WITH_NORMS
 from harness.validation.power.tally import Rate, rate
 from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 
-LATE_VERSION = 1
+LATE_VERSION = 2
 NOT_PASSED = 60.0  # percent of the faults that traces alone may not pass
 
 
@@ -21,8 +22,8 @@ NOT_PASSED = 60.0  # percent of the faults that traces alone may not pass
 class LateResult:
     """A row of a late fault or of a whole pair; `finding` is None where its process did not finish.
 
-    `network`, `group`: what it is counted by; the group is a kind of fault or a variation. `findable`: whether a run in
-    lockstep has to find it; it has no test, and is in f32.
+    `network`, `group`: what it is counted by; the group is a kind of fault or a variation. `required`: the detectors
+    that have to find it.
     """
 
     name: str
@@ -31,7 +32,7 @@ class LateResult:
     side: str
     finding: LateFinding | None
     trouble: str
-    findable: bool = True
+    required: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -51,24 +52,30 @@ def results(rows: Iterable[Row]) -> tuple[list[LateResult], list[LateResult]]:
         if row.kind == LATE:
             case = cases[row.name]
             facts = case.network, case.fault.kind, case.side
-            findable = case.fault.kind != TEST and case.network not in case.fault.faint_in
-            faults.append(LateResult(row.name, *facts, finding_of(row), row.trouble, findable))
+            faults.append(LateResult(row.name, *facts, finding_of(row), row.trouble, _required(case)))
         else:
             pair = pairs[row.name]
             right.append(LateResult(row.name, pair.network, pair.variation, "", finding_of(row), row.trouble))
     return faults, right
 
 
-def late_exit_code(rows: Sequence[Row]) -> int:
-    """0 when all faults are found in lockstep, enough are not passed from traces, and no right run fails, else 1.
+def _required(case: LateCase) -> tuple[str, ...]:
+    """`verify`, unless counts alone can tell; lockstep, which has no test and is in f32, where that can show it."""
+    in_verify = not case.fault.only_counted
+    in_lockstep = case.fault.kind != TEST and case.network not in case.fault.faint_in
+    return (VERIFY,) * in_verify + (IN_LOCKSTEP,) * in_lockstep
 
-    Faults of the test alone, and those too faint for f32, need not be found in lockstep. 3 for nothing.
+
+def late_exit_code(rows: Sequence[Row]) -> int:
+    """0 when all faults that can be are found, enough are not passed from traces, and no right run fails, else 1.
+
+    3 for nothing.
     """
     faults, right = results(rows)
     counted = [one for one in faults if one.counts]
     if not counted and not right:
         return INCONCLUSIVE
-    missed = any(one.status(IN_LOCKSTEP) != "FAIL" for one in counted if one.findable)
+    missed = any(one.status(detector) != "FAIL" for one in counted for detector in one.required)
     silent = any(not_passed(counted, detector).percent < NOT_PASSED for detector in (WITH_NORMS, LOSSES_ONLY))
     failed = any(one.status(detector) in ("FAIL", "") for one in right for detector in LATE_DETECTORS)
     return EXIT_CODES["FAIL" if missed or silent or failed else "PASS"]
@@ -80,7 +87,7 @@ def not_passed(found: Sequence[LateResult], detector: str) -> Rate:
 
 
 def render_late(rows: Sequence[Row], form: str) -> Document | str:
-    """Every table, what was missed in lockstep, and right runs that did not pass."""
+    """Every table, what `verify` or lockstep alone missed, and right runs that did not pass."""
     faults, right = results(rows)
     counted = [one for one in faults if one.counts]
     if form == "json":
@@ -126,9 +133,10 @@ def _sentences(faults: Sequence[LateResult], right: Sequence[LateResult]) -> Ite
             yield f"{one.name}: did not finish: {one.trouble}."
         elif one.finding.silent:
             yield f"{one.name}: changes nothing."
-        elif one.status(IN_LOCKSTEP) != "FAIL":
-            found = one.finding.detections[IN_LOCKSTEP]
-            yield f"{one.name}: {found.status} in lockstep: {found.reason}"
+        else:
+            for detector in (VERIFY, IN_LOCKSTEP):
+                if (found := one.finding.detections[detector]).status != "FAIL":
+                    yield f"{one.name}: {found.status} of {detector}: {found.reason}"
     for one in right:
         for detector in LATE_DETECTORS:
             if one.status(detector) != "PASS":

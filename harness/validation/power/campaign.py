@@ -12,12 +12,13 @@ from harness.errors import HarnessError
 from harness.run.backends import BACKENDS
 from harness.system.jobs import Job, JobOutcome, run_jobs
 from harness.system.process import run_module
-from harness.validation.power.clean import PAIRS, VARIATIONS
+from harness.validation.power.clean import PAIRS
 from harness.validation.power.faults import CASES
 from harness.validation.power.journal import Journal, Row
 from harness.validation.power.localization import CHOSEN
 from harness.validation.power.tally import is_readable
 from harness.validation.power.worker import Order
+from harness.validation.variations import VARIATIONS
 
 WORKER = run_module("harness.validation.power.worker")
 AT_A_TIME = 24  # faults of one process; they share the clean programs of their network
@@ -58,6 +59,8 @@ class Campaign:
         self._journal = Journal(folder / "journal.jsonl")
         backend = BACKENDS["cpu"]
         self._environment = {**backend.jax_environment(), **backend.iree_environment(), "JAX_ENABLE_X64": "1"}
+        # Norms of tensors are short sums, for which threads of several processes only wait for each other.
+        self._environment["OPENBLAS_NUM_THREADS"] = "1"
 
     def prepare(self) -> None:
         """Make the folder. Raises: HarnessError when nothing can be written there."""

@@ -208,5 +208,3 @@ NETWORKS = {
         Dense(256, 10),
     ),
 }
-# Those whose optimizer computes with powers.
-ADAPTIVE = tuple(name for name, one in NETWORKS.items() if isinstance(one.config.optimizer, Adam))

@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from harness.validation.power.clean import PAIRS, CleanFinding, CleanPair
+from harness.validation.power.clean import PAIRS, CleanFinding
 from harness.validation.power.examination import PowerFinding
 from harness.validation.power.fault import Fault
 from harness.validation.power.faults import CASES, FAULTS, Case
 from harness.validation.power.journal import Row
 from harness.validation.power.localization import Localization
 from harness.validation.power.pairs import DETECTORS, OTHER_MODES, VERIFY
+from harness.validation.variations import CleanPair
 
 CONFIDENCE = 0.95
 LARGE = 1e-4  # relative error of the first update from which on no fault may survive

@@ -1,6 +1,7 @@
 """The bounds of lockstep, from right runs: the furthest that any step and any state was apart, times a margin."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from harness.trace.format import Trace
 from harness.trace.segments import Segments, read_segments, segments_path
 from harness.trace.store import StoredCell, read_store
 from harness.verdict.evidence import Near
-from harness.verdict.lockstep_beyond import times_ulp
+from harness.verdict.lockstep_beyond import counts_apart, times_ulp
 from harness.verdict.rounding.lockstep import (
     KINDS,
     STATISTICS,
@@ -33,13 +34,14 @@ MARGIN = 4.0
 class RightLockstep:
     """A lockstep run of a right pair: what the leader and the follower traced, and the segments.
 
-    `near`: the leader an ulp away.
+    `near`: the leader an ulp away. `counts`: how many more test images one side had right.
     """
 
     leader: Trace
     follower: Trace
     segments: Segments
     near: Near | None = None
+    counts: int | None = None
 
     @property
     def name(self) -> str:
@@ -63,7 +65,8 @@ def right_locksteps(folders: Iterable[Path]) -> Iterator[RightLockstep]:
             leader = next(cell for cell in cells if _leads(cell, follower))
             segments = read_segments(segments_path(follower.trace))
             near = next((_read_near(cell) for cell in cells if _is_near(cell, leader)), None)
-            yield RightLockstep(leader.read().trace, follower.read().trace, segments, near)
+            counts = counts_apart(leader.manifest, follower.manifest)
+            yield RightLockstep(leader.read().trace, follower.read().trace, segments, near, counts)
 
 
 def fit_lockstep(runs: Sequence[RightLockstep]) -> LockstepBounds:
@@ -89,6 +92,7 @@ def fit_lockstep(runs: Sequence[RightLockstep]) -> LockstepBounds:
         states={statistic: {kind: _short(x) for kind, x in of.items()} for statistic, of in states.items()},
         outlying=_short(furthest),
         calm_up_to=_short(calm),
+        counts=1 + math.ceil(MARGIN * max((run.counts for run in runs if run.counts is not None), default=0)),
         fitted_on={"runs": sorted(run.name for run in runs)},
     )
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from harness.data.dataset import resolve_data
+from harness.data.feed import BatchFeed
 from harness.errors import HarnessError
-from harness.run.inprocess import Batch, Phase2, Phase3, RunRecorder, Side, Training, open_feed
+from harness.run.inprocess import Batch, RunRecorder, Side, open_feed
 from harness.run.lockstep import SegmentRecorder, segment_starts
 from harness.run.sampling import sample_parts
 from harness.spec.run_config import DEFAULT_STATES, SEGMENT_STEPS
@@ -27,11 +28,14 @@ from harness.validation.near import NearRun
 from harness.validation.rounding.lockstep_fit import RightLockstep
 from harness.validation.rounding.long_runs import LONG_NETWORKS, LONG_STEPS, observed
 from harness.validation.rounding.runs import find_network, write_trace
+from harness.validation.variations import VARIATIONS
 from harness.verdict.evidence import Near
 
 LOCKSTEP = "lockstep"  # the folder of a network's pairs
 # How many starts of each. Units flip rarely, and most in a network of dense layers at a small batch.
 LOCKSTEP_NETWORKS = {**dict.fromkeys(LONG_NETWORKS, 2), "mnist_mlp@32": 12}
+USUAL = "other seeds"
+_VARIED = "double scalars", "other compiler", "IREE on one thread"  # from the first seed
 FIRST_SEED = 142  # of no start that verdicts are validated on
 _FILES = "phase2.jsonl", "phase3.jsonl", "near.jsonl"
 _SEGMENTS = "segments.json", "near.segments.json"
@@ -67,45 +71,54 @@ def run_in_lockstep(order: LockstepOrder) -> int:
     graph, config = case.graph(), case.config
     data = resolve_data(None, case.spec.dataset, case.spec.input_shape).folder
     feed = open_feed(graph, config, data, "f32")
+    varied = [name for name in _VARIED if VARIATIONS[name].suits(case)]
+    starts = [*((USUAL, seed) for seed in order.seeds), *((name, FIRST_SEED) for name in varied)]
+    made: dict[str, tuple[Side, Side]] = {}
+    for name, seed in starts:
+        folder = Path(order.folder, order.network, LOCKSTEP, f"{seed} {name}")
+        if all((folder / file).exists() for file in (*_FILES, *_SEGMENTS)):
+            continue
+        if name not in made:
+            leading, following = VARIATIONS[name].sides
+            made = {name: (leading(graph, config, "f32"), following(graph, config, "f32"))}
+        for side in made[name]:
+            side.init_seed = seed
+        _run_pair(made[name], feed, folder)
+    return len(starts)
+
+
+def _run_pair(sides: tuple[Side, Side], feed: BatchFeed, folder: Path) -> None:
     per_epoch = feed.steps_per_epoch
     sampled = sample_parts(LONG_STEPS, LONG_STEPS, per_epoch, SEGMENT_STEPS, DEFAULT_STATES)
     parts = [Part(part.first, SEGMENT_STEPS) for part in sampled if part.first + SEGMENT_STEPS <= LONG_STEPS + 1]
     starts = segment_starts(SEGMENT_STEPS, LONG_STEPS)
-    sides: tuple[Side, Side] = Phase2(graph, config, "f32"), Phase3(graph, config, "f32")
-    for seed in order.seeds:
-        folder = Path(order.folder, order.network, LOCKSTEP, str(seed))
-        if all((folder / name).exists() for name in (*_FILES, *_SEGMENTS)):
-            continue
-        for side in sides:
-            side.init_seed = seed
-        leader, follower, near = (side.begin() for side in (*sides, sides[0]))
+    leader, follower, again = (side.begin() for side in (*sides, sides[0]))
 
-        def take(t: int, near: Training = near) -> float:
-            return near.step(t, Batch(*feed.training(t)), sides[0].learning_rate(t, per_epoch)).loss
+    def take(t: int) -> float:
+        return again.step(t, Batch(*feed.training(t)), sides[0].learning_rate(t, per_epoch)).loss
 
-        beside = NearRun(near, take, "phase2", parts)
-        recorders = [RunRecorder(side, side.initial(), LONG_STEPS, per_epoch, observed) for side in sides]
-        segments = SegmentRecorder("phase2", starts)
-        for t in range(1, LONG_STEPS + 2):
-            if t in starts:
-                state = leader.get_state()
-                segments.add(t, state, follower.get_state())
-                beside.meet(t, state)
-                follower.set_state(state)
-            if t > LONG_STEPS:
-                break
-            batch = Batch(*feed.training(t))
-            for side, training, recorder in zip(sides, (leader, follower), recorders, strict=True):
-                rate = side.learning_rate(t, per_epoch)
-                recorder.add(training.step(t, batch, rate), batch, rate)
-            beside.advance(t)
-        traces = [recorder.recording.trace for recorder in recorders]
-        found = beside.result(traces[0])
-        for name, trace in zip(_FILES, (*traces, found.recording.trace), strict=True):
-            write_trace(folder / name, trace)
-        for name, of in zip(_SEGMENTS, (segments.segments, found.segments), strict=True):
-            write_json(folder / name, of)
-    return len(order.seeds)
+    near = NearRun(again, take, "phase2", parts)
+    recorders = [RunRecorder(side, side.initial(), LONG_STEPS, per_epoch, observed) for side in sides]
+    segments = SegmentRecorder("phase2", starts)
+    for t in range(1, LONG_STEPS + 2):
+        if t in starts:
+            state = leader.get_state()
+            segments.add(t, state, follower.get_state())
+            near.meet(t, state)
+            follower.set_state(state)
+        if t > LONG_STEPS:
+            break
+        batch = Batch(*feed.training(t))
+        for side, training, recorder in zip(sides, (leader, follower), recorders, strict=True):
+            rate = side.learning_rate(t, per_epoch)
+            recorder.add(training.step(t, batch, rate), batch, rate)
+        near.advance(t)
+    traces = [recorder.recording.trace for recorder in recorders]
+    found = near.result(traces[0])
+    for name, trace in zip(_FILES, (*traces, found.recording.trace), strict=True):
+        write_trace(folder / name, trace)
+    for name, of in zip(_SEGMENTS, (segments.segments, found.segments), strict=True):
+        write_json(folder / name, of)
 
 
 def main(arguments: Sequence[str]) -> None:

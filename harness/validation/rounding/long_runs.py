@@ -17,8 +17,8 @@ from harness.errors import HarnessError
 from harness.nn.cases import find_case
 from harness.run.inprocess import Array, Batch, Phase2, Phase3, RunRecorder, open_feed
 from harness.system.jobs import MARKER
-from harness.validation.power.clean import OtherCompiler
 from harness.validation.rounding.runs import write_trace
+from harness.validation.variations import OtherCompiler
 
 LONG_STEPS = 400
 LONG = "long"  # the folder of a network's long runs

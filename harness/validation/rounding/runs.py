@@ -22,8 +22,8 @@ from harness.spec.run_config import STRESS_STEPS, Start
 from harness.system.files import replace_file
 from harness.system.jobs import MARKER
 from harness.trace.format import StepLine, Trace, to_number
-from harness.validation.power.clean import OneThread, OtherCompiler
 from harness.validation.power.double_scalars import DoubleScalars
+from harness.validation.variations import OneThread, OtherCompiler
 
 STEPS = 8
 # Rounding grows otherwise at another batch, and not always less at a smaller one.

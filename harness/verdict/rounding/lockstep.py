@@ -31,6 +31,7 @@ class LockstepBounds(msgspec.Struct, kw_only=True, frozen=True):
     `states`: by statistic and kind of tensor, of the end of any segment. `outlying`: how many times as far apart as
     usual in the same run the segment is that is furthest, by the parameter that agrees best. `calm_up_to`: how far
     apart that parameter is after half of the segments, where they are so short that rounding does not grow in them.
+    `counts`: how many test images more or fewer one side may have right: one more than the margin times what was seen.
     `fitted_on`: the runs.
     """
 
@@ -39,6 +40,7 @@ class LockstepBounds(msgspec.Struct, kw_only=True, frozen=True):
     states: dict[str, dict[str, float]]
     outlying: float
     calm_up_to: float
+    counts: int
     fitted_on: dict[str, list[str]]
 
 
