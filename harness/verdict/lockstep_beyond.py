@@ -94,7 +94,7 @@ def _span(end: SegmentApart) -> str:
 
 
 def counts_beyond(comparison: Comparison, bounds: LockstepBounds) -> list[Beyond]:
-    """The test, where both sides say how many images they have right: from one state a segment before, nearly the same."""
+    """The test, where both sides say how many images they have right: nearly as many, from one state before."""
     apart = counts_apart(comparison.a.manifest, comparison.b.manifest)
     if apart is None or apart <= bounds.counts:
         return []

@@ -20,6 +20,7 @@ from harness.verdict.evidence import (
 from harness.verdict.likeness import check_evidence, faults
 from harness.verdict.lockstep_beyond import (
     Beyond,
+    counts_beyond,
     losses_beyond,
     near_beyond,
     near_told,

@@ -1,11 +1,13 @@
 """The gate `lockstep`: every later step and every state of a follower is held to what right runs do."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 
+from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.trace.segments import SegmentEnd, Segments, StateDistance
 from harness.verdict.compare import Judging, compare
@@ -186,3 +188,16 @@ def test_what_grows_within_segments_is_told_from_what_is_there_at_once() -> None
     once = np.where(np.arange(STEPS) < 2 * LENGTH, sudden, growing)
     assert typical_jump(ends, once) == pytest.approx(4), "of most segments, since rounding may flip a unit in one"
     assert typical_jump([], sudden) == 0
+
+
+@pytest.mark.parametrize(("counts", "status"), [((900, 900), "PASS"), ((900, 901), "PASS"), ((896, 899), "FAIL")])
+def test_a_test_by_other_parameters_is_found_by_its_counts(counts: tuple[int, int], status: str) -> None:
+    leader, follower = (
+        replace(run(), manifest=Manifest(status="complete", steps_written=STEPS, test_correct=right, test_total=1000))
+        for right in counts
+    )
+    found = judged(follower, segments(), leader)
+    assert found.status == status
+    if status == "FAIL":
+        assert (found.gate, found.place, found.fault) == ("lockstep", "test accuracy", "training")
+        assert "3 more test images are right on one side, 1 allowed" in found.reason
