@@ -71,9 +71,3 @@ class StepNumbers:
         inside = part < len(self._end)
         part = np.where(inside, part, 0)
         return np.where(inside, self._first[part] + rows - self._start[part], 0)
-
-    def rows_of(self, steps: _Ints) -> _Ints:
-        """The rows of steps that are among them. Shapes: both (steps,)."""
-        part = np.searchsorted(self._first, steps, side="right") - 1
-        rows: _Ints = self._start[part] + steps - self._first[part]
-        return rows

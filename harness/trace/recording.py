@@ -45,9 +45,14 @@ def recording_name(path: str | Path) -> str:
 
 
 def read_recording(
-    path: str | Path, *, with_lines: bool = False, allow_truncated: bool = False, allow_parts: bool = False
+    path: str | Path,
+    *,
+    with_lines: bool = False,
+    allow_truncated: bool = False,
+    allow_parts: bool = False,
+    allow_foreign: bool = False,
 ) -> Recording:
-    """Read a trace and the manifest beside it. `with_lines`, `allow_truncated`, `allow_parts`: as for `read_trace`.
+    """Read a trace and the manifest beside it. The options are those of `read_trace`.
 
     Raises: TraceError `file:line: what`.
     """
@@ -58,6 +63,7 @@ def read_recording(
         path,
         allow_truncated=allow_truncated,
         allow_parts=allow_parts,
+        allow_foreign=allow_foreign,
         with_lines=with_lines,
         with_digest=with_digest,
     )
@@ -117,6 +123,6 @@ def _send_recordings(paths: Sequence[str], pipe: "Connection") -> None:
 
 def _read_or_error(path: str) -> Recording | TraceError:
     try:
-        return read_recording(path)
+        return read_recording(path, allow_foreign=True)
     except TraceError as error:
         return error

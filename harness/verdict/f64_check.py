@@ -47,7 +47,7 @@ def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
     f64 = pair.in_f64
     if (unlike := check_evidence(f64, "in f64")) is not None:
         return unlike
-    steps = min(F64_STEPS, f64.a.trace.steps, f64.b.trace.steps)
+    steps = min(F64_STEPS, 0 if f64.numbers is None else f64.numbers.unbroken)
     problems = faults("A", f64.a) + faults("B", f64.b)
     if problems or steps == 0:
         return inconclusive(f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
@@ -130,9 +130,9 @@ def _allowed_by_step(channels: Channels, along_noise: Bools) -> Floats:
 
 def noise_in_f64(pair: PairFacts) -> frozenset[str]:
     """Tensors whose gradient is zero but for rounding in every step of the pair in f64; none where it was not run."""
-    if not isinstance(pair.in_f64, Comparison):
+    if not isinstance(pair.in_f64, Comparison) or pair.in_f64.numbers is None or not pair.in_f64.numbers.unbroken:
         return frozenset()
-    steps = min(F64_STEPS, pair.in_f64.a.trace.steps, pair.in_f64.b.trace.steps)
+    steps = min(F64_STEPS, pair.in_f64.numbers.unbroken)
     return noise_in(pair.in_f64, range(1, steps + 1))
 
 

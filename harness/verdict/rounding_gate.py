@@ -1,5 +1,7 @@
 """Rounding: no loss, norm or projection of the first steps may be further apart than rounding brings right pairs."""
 
+from collections.abc import Sequence
+
 from harness.trace.spelling import usual_dtype
 from harness.verdict.cause import PARTS, fault_of, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
@@ -31,12 +33,16 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     if numbers is None or numbers.compared == 0:
         return None
     if comparison.judging.mode.name == "bitwise":
-        return check_equal(comparison, numbers.compared)
+        return check_equal(comparison, numbers.steps)
     bounds = fitted_bounds()
     dtypes = {usual_dtype(side.trace.header.dtype or "f32") for side in (comparison.a, comparison.b)}
     if dtypes != {"f32"}:
         return unreached(f"rounding was measured in f32, and the runs are in {' and '.join(sorted(dtypes))}.")
-    steps = range(1, min(numbers.compared, bounds.steps) + 1)
+    steps = numbers.steps[numbers.steps <= bounds.steps].tolist()
+    if not steps:
+        return unreached(
+            f"rounding was measured in the first {bounds.steps} steps, and not both sides have any of them."
+        )
     channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
     factor = device_factor(comparison, bounds)
     measured = list(measure(channels, noise_in_f64(pair)))
@@ -120,5 +126,8 @@ def _counted(channels: Channels) -> str:
     )
 
 
-def _span(steps: range) -> str:
-    return f"steps 1 to {len(steps)}" if len(steps) > 1 else "step 1"
+def _span(steps: Sequence[int]) -> str:
+    if len(steps) == 1:
+        return f"step {steps[0]}"
+    span = f"steps {steps[0]} to {steps[-1]}"
+    return span if steps[-1] - steps[0] < len(steps) else f"{len(steps)} of {span}"

@@ -1,0 +1,64 @@
+"""Steps that are not consecutive from 1: which of them count, and what is said of them."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from harness.trace.format import Ints
+
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+
+
+def ascending_runs(steps: Ints) -> list[slice]:
+    """The rows between which the step does not ascend. Shapes: steps (n,), n > 0."""
+    turns = (np.flatnonzero(np.diff(steps) <= 0) + 1).tolist()
+    return [slice(start, stop) for start, stop in pairwise([0, *turns, len(steps)])]
+
+
+def later_rows(steps: Sequence[int]) -> tuple[list[int], list[str]]:
+    """The rows that count of those in a file's order, and what is said of the others.
+
+    Where the step does not ascend, a run was resumed further back: what it takes again from there on counts.
+    """
+    rows: list[int] = []
+    resumed: list[tuple[int, int]] = []
+    for row, step in enumerate(steps):
+        again = len(rows)
+        while rows and steps[rows[-1]] >= step:
+            rows.pop()
+        if again > len(rows):
+            resumed.append((step, again - len(rows)))
+        rows.append(row)
+    return rows, resumed_notes(resumed)
+
+
+def resumed_notes(resumed: Sequence[tuple[int, int]]) -> list[str]:
+    """What is said of a run that was resumed at some steps, each with the number of steps that are there again."""
+    if not resumed:
+        return []
+    first, again = resumed[0][0], sum(count for _, count in resumed)
+    where = f"at step {first}" if len(resumed) == 1 else f"{len(resumed)} times, at first at step {first}"
+    return [
+        f"resumed {where}, {again} {'step is' if again == 1 else 'steps are'} there twice and the later value counts"
+    ]
+
+
+def spacing_notes(steps: Ints) -> list[str]:
+    """What is said of steps that are not consecutive from 1. Shapes: steps (n,)."""
+    if len(steps) == 0:
+        return []
+    notes = []
+    if steps[0] != 1:
+        notes.append(f"from step {steps[0]}")
+    if len(steps) > 1 and (gaps := np.diff(steps)).max() > 1:
+        usual = int(np.median(gaps))
+        regular = (gaps[1:] == usual).all() or (gaps == usual).all()
+        notes.append(f"every {_ordinal(usual)} step" if regular and usual > 1 else f"{len(steps)} of {steps[-1]} steps")
+    return notes
+
+
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{_ENDINGS.get(number % 10, 'th')}"
