@@ -45,7 +45,8 @@ VERBS = {
     ),
     "data": Verb("harness.commands.data:data_command", "Fetch data sets into the cache and say where they are."),
     "diff": Verb(
-        "harness.diff:main", "Compare training traces (.jsonl, .jsonl.gz), all pairs when there are more than two."
+        "harness.diff:main",
+        "Compare training traces (.jsonl, .jsonl.gz) or logs of other tools, all pairs when there are more than two.",
     ),
     "doctor": Verb(
         "harness.commands.doctor:doctor_command",

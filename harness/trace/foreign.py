@@ -15,7 +15,7 @@ import numpy as np
 from harness.errors import TraceError
 from harness.trace.column_reader import ColumnReader, joined
 from harness.trace.format import Ints, StepLine, Trace, TraceHeader, one_line
-from harness.trace.spacing import ascending_runs, resumed_notes, spacing_notes
+from harness.trace.spacing import ascending_runs, counts_epochs_from_one, resumed_notes, spacing_notes
 
 BOM = b"\xef\xbb\xbf"
 _LARGEST = 1 << 28  # bytes of objects that are spread over lines, which are held in memory
@@ -66,6 +66,8 @@ class ForeignReader(ColumnReader):
         trace = super().finish(sha256)
         numbers = joined(self.number, np.int64)
         notes = ["its steps count from 0"] * self.from_zero + resumed_notes(self.resumed) + spacing_notes(numbers)
+        if counts_epochs_from_one(trace.epoch, numbers):
+            notes.append("its epochs count from 1")
         notes += [f"its header is there {self.headers} times"] * (self.headers > 1)
         consecutive = np.array_equal(numbers, np.arange(1, len(numbers) + 1))
         return replace(trace, numbers=None if consecutive else numbers, notes=tuple(notes))

@@ -37,7 +37,7 @@ def read_trace(
     try:
         if not stat.S_ISREG(mode := Path(path).stat().st_mode) and not stat.S_ISDIR(mode):
             raise TraceError(f"{reader.place(1)}: not a regular file; expected a trace file.")  # it may have no end
-        with _open(path) as stream:
+        with open_trace(path) as stream:
             for text in iter(lambda: stream.read(_BLOCK), b""):
                 if digest is not None:
                     digest.update(text)
@@ -50,7 +50,8 @@ def read_trace(
     return reader.finish(digest.hexdigest() if digest is not None else None)
 
 
-def _open(path: str | Path) -> BinaryIO:
+def open_trace(path: str | Path) -> BinaryIO:
+    """The bytes of a file, uncompressed. Raises: OSError."""
     if str(path).endswith(".gz"):
         import gzip
 

@@ -44,6 +44,16 @@ def resumed_notes(resumed: Sequence[tuple[int, int]]) -> list[str]:
     ]
 
 
+def counts_epochs_from_one(epochs: Ints, steps: Ints) -> bool:
+    """Whether the first epoch is called 1; what begins later than a first row can, as a resumed run, does not tell.
+
+    Shapes: epochs, steps (n,).
+    """
+    if len(steps) == 0 or int(epochs[0]) != 1:
+        return False
+    return bool(steps[0] <= (1 if len(steps) == 1 else steps[1] - steps[0]))
+
+
 def spacing_notes(steps: Ints) -> list[str]:
     """What is said of steps that are not consecutive from 1. Shapes: steps (n,)."""
     if len(steps) == 0:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.trace.format import Floats, Ints, Trace
+from harness.trace.spacing import counts_epochs_from_one
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,8 @@ class EpochMean:
 
 def epochs_from_zero(trace: Trace, rows: Ints) -> Ints:
     """The epoch of each of some rows, from 0 also where the trace counts from 1. Shapes: rows, the result (n,)."""
-    epochs = trace.epoch[rows]
-    return epochs - 1 if counts_epochs_from_one(trace) else epochs
-
-
-def counts_epochs_from_one(trace: Trace) -> bool:
-    """Whether the first epoch is called 1; what begins later than a first row can, as a resumed run, does not tell."""
-    if trace.steps == 0 or not trace.header.tells("epoch") or int(trace.epoch[0]) != 1:
-        return False
-    return bool(trace.step[0] <= (1 if trace.steps == 1 else trace.step[1] - trace.step[0]))
+    from_one = trace.header.tells("epoch") and counts_epochs_from_one(trace.epoch, trace.step)
+    return trace.epoch[rows] - int(from_one)
 
 
 def epoch_means(a: Trace, b: Trace, steps: Ints, loss_a: Floats, loss_b: Floats) -> tuple[EpochMean, ...]:

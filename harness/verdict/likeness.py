@@ -100,6 +100,8 @@ def _lengths(comparison: Comparison) -> list[str]:
     """The reasons for which the two sides do not have the same steps."""
     a, b, steps = comparison.a.trace, comparison.b.trace, comparison.judging.steps
     shorter, longer = sorted((a, b), key=lambda trace: trace.last_step)
+    if any(trace.header.epoch_losses is not None for trace in (a, b)):
+        return ["the losses told are means of epochs, and there is no step to compare"]
     if min(a.steps, b.steps) == 0:
         return ["there is no step to compare"]
     if comparison.numbers is not None and comparison.numbers.compared == 0:
