@@ -41,7 +41,7 @@ VERBS = {
     ),
     "convert": Verb(
         "harness.commands.convert:convert_command",
-        "Write traces in the format of another tool: TensorBoard event files, or MLPerf training logs.",
+        "Write logs of other tools as traces, and traces as TensorBoard event files or MLPerf training logs.",
     ),
     "data": Verb("harness.commands.data:data_command", "Fetch data sets into the cache and say where they are."),
     "diff": Verb(

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.errors import TraceError
 from harness.trace.column_reader import ColumnReader, joined
-from harness.trace.format import Ints, StepLine, Trace, TraceHeader, one_line
+from harness.trace.format import Ints, StepLine, Trace, TraceHeader
 from harness.trace.spacing import ascending_runs, counts_epochs_from_one, resumed_notes, spacing_notes
 
 BOM = b"\xef\xbb\xbf"
@@ -123,7 +123,7 @@ class ForeignReader(ColumnReader):
         if (epoch < before).any():
             at = int(np.argmax(epoch < before))
             line = f"epoch {epoch[at]} of step {number[at]} follows epoch {before[at]}; epochs never go back."
-            raise TraceError(f"{one_line(self.path)}: {line}")
+            raise TraceError(f"{self.place(self.lines_read)}: {line}")
         self.number.append(number)
         super()._append(steps, number, epoch)
 

@@ -39,9 +39,7 @@ def resumed_notes(resumed: Sequence[tuple[int, int]]) -> list[str]:
         return []
     first, again = resumed[0][0], sum(count for _, count in resumed)
     where = f"at step {first}" if len(resumed) == 1 else f"{len(resumed)} times, at first at step {first}"
-    return [
-        f"resumed {where}, {again} {'step is' if again == 1 else 'steps are'} there twice and the later value counts"
-    ]
+    return [f"resumed {where}: the later values count, and not the {again} before them"]
 
 
 def counts_epochs_from_one(epochs: Ints, steps: Ints) -> bool:
@@ -54,17 +52,29 @@ def counts_epochs_from_one(epochs: Ints, steps: Ints) -> bool:
     return bool(steps[0] <= (1 if len(steps) == 1 else steps[1] - steps[0]))
 
 
+def is_regular(steps: Ints) -> bool:
+    """Whether steps are those of a program that logs every so many-th, the first and the last one perhaps besides.
+
+    Shapes: steps (n,).
+    """
+    if len(steps) < 2:
+        return len(steps) == 1 and int(steps[0]) == 1
+    gaps = np.diff(steps)
+    usual = int(np.median(gaps))
+    apart = bool((gaps[1:-1] == usual).all() and gaps[0] <= usual and gaps[-1] <= usual)
+    return apart and int(steps[0]) <= usual
+
+
 def spacing_notes(steps: Ints) -> list[str]:
     """What is said of steps that are not consecutive from 1. Shapes: steps (n,)."""
     if len(steps) == 0:
         return []
     notes = []
-    if steps[0] != 1:
+    if steps[0] != 1 and not is_regular(steps):
         notes.append(f"from step {steps[0]}")
     if len(steps) > 1 and (gaps := np.diff(steps)).max() > 1:
-        usual = int(np.median(gaps))
-        regular = (gaps[1:] == usual).all() or (gaps == usual).all()
-        notes.append(f"every {_ordinal(usual)} step" if regular and usual > 1 else f"{len(steps)} of {steps[-1]} steps")
+        regular = f"every {_ordinal(int(np.median(gaps)))} step"
+        notes.append(regular if is_regular(steps) else f"{len(steps)} of {steps[-1]} steps")
     return notes
 
 

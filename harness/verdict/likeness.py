@@ -4,7 +4,7 @@ import numpy as np
 
 from harness.trace.format import Trace, one_line
 from harness.trace.recording import Recording
-from harness.verdict.cause import listed
+from harness.trace.spacing import is_regular
 from harness.verdict.compare import DEFAULT_WINDOW, Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
 from harness.verdict.identity import KeyDifference, same
@@ -104,6 +104,9 @@ def _lengths(comparison: Comparison) -> list[str]:
         return ["the losses told are means of epochs, and there is no step to compare"]
     if min(a.steps, b.steps) == 0:
         return ["there is no step to compare"]
+    if holes := [name for name, trace in (("A", a), ("B", b)) if not is_regular(trace.step)]:
+        has = f"{' and '.join(holes)} {'has' if len(holes) == 1 else 'have'}"
+        return [f"{has} neither every step from the first on nor every so many-th"]
     if comparison.numbers is not None and comparison.numbers.compared == 0:
         return [f"no loss of the two sides is of the same steps: {_spacing('A', a)}, {_spacing('B', b)}"]
     if steps is not None:
@@ -121,7 +124,8 @@ def _reach(trace: Trace) -> int:
 
 def _spacing(name: str, trace: Trace) -> str:
     what = "means up to steps" if trace.header.averaged else "steps"
-    return f"{name} has {what} {listed([str(step) for step in trace.step[:4].tolist()])}"
+    first, last = trace.step[:3].tolist(), trace.step[3:][-1:].tolist()
+    return f"{name} has {what} {' … '.join([', '.join(map(str, first)), *map(str, last)])}"
 
 
 def faults(name: str, side: Recording) -> list[str]:

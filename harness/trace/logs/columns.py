@@ -115,7 +115,9 @@ def _loss(source: LogFile, columns: Sequence[str], label: str) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise source.error(f"{label} without a column of losses; it has {_listed(columns)}. Name one with --loss-key.")
+        raise source.error(
+            f"{label} without a column of losses; it has {_listed(columns, 'and')}. Name one with --loss-key."
+        )
     raise source.error(f"the loss may be {_listed(found)}. Name one with --loss-key.")
 
 
@@ -133,8 +135,8 @@ def _optional(what: str, found: Sequence[str]) -> tuple[str | None, str | None]:
     return None, f"{'learning rates' if what == 'lr' else 'norms'} may be {_listed(found)} (--{what}-key names one)"
 
 
-def _listed(names: Sequence[str], most: int = 12) -> str:
+def _listed(names: Sequence[str], last: str = "or", most: int = 12) -> str:
     shown = [f"'{name}'" for name in names[:most]]
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most} more"
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}" if shown else "none"
+    return f" {last} ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:]))) or "none"

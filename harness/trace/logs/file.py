@@ -24,13 +24,9 @@ class LogFile:
         self.path = path
         self.content = content
 
-    def place(self, line: int | None = None) -> str:
-        """`file`, or `file:line`."""
-        return one_line(self.path) if line is None else f"{one_line(self.path)}:{line}"
-
     def error(self, what: str, line: int | None = None) -> TraceError:
-        """An error about this file."""
-        return TraceError(f"{self.place(line)}: {what}")
+        """An error about a line of this file, or about all of it."""
+        return TraceError(f"{one_line(self.path)}:{line or 1}: {what}")
 
     @cached_property
     def text(self) -> str:

@@ -73,6 +73,7 @@ LOG_FORMATS = {
     "torchtitan-losses": LogFormat("TorchTitan losses", is_loss_file, _logged(read_loss_file)),
     "tensorboard": _csv("TensorBoard CSV", lambda table: tuple(table.columns) == TENSORBOARD, read_tensorboard),
     "wandb": _csv("W&B export", is_wandb, read_wandb),
+    "wandb-history": _csv("W&B history", lambda table: {"_step", "_timestamp"} <= set(table.columns)),
     "lightning": _csv("Lightning metrics", is_lightning, read_lightning),
     "keras": _csv("Keras CSVLogger", is_keras),
     "json": LogFormat("JSON", lambda source: json_table(source) is not None, _read_json),

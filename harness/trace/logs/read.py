@@ -24,9 +24,12 @@ def read_log(path: str | Path, keys: LogKeys, name: str | None = None) -> Trace:
         raise TraceError(f"{one_line(path)}:1: a directory; expected a trace, a log or a folder of event files.")
     source = read_log_file(str(path), files)
     found = find_format(source) if name is None else LOG_FORMATS[name]
+    if found is None and not source.content.strip():
+        raise source.error("the file is empty; expected a trace or a log.")
+    if found is None and source.text.lstrip().startswith(("{", "[")):
+        raise source.error(f"not JSON: {source.json_error}; expected a trace or a log.")
     if found is None:
-        known = ", ".join(one.label for one in LOG_FORMATS.values())
-        raise source.error(f"neither a trace nor a log that is known: {known}.", 1)
+        raise source.error("neither a trace nor a log of a format that is known (docs/logs.md lists them).")
     try:
         trace = found.read(source, keys, found.label)
     except PackageError as error:
