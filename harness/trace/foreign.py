@@ -83,12 +83,12 @@ class ForeignReader(ColumnReader):
             super().feed(json.dumps(value).encode() + b"\n")
 
     def _add(self, text: bytes) -> None:
-        steps = self._decode_at_once(text)
+        begin, steps = self.lines_read + 1, self._decode_at_once(text)
+        places: Sequence[int] = range(begin, begin + len(steps or ()))
         if steps is None:
-            lines = enumerate(text.split(b"\n")[:-1], self.lines_read + 1)
-            steps = [
-                self._decode_line(number, line) for number, line in lines if not self._is_passed_over(number, line)
-            ]
+            lines = list(enumerate(text.split(b"\n")[:-1], begin))
+            lines = [line for line in lines if not self._is_passed_over(*line)]
+            steps, places = [self._decode_line(*line) for line in lines], [place for place, _ in lines]
         self.lines_read += text.count(b"\n")
         if not steps:
             return
@@ -98,6 +98,10 @@ class ForeignReader(ColumnReader):
             self.from_zero = True
         number = number + self.from_zero
         for run in ascending_runs(number):
+            if number[run.start] <= self.last_step:
+                self._forget_from(int(number[run.start]), places[run.start])
+            self._check_epochs(number[run], epoch[run], places[run])
+            self.number.append(number[run])
             self._append(steps[run], number[run], epoch[run])
 
     def _is_passed_over(self, number: int, line: bytes) -> bool:
@@ -113,22 +117,17 @@ class ForeignReader(ColumnReader):
         self.headers += 1
         return True
 
-    def _append(self, steps: Sequence[StepLine], number: Ints, epoch: Ints) -> None:
-        first = int(number[0])
-        if first < 1:
-            raise TraceError(f"{self.place()}: step {first} follows step {self.last_step}; steps start at 1.")
-        if first <= self.last_step:
-            self._forget_from(first)
+    def _check_epochs(self, number: Ints, epoch: Ints, places: Sequence[int]) -> None:
         before = np.append(self.last_epoch, epoch[:-1])
         if (epoch < before).any():
             at = int(np.argmax(epoch < before))
             line = f"epoch {epoch[at]} of step {number[at]} follows epoch {before[at]}; epochs never go back."
-            raise TraceError(f"{self.place(self.lines_read)}: {line}")
-        self.number.append(number)
-        super()._append(steps, number, epoch)
+            raise TraceError(f"{self.place(places[at])}: {line}")
 
-    def _forget_from(self, step: int) -> None:
-        """Leave out the steps that a resumed run takes again."""
+    def _forget_from(self, step: int, place: int) -> None:
+        """Leave out the steps that a resumed run takes again. `place`: the line of its first one."""
+        if step < 1:
+            raise TraceError(f"{self.place(place)}: step {step} follows step {self.last_step}; steps start at 1.")
         numbers = joined(self.number, np.int64)
         kept = int(np.searchsorted(numbers, step))
         self.resumed.append((step, len(numbers) - kept))

@@ -86,9 +86,9 @@ def megatron(losses: Losses) -> str:
     for step, loss in enumerate(losses, 1):
         lines.append(
             f" [2026-01-01 00:00:{step % 60:02}] iteration {step:8d}/{len(losses):8d} | "
-            f"consumed samples: {128 * step:12d} | elapsed time per iteration (ms): 10.0 | learning rate: {RATE:.6E} | global batch size:   128 | "
-            f"lm loss: {loss:.6E} | loss scale: 1.0 | grad norm: 1.250 | number of skipped iterations:   0 | "
-            "number of nan iterations:   0 |"
+            f"consumed samples: {128 * step:12d} | elapsed time per iteration (ms): 10.0 | "
+            f"learning rate: {RATE:.6E} | global batch size:   128 | lm loss: {loss:.6E} | loss scale: 1.0 | "
+            "grad norm: 1.250 | number of skipped iterations:   0 | number of nan iterations:   0 |"
         )
     lines.append(
         f" validation loss at iteration {len(losses)} | lm loss value: 1.043863E+00 | lm loss PPL: 2.840E+00 |"
@@ -102,7 +102,8 @@ def torchtitan(losses: Losses) -> str:
     for step, loss in enumerate(losses, 1):
         lines.append(
             f"[rank0]:[titan] 2026-01-01 00:00:00,000 - root - INFO - \x1b[31mstep: {step:2}  "
-            f"\x1b[32mloss: {loss:8.5f}  \x1b[38;2;180;60;0mgrad_norm:  1.2500  \x1b[38;2;54;234;195mmemory:  1.02GiB(1.07%)  \x1b[34mtps: 83,011"
+            f"\x1b[32mloss: {loss:8.5f}  \x1b[38;2;180;60;0mgrad_norm:  1.2500  "
+            "\x1b[38;2;54;234;195mmemory:  1.02GiB(1.07%)  \x1b[34mtps: 83,011"
             "  \x1b[36mtflops: 5.95  \x1b[35mmfu: 1.91%\x1b[39m"
         )
         if step == 10:

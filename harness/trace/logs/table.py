@@ -51,7 +51,7 @@ def csv_table(source: LogFile) -> LogTable | None:
         if row == rows[0][1]:
             continue  # of a run that was resumed, and wrote its header again
         if len(row) != len(columns):
-            raise source.error(f"{len(row)} cells under {len(columns)} columns; is the file whole?", line)
+            raise source.error(f"{len(row)} cells under {len(columns)} columns; the file may be cut off.", line)
         table.append(LogRow(line, dict(zip(columns, row, strict=True))))
     return LogTable([name for name in columns if name], table)
 

@@ -23,7 +23,7 @@ MALFORMED = {
     "a number": ("17", UNKNOWN),
     "JSON cut off": (json.dumps(STATE, indent=2)[:-40], "1: not JSON: "),
     "deep JSON": ("[" * 99999, "1: not JSON: nested too deeply; expected a trace or a log."),
-    "no losses": ("step,f1\n1,0.5\n", "1: CSV without a column of losses; it has 'step' and 'f1'. Name one with --loss-key."),
+    "no losses": ("step,f1\n1,0.5\n", "1: CSV without a column of losses; it has 'step' and 'f1'."),
     "no rows": ("step,loss\n", "1: a log of CSV without any loss of a step."),
     "no number": ("step,loss\n1,2.0\n2,abc\n", "3: loss is 'abc'; expected a number."),
     "no rate": ("step,loss,lr\n1,2.0,fast\n", "2: lr is 'fast'; expected a number."),
@@ -31,8 +31,8 @@ MALFORMED = {
     "no step": ("step,loss\n1,2.0\n,1.9\n", "3: step is None; expected the number of a step."),
     "negative step": ("step,loss\n-1,2.0\n", "1: step -1 is none; steps count from 0 or 1."),
     "huge step": ("step,loss\n1e300,2.0\n", f"1: step {int(1e300)} is none; steps count from 0 or 1."),
-    "row cut off": ("step,loss,lr\n1,2.0,0.1\n2,1.9", "3: 2 cells under 3 columns; is the file whole?"),
-    "row too long": ("step,loss\n1,2.0,7\n", "2: 3 cells under 2 columns; is the file whole?"),
+    "row cut off": ("step,loss,lr\n1,2.0,0.1\n2,1.9", "3: 2 cells under 3 columns; the file may be cut off."),
+    "row too long": ("step,loss\n1,2.0,7\n", "2: 3 cells under 2 columns; the file may be cut off."),
     "column twice": ("step,loss,loss\n1,2,3\n", "1: column 'loss' is there twice."),
     "quotation open": ('step,loss\n"1,2\n', "1: not CSV: unexpected end of data."),
     "epochs missing": ("epoch,loss\n0,2.0\n2,1.0\n", "1: epochs are missing; expected one row an epoch, from 0 or 1."),
@@ -52,13 +52,13 @@ MALFORMED = {
     ),
     "three words": ("1 2.0\n2 1.9 7\n", "2: 3 words; expected a step and a loss."),
     "event cut off": (EVENT + EVENT[:30], "2: not an event of mllog: "),
-    "no event": (EVENT.replace("train", "eval"), "1: MLPerf log without any event 'train_loss'. Name one with --loss-key."),
+    "no event": (EVENT.replace("train", "eval"), "1: MLPerf log without any event 'train_loss'."),
     "samples of no batch": (
         ':::MLLOG {"key": "global_batch_size", "value": 64}\n'
         + EVENT.replace('"step_num": 1', '"samples_count": 65'),
         "1: samples_count are not whole batches of 64 samples.",
     ),
-    "no samples": (EVENT.replace('step_num": 1', 'samples_count": "x"'), "1: samples_count is 'x'; expected a number of"),
+    "no samples": (EVENT.replace('step_num": 1', 'samples_count": "x"'), "1: samples_count is 'x'; expected"),
 }  # fmt: skip
 
 
