@@ -34,15 +34,13 @@ class ColumnReader:
     The lines of a block are decoded and checked together, and one by one only when something may be wrong.
     """
 
-    step_type = StepLine
-
     def __init__(self, path: str, allow_truncated: bool, allow_parts: bool, with_lines: bool) -> None:
         self.path = path
         self.allow_truncated = allow_truncated
         self.allow_parts = allow_parts
         self.with_lines = with_lines
         self.header: TraceHeader | None = None
-        self.decoder = msgspec.json.Decoder(self.step_type)
+        self.decoder = msgspec.json.Decoder(StepLine)
         self.rest = b""
         self.parts = StepNumbers(WHOLE)
         self.lines_read = 0

@@ -16,6 +16,7 @@ from harness.errors import TraceError
 from harness.trace.column_reader import ColumnReader, joined
 from harness.trace.format import Ints, StepLine, Trace, TraceHeader
 from harness.trace.spacing import ascending_runs, counts_epochs_from_one, resumed_notes, spacing_notes
+from harness.trace.spelling import usual_step
 
 BOM = b"\xef\xbb\xbf"
 _LARGEST = 1 << 28  # bytes of objects that are spread over lines, which are held in memory
@@ -29,8 +30,6 @@ class _AnyStep(StepLine, kw_only=True, frozen=True, omit_defaults=True, gc=False
 
 class ForeignReader(ColumnReader):
     """Turns blocks of bytes into columns whose steps ascend, as a program of somebody else has left them."""
-
-    step_type = _AnyStep
 
     def __init__(self, path: str, allow_truncated: bool, allow_parts: bool, with_lines: bool) -> None:
         super().__init__(path, allow_truncated, allow_parts, with_lines)
@@ -69,6 +68,9 @@ class ForeignReader(ColumnReader):
         if counts_epochs_from_one(trace.epoch, numbers):
             notes.append("its epochs count from 1")
         notes += [f"its header is there {self.headers} times"] * (self.headers > 1)
+        if self.from_zero:
+            told = {number: msgspec.structs.asdict(line) | {"step": number} for number, line in trace.lines.items()}
+            trace = replace(trace, lines={number: StepLine(**line) for number, line in told.items()})
         consecutive = np.array_equal(numbers, np.arange(1, len(numbers) + 1))
         return replace(trace, numbers=None if consecutive else numbers, notes=tuple(notes))
 
@@ -94,15 +96,23 @@ class ForeignReader(ColumnReader):
             return
         number = np.fromiter([line.step for line in steps], np.int64, len(steps))
         epoch = np.fromiter([line.epoch for line in steps], np.int64, len(steps))
-        if self.steps == 0 and number[0] == 0:
-            self.from_zero = True
         number = number + self.from_zero
         for run in ascending_runs(number):
             if number[run.start] <= self.last_step:
-                self._forget_from(int(number[run.start]), places[run.start])
+                self._forget_from(int(number[run.start]))
             self._check_epochs(number[run], epoch[run], places[run])
             self.number.append(number[run])
             self._append(steps[run], number[run], epoch[run])
+
+    def _decode_line(self, number: int, line: bytes) -> StepLine:
+        try:
+            return super()._decode_line(number, line)
+        except TraceError:
+            is_first = self.steps == 0 and number == self.lines_read + 1
+            if not (is_first and isinstance(step := usual_step(line), dict) and step.get("step") == 0):
+                raise
+        self.from_zero, self.decoder = True, msgspec.json.Decoder(_AnyStep)
+        return super()._decode_line(number, line)
 
     def _is_passed_over(self, number: int, line: bytes) -> bool:
         """Whether a line is empty, or the header again. Raises: TraceError for a header of another run."""
@@ -124,10 +134,8 @@ class ForeignReader(ColumnReader):
             line = f"epoch {epoch[at]} of step {number[at]} follows epoch {before[at]}; epochs never go back."
             raise TraceError(f"{self.place(places[at])}: {line}")
 
-    def _forget_from(self, step: int, place: int) -> None:
-        """Leave out the steps that a resumed run takes again. `place`: the line of its first one."""
-        if step < 1:
-            raise TraceError(f"{self.place(place)}: step {step} follows step {self.last_step}; steps start at 1.")
+    def _forget_from(self, step: int) -> None:
+        """Leave out the steps that a resumed run takes again."""
         numbers = joined(self.number, np.int64)
         kept = int(np.searchsorted(numbers, step))
         self.resumed.append((step, len(numbers) - kept))

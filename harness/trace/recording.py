@@ -12,6 +12,7 @@ import msgspec
 
 from harness.errors import TraceError
 from harness.trace.consistency import find_contradictions
+from harness.trace.foreign import BOM
 from harness.trace.format import Trace, one_line
 from harness.trace.logs.keys import LogKeys
 from harness.trace.manifest import Manifest, manifest_path, read_manifest
@@ -93,7 +94,7 @@ def read_foreign(path: str | Path, keys: LogKeys | None = None) -> Recording:
 
 
 def _may_be_trace(path: str | Path) -> bool:
-    """Whether the beginning of a file names the kind of a line, or it has none that can be read."""
+    """Whether a file begins with JSON that names its kind, or has no beginning that can be read."""
     if os.path.isdir(path) and any(name.startswith(EVENTS) for name in os.listdir(path)):  # noqa: PTH112, PTH208
         return False
     if not os.path.isfile(path):  # noqa: PTH113 - a name may be too long
@@ -103,7 +104,8 @@ def _may_be_trace(path: str | Path) -> bool:
             head = stream.read(_HEAD)
     except (OSError, EOFError, zlib.error):
         return True
-    return not head or b'"kind"' in head
+    begins = head.removeprefix(BOM).lstrip()[:1] in (b"{", b"[")
+    return not head or (begins and b'"kind"' in head)
 
 
 def read_recordings(paths: Sequence[str], keys: Sequence[LogKeys] = ()) -> list[Recording | TraceError]:
