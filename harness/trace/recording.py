@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 _File = tuple[str, LogKeys]
 EVENTS = "events.out.tfevents."  # how TensorBoard's files begin to be called
-_HEAD = 1 << 12  # bytes
+_HEAD = 1 << 16  # bytes
+_KIND = re.compile(rb'"kind"\s*:\s*"(header|step)"')
 _WORTH_PROCESSES = 16_000_000  # bytes; below it a second process takes longer to start than it saves
 
 
@@ -105,7 +107,7 @@ def _may_be_trace(path: str | Path) -> bool:
     except (OSError, EOFError, zlib.error):
         return True
     begins = head.removeprefix(BOM).lstrip()[:1] in (b"{", b"[")
-    return not head or (begins and b'"kind"' in head)
+    return not head or (begins and _KIND.search(head) is not None)
 
 
 def read_recordings(paths: Sequence[str], keys: Sequence[LogKeys] = ()) -> list[Recording | TraceError]:

@@ -48,7 +48,7 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     measured = list(measure(channels, noise_in_f64(pair)))
     fitted = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
     found = fitted if pair.envelope is None else list(or_reached(fitted, pair.envelope, channels))
-    seen = "".join(f"; {what}" for what in (*channels.missing, *_left_out(channels)))
+    seen = "".join(f"; {what}" for what in (*channels.missing, *_left_out(channels), *_assumed(comparison)))
     device = f", times {factor:g} for devices that are no CPU" if factor > 1 else ""
     whose = f"what {bounds.source} reach, times {bounds.margin:g}{device}"
     if outside := beyond(found):
@@ -87,6 +87,12 @@ def _left_out(channels: Channels) -> list[str]:
     told = gradients.both & ~faint(gradients)
     untold = int((gradients.both.any(axis=0) & ~told.any(axis=0)).sum())
     return [f"{untold} of {len(gradients.names)} tensors not judged, their gradients are too small"] if untold else []
+
+
+def _assumed(comparison: Comparison) -> list[str]:
+    """What a log does not tell and these bounds depend on."""
+    untold = any(not side.trace.header.tells("dtype") for side in (comparison.a, comparison.b))
+    return ["a precision that is not told is taken for f32"] if untold else []
 
 
 def _part(share: Share) -> Part:

@@ -62,7 +62,7 @@ def read_wandb(source: LogFile, table: LogTable, keys: LogKeys, label: str) -> L
     notes = [f"run '{run}'" + (f" of {len(by_run)}" if len(by_run) > 1 else ""), *log.notes]
     if spread:
         notes.append(f"{spread} of {len(log.steps)} losses stand for several steps, of which they are the mean")
-    return replace(log, averaged=bool(spread), notes=notes)
+    return replace(log, averaged=bool(spread), run=run if len(by_run) > 1 else None, notes=notes)
 
 
 def _run(source: LogFile, runs: Sequence[str], asked: str | None) -> str:

@@ -31,6 +31,7 @@ class Log:
     the norm of all gradients. `averaged`: where it leaves out steps, a loss is the mean of those since the row before.
     `total`: steps that the run was asked for. `epoch_losses`: mean losses of epochs, of a log that has no steps.
     `from_zero`: the steps are known to count from 0; None where their numbers tell. `loss_key`: the losses' column.
+    `run`: of a file that has several.
 
     Units: losses in nats.
     """
@@ -46,6 +47,7 @@ class Log:
     epoch_losses: Sequence[float] | None = None
     from_zero: bool | None = None
     loss_key: str | None = None
+    run: str | None = None
     notes: Sequence[str] = ()
 
 
@@ -96,9 +98,10 @@ def trace_of(log: Log, source: LogFile) -> Trace:
         notes.append("its epochs count from 1")
     if header.averaged:
         notes.append("each loss is the mean since the row before")
+    path = source.path if log.run is None else f"{source.path}:{log.run}"
     consecutive = np.array_equal(steps, np.arange(1, len(steps) + 1))
     return Trace(
-        source.path, header, epoch, loss, rates, lines=lines, numbers=None if consecutive else steps, notes=tuple(notes)
+        path, header, epoch, loss, rates, lines=lines, numbers=None if consecutive else steps, notes=tuple(notes)
     )
 
 

@@ -1,6 +1,5 @@
 """Reads the log of another tool."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import PackageError, TraceError
@@ -31,7 +30,6 @@ def read_log(path: str | Path, keys: LogKeys, name: str | None = None) -> Trace:
     if found is None:
         raise source.error("neither a trace nor a log of a format that is known (docs/logs.md lists them).")
     try:
-        trace = found.read(source, keys, found.label)
+        return found.read(source, keys, found.label)
     except PackageError as error:
         raise source.error(f"{found.label}: {error}") from None
-    return trace if keys.run is None else replace(trace, path=f"{path}:{keys.run}")
