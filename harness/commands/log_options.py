@@ -1,11 +1,12 @@
 """The options that tell the reader of other tools' logs what their columns do not."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.trace.logs.keys import LogKeys
+if TYPE_CHECKING:
+    from harness.trace.logs.keys import LogKeys
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _OPTIONS = {
@@ -26,8 +27,10 @@ def log_options(command: Command) -> Command:
     return run(command)
 
 
-def log_keys(files: int, runs: tuple[str, ...], **keys: tuple[str, ...]) -> list[LogKeys]:
+def log_keys(files: int, runs: tuple[str, ...], **keys: tuple[str, ...]) -> "list[LogKeys]":
     """What is told of each of so many files. Raises: click.UsageError for options that are neither one nor as many."""
+    from harness.trace.logs.keys import LogKeys
+
     given = {name.removesuffix("_keys"): values for name, values in keys.items()} | {"run": runs}
     for name, values in given.items():
         if len(values) not in (0, 1, files):
