@@ -23,6 +23,7 @@ class Chosen:
 # In the words of a name, separated by blanks: `train/loss_step` is "train loss step".
 _LOSSES = {
     "loss",
+    "losses",
     "loss step",
     "loss train",
     "loss training",
@@ -106,7 +107,7 @@ def choose(source: LogFile, columns: Sequence[str], keys: LogKeys, label: str) -
 
 
 def _loss(source: LogFile, columns: Sequence[str], label: str) -> str:
-    candidates = [c for c in columns if words(c).endswith("loss") or "loss" in words(c).split()]
+    candidates = [c for c in columns if words(c).endswith(("loss", "losses")) or "loss" in words(c).split()]
     candidates = [c for c in candidates if not _NOT_TRAINING & set(words(c).split())]
     known = [c for c in candidates if words(c) in _LOSSES]
     of_steps = {words(c).removesuffix(" step") for c in known if words(c).endswith(" step")}

@@ -7,7 +7,7 @@ from harness.errors import unknown
 from harness.trace.logs.columns import words
 from harness.trace.logs.file import LogFile
 from harness.trace.logs.keys import LogKeys
-from harness.trace.logs.log import Log
+from harness.trace.logs.log import Log, ends_intervals
 from harness.trace.logs.table import LogRow, LogTable, log_of, to_float
 
 _RUN = " - "  # between the name of a run and that of its metric
@@ -29,7 +29,8 @@ def read_lightning(source: LogFile, table: LogTable, keys: LogKeys, label: str) 
     epochs = log.epochs or []
     of_epochs = len(epochs) > 1 and len(set(epochs)) == len(epochs)
     named = words(log.loss_key or "").endswith(" epoch")
-    return replace(log, from_zero=True, averaged=of_epochs or named)
+    from_zero = bool(log.steps) and ends_intervals(log.steps)
+    return replace(log, from_zero=from_zero, averaged=of_epochs or named)
 
 
 def is_keras(table: LogTable) -> bool:

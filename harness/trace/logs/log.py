@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -119,11 +120,14 @@ def _epochs(log: Log, rows: Sequence[int]) -> Ints | None:
 
 
 def _counts_from_zero(steps: Ints) -> bool:
-    """Whether the first step is called 0, or every tenth one 9, 19, 29."""
-    if len(steps) == 0 or steps[0] <= 1:
-        return len(steps) > 0 and int(steps[0]) == 0
-    apart = math.gcd(*np.diff(steps).tolist()) if len(steps) > 1 else 0
-    return apart > 1 and (int(steps[0]) + 1) % apart == 0
+    """Whether the first step is called 0, or every tenth one 9, 19, 29; what begins with 1 may be either."""
+    return len(steps) > 0 and int(steps[0]) != 1 and ends_intervals(steps.tolist())
+
+
+def ends_intervals(steps: Sequence[int]) -> bool:
+    """Whether steps that count from 0 are the last ones of as many intervals of one length: 0, 1, 2 or 9, 19, 29."""
+    first, apart = steps[0], math.gcd(*(later - step for step, later in pairwise(steps)))
+    return first == 0 or (apart > 1 and (first + 1) % apart == 0)
 
 
 def _planned(log: Log, steps: Ints) -> int | None:

@@ -1,5 +1,7 @@
 """The columns of a log, found by their names or named by the user."""
 
+import gzip
+
 import pytest
 from click.testing import CliRunner, Result
 
@@ -158,3 +160,18 @@ def test_each_of_the_four_columns_can_be_named(tmp_path):
     trace = read(tmp_path, "n,objective,eta,size,loss", "1,2.5,0.1,3,9", "2,2.4,0.1,4,9", **keys)
     assert (trace.loss.tolist(), trace.lr.tolist(), trace.step.tolist()) == ([2.5, 2.4], [0.1, 0.1], [1, 2])
     assert [line.grad_norm for line in trace.lines.values()] == [3.0, 4.0]
+
+
+def test_a_table_with_gaps_is_no_log_from_zero_for_that(tmp_path):
+    rows = [f"0,{k + 1},{loss}," for k, loss in enumerate(LOSSES)]
+    trace = read(tmp_path, "epoch,step,train_loss,val_loss", *rows)
+    assert trace.step.tolist() == list(range(1, 21))
+    every_second = read(tmp_path, "epoch,step,train_loss,val_loss", *rows[::2])
+    assert (every_second.header.phase, every_second.step.tolist()) == ("Lightning metrics", list(range(2, 21, 2)))
+
+
+def test_a_compressed_log_is_read(tmp_path):
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(gzip.compress(b"step,loss\n1,2.5\n2,2.25\n"))
+    assert read_log(path, LogKeys()).loss.tolist() == [2.5, 2.25]
+    assert diff(path, path).exit_code == 0
