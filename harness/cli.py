@@ -41,11 +41,12 @@ VERBS = {
     ),
     "convert": Verb(
         "harness.commands.convert:convert_command",
-        "Write traces in the format of another tool: TensorBoard event files, or MLPerf training logs.",
+        "Write logs of other tools as traces, and traces as TensorBoard event files or MLPerf training logs.",
     ),
     "data": Verb("harness.commands.data:data_command", "Fetch data sets into the cache and say where they are."),
     "diff": Verb(
-        "harness.diff:main", "Compare training traces (.jsonl, .jsonl.gz), all pairs when there are more than two."
+        "harness.diff:main",
+        "Compare training traces (.jsonl, .jsonl.gz) or logs of other tools, all pairs when there are more than two.",
     ),
     "doctor": Verb(
         "harness.commands.doctor:doctor_command",

@@ -12,6 +12,7 @@ if __name__ == "__main__":
 import click
 
 from harness.commands.completion import complete_traces
+from harness.commands.log_options import log_keys, log_options
 from harness.commands.options import all_steps_option, coverage_option, format_option, mode_option, window_option
 from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps of each trace.")
 @all_steps_option
 @coverage_option
+@log_options
 @format_option("text", "markdown", "json")
 def main(
     traces: tuple[str, ...],
@@ -36,9 +38,11 @@ def main(
     steps: int | None,
     all_steps: bool,
     coverage: float,
+    runs: tuple[str, ...],
     form: str,
+    **keys: tuple[str, ...],
 ) -> None:
-    """Compare training traces (.jsonl, .jsonl.gz), all pairs when there are more than two.
+    """Compare training traces (.jsonl, .jsonl.gz) or logs of other tools, all pairs when there are more than two.
 
     Exit codes: 0 agree, 1 disagree, 2 usage or unreadable input, 3 nothing to compare or inconclusive.
     """
@@ -54,7 +58,7 @@ def main(
         judging = judging_by(mode, window, steps, all_steps, coverage)
     except HarnessError as senseless:
         raise click.UsageError(str(senseless)) from None
-    recordings = read_recordings(traces)
+    recordings = read_recordings(traces, log_keys(len(traces), runs, **keys))
     errors = [found for found in recordings if isinstance(found, TraceError)]
     for error in errors:
         click.echo(str(error), err=True)

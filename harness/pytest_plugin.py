@@ -46,13 +46,13 @@ def assert_traces_agree(
     __tracebackhide__ = True
     from harness.report.text import gates, render_summary
     from harness.system.text import Document
-    from harness.trace.recording import read_recording
+    from harness.trace.recording import read_foreign
     from harness.verdict.compare import judging_by
     from harness.verdict.judge import INCONCLUSIVE
     from harness.verdict.pair import judge_recordings
 
     judging = judging_by(mode, window, steps, all_steps)
-    row = judge_recordings(read_recording(Path(a)), read_recording(Path(b)), judging)
+    row = judge_recordings(read_foreign(Path(a)), read_foreign(Path(b)), judging)
     verdict = row.verdict
     assert verdict is not None, "a pair of recordings is always judged"
     if verdict.status == "PASS":

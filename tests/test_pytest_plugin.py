@@ -10,6 +10,7 @@ from harness.errors import HarnessError, TraceError
 from harness.pytest_plugin import assert_traces_agree
 from harness.trace.manifest import Manifest, write_manifest
 from tests.support.paths import ROOT
+from tests.support.sample_logs import write_log
 from tests.support.sample_traces import write
 
 pytest_plugins = ["pytester"]
@@ -30,6 +31,12 @@ def test_traces_that_agree_give_their_verdict(trace_folder):
     verdict = assert_traces_agree(trace_folder / "a.jsonl", str(trace_folder / "near.jsonl"))
     assert verdict.status == "PASS"
     assert "accuracy" in verdict.unreached
+
+
+def test_logs_of_other_tools_are_judged_as_diff_judges_them(trace_folder):
+    log = write_log(trace_folder, "csv", FALLING)
+    assert assert_traces_agree(log, log).status == "PASS"
+    assert assert_traces_agree(trace_folder / "a.jsonl", log).coverage.words == "8 of 20 steps"
 
 
 def test_a_failure_says_everything(trace_folder):

@@ -11,7 +11,7 @@ from harness.verdict.compare import Comparison, Numbers
 from harness.verdict.pair import PairRow, exit_code
 
 DIFF_VERSION = 2
-_COLUMNS = ("close", "loss_a", "loss_b", "delta", "lr_a", "lr_b")  # whole columns stay in the traces
+_COLUMNS = ("close", "loss_a", "loss_b", "delta", "lr_a", "lr_b", "steps")  # whole columns stay in the traces
 
 
 def render(rows: Sequence[PairRow], code: int | None = None) -> str:
@@ -65,6 +65,9 @@ def _describe_side(side: Recording, resolution: float | None) -> dict[str, Any]:
         "backend": header.backend,
         "dtype": header.dtype,
         "steps": side.trace.steps,
+        "last_step": side.trace.last_step,
+        "notes": list(side.trace.notes),
+        "unknown": list(header.unknown or ()),
         "planned_steps": header.planned_steps,
         "print_resolution": resolution,
         "status": None if manifest is None else manifest.status,

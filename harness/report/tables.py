@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from harness.trace.format import Trace
 from harness.trace.recording import Recording
 from harness.verdict.compare import Comparison, Numbers
 from harness.verdict.judge import Verdict
@@ -15,10 +16,17 @@ GATE_COLUMNS = ("gate", "outcome", "evidence")
 def describe_side(side: Recording, resolution: float | None) -> str:
     """One line about a side: file, pipeline, steps, print resolution when coarser than float32."""
     header = side.trace.header
-    what = [header.pipeline or header.phase, *filter(None, (header.backend, header.dtype)), f"{side.trace.steps} steps"]
+    what = [header.pipeline or header.phase, *filter(None, (header.backend, header.dtype)), _length(side.trace)]
+    what += side.trace.notes
     if resolution is not None:
         what.append(f"print resolution {show_resolution(resolution)}")
-    return f"{side.trace.path} ({', '.join(what)})"
+    told = f"; not told: {', '.join(header.unknown)}" if header.unknown else ""
+    return f"{side.trace.path} ({', '.join(what)}{told})"
+
+
+def _length(trace: Trace) -> str:
+    epochs = trace.header.epoch_losses
+    return f"{trace.steps} steps" if epochs is None else f"{len(epochs)} epochs"
 
 
 def describe_sides(comparison: Comparison) -> tuple[str, str]:
@@ -33,6 +41,8 @@ def describe_mode(comparison: Comparison) -> str:
     line = f"{mode.name}: atol {mode.atol:g}, rtol {mode.rtol:g}"
     if numbers is None or numbers.compared == 0:
         return line
+    if numbers.judged == 0:
+        return f"{line}; none of {numbers.compared} compared steps is judged step by step"
     return f"{line}; step by step for the first {numbers.judged} of {numbers.compared} compared steps"
 
 
@@ -60,8 +70,8 @@ def describe_tolerance(comparison: Comparison) -> list[str]:
 def pair_table(numbers: Numbers) -> list[list[str]]:
     """The rows of a pair under PAIR_COLUMNS."""
     rows = []
-    for step in (1, 2, 3):
-        rows.append([f"step {step}", *_at(numbers, step if step <= numbers.compared else None)])
+    for step in (1, 2, 3) if numbers.unbroken == numbers.compared else numbers.steps[:3].tolist():
+        rows.append([f"step {step}", *_at(numbers, step)])
     rows.append(["median", show(numbers.median), "", "", ""])
     rows.append(["max", *_at(numbers, numbers.max_step)])
     first = _at(numbers, numbers.first_beyond)
@@ -75,9 +85,10 @@ def pair_table(numbers: Numbers) -> list[list[str]]:
     at = numbers.lr_max_step
     lr = ["-", "", "", ""]
     if at is not None:
+        row = numbers.row(at)
         # The step of a maximum of zero says nothing.
         lr = [show(numbers.lr_max), str(at) if numbers.lr_max else ""]
-        lr += [f"{numbers.lr_a[at - 1]:.9g}", f"{numbers.lr_b[at - 1]:.9g}"] if numbers.lr_max else ["", ""]
+        lr += [f"{numbers.lr_a[row]:.9g}", f"{numbers.lr_b[row]:.9g}"] if numbers.lr_max else ["", ""]
     rows.append(["learning rate, max", *lr])
     return rows
 
@@ -129,7 +140,8 @@ def show_resolution(value: float) -> str:
 
 
 def _at(numbers: Numbers, step: int | None) -> list[str]:
-    if step is None:
+    row = None if step is None else numbers.row(step)
+    if row is None:
         return ["-", "", "", ""]
-    a, b = (f"{side[step - 1]:.9g}" for side in (numbers.loss_a, numbers.loss_b))
-    return [show(numbers.delta_at(step)), str(step), a, b]
+    a, b = (f"{side[row]:.9g}" for side in (numbers.loss_a, numbers.loss_b))
+    return [show(float(numbers.delta[row])), str(step), a, b]

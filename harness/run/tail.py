@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import TraceError
+from harness.trace.column_reader import LONGEST_LINE
 from harness.trace.format import StepLine, Trace, one_line
-from harness.trace.reader import LONGEST_LINE, read_trace
+from harness.trace.reader import read_trace
 
 _BLOCK = 1 << 20
 

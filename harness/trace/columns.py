@@ -1,10 +1,12 @@
 """A trace as columns by name, for whatever draws or tabulates it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
-from harness.trace.format import BY_NAME, WHOLE_NORMS, Floats, Ints, Trace
+from harness.trace.format import BY_NAME, WHOLE_NORMS, Floats, Ints, StepLine, Trace, to_number
 
 CHANNELS = (*WHOLE_NORMS, "wall_ms")
 
@@ -20,6 +22,25 @@ class Column:
     tensor: str | None
     steps: Ints
     values: Floats
+
+
+def step_lines(trace: Trace) -> Iterator[StepLine]:
+    """The line of every step, also of those of which the trace has kept only the columns."""
+    columns = (column.tolist() for column in (trace.step, trace.epoch, trace.loss, trace.lr))
+    for step, epoch, loss, lr in zip(*columns, strict=True):
+        if (line := trace.lines.get(step)) is not None:
+            yield line if line.step == step else msgspec.structs.replace(line, step=step)
+        else:
+            digest, words = trace.digests.get(step), trace.words.get(step)
+            yield StepLine(
+                kind="step",
+                step=step,
+                epoch=epoch,
+                loss=to_number(loss),
+                lr=to_number(lr),
+                batch_sha256=digest,
+                param_words=None if words is None else dict(words),
+            )
 
 
 def optional_columns(trace: Trace) -> list[Column]:

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal, Self
@@ -27,7 +28,12 @@ WordsDigest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 
 
 class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """First line of a trace. Version 1 has the keys up to `emitter_version`; the others may be absent."""
+    """First line of a trace. Version 1 has the keys up to `emitter_version`; the others may be absent.
+
+    `unknown`: keys, and columns of the steps, that hold placeholders: the program that logged the run did not tell.
+    `averaged`: the loss of a step is the mean of the steps since the one before it in the trace. `epoch_losses`: the
+    mean loss of each epoch from the first, where the program told that and no steps.
+    """
 
     kind: Literal["header"]
     phase: str
@@ -52,6 +58,9 @@ class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True)
     jit: bool | None = None
     devices: Count | None = None
     emitted_sha256: str | None = None
+    unknown: list[str] | None = None
+    averaged: bool | None = None
+    epoch_losses: list[Number] | None = None
 
     def __post_init__(self) -> None:
         if self.run_steps is not None:
@@ -61,6 +70,10 @@ class TraceHeader(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True)
     def parts(self) -> tuple[Part, ...]:
         """The parts of the run that the trace is of; one that never ends for a whole run."""
         return WHOLE if self.run_steps is None else parse_parts(self.run_steps)
+
+    def tells(self, key: str) -> bool:
+        """Whether a key of the header, or a column of the steps, holds what its name says and no placeholder."""
+        return key not in (self.unknown or ())
 
 
 class ConfigTypes(msgspec.Struct):
@@ -106,14 +119,16 @@ class StepLine(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace in memory; row k of a column is step k + 1, because steps are consecutive from 1.
+    """A trace in memory; row k of a column is step k + 1 where steps are consecutive from 1.
 
-    Only in one of parts of a run it is not, which nothing reads that does not ask for it: see `rows`.
+    They are not in a trace of parts of a run, and in one of a program that does not log every step; nothing reads those
+    that does not ask for them: see `step`. `numbers`: the steps of such a program. `notes`: what a reader of the
+    numbers has to know about how they were read, in a few words each.
     `digests`: batch digest by step, where the trace has one. `words`: likewise the digests of the parameters' words.
     `lines`: those with optional channels or, when asked for, all.
     `truncated`: the file ended in the middle of a line. `sha256`: of the uncompressed bytes, when asked for.
 
-    Shapes: epoch, loss, lr (steps,). Units: loss in nats.
+    Shapes: epoch, loss, lr, numbers (steps,). Units: loss in nats.
     """
 
     path: str
@@ -126,15 +141,37 @@ class Trace:
     truncated: bool = False
     sha256: str | None = None
     words: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    numbers: Ints | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
-        """Number of steps, and of a whole run the number of the last one."""
+        """How many steps it has."""
         return len(self.loss)
 
-    def rows(self, steps: Sequence[int]) -> Ints:
-        """The rows of steps in the columns. Shapes: the result (steps,)."""
-        return StepNumbers(self.header.parts).rows_of(np.array(steps, np.int64))
+    @cached_property
+    def step(self) -> Ints:
+        """The number of the step in each row, ascending. Shapes: (steps,)."""
+        if self.numbers is not None:
+            return self.numbers
+        return StepNumbers(self.header.parts).of_rows(np.arange(self.steps))
+
+    @property
+    def last_step(self) -> int:
+        """The number of the last step; 0 of none."""
+        return int(self.step[-1]) if self.steps else 0
+
+    @property
+    def begins(self) -> Ints:
+        """The first of the steps that the loss of each row is the mean of, mostly its own. Shapes: (steps,)."""
+        if not self.header.averaged:
+            return self.step
+        return np.append(1, self.step[:-1] + 1)[: self.steps]
+
+    def rows(self, steps: Sequence[int] | Ints) -> Ints:
+        """The rows of steps that it has. Shapes: the result (steps,)."""
+        rows: Ints = np.searchsorted(self.step, steps)
+        return rows
 
 
 class TraceWriter:

@@ -8,6 +8,7 @@ import numpy as np
 from harness.errors import HarnessError, unknown
 from harness.trace.format import BY_NAME, WHOLE_NORMS, Floats, Ints, StepLine, Trace
 from harness.trace.recording import Recording
+from harness.verdict.epochs import EpochMean, epoch_means, epochs_from_zero, is_full
 from harness.verdict.identity import Identity, compare_identity
 from harness.verdict.resolution import find_rate_resolution, find_resolution
 from harness.verdict.tolerance import (
@@ -45,11 +46,11 @@ class Judging:
     horizon: int | None = None
     coverage: float = 0.0
 
-    def judged(self, compared: int) -> int:
-        """The number of compared steps that are under the pointwise tolerance."""
+    def judged(self, last: int) -> int:
+        """The last step under the pointwise tolerance, of steps up to `last`."""
         if self.all_steps or (self.window is None and self.mode.name == "bitwise"):
-            return compared
-        return min(self.window or max(self.horizon or 0, DEFAULT_WINDOW), compared)
+            return last
+        return min(self.window or max(self.horizon or 0, DEFAULT_WINDOW), last)
 
 
 def judging_by(
@@ -71,33 +72,25 @@ def judging_by(
 
 
 @dataclass(frozen=True)
-class EpochMean:
-    """Mean losses of one epoch over its compared steps `first` to `last`. `complete`: those are all its steps."""
-
-    epoch: int
-    first: int
-    last: int
-    a: float
-    b: float
-    complete: bool
-
-
-@dataclass(frozen=True)
 class Numbers:
     """The numbers of a pair. Differences are |a - b|, NaN where a side is not finite.
 
-    `compared`: steps compared, from 1. `judged`: how many of them are under the pointwise tolerance.
+    `compared`: how many steps are, those that both sides have. `judged`: how many of them are under the pointwise
+    tolerance. `unbroken`: how many follow each other from step 1 on.
     `first_beyond`: first compared step whose loss is beyond the mode's tolerance, judged or not.
     `nonfinite_a`, `nonfinite_b`: first step where loss, learning rate or a norm that was read is not finite.
     `lr_beyond`, `epoch_beyond`: first compared step whose learning rate or epoch does not agree.
     `close`: whether the loss of a step is within the mode's tolerance.
+    A step where not both sides tell their rate has rates of 0.
     `epochs`: empty when the two sides disagree about where epochs begin. `full`: the whole configured run was compared.
+    `steps`: the numbers of the compared steps.
 
-    Shapes: close, loss_a, loss_b, delta, lr_a, lr_b (compared,). Units: nats.
+    Shapes: close, loss_a, loss_b, delta, lr_a, lr_b, steps (compared,). Units: nats.
     """
 
     compared: int
     judged: int
+    unbroken: int
     median: float | None
     max: float | None
     max_step: int | None
@@ -117,10 +110,17 @@ class Numbers:
     delta: Floats = field(repr=False)
     lr_a: Floats = field(repr=False)
     lr_b: Floats = field(repr=False)
+    steps: Ints = field(repr=False)
+
+    def row(self, step: int) -> int | None:
+        """The row of a step in the columns; None when it was not compared."""
+        row = int(np.searchsorted(self.steps, step))
+        return row if row < self.compared and self.steps[row] == step else None
 
     def delta_at(self, step: int) -> float | None:
         """Loss difference at a step; None when it was not compared."""
-        return float(self.delta[step - 1]) if step <= self.compared else None
+        row = self.row(step)
+        return None if row is None else float(self.delta[row])
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,23 @@ def compare(a: Recording, b: Recording, judging: Judging = Judging()) -> Compari
 
     A numeric difference is a result, never an exception.
     """
-    limit = judging.steps
-    compared = min(a.trace.steps, b.trace.steps, *([] if limit is None else [limit]))
-    identity = compare_identity(a.trace, b.trace, compared)
+    steps = common_steps(a.trace, b.trace, judging.steps)
+    identity = compare_identity(a.trace, b.trace, int(steps[-1]) if len(steps) else 0)
     resolutions = find_resolution(a.trace.loss), find_resolution(b.trace.loss)
     lr_resolution = sum(_lr_resolution(side.trace, r) for side, r in ((a, resolutions[0]), (b, resolutions[1])))
     numbers = None
     if not identity.refused:
         with np.errstate(all="ignore"):  # what overflows or is not a number shows in the result
-            numbers = _compare_numbers(a.trace, b.trace, judging, compared, lr_resolution)
+            numbers = _compare_numbers(a.trace, b.trace, judging, steps, lr_resolution)
     return Comparison(a, b, judging, identity, *resolutions, numbers)
+
+
+def common_steps(a: Trace, b: Trace, last: int | None = None) -> Ints:
+    """The steps that both have, up to `last`, with losses that are of the same steps. Shapes: (compared,)."""
+    steps = np.intersect1d(a.step, b.step, assume_unique=True)
+    steps = steps[: None if last is None else np.searchsorted(steps, last, side="right")]
+    same: Ints = steps[a.begins[a.rows(steps)] == b.begins[b.rows(steps)]]
+    return same
 
 
 def compare_parts(a: Recording, b: Recording) -> Comparison:
@@ -172,9 +179,15 @@ def _lr_resolution(trace: Trace, resolution: float | None) -> float:
     return 0.0 if resolution is None else min(resolution, find_resolution(trace.lr) or 0.0, COARSEST_RATE)
 
 
-def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_resolution: float) -> Numbers:
-    mode, judged = judging.mode, judging.judged(compared)
-    loss_a, loss_b, lr_a, lr_b = (column[:compared] for column in (a.loss, b.loss, a.lr, b.lr))
+def _compare_numbers(a: Trace, b: Trace, judging: Judging, steps: Ints, lr_resolution: float) -> Numbers:
+    mode, compared = judging.mode, len(steps)
+    last = int(steps[-1]) if compared else 0
+    judged = int(np.searchsorted(steps, judging.judged(last), side="right"))
+    rows_a, rows_b = a.rows(steps), b.rows(steps)
+    loss_a, loss_b, lr_a, lr_b = a.loss[rows_a], b.loss[rows_b], a.lr[rows_a], b.lr[rows_b]
+    with_rates, with_epochs = (all(side.header.tells(what) for side in (a, b)) for what in ("lr", "epoch"))
+    if not with_rates:
+        lr_a, lr_b = np.zeros((2, compared))
     delta, lr_delta = difference(loss_a, loss_b), difference(lr_a, lr_b)
     close = delta <= allowance(loss_a, loss_b, mode.atol, mode.rtol)
     # The modes' tolerances are made for losses, which are chaotic. Rates are not: they may differ by the rounding of
@@ -184,49 +197,46 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, compared: int, lr_res
         largest = float(np.maximum(np.abs(lr_a), np.abs(lr_b)).max())
         printed = max(find_rate_resolution(lr_a), find_rate_resolution(lr_b))
         lr_atol, lr_rtol = lr_resolution + RATE_ATOL * largest, max(RATE_RTOL, printed)
-    max_step, lr_max_step = _largest(delta), _largest(lr_delta)
-    epoch_beyond = first_false(_from_zero(a)[:compared] == _from_zero(b)[:compared])
-    epochs = _epoch_means(a, b, compared) if epoch_beyond is None else ()
+    max_row, lr_max_row = _largest(delta), _largest(lr_delta)
+    agree = epochs_from_zero(a, rows_a) == epochs_from_zero(b, rows_b)
+    epoch_beyond = _step_of(first_false(agree), steps) if with_epochs else None
+    epochs = epoch_means(a, b, steps, loss_a, loss_b) if epoch_beyond is None else ()
+    unbroken = int(np.argmin(np.append(steps == np.arange(1, compared + 1), False)))
+    smallest = find_smallest(loss_a[:judged], loss_b[:judged], mode, steps[:judged])
     return Numbers(
         compared=compared,
         judged=judged,
         median=float(np.median(delta)) if compared else None,
-        max=float(delta[max_step - 1]) if max_step else None,
-        max_step=max_step,
-        first_beyond=first_false(close),
-        smallest=find_smallest(loss_a[:judged], loss_b[:judged], mode),
-        nonfinite_a=first_nonfinite(a, compared),
-        nonfinite_b=first_nonfinite(b, compared),
-        lr_max=float(lr_delta[lr_max_step - 1]) if lr_max_step else None,
-        lr_max_step=lr_max_step,
-        lr_beyond=first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, lr_rtol)),
+        unbroken=unbroken,
+        max=None if max_row is None else float(delta[max_row]),
+        max_step=None if max_row is None else int(steps[max_row]),
+        first_beyond=_step_of(first_false(close), steps),
+        smallest=smallest,
+        nonfinite_a=first_nonfinite(a, last),
+        nonfinite_b=first_nonfinite(b, last),
+        lr_max=None if lr_max_row is None or not with_rates else float(lr_delta[lr_max_row]),
+        lr_max_step=None if lr_max_row is None or not with_rates else int(steps[lr_max_row]),
+        lr_beyond=_step_of(first_false(lr_delta <= allowance(lr_a, lr_b, lr_atol, lr_rtol)), steps),
         epoch_beyond=epoch_beyond,
         epochs=epochs,
         close=close,
-        full=compared == a.steps == b.steps and _is_full(a, b, epochs),
+        full=compared == a.steps == b.steps and is_full(a, b, epochs),
         loss_a=loss_a,
         loss_b=loss_b,
         delta=delta,
         lr_a=lr_a,
         lr_b=lr_b,
+        steps=steps,
     )
 
 
-def _from_zero(trace: Trace) -> Ints:
-    """The epoch of every step, from 0 also where the trace counts from 1. Shapes: (steps,)."""
-    return trace.epoch - 1 if counts_epochs_from_one(trace) else trace.epoch
-
-
-def counts_epochs_from_one(trace: Trace) -> bool:
-    """Whether the epoch of step 1 is called 1."""
-    return trace.steps > 0 and int(trace.epoch[0]) == 1
-
-
-def first_nonfinite(trace: Trace, compared: int) -> int | None:
-    """First of so many steps where loss, learning rate or a norm that was read is not finite."""
-    steps = [step for step, line in trace.lines.items() if step <= compared and not _finite_norms(line)]
-    of_columns = first_false(np.isfinite(trace.loss[:compared]) & np.isfinite(trace.lr[:compared]))
-    return min([*steps, *([] if of_columns is None else [of_columns])], default=None)
+def first_nonfinite(trace: Trace, last: int) -> int | None:
+    """First step up to `last` where loss, learning rate or a norm that was read is not finite."""
+    steps = [step for step, line in trace.lines.items() if step <= last and not _finite_norms(line)]
+    columns = (trace.loss, trace.lr) if trace.header.tells("lr") else (trace.loss,)
+    finite = np.logical_and.reduce([np.isfinite(column) for column in columns])
+    of_columns = trace.step[~finite & (trace.step <= last)][:1].tolist()
+    return min([*steps, *of_columns], default=None)
 
 
 def _finite_norms(line: StepLine) -> bool:
@@ -237,40 +247,10 @@ def _finite_norms(line: StepLine) -> bool:
 
 
 def _largest(delta: Floats) -> int | None:
-    """Step of the largest difference, or of the first NaN: no number is larger than one that is missing."""
-    return int(np.argmax(delta)) + 1 if len(delta) else None
+    """Row of the largest difference, or of the first NaN: no number is larger than one that is missing."""
+    return int(np.argmax(delta)) if len(delta) else None
 
 
-def _epoch_means(a: Trace, b: Trace, compared: int) -> tuple[EpochMean, ...]:
-    epoch = _from_zero(a)[:compared]
-    if compared == 0:
-        return ()
-    starts = np.append(0, np.flatnonzero(np.diff(epoch)) + 1)
-    stops = np.append(starts[1:], compared)
-    # A sum of losses could overflow; a power of two takes no bit away.
-    parts = (np.add.reduceat(side.loss[:compared] * 2.0**-32, starts) / (stops - starts) for side in (a, b))
-    means_a, means_b = ((part * 2.0**32).tolist() for part in parts)
-    length = _epoch_steps(a, b)
-    return tuple(
-        EpochMean(number, start + 1, stop, mean_a, mean_b, complete=stop < compared or stop - start == length)
-        for number, start, stop, mean_a, mean_b in zip(
-            epoch[starts].tolist(), starts.tolist(), stops.tolist(), means_a, means_b, strict=True
-        )
-    )
-
-
-def _epoch_steps(a: Trace, b: Trace) -> int | None:
-    """The number of steps of an epoch: as a first epoch that another follows, else as a header says.
-
-    None when the sides do not say the same, so that their order does not matter.
-    """
-    begun = [t for t in (a, b) if t.steps and t.epoch[-1] > t.epoch[0]]
-    lengths = {int(np.argmax(trace.epoch > trace.epoch[0])) for trace in begun}
-    if not lengths:
-        lengths = {t.header.epoch_steps for t in (a, b) if t.header.epoch_steps is not None}
-    return lengths.pop() if len(lengths) == 1 else None
-
-
-def _is_full(a: Trace, b: Trace, epochs: tuple[EpochMean, ...]) -> bool:
-    configured = {trace.header.config.get("epochs") for trace in (a, b)} - {None}
-    return bool(epochs) and epochs[-1].complete and configured == {epochs[-1].epoch + 1}
+def _step_of(place: int | None, steps: Ints) -> int | None:
+    """The step in a place that is counted from 1."""
+    return None if place is None else int(steps[place - 1])

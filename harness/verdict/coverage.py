@@ -42,7 +42,7 @@ def find_coverage(comparison: Comparison, evidence: Sequence[Evidence]) -> Cover
     if numbers is None or numbers.compared == 0:
         return None
     sides = [side.trace for side in (comparison.a, comparison.b)]
-    planned = max(*(side.header.planned_steps or 0 for side in sides), *(side.steps for side in sides))
+    planned = max(*(side.header.planned_steps or 0 for side in sides), *(side.last_step for side in sides))
     if comparison.judging.steps is not None:
         planned = min(planned, comparison.judging.steps)
     told = [

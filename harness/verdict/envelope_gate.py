@@ -25,7 +25,9 @@ def check_envelope(pair: PairFacts, margin: Margin | None = None) -> Answer | No
         return None
     if envelope is None:
         return unreached(offer_envelope(comparison))
-    channels, columns, allowed = allowed_by(envelope, comparison, numbers.compared, pair.false_positive_rate, margin)
+    if numbers.unbroken == 0:
+        return unreached("an envelope judges steps from the first on, which not both sides have.")
+    channels, columns, allowed = allowed_by(envelope, comparison, numbers.unbroken, pair.false_positive_rate, margin)
     steps = len(channels.steps)
     relative = channels.relative
     beyond = ~(relative <= allowed)
@@ -60,7 +62,7 @@ def allowed_by(
     """The channels of a pair at the steps that its envelope judges, their columns in it, and what it allows them.
 
     A channel that it does not know may be any distance apart, and what no CPU is known to have run may be further apart
-    by the factor for other devices. `compared`: steps of the pair, at least one.
+    by the factor for other devices. `compared`: steps of the pair from the first on, at least one.
 
     Shapes: the allowance (steps, channels), a fraction of `Channels.scale`.
     """

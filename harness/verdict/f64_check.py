@@ -47,7 +47,7 @@ def check_f64(pair: PairFacts, kinds: Sequence[str] = ()) -> Answer:
     f64 = pair.beside.in_f64
     if (unlike := check_evidence(f64, "in f64")) is not None:
         return unlike
-    steps = min(F64_STEPS, f64.a.trace.steps, f64.b.trace.steps)
+    steps = min(F64_STEPS, 0 if f64.numbers is None else f64.numbers.unbroken)
     problems = faults("A", f64.a) + faults("B", f64.b)
     if problems or steps == 0:
         return inconclusive(f"the pair in f64: {'; '.join(problems) or 'no step to compare'}.")
@@ -130,10 +130,10 @@ def _allowed_by_step(channels: Channels, along_noise: Bools) -> Floats:
 
 def noise_in_f64(pair: PairFacts) -> frozenset[str]:
     """Tensors whose gradient is zero but for rounding in every step of the pair in f64; none where it was not run."""
-    if not isinstance(pair.beside.in_f64, Comparison):
+    f64 = pair.beside.in_f64
+    if not isinstance(f64, Comparison) or f64.numbers is None or not f64.numbers.unbroken:
         return frozenset()
-    steps = min(F64_STEPS, pair.beside.in_f64.a.trace.steps, pair.beside.in_f64.b.trace.steps)
-    return noise_in(pair.beside.in_f64, range(1, steps + 1))
+    return noise_in(f64, range(1, min(F64_STEPS, f64.numbers.unbroken) + 1))
 
 
 def noise_in(f64: Comparison, steps: Sequence[int]) -> frozenset[str]:

@@ -36,7 +36,7 @@ class KeyDifference:
 class Identity:
     """The comparison of headers and batch digests: the facts by which the runs should be alike.
 
-    `unknown_a`: keys that only A has. `conventions`: differing ones, as evidence.
+    `shared`: keys that both have. `unknown_a`: those that only A has. `conventions`: differing ones, as evidence.
     `batches`: compared steps whose batch digest both have.
     """
 
@@ -47,6 +47,7 @@ class Identity:
     batches: int
     batch_difference: KeyDifference | None
     batch_step: int | None
+    shared: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -54,17 +55,18 @@ class Identity:
         return bool(self.differences) or self.batch_difference is not None
 
 
-def compare_identity(a: Trace, b: Trace, compared: int) -> Identity:
-    """Compare what says that two traces are of runs that should agree: headers and batch digests only."""
+def compare_identity(a: Trace, b: Trace, last: int) -> Identity:
+    """Compare what says that two traces are of runs that should agree: headers, and batch digests up to step `last`."""
     left, right = _identity_keys(a), _identity_keys(b)
     differences, unknown_a, unknown_b = _differences(left, right)
     conventions, _, _ = _differences(*(dict(sorted((t.header.conventions or {}).items())) for t in (a, b)))
-    common = sorted(step for step in a.digests.keys() & b.digests.keys() if step <= compared)
+    common = sorted(step for step in a.digests.keys() & b.digests.keys() if step <= last)
     wrong = next((step for step in common if a.digests[step].lower() != b.digests[step].lower()), None)
     batch = (
         None if wrong is None else KeyDifference(f"batch_sha256 of step {wrong}", a.digests[wrong], b.digests[wrong])
     )
-    return Identity(differences, unknown_a, unknown_b, conventions, len(common), batch, wrong)
+    shared = tuple(key for key in left if key in right)
+    return Identity(differences, unknown_a, unknown_b, conventions, len(common), batch, wrong, shared)
 
 
 def find_strangeness(a: Trace, b: Trace) -> tuple[KeyDifference, ...]:
@@ -77,7 +79,7 @@ def find_strangeness(a: Trace, b: Trace) -> tuple[KeyDifference, ...]:
 def _identity_keys(trace: Trace) -> dict[str, Any]:
     keys = {name: getattr(trace.header, name) for name in IDENTITY}
     keys |= {f"config.{name}": value for name, value in sorted(trace.header.config.items())}
-    return {name: value for name, value in keys.items() if value is not None}
+    return {name: value for name, value in keys.items() if value is not None and trace.header.tells(name)}
 
 
 def _differences(

@@ -1,15 +1,15 @@
 """Later steps: past the first ones only what lasts tells a fault from rounding, and right free runs tell how much."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.verdict.cause import listed
 from harness.verdict.channels import LOSS, shared_channels
-from harness.verdict.compare import Comparison
+from harness.verdict.compare import Comparison, Numbers
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, passed, unreached
 from harness.verdict.lockstep_gate import check_lockstep
 from harness.verdict.rounding.bounds import fitted_bounds
-from harness.verdict.rounding.drift import Drift, drifts
+from harness.verdict.rounding.drift import Drift, drifts, single_drifts
 from harness.verdict.rounding.later import KindApart, LaterBounds, kinds_apart
 
 _WORDS = {
@@ -33,10 +33,10 @@ def check_later(pair: PairFacts) -> Answer | None:
         return None
     bounds = fitted_bounds()
     first, later = bounds.steps + 1, bounds.later
-    found = list(drifts(numbers.loss_a, numbers.loss_b, first, comparison.resolution))
+    found = list(_drifts(comparison, numbers, first))
     if not found:
         return unreached(f"no step after step {first - 1}.")
-    kinds = list(_norms(comparison, first, numbers.compared))
+    kinds = list(_norms(comparison, numbers.steps[numbers.steps >= first].tolist()))
     gross = [one for one in found if not one.value <= later.margin * later.allowed(one)]
     if gross:
         one = min(gross, key=lambda one: (one.first, one.last))
@@ -59,11 +59,23 @@ def check_later(pair: PairFacts) -> Answer | None:
         least = min(beyond, key=lambda one: (one.first, one.last))
         return inconclusive(f"{_described(least, later)}: right runs have not been seen to come apart like that.")
     said = [_described(worst, later)]
+    if numbers.unbroken < numbers.compared:
+        alone = int((numbers.steps >= first).sum())
+        said.append(f"{alone} steps are judged one by one, since steps are missing")
     if judged:
         words = listed(list(dict.fromkeys(_WORDS[kind.kind] for kind in judged)), most=len(_WORDS))
         steps = max(kind.steps for kind in judged)
         said.append(f"{words} of {steps} steps are within {later.margin:g} times what right runs reach")
     return passed("; ".join(said) + ".")
+
+
+def _drifts(comparison: Comparison, numbers: Numbers, first: int) -> Iterator[Drift]:
+    """The figures of the steps from `first` on; where steps are missing, those of single steps only."""
+    if numbers.unbroken == numbers.compared:
+        return drifts(numbers.loss_a, numbers.loss_b, first, comparison.resolution)
+    there = numbers.steps >= first
+    sides = numbers.loss_a[there], numbers.loss_b[there]
+    return single_drifts(*sides, numbers.steps[there], comparison.resolution)
 
 
 def _described(one: Drift, later: LaterBounds) -> str:
@@ -91,9 +103,9 @@ def _place(one: Drift) -> str:
     return f"step {one.first}" if one.first == one.last else f"steps {one.first} to {one.last}"
 
 
-def _norms(comparison: Comparison, first: int, last: int) -> Iterator[KindApart]:
+def _norms(comparison: Comparison, compared: Sequence[int]) -> Iterator[KindApart]:
     traces = comparison.a.trace, comparison.b.trace
-    steps = sorted(t for t in traces[0].lines.keys() & traces[1].lines.keys() if first <= t <= last)
+    steps = [step for step in compared if step in traces[0].lines and step in traces[1].lines]
     if steps:
         kinds = kinds_apart(shared_channels(*traces, steps))
         yield from (kind for kind in kinds if kind.kind != LOSS and kind.kind in _WORDS)

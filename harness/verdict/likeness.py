@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from harness.trace.format import one_line
+from harness.trace.format import Trace, one_line
 from harness.trace.recording import Recording
-from harness.verdict.compare import Comparison
+from harness.trace.spacing import is_regular
+from harness.verdict.compare import DEFAULT_WINDOW, Comparison
 from harness.verdict.evidence import Answer, PairFacts, failed, inconclusive, note, passed, unreached
 from harness.verdict.identity import KeyDifference, same
 
+_TRAINED = ("netspec_name", "config", "total_params", "dataset")
 _START = ("init_sha256", "data_sha256")
 _PROGRAM = ("emitted_sha256", "command_sha256")  # of a program that was emitted here, or of somebody else's command
 # Nats. A cross-entropy is not negative; the rounding of f32 makes it so by 6e-5 at most with logits up to a thousand.
@@ -20,13 +22,17 @@ def check_contract(pair: PairFacts) -> Answer:
     if identity.differences:
         line = "; ".join(map(show_difference, identity.differences)) + "."
         return failed(line, identity.differences[0].key, "contract")
+    header_a, header_b = pair.comparison.a.trace.header, pair.comparison.b.trace.header
     parts = ["the headers agree on every key that both have"]
     for name, keys in (("A", identity.unknown_a), ("B", identity.unknown_b)):
         if keys:
             parts.append(f"unknown because only {name} has it: {', '.join(keys)}")
-    header_a, header_b = pair.comparison.a.trace.header, pair.comparison.b.trace.header
+    if untold := [key for key in _TRAINED if not header_a.tells(key) and not header_b.tells(key)]:
+        parts.append(f"neither tells {', '.join(untold)}: that they train the same is not known")
     if untold := [key for key in _START if getattr(header_a, key) is None and getattr(header_b, key) is None]:
         parts.append(f"neither has {' and '.join(untold)}: that they start alike is not known")
+    if not identity.shared:
+        return unreached("; ".join(["no key of a header is told on both sides", *parts[1:]]) + ".")
     if (program := _program(pair.comparison.a)) is not None and program == _program(pair.comparison.b):
         parts.append("the same program on both sides")
     return passed("; ".join(parts) + ".")
@@ -72,20 +78,54 @@ def note_conventions(pair: PairFacts) -> Answer:
 
 def check_complete(pair: PairFacts) -> Answer:
     """A run that ended early, or whose end is not known to belong to its trace, is never a pass."""
-    comparison = pair.comparison
-    a, b, steps = comparison.a, comparison.b, comparison.judging.steps
-    found = faults("A", a) + faults("B", b)
-    if min(a.trace.steps, b.trace.steps) == 0:
-        found.append("there is no step to compare")
-    elif steps is None and a.trace.steps != b.trace.steps:
-        found.append(f"A has {a.trace.steps} steps, B has {b.trace.steps}; compare prefixes with --steps")
-    elif steps is not None and min(a.trace.steps, b.trace.steps) < steps:
-        found.append(f"{steps} steps were asked for, A has {a.trace.steps}, B has {b.trace.steps}")
+    comparison, numbers = pair.comparison, pair.comparison.numbers
+    a, b = comparison.a, comparison.b
+    found = faults("A", a) + faults("B", b) + _lengths(comparison)
+    if numbers is not None and numbers.compared and numbers.judged == 0:
+        found.append(
+            f"the first step that can be compared is step {numbers.steps[0]}: past the first {DEFAULT_WINDOW} no step "
+            "is judged by itself, and --window N has the first N judged"
+        )
     if found:
         return inconclusive("; ".join(found) + ".")
-    compared = a.trace.steps if steps is None else steps
     ends = [f"; {name} was {end}" for name, side in (("A", a), ("B", b)) if (end := _end(side))]
-    return passed(f"{compared} steps of both sides are compared{''.join(ends)}.")
+    if numbers is None or numbers.unbroken == numbers.compared:
+        compared = a.trace.steps if comparison.judging.steps is None else comparison.judging.steps
+        return passed(f"{compared} steps of both sides are compared{''.join(ends)}.")
+    line = f"{numbers.compared} steps up to step {numbers.steps[-1]}, those that both sides have, are compared"
+    return passed(f"{line}{''.join(ends)}.")
+
+
+def _lengths(comparison: Comparison) -> list[str]:
+    """The reasons for which the two sides do not have the same steps."""
+    a, b, steps = comparison.a.trace, comparison.b.trace, comparison.judging.steps
+    shorter, longer = sorted((a, b), key=lambda trace: trace.last_step)
+    if any(trace.header.epoch_losses is not None for trace in (a, b)):
+        return ["the losses told are means of epochs, and there is no step to compare"]
+    if min(a.steps, b.steps) == 0:
+        return ["there is no step to compare"]
+    if holes := [name for name, trace in (("A", a), ("B", b)) if not is_regular(trace.step)]:
+        has = f"{' and '.join(holes)} {'has' if len(holes) == 1 else 'have'}"
+        return [f"{has} neither every step from the first on nor every so many-th"]
+    if comparison.numbers is not None and comparison.numbers.compared == 0:
+        return [f"no loss of the two sides is of the same steps: {_spacing('A', a)}, {_spacing('B', b)}"]
+    if steps is not None:
+        missing = _reach(shorter) < steps
+        return [f"{steps} steps were asked for, A has {a.last_step}, B has {b.last_step}"] if missing else []
+    if _reach(shorter) < longer.last_step:
+        return [f"A has {a.last_step} steps, B has {b.last_step}; compare prefixes with --steps"]
+    return []
+
+
+def _reach(trace: Trace) -> int:
+    """The last step of a run, as far as a trace tells that has only some of its steps: the next one is missing."""
+    return trace.last_step + (0 if trace.steps < 2 else int(trace.step[-1] - trace.step[-2]) - 1)
+
+
+def _spacing(name: str, trace: Trace) -> str:
+    what = "means up to steps" if trace.header.averaged else "steps"
+    first, last = trace.step[:3].tolist(), trace.step[3:][-1:].tolist()
+    return f"{name} has {what} {' … '.join([', '.join(map(str, first)), *map(str, last)])}"
 
 
 def faults(name: str, side: Recording) -> list[str]:
@@ -107,13 +147,13 @@ def faults(name: str, side: Recording) -> list[str]:
     planned = trace.header.planned_steps
     if trace.truncated:
         found.append(f"the trace of {name} ends in the middle of a line")
-    if planned is not None and trace.steps < planned:
-        found.append(f"{name} has {trace.steps} of {planned} planned steps")
+    steps = trace.steps if trace.header.run_steps is not None else trace.last_step
+    if planned is not None and steps < planned:
+        found.append(f"{name} has {steps} of {planned} planned steps")
     if (trace.header.units or {}).get("loss") == "nats" and (negative := trace.loss < _LEAST_LOSS).any():
-        step = int(np.argmax(negative)) + 1
-        found.append(
-            f"the loss of {name} at step {step} is {trace.loss[step - 1]:.6g} nats; no cross-entropy is negative"
-        )
+        row = int(np.argmax(negative))
+        line = f"the loss of {name} at step {trace.step[row]} is {trace.loss[row]:.6g} nats"
+        found.append(f"{line}; no cross-entropy is negative")
     return found
 
 

@@ -1,5 +1,7 @@
 """Rounding: no loss, norm or projection of the first steps may be further apart than rounding brings right pairs."""
 
+from collections.abc import Sequence
+
 from harness.trace.spelling import usual_dtype
 from harness.verdict.cause import PARTS, fault_of, listed
 from harness.verdict.channels import GRAD, Channels, Part, kind_of, part_of, shared_channels
@@ -31,18 +33,22 @@ def check_rounding(pair: PairFacts) -> Answer | None:
     if numbers is None or numbers.compared == 0:
         return None
     if comparison.judging.mode.name == "bitwise":
-        return check_equal(comparison, numbers.compared)
+        return check_equal(comparison, numbers.steps)
     bounds = fitted_bounds()
     dtypes = {usual_dtype(side.trace.header.dtype or "f32") for side in (comparison.a, comparison.b)}
     if dtypes != {"f32"}:
         return unreached(f"rounding was measured in f32, and the runs are in {' and '.join(sorted(dtypes))}.")
-    steps = range(1, min(numbers.compared, bounds.steps) + 1)
+    steps = numbers.steps[numbers.steps <= bounds.steps].tolist()
+    if not steps:
+        return unreached(
+            f"rounding was measured in the first {bounds.steps} steps, and not both sides have any of them."
+        )
     channels = shared_channels(comparison.a.trace, comparison.b.trace, steps)
     factor = device_factor(comparison, bounds)
     measured = list(measure(channels, noise_in_f64(pair)))
     fitted = shares(measured, by_bounds(bounds, measured, _tensors(comparison, channels), factor))
     found = fitted if pair.envelope is None else list(or_reached(fitted, pair.envelope, channels))
-    seen = "".join(f"; {what}" for what in (*channels.missing, *_left_out(channels)))
+    seen = "".join(f"; {what}" for what in (*channels.missing, *_left_out(channels), *_assumed(comparison)))
     device = f", times {factor:g} for devices that are no CPU" if factor > 1 else ""
     whose = f"what {bounds.source} reach, times {bounds.margin:g}{device}"
     if outside := beyond(found):
@@ -83,6 +89,12 @@ def _left_out(channels: Channels) -> list[str]:
     return [f"{untold} of {len(gradients.names)} tensors not judged, their gradients are too small"] if untold else []
 
 
+def _assumed(comparison: Comparison) -> list[str]:
+    """What a log does not tell and these bounds depend on."""
+    untold = any(not side.trace.header.tells("dtype") for side in (comparison.a, comparison.b))
+    return ["a precision that is not told is taken for f32"] if untold else []
+
+
 def _part(share: Share) -> Part:
     return part_of(share.apart.channel)
 
@@ -120,5 +132,8 @@ def _counted(channels: Channels) -> str:
     )
 
 
-def _span(steps: range) -> str:
-    return f"steps 1 to {len(steps)}" if len(steps) > 1 else "step 1"
+def _span(steps: Sequence[int]) -> str:
+    if len(steps) == 1:
+        return f"step {steps[0]}"
+    span = f"steps {steps[0]} to {steps[-1]}"
+    return span if steps[-1] - steps[0] < len(steps) else f"{len(steps)} of {span}"

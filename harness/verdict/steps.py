@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from harness.trace.format import Trace
 from harness.verdict.cause import first_cause
 from harness.verdict.channels import GRAD, UPDATE, shared_channels
 from harness.verdict.compare import RATE_RTOL, Comparison
@@ -24,7 +25,7 @@ def check_finite(pair: PairFacts) -> Answer | None:
     if numbers is None or numbers.compared == 0:
         return None
     found = [
-        f"{name} at step {step} (loss {side.loss[step - 1]:g}, lr {side.lr[step - 1]:g})"
+        f"{name} at step {step} ({_values(side, step)})"
         for name, side, step in (
             ("A", comparison.a.trace, numbers.nonfinite_a),
             ("B", comparison.b.trace, numbers.nonfinite_b),
@@ -48,16 +49,29 @@ def check_schedule(pair: PairFacts) -> Answer | None:
         return None
     step = numbers.epoch_beyond
     if step is not None:
-        a, b = (int(side.trace.epoch[step - 1]) for side in (comparison.a, comparison.b))
+        a, b = (int(side.trace.epoch[side.trace.rows([step])[0]]) for side in (comparison.a, comparison.b))
         line = f"step {step} is in epoch {a} of A and in epoch {b} of B."
         return failed(line, f"step {step}", "schedule")
     step = numbers.lr_beyond
     if step is not None:
-        a_lr, b_lr = numbers.lr_a[step - 1], numbers.lr_b[step - 1]
-        line = f"the learning rates of step {step} are {a_lr:.9g} and {b_lr:.9g}, further apart than rounding."
+        row = numbers.row(step)
+        line = f"the learning rates of step {step} are {numbers.lr_a[row]:.9g} and {numbers.lr_b[row]:.9g}"
+        line += ", further apart than rounding."
         return failed(line, f"step {step}", "schedule")
     agree = "are equal" if comparison.judging.mode.name == "bitwise" else f"agree to {RATE_RTOL:g} of each other"
-    return passed(f"epochs begin at the same steps; learning rates {agree}.")
+    told = {"epochs begin at the same steps": "epoch", f"learning rates {agree}": "lr"}
+    headers = comparison.a.trace.header, comparison.b.trace.header
+    found = [line for line, column in told.items() if all(header.tells(column) for header in headers)]
+    if not found:
+        return unreached("not both sides tell epochs or learning rates.")
+    return passed(f"{'; '.join(found)}.")
+
+
+def _values(side: Trace, step: int) -> str:
+    """The loss and, where it is told, the learning rate of a step."""
+    row = side.rows([step])[0]
+    rate = f", lr {side.lr[row]:g}" if side.header.tells("lr") else ""
+    return f"loss {side.loss[row]:g}{rate}"
 
 
 def check_forward(pair: PairFacts) -> Answer | None:
@@ -78,21 +92,25 @@ def check_window(pair: PairFacts) -> Answer | None:
 def _check_losses(pair: PairFacts, first: int, last: int | None) -> Answer | None:
     """The losses of the judged steps from `first` to `last` must be close."""
     comparison, numbers = pair.comparison, pair.comparison.numbers
-    if numbers is None or numbers.smallest is None:
+    if numbers is None or numbers.compared == 0:
         return None
-    last = numbers.judged if last is None else min(last, numbers.judged)
-    if last < first:
+    here = np.flatnonzero((numbers.steps >= first) & (numbers.steps <= (last or numbers.steps[-1])))
+    here = here[here < numbers.judged]
+    if len(here) == 0:
         return unreached(f"step {first} is not among the judged ones.")
+    first, last = int(numbers.steps[here[0]]), int(numbers.steps[here[-1]])
     steps = f"steps {first} to {last}" if last > first else f"step {first}"
-    close = numbers.close[first - 1 : last]
+    if last - first >= len(here):
+        steps = f"{len(here)} of {steps}"
+    close, delta = numbers.close[here], numbers.delta[here]
     if close.all():
-        delta = numbers.delta[first - 1 : last]
         if delta.max() == 0:
             return passed(f"{steps}: every loss is equal." if last > first else f"{steps}: equal.")
         worst = int(np.argmax(delta))
-        return passed(f"{steps}: at most {delta[worst]:.2e} apart (step {first + worst}).")
-    beyond = first + int(np.argmin(close))
-    a, b, apart = (column[beyond - 1] for column in (numbers.loss_a, numbers.loss_b, numbers.delta))
+        return passed(f"{steps}: at most {delta[worst]:.2e} apart (step {numbers.steps[here[worst]]}).")
+    row = here[int(np.argmin(close))]
+    beyond = int(numbers.steps[row])
+    a, b, apart = (column[row] for column in (numbers.loss_a, numbers.loss_b, numbers.delta))
     mode = comparison.judging.mode.name
     line = f"the losses of step {beyond} are {a:.9g} and {b:.9g}, {apart:.2e} apart, beyond {mode}"
     if beyond <= UPDATE_STEPS:
@@ -104,7 +122,9 @@ def loss_fault(comparison: Comparison, beyond: int) -> Fault:
     """The cause of a loss that is too far off: by the norms of the steps before, where both sides have them."""
     if beyond == 1:
         return "forward"
-    channels = shared_channels(comparison.a.trace, comparison.b.trace, range(1, beyond)).of(GRAD, UPDATE)
+    assert comparison.numbers is not None, "a loss that was compared"
+    before = [step for step in comparison.numbers.steps.tolist() if step < beyond]
+    channels = shared_channels(comparison.a.trace, comparison.b.trace, before).of(GRAD, UPDATE)
     cause = first_cause(channels, ~(channels.relative <= _ALIKE), {})
     if cause is not None:
         return cause.fault

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.trace.format import Floats
+from harness.trace.format import Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
 
@@ -85,10 +85,10 @@ def is_close(a: Floats, b: Floats, atol: float, rtol: float) -> Bools:
     return close
 
 
-def find_smallest(a: Floats, b: Floats, mode: Mode) -> Smallest | None:
+def find_smallest(a: Floats, b: Floats, mode: Mode, steps: Ints | None = None) -> Smallest | None:
     """The smallest tolerances under which all of `a` and `b` would be close; None when there is nothing to compare.
 
-    Shapes: a, b (n,), element k belonging to step k + 1.
+    Shapes: a, b, steps (n,); without `steps`, element k belongs to step k + 1.
     """
     if len(a) == 0:
         return None
@@ -99,7 +99,8 @@ def find_smallest(a: Floats, b: Floats, mode: Mode) -> Smallest | None:
         ratio = np.divide(needed, allowed, out=np.where(needed > 0, np.inf, 0.0), where=allowed > 0)
     ratio[np.isnan(ratio)] = np.inf
     at = int(np.argmax(ratio if ratio.max() < np.inf else needed))
-    worst = Worst(at + 1, float(a[at]), float(b[at]), float(delta[at]), float(allowed[at]))
+    step = at + 1 if steps is None else int(steps[at])
+    worst = Worst(step, float(a[at]), float(b[at]), float(delta[at]), float(allowed[at]))
     passing = [m.name for m in MODES.values() if is_close(a, b, m.atol, m.rtol).all()]
     return Smallest(float(needed.max()), float(ratio.max()), passing[0] if passing else None, worst)
 

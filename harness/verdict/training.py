@@ -3,7 +3,8 @@
 import math
 
 from harness.trace.recording import Recording
-from harness.verdict.compare import Comparison, EpochMean
+from harness.verdict.compare import Comparison
+from harness.verdict.epochs import EpochMean
 from harness.verdict.evidence import Answer, PairFacts, failed, passed, unreached
 from harness.verdict.rounding.bounds import fitted_bounds
 from harness.verdict.rounding.whole import Ensemble, decade_of, share
@@ -20,10 +21,10 @@ def check_epoch_means(pair: PairFacts) -> Answer | None:
     Right runs that differ by rounding alone are themselves some tens of per cent apart in some epochs.
     """
     comparison, numbers = pair.comparison, pair.comparison.numbers
-    if numbers is None or numbers.compared == 0:
+    if numbers is None or not (numbers.compared or numbers.epochs):
         return None
-    means = [mean for mean in numbers.epochs if mean.complete and mean.last > numbers.judged]
-    if numbers.compared <= numbers.judged:
+    means = [mean for mean in numbers.epochs if mean.complete and (mean.last is None or mean.last > numbers.judged)]
+    if numbers.compared <= numbers.judged and not means:
         return unreached("no step lies beyond the judged ones.")
     if not means:
         return unreached("no epoch beyond the judged steps is complete.")

@@ -43,7 +43,7 @@ def check_wide(pair: PairFacts) -> Answer:
     if (unlike := check_evidence(wide, "in wide arithmetic")) is not None:
         return unlike
     a, b, numbers = wide.a.trace, wide.b.trace, wide.numbers
-    steps = 0 if numbers is None else numbers.compared
+    steps = 0 if numbers is None else numbers.unbroken
     problems = faults("A", wide.a) + faults("B", wide.b) + _without_words(a, b, steps)
     if problems or steps == 0:
         return inconclusive(f"the pair in wide arithmetic: {'; '.join(problems) or 'no step to compare'}.")

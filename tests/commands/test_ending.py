@@ -171,7 +171,7 @@ def test_a_traceback_that_cannot_be_kept_is_printed(tmp_path: Path, monkeypatch:
 def test_an_interrupted_comparison_is_no_difference(tmp_path: Path) -> None:
     waiting = (
         "import harness.trace.recording as r, time\n"
-        "r.read_recordings = lambda paths: (print('reading', flush=True), time.sleep(60))\n"
+        "r.read_recordings = lambda *_: (print('reading', flush=True), time.sleep(60))\n"
         "from harness.diff import main\nmain(['a', 'b'])\n"
     )
     child = start([sys.executable, "-c", waiting], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)

@@ -156,7 +156,7 @@ def test_names_that_would_meet_or_lead_elsewhere_are_refused(tmp_path, odd_trace
     (tmp_path / "other").mkdir()
     namesake = write(tmp_path / "other" / "a.jsonl", [1.0])
     odd = write(tmp_path / "other" / "...jsonl", [1.0])
-    for traces, said in (((odd_trace, namesake), "two of the traces are called a."), ((odd,), "cannot be converted")):
+    for traces, said in (((odd_trace, namesake), "two of the files are called a."), ((odd,), "cannot be converted")):
         done = convert("tensorboard", tmp_path / "out", *traces)
         assert done.exit_code == 2
         assert said in done.stderr

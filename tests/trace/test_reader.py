@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from harness.errors import TraceError
 from harness.trace import reader
+from harness.trace.column_reader import LONGEST_LINE
 from harness.trace.format import BY_NAME, WHOLE_NORMS, TraceWriter
-from harness.trace.reader import LONGEST_LINE, read_trace
+from harness.trace.reader import read_trace
 from tests.support.paths import ROOT
 from tests.support.sample_traces import HEADER, header, lines, text
 

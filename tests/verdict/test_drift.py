@@ -1,5 +1,6 @@
 """Later steps of two free runs: growing rounding passes, and what rounding cannot do does not."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import PairFacts
 from harness.verdict.later_gate import check_later
 from harness.verdict.rounding.bounds import fitted_bounds
-from harness.verdict.rounding.drift import WINDOWS, Drift, ages_of, drifts
+from harness.verdict.rounding.drift import WINDOWS, Drift, ages_of, drifts, single_drifts
 from tests.support.sample_traces import recording
 
 FIRST = 9
@@ -153,3 +154,31 @@ def test_ages_double() -> None:
     later = fitted_bounds().later
     assert later.allowed(Drift("1", 0.0, 10**6, 10**6)) == later.windows["1"][-1]
     assert all(row == sorted(row) for row in later.windows.values())
+
+
+def test_single_steps_are_judged_by_their_age_whatever_is_between_them():
+    a = np.full(6, 1.0)
+    b = np.array([1.0, 1.2, 1.0, 0.5, 1.0, 1.0])
+    steps = np.array([9, 16, 17, 32, 33, 1000])
+    found = {one.age: one for one in single_drifts(a, b, steps)}
+    assert {age: (one.kind, one.first, one.last) for age, one in found.items()} == {
+        0: ("1", 16, 16),
+        1: ("1", 32, 32),
+        2: ("1", 33, 33),
+        6: ("1", 1000, 1000),
+    }
+    assert [one.value for one in found.values()] == pytest.approx([math.log(1.2), math.log(2), 0, 0])
+
+
+def test_what_was_lost_in_printing_is_not_apart():
+    a, b, steps = np.array([0.001, 0.5]), np.array([0.002, 0.5]), np.array([10, 20])
+    assert max(one.value for one in single_drifts(a, b, steps)) == pytest.approx(math.log(2))
+    assert max(one.value for one in single_drifts(a, b, steps, 1e-3)) == pytest.approx(0)
+    assert max(one.value for one in single_drifts(a, b, steps, 1e-4)) == pytest.approx(math.log(2) - math.log(1.1))
+
+
+def test_a_mean_is_no_further_apart_than_the_furthest_of_its_steps():
+    draw = np.random.default_rng(7)
+    a, b = (np.exp(draw.normal(size=(50, 10))) for _ in range(2))
+    of_means = np.abs(np.log(a.mean(axis=1) / b.mean(axis=1)))
+    assert (of_means <= np.abs(np.log(a / b)).max(axis=1)).all()

@@ -1,4 +1,4 @@
-"""Traces in the formats of other tools: one module a format, and a table of them."""
+"""Runs in the formats of other tools, or as traces: one module a format, and a table of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,8 +27,15 @@ def _write_mllog(recording: Recording, path: Path) -> None:
     write_mllog(recording, path)
 
 
+def _write_trace(recording: Recording, path: Path) -> None:
+    from harness.trace.convert.as_trace import write_trace
+
+    write_trace(recording, path)
+
+
 # TensorBoard takes a folder for a run, and any file with `tfevents` in its name for events.
 FORMATS = {
     "tensorboard": Format(lambda folder, name: folder / name / "events.out.tfevents.trace", _write_tensorboard),
+    "trace": Format(lambda folder, name: folder / f"{name}.jsonl", _write_trace),
     "mllog": Format(lambda folder, name: folder / f"{name}.log", _write_mllog),
 }

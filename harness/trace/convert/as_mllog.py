@@ -12,6 +12,7 @@ import msgspec
 import harness
 from harness.system.extras import extra
 from harness.system.files import replace_file
+from harness.trace.columns import step_lines
 from harness.trace.recording import Recording
 
 with extra("mllog"):
@@ -58,8 +59,8 @@ def _log(recording: Recording) -> str:
         log.event(constants.OPT_NAME, constants.ADAM if adam else constants.SGD, time_ms=0)
     log.start(constants.RUN_START, metadata={"header": header}, time_ms=0)
     clock, epoch = 0.0, None
-    for step in range(1, trace.steps + 1):
-        line = msgspec.to_builtins(trace.lines[step])
+    for line_of_step in step_lines(trace):
+        line = msgspec.to_builtins(line_of_step)
         if line["epoch"] != epoch:
             if epoch is not None:
                 log.end(constants.EPOCH_STOP, metadata={constants.EPOCH_NUM: epoch}, time_ms=int(clock))
@@ -68,7 +69,7 @@ def _log(recording: Recording) -> str:
         wall_ms = float(line.get("wall_ms", 0.0))
         clock += wall_ms if 0.0 <= wall_ms < math.inf else 0.0
         rest = {name: value for name, value in line.items() if name not in ("kind", "step", "epoch", "loss")}
-        metadata = {constants.STEP_NUM: step, constants.EPOCH_NUM: epoch, **rest}
+        metadata = {constants.STEP_NUM: line["step"], constants.EPOCH_NUM: epoch, **rest}
         log.event(TRAIN_LOSS, line["loss"], metadata=metadata, time_ms=int(clock))
     if epoch is not None:
         log.end(constants.EPOCH_STOP, metadata={constants.EPOCH_NUM: epoch}, time_ms=int(clock))

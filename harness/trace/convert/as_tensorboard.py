@@ -33,7 +33,7 @@ def write_events(recording: Recording, path: Path) -> None:
             records.write(event.SerializeToString())
         if manifest is not None and manifest.test_accuracy is not None:
             value = Summary.Value(tag="test_accuracy", simple_value=manifest.test_accuracy)
-            records.write(Event(step=trace.steps, summary=Summary(value=[value])).SerializeToString())
+            records.write(Event(step=trace.last_step, summary=Summary(value=[value])).SerializeToString())
 
 
 def _header(trace: Trace) -> Summary:
@@ -49,11 +49,12 @@ def _steps(trace: Trace) -> Iterable[Event]:
     took = np.zeros(trace.steps)
     for column in optional_columns(trace):
         tag = column.channel if column.tensor is None else f"{column.channel}/{column.tensor}"
-        for step, value in zip(column.steps.tolist(), column.values.tolist(), strict=True):
-            values[step - 1].append((tag, value))
+        rows = trace.rows(column.steps)
+        for row, value in zip(rows.tolist(), column.values.tolist(), strict=True):
+            values[row].append((tag, value))
         if tag == "wall_ms":
             told = (column.values >= 0) & np.isfinite(column.values)
-            took[column.steps - 1] = np.where(told, column.values, 0.0) / 1000
-    for step, (of_step, clock) in enumerate(zip(values, took.cumsum().tolist(), strict=True), 1):
+            took[rows] = np.where(told, column.values, 0.0) / 1000
+    for step, of_step, clock in zip(trace.step.tolist(), values, took.cumsum().tolist(), strict=True):
         summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in of_step])
         yield Event(step=step, wall_time=clock, summary=summary)

@@ -6,7 +6,7 @@ and losses of the same batches go up and down together for as long as a training
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,17 @@ def ages_of(steps: Ints) -> Ints:
     return ages
 
 
+def single_drifts(a: Floats, b: Floats, steps: Ints, resolution: float = 0.0) -> Iterator[Drift]:
+    """The figures of steps one by one, the largest of each age: all that can be told where steps are missing.
+
+    A mean of losses is no further apart than the furthest of them, so that it may stand for the last of its steps.
+
+    Shapes: a, b, steps (n,). Units: `resolution`, how coarsely both were printed together, in nats.
+    """
+    x, y = _logarithms(a, b)
+    yield from _windows(_beyond_printing(x, y, resolution), steps, (1,))
+
+
 def drifts(a: Floats, b: Floats, first: int, resolution: float = 0.0) -> Iterator[Drift]:
     """The figures of the steps from `first` on: of windows the largest of each length and age, correlations one by one.
 
@@ -53,15 +64,28 @@ def drifts(a: Floats, b: Floats, first: int, resolution: float = 0.0) -> Iterato
 
     Shapes: a, b (steps,), from step 1 on. Units: `resolution`, how coarsely both were printed together, in nats.
     """
-    x, y = (np.log(np.maximum(np.nan_to_num(side, nan=1.0), _LEAST_LOSS)) for side in (a, b))
+    x, y = _logarithms(a, b)
     if len(x) < first:
         return
     ratio = x - y
     printed = resolution / np.maximum(np.exp(np.minimum(x, y)), _LEAST_LOSS)
     yield _jump(np.abs(ratio), first, printed)
     yield _spike(x, y, first)
-    yield from _windows(ratio, first)
+    yield from _windows(ratio[first - 1 :], np.arange(first, len(x) + 1))
     yield from _correlations(x, y, first)
+
+
+def _logarithms(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    x, y = (np.log(np.maximum(np.nan_to_num(side, nan=1.0), _LEAST_LOSS)) for side in (a, b))
+    return x, y
+
+
+def _beyond_printing(x: Floats, y: Floats, resolution: float) -> Floats:
+    """The ratio of two sides, less what was lost in printing them; as logarithms."""
+    ratio = x - y
+    lost = np.log1p(resolution / np.maximum(np.exp(np.minimum(x, y)), _LEAST_LOSS))
+    beyond: Floats = np.sign(ratio) * np.maximum(np.abs(ratio) - lost, 0.0)
+    return beyond
 
 
 def _jump(apart: Floats, first: int, printed: Floats) -> Drift:
@@ -83,13 +107,12 @@ def _spike(x: Floats, y: Floats, first: int) -> Drift:
     return Drift("spike", float(beyond[at - 1]), at, at)
 
 
-def _windows(ratio: Floats, first: int) -> Iterator[Drift]:
+def _windows(ratio: Floats, steps: Ints, lengths: Sequence[int] = WINDOWS) -> Iterator[Drift]:
     """The furthest window of each length and age."""
-    later = ratio[first - 1 :]
-    for length in WINDOWS:
-        whole = len(later) // length
-        medians = np.abs(np.median(later[: whole * length].reshape(whole, length), axis=1))
-        last = first - 1 + length * np.arange(1, whole + 1)
+    for length in lengths:
+        whole = len(ratio) // length
+        medians = np.abs(np.median(ratio[: whole * length].reshape(whole, length), axis=1))
+        last = steps[length - 1 :: length][:whole]
         ages = ages_of(last)
         for age in np.unique(ages):
             at = int(np.flatnonzero(ages == age)[np.argmax(medians[ages == age])])
