@@ -91,8 +91,18 @@ def test_single_steps_that_no_rounding_brings_so_far_apart_fail(tmp_path, a, b, 
 
 
 def test_single_steps_further_apart_than_right_ones_were_are_no_pass(tmp_path):
-    pair = judged(trace(tmp_path / "a.jsonl", TENTH), trace(tmp_path / "b.jsonl", TENTH, 1.8))
+    few = TENTH[:7]
+    pair = judged(trace(tmp_path / "a.jsonl", few), trace(tmp_path / "b.jsonl", few, 1.8))
     assert (pair["verdict"]["status"], pair["verdict"]["gate"]) == ("INCONCLUSIVE", "later steps")
+
+
+def test_many_single_steps_apart_in_one_direction_fail(tmp_path):
+    found = judged(trace(tmp_path / "a.jsonl", TENTH), trace(tmp_path / "b.jsonl", TENTH, 1.8))
+    assert (found["verdict"]["status"], found["verdict"]["place"]) == ("FAIL", "steps 10 to 200")
+    assert (
+        "the losses of steps 10 to 200 differ by a factor of 1.8 in the median, 1.21 allowed"
+        in found["verdict"]["reason"]
+    )
 
 
 def test_all_steps_of_a_trace_with_gaps_are_judged_when_asked(tmp_path):

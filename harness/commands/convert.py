@@ -87,10 +87,10 @@ def _read(path: Path, source: str | None, keys: "LogKeys") -> "Recording":
     """A trace, or a log in words about what it was found to be. Raises: TraceError."""
     from harness.report.tables import describe_side
     from harness.trace.logs.read import read_log
-    from harness.trace.recording import Recording, read_recording
+    from harness.trace.recording import Recording, read_foreign, read_recording
 
     if source is None:
         return read_recording(path, with_lines=True, allow_truncated=True)
-    recording = Recording(read_log(path, keys, None if source == _ANY else source))
+    recording = read_foreign(path, keys) if source == _ANY else Recording(read_log(path, keys, source))
     click.echo(f"harness: {describe_side(recording, None)}", err=True)
     return recording

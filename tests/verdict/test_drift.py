@@ -160,7 +160,7 @@ def test_single_steps_are_judged_by_their_age_whatever_is_between_them():
     a = np.full(6, 1.0)
     b = np.array([1.0, 1.2, 1.0, 0.5, 1.0, 1.0])
     steps = np.array([9, 16, 17, 32, 33, 1000])
-    found = {one.age: one for one in single_drifts(a, b, steps)}
+    found = {one.age: one for one in single_drifts(a, b, steps)}  # too few for a median
     assert {age: (one.kind, one.first, one.last) for age, one in found.items()} == {
         0: ("1", 16, 16),
         1: ("1", 32, 32),
@@ -182,3 +182,17 @@ def test_a_mean_is_no_further_apart_than_the_furthest_of_its_steps():
     a, b = (np.exp(draw.normal(size=(50, 10))) for _ in range(2))
     of_means = np.abs(np.log(a.mean(axis=1) / b.mean(axis=1)))
     assert (of_means <= np.abs(np.log(a / b)).max(axis=1)).all()
+
+
+def test_many_steps_apart_in_one_direction_are_held_to_less_than_one():
+    steps = np.arange(10, 110, 10)
+    a, signs = np.full(10, 1.0), np.array([1, -1] * 5)
+    later = fitted_bounds().later
+
+    def gross(b: Floats) -> list[str]:
+        return [one.kind for one in single_drifts(a, b, steps) if one.value > later.margin * later.allowed(one)]
+
+    assert gross(np.full(10, 1.6)) == ["sustained"]
+    assert gross(np.full(10, 1 / 1.6)) == ["sustained"]
+    assert gross(1.6**signs) == gross(np.full(10, 1.2)) == []
+    assert not [one for one in single_drifts(a[:7], a[:7], steps[:7]) if one.kind == "sustained"]

@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from harness.trace.logs.columns import choose, words
@@ -32,6 +33,7 @@ class LogTable:
     rows: Sequence[LogRow]
 
 
+@lru_cache(maxsize=1)  # every format of CSV asks for it
 def csv_table(source: LogFile) -> LogTable | None:
     """The table of a CSV file; None for a file that is none. Raises: TraceError for rows that are not of its header."""
     delimiter = max(_DELIMITERS, key=source.first_line.count)
@@ -60,6 +62,7 @@ def _reader(source: LogFile, delimiter: str) -> Any:
     return csv.reader(source.text.split("\n"), delimiter=delimiter, strict=True)
 
 
+@lru_cache(maxsize=1)
 def json_table(source: LogFile) -> LogTable | None:
     """The table of a list of objects, of an object of lists, or of JSON Lines; None for other files.
 

@@ -15,6 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from harness.trace.format import Floats, Ints
 
 WINDOWS = (1, 8, 32, 128, 512)  # steps of which the median is judged
+SUSTAINED = "sustained"
+FEW = 8  # steps of which the median is judged where others between them are missing
 _LEAST_LOSS = 1e-6  # smaller ones, and those that are not positive, count as that. Units: nats
 LEAST_LEVEL = 1e-6  # differences below it are of the last digits; relative
 _REACH = 32  # steps on either side in which a loss has its like
@@ -27,7 +29,7 @@ _FIRST_AGE = 4  # windows that end by step 2^4 are of the first age
 
 @dataclass(frozen=True)
 class Drift:
-    """One figure of some steps. `kind`: jump, spike, correlation, or a number of steps, of a window."""
+    """One figure of some steps. `kind`: jump, spike, correlation, sustained, or a number of steps, of a window."""
 
     kind: str
     value: float
@@ -47,14 +49,18 @@ def ages_of(steps: Ints) -> Ints:
 
 
 def single_drifts(a: Floats, b: Floats, steps: Ints, resolution: float = 0.0) -> Iterator[Drift]:
-    """The figures of steps one by one, the largest of each age: all that can be told where steps are missing.
+    """The figures of steps one by one, the largest of each age, and of several their median.
 
+    That is all that can be told where steps are missing.
     A mean of losses is no further apart than the furthest of them, so that it may stand for the last of its steps.
 
     Shapes: a, b, steps (n,). Units: `resolution`, how coarsely both were printed together, in nats.
     """
     x, y = _logarithms(a, b)
-    yield from _windows(_beyond_printing(x, y, resolution), steps, (1,))
+    ratio = _beyond_printing(x, y, resolution)
+    yield from _windows(ratio, steps, (1,))
+    if len(steps) >= FEW:
+        yield Drift(SUSTAINED, float(abs(np.median(ratio))), int(steps[0]), int(steps[-1]))
 
 
 def drifts(a: Floats, b: Floats, first: int, resolution: float = 0.0) -> Iterator[Drift]:

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from harness.verdict.channels import Channels
-from harness.verdict.rounding.drift import Drift
+from harness.verdict.rounding.drift import FEW, SUSTAINED, Drift
 from harness.verdict.rounding.measure import measure
 from harness.verdict.rounding.whole import Ensemble
 
@@ -44,8 +44,13 @@ class LaterBounds(msgspec.Struct, kw_only=True, frozen=True):
                 return self.spike
             case "correlation":
                 return self.correlation
-        by_age = self.windows[drift.kind]
-        return by_age[min(drift.age, len(by_age) - 1)]
+        if drift.kind == SUSTAINED:  # right runs scatter to both sides, so that many steps are closer than a few
+            return self._of_window(str(FEW), drift.age) / self.margin
+        return self._of_window(drift.kind, drift.age)
+
+    def _of_window(self, length: str, age: int) -> float:
+        by_age = self.windows[length]
+        return by_age[min(age, len(by_age) - 1)]
 
 
 @dataclass(frozen=True)

@@ -125,3 +125,14 @@ def test_columns_are_named_to_convert_as_to_compare(tmp_path):
 def test_wrong_uses_are_one_line(tmp_path, options, message):
     found = run("convert", *options, write_log(tmp_path, "csv", LOSSES), "-o", tmp_path)
     assert (found.exit_code, found.stderr.startswith(message), found.stderr.count("\n")) == (2, True, 1)
+
+
+def test_a_trace_with_gaps_becomes_one_of_the_letter_or_a_log(tmp_path):
+    path = tmp_path / "a.jsonl"
+    lines = rich(path).read_bytes().splitlines()
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([*lines[:2], *lines[10::10]]))
+    for form, name in (("trace", "a.jsonl"), ("mllog", "a.log"), ("tensorboard", "a/events.out.tfevents.trace")):
+        assert run("convert", "--from=auto", "--to", form, path, "-o", tmp_path / "out").exit_code == 0
+        found = read(tmp_path / "out" / name)
+        assert (found.step.tolist(), found.header) == ([1, 10, 20, 30, 40], read(path).header)
+        assert found.lines[30].grad_norms == pytest.approx(read(path).lines[30].grad_norms)
