@@ -40,7 +40,7 @@ def test_a_wrong_use_of_any_verb_is_one_line_that_names_its_help(verb):
         (["data", "ftch"], "No such command 'ftch'. Did you mean 'fetch'? See `harness data --help`."),
         (["--nothing"], "No such option '--nothing'. See `harness --help`."),
         (["verify"], "Missing argument 'MODEL'. See `harness verify --help`."),
-        (["convert", "a"], "Missing option '--to'. Choose from: tensorboard, mllog. See `harness convert --help`."),
+        (["convert", "a"], "Missing option '-o' / '--out'. See `harness convert --help`."),
         (["diff", "a"], "name at least two traces. See `harness diff --help`."),
     ],
     ids=str,
