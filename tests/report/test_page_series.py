@@ -11,7 +11,7 @@ from harness.report.page import series
 from harness.report.page.series import EARLY_STEPS, draw, encode
 from harness.trace.segments import SegmentEnd, Segments
 from harness.verdict.compare import Judging, compare
-from harness.verdict.evidence import Lockstep
+from harness.verdict.evidence import Beside, Lockstep
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.pairs import judge_cells
 from tests.support.pages import a_night
@@ -51,7 +51,7 @@ def test_the_difference_in_lockstep_is_drawn_beside_that_of_the_free_runs() -> N
     free, follower = recording([2.0, 1.5, 1.25]), recording([2.0, 1.5, 1.25 + 2**-20])
     segments = Segments(leader="phase2", planned=1, tensors=[], ends=[SegmentEnd(1, 4, [])])
     lockstep = Lockstep(compare(free, follower), segments)
-    row = judge_recordings(free, recording([2.0, 1.5, 1.5]), Judging(), lockstep=lockstep)
+    row = judge_recordings(free, recording([2.0, 1.5, 1.5]), Judging(), beside=Beside(lockstep=lockstep))
     (chart,), curves = decode((row,))
     assert chart is not None
     assert [curves[chart[name]][1].tolist() for name in ("delta", "lockstep")] == [[0, 0, 0.25], [0, 0, 2**-20]]

@@ -18,6 +18,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict import evidence
 from harness.verdict.compare import Judging, compare
+from harness.verdict.evidence import Beside
 from harness.verdict.factorial import Factorial, Shares
 from harness.verdict.judge import Status, Verdict
 from harness.verdict.pair import PairRow, judge_recordings
@@ -39,7 +40,7 @@ def pair(a: Any, b: Any, judging: Judging = DEFAULT, **keys: Any) -> PairRow:
 
 
 def climb(a: Recording, b: Recording, changes: Changes | None = None) -> PairRow:
-    return judge_recordings(a, b, DEFAULT, in_f64=compare(f64_side(), f64_side(changes=changes)))
+    return judge_recordings(a, b, DEFAULT, beside=Beside(in_f64=compare(f64_side(), f64_side(changes=changes))))
 
 
 def differing(name: str, a: Any, b: Any) -> PairRow:
@@ -52,7 +53,7 @@ ROWS = {
     "pass with a f64 cross-check": climb(*F32),
     "fail in the f64 cross-check": climb(*F32, {("update_norms", "b", 1): 1.001}),
     "fail in f64": pair(LOSSES, LONG[:3], dtype="f64", norms=NORMS),
-    "no f64 cross-check": judge_recordings(*F32, DEFAULT, in_f64="phase3-cpu.f64: crashed: out of memory"),
+    "no f64 cross-check": judge_recordings(*F32, DEFAULT, beside=Beside("phase3-cpu.f64: crashed: out of memory")),
     "numerics": climb(F32[0], recording(LONG[:3], dtype="f32")),
     "forward": pair([1.0], [2.0]),
     "training": pair([1.0] * 40, [1.0] * 20 + [2.0] * 20, per_epoch=20),
