@@ -110,16 +110,17 @@ def bounds_command(
         for trouble in troubles:
             click.echo(trouble, err=True)
         sys.exit(1)
-    together = [*read_lockstep_runs(folder), *right_locksteps(in_lockstep)]
-    pairs = [*pairs_of_one_start([run.trace for run in given]), *right_long_pairs(folder)]
-    if only is None:
-        bounds = fit_bounds(folder, pairs, together)
-    elif only == "lockstep":
+    if only != "later":
+        together = [*read_lockstep_runs(folder), *right_locksteps(in_lockstep)]
+    if only == "lockstep":
         bounds = msgspec.structs.replace(fitted_bounds(), lockstep=fit_lockstep(together), near=fit_near(together))
     else:
-        kept = fitted_bounds()
-        bounds = msgspec.structs.replace(kept, later=fit_later(pairs, furthest_first(kept.tables)))
-    if only != "lockstep":
+        pairs = [*pairs_of_one_start([run.trace for run in given]), *right_long_pairs(folder)]
+        if only is None:
+            bounds = fit_bounds(folder, pairs, together)
+        else:
+            kept = fitted_bounds()
+            bounds = msgspec.structs.replace(kept, later=fit_later(pairs, furthest_first(kept.tables)))
         later = msgspec.structs.replace(bounds.later, ensembles=fit_ensembles(given))
         bounds = msgspec.structs.replace(bounds, later=later)
     path = BOUNDS_FILE if out is None else out

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.run.cell_plan import CellPlan
 from harness.run.execute import refuse
@@ -12,6 +11,7 @@ from harness.run.parts_run import run_one_ulp_away
 from harness.run.pipelines import MAIN
 from harness.run.policy import Policy
 from harness.run.progress import CellProgress
+from harness.run.runner import Runner
 from harness.run.saved_states import SavedStates
 from harness.run.states_run import run_from_states
 from harness.run.verification import Verification
@@ -19,9 +19,6 @@ from harness.trace.evaluations import evaluations_path
 from harness.trace.parts import Part, parse_parts
 from harness.trace.segments import segments_path
 from harness.trace.store import StoredCell
-
-if TYPE_CHECKING:
-    from harness.run.runner import Runner
 
 _Cells = tuple[StoredCell, ...]
 
@@ -32,7 +29,7 @@ class RunsFromStates:
     `wanted`: the steps whose states the leader has to leave, for those that have not run exactly so before.
     """
 
-    def __init__(self, runner: "Runner", policy: Policy, progress: CellProgress) -> None:
+    def __init__(self, runner: Runner, policy: Policy, progress: CellProgress) -> None:
         self._runner, self._policy, self._progress = runner, policy, progress
         asked, examples = runner.verification, runner.data.examples
         self._pair, self._near = asked.from_states(examples), asked.one_ulp_away(examples)
@@ -75,7 +72,7 @@ def parts_of(asked: Verification | None) -> tuple[Part, ...]:
 
 
 def run_pair_from_states(
-    runner: "Runner", from_states: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
+    runner: Runner, from_states: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
 ) -> _Cells:
     """Run both pipelines from the leader's states, at a time."""
     fresh = replace(policy, resume=False)
@@ -95,7 +92,7 @@ def run_pair_from_states(
 
 
 def run_near(
-    runner: "Runner", near: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
+    runner: Runner, near: Verification, saved: SavedStates, policy: Policy, progress: CellProgress
 ) -> StoredCell:
     """Run the leader again from its states, one unit in the last place away."""
     cell = near.cell(MAIN[0], "cpu")

@@ -26,7 +26,7 @@ from harness.system.files import write_json
 from harness.system.scratch import scratch
 from harness.trace.manifest import Manifest, write_manifest
 from harness.trace.segments import SegmentEnd, Segments, StateDistance, segments_path
-from harness.trace.state import Array, read_state, state_path
+from harness.trace.state import SUFFIX, Array, read_state, state_path
 
 ROOM = 6  # states of each side that may lie there
 _POLL_S = 0.005
@@ -157,10 +157,11 @@ class ComparedStates:
         elif waiting:
             self.trouble = f"{len(waiting)} of {len(self._steps)} states were not compared"
         while not done():
-            for folder in (led, followed) if self._follower_ended.is_set() or self.trouble else ():
-                for path in folder.iterdir():
-                    if path.suffix != ".partial":
-                        path.unlink(missing_ok=True)
+            if self._follower_ended.is_set() or self.trouble:
+                for path in led.glob(f"*{SUFFIX}"):
+                    self._put_away(path)  # the leader's states serve other runs all the same
+                for path in followed.glob(f"*{SUFFIX}"):
+                    path.unlink()
             threading.Event().wait(_POLL_S)
 
     def _put_away(self, path: Path) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from harness.errors import TraceError
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import STATE_IN, STATE_OUT, STATE_STEPS, listed_steps
-from harness.run.execute import Progress, run_cell
+from harness.run.execute import Progress, refuse, run_cell
 from harness.run.lockstep import move_apart
 from harness.system.files import write_json
 from harness.system.scratch import scratch
-from harness.trace.manifest import Manifest
+from harness.trace.manifest import Manifest, write_manifest
 from harness.trace.parts import Part
 from harness.trace.segments import SegmentEnd, Segments, segments_path
 from harness.trace.state import Array, read_state, state_path, write_state
@@ -37,7 +38,8 @@ def run_one_ulp_away(
 ) -> Manifest:
     """Run the leader's program again from states of its run, every number of them one unit in the last place away.
 
-    How far that takes it from the run itself is written beside the trace, as the segments of a lockstep run are.
+    How far that takes it from the run itself is written beside the trace, as the segments of a lockstep run are; a cell
+    of which that cannot be told is refused or crashed.
     Raises: TraceError when the folder cannot hold traces, or there is no place for states.
     """
     try:
@@ -46,14 +48,23 @@ def run_one_ulp_away(
             near.mkdir()
             own.mkdir()
             rng = np.random.default_rng(seed)
-            for part in parts:
-                state = read_state(state_path(states, part.first))
-                write_state(near, part.first, {name: ulp_away(x, rng) for name, x in state.items()}, "f32")
+            try:
+                for part in parts:
+                    state = read_state(state_path(states, part.first))
+                    write_state(near, part.first, {name: ulp_away(x, rng) for name, x in state.items()}, "f32")
+            except TraceError as error:
+                return refuse(plan, f"the leader's state {error}")
             manifest = run_parts(plan, parts, parts, near, own, on_progress)
-            if manifest.status == "complete":
-                segments = Segments(leader=leader, planned=len(parts), tensors=[], ends=[])
+            if manifest.status != "complete":
+                return manifest
+            segments = Segments(leader=leader, planned=len(parts), tensors=[], ends=[])
+            try:
                 segments.ends.extend(_moves_apart(part, segments.tensors, states, near, own) for part in parts)
-                write_json(segments_path(plan.trace), segments)
+            except TraceError as error:
+                manifest = msgspec.structs.replace(manifest, status="crashed", reason=str(error))
+                write_manifest(plan.manifest, manifest)
+                return manifest
+            write_json(segments_path(plan.trace), segments)
             return manifest
     except OSError as error:
         raise TraceError(f"{error.filename or 'states'}: {error.strerror or error}; no states can be kept.") from None

@@ -40,6 +40,11 @@ def sample_parts(steps: int, whole: int, epoch_steps: int, grid: int, number: in
     return tuple(sorted([*taken, *_log_spaced(free, number - len(taken))], key=lambda part: part.first))
 
 
+def whole_segments(parts: Sequence[Part], grid: int, steps: int) -> list[Part]:
+    """A segment of `grid` steps behind the state of each part, where the run has all of it."""
+    return [Part(part.first, grid) for part in parts if part.first + grid <= steps + 1]
+
+
 def keep_steps(steps: int, epoch_steps: int, grid: int, number: int) -> tuple[int, ...]:
     """At most so many steps whose states are kept: both ends of segments of `grid` steps, the run's last among them.
 

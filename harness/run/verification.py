@@ -14,7 +14,7 @@ from harness.run.cell import Cell
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
-from harness.run.sampling import MOST_BYTES, WINDOW, keep_steps, sample_parts, state_bytes
+from harness.run.sampling import MOST_BYTES, WINDOW, keep_steps, sample_parts, state_bytes, whole_segments
 from harness.spec.models import Model
 from harness.spec.run_config import (
     DEFAULT_INIT_SEED,
@@ -111,8 +111,7 @@ class Verification:
         steps = self.planned_steps(examples)
         if not self.lockstep or steps <= self.segment:
             return None
-        starts = [part.first for part in self._sampled(examples)]
-        parts = [Part(first, self.segment) for first in starts if first + self.segment <= steps + 1]
+        parts = whole_segments(self._sampled(examples), self.segment, steps)
         return self._at_states(parts, ulp_seed=0) if len(parts) >= WINDOW else None
 
     def _sampled(self, examples: int) -> tuple[Part, ...]:

@@ -35,7 +35,7 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
-    except BaseException:
+    except BaseException:  # an interruption as well: it must leave no half of a file
         part.unlink(missing_ok=True)
         raise
 

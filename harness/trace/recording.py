@@ -97,7 +97,7 @@ def read_foreign(path: str | Path, keys: LogKeys | None = None) -> Recording:
 
 def _may_be_trace(path: str | Path) -> bool:
     """Whether a file begins with JSON that names its kind, or has no beginning that can be read."""
-    if os.path.isdir(path) and any(name.startswith(EVENTS) for name in os.listdir(path)):  # noqa: PTH112, PTH208
+    if os.path.isdir(path) and any(name.startswith(EVENTS) for name in os.listdir(path)):  # noqa: PTH112, PTH208 - likewise
         return False
     if not os.path.isfile(path):  # noqa: PTH113 - a name may be too long
         return True
@@ -115,7 +115,7 @@ def read_recordings(paths: Sequence[str], keys: Sequence[LogKeys] = ()) -> list[
 
     `keys`: for each path what a log's reader has to be told; none unless given.
     """
-    sizes = [os.path.getsize(path) if os.path.isfile(path) else 0 for path in paths]  # noqa: PTH113, PTH202
+    sizes = [os.path.getsize(path) if os.path.isfile(path) else 0 for path in paths]  # noqa: PTH113, PTH202 - likewise
     workers = min(len(paths), os.cpu_count() or 1) if sum(sizes) >= _WORTH_PROCESSES else 1
     files = list(zip(paths, keys or [LogKeys()] * len(paths), strict=True))
     readers = [_ReaderProcess(files[first::workers]) for first in range(1, workers)]

@@ -10,6 +10,7 @@ import pytest
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import MAX_STEPS, NO_SHUFFLE
 from harness.run.lockstep import ROOM, LockstepRun, run_lockstep
+from harness.run.saved_states import SavedStates
 from harness.system.scratch import temporary_root
 from harness.trace.recording import Recording, read_recording
 from harness.trace.segments import read_segments, segments_path
@@ -82,6 +83,16 @@ def test_what_the_follower_does_otherwise_is_in_its_segment(tmp_path: Path) -> N
     found = lockstep(tmp_path, following="x = x + (k == 6)")
     assert found.segments is not None
     assert [end.step for end in found.segments.ends if end.distances[0].apart] == [7]
+
+
+def test_states_that_are_wanted_stay_though_the_follower_dies(tmp_path: Path) -> None:
+    saved = SavedStates(tmp_path / "saved", [5, 11])
+    saved.folder.mkdir()
+    dying = plan(tmp_path, "follower", "os.abort() if k == 4 else None")
+    found = run_lockstep(plan(tmp_path, "leader"), dying, 2, saved=saved)
+    assert (found.leader.status, found.follower.status) == ("complete", "crashed")
+    assert sorted(path.name for path in saved.folder.iterdir()) == ["11.safetensors", "5.safetensors"]
+    assert not list(temporary_root().iterdir())
 
 
 @pytest.mark.parametrize(

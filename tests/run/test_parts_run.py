@@ -55,6 +55,12 @@ def test_how_far_an_ulp_leads_is_written_beside_the_trace(programs: Programs, tm
     assert not list(temporary_root().iterdir()), "states are gone"
 
 
+def test_without_a_state_of_the_leader_it_is_refused(tmp_path) -> None:
+    plan = CellPlan("near", ("false",), tmp_path, planned_steps=16)
+    ran = run_one_ulp_away(plan, "phase2", PARTS, tmp_path / "states", 0, lambda *_: None)
+    assert (ran.status, ran.reason) == ("refused", "the leader's state 9.safetensors: no state: there is no such file.")
+
+
 def test_verify_runs_it_and_judges_by_it(programs: Programs, tmp_path) -> None:
     asked = Verification(
         model=Model("tiny", SPEC, CONFIG, GRAPH, None, None),

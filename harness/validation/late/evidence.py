@@ -7,10 +7,9 @@ start.
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.run.sampling import sample_parts
+from harness.run.sampling import sample_parts, whole_segments
 from harness.spec.run_config import DEFAULT_STATES, SEGMENT_STEPS
 from harness.trace.evaluations import evaluate
-from harness.trace.parts import Part
 from harness.trace.recording import Recording
 from harness.validation.late.networks import STEPS, STEPS_PER_EPOCH
 from harness.validation.late.runs import LateRun, LateSide, follow
@@ -24,7 +23,7 @@ from harness.verdict.pair import judge_recordings
 IN_LOCKSTEP = "lockstep"
 LATE_DETECTORS = (VERIFY, IN_LOCKSTEP, WITH_NORMS, LOSSES_ONLY)
 PARTS = sample_parts(STEPS, STEPS, STEPS_PER_EPOCH, SEGMENT_STEPS, DEFAULT_STATES)
-SEGMENTS = [Part(part.first, SEGMENT_STEPS) for part in PARTS if part.first + SEGMENT_STEPS <= STEPS + 1]
+SEGMENTS = whole_segments(PARTS, SEGMENT_STEPS, STEPS)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.run.inprocess import Array, Batch, Phase2, Phase3, RunRecorder, Side, Step, Tensors
 from harness.run.lockstep import SegmentRecorder, segment_starts
+from harness.run.parts_run import ulp_away
 from harness.spec.netspec import DType
 from harness.spec.run_config import DEFAULT_INIT_SEED, SEGMENT_STEPS, WIDE_STEPS
 from harness.trace.logits import MOST_IMAGES
@@ -19,7 +20,7 @@ from harness.trace.segments import Segments
 from harness.validation.late.fault import LateFault, Moment, Transition
 from harness.validation.late.networks import NETWORKS, STEPS, STEPS_PER_EPOCH, TESTED, LateFeed, make_feed
 from harness.validation.near import NearRun
-from harness.validation.rounding.long_runs import observed, ulp_away
+from harness.validation.rounding.long_runs import observed
 
 RIGHT = LateFault("right", "none", ())
 Logits = tuple[Array, Array]  # of test images, and their labels: (n, classes), (n,)
@@ -140,7 +141,9 @@ class LateSide:
         """A run at its beginning. What is no run in f32 is observed at every step."""
         side = _program(self.make, self.network, dtype)
         side.init_seed = DEFAULT_INIT_SEED + self.seed
-        initial = ulp_away(side.initial(), self.seed) if self.ulp and dtype == "f32" else side.initial()
+        initial = side.initial()
+        if self.ulp and dtype == "f32":
+            initial = ulp_away(initial, np.random.default_rng(self.seed))
         feed = make_feed(self.network, self.seed, self.backwards, dtype)
         return LateRun(side, feed, self.fault, initial, planned, observed if dtype == "f32" else None, parts)
 

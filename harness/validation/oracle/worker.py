@@ -3,7 +3,6 @@
 A compiler that crashes or hangs takes this process with it and no other.
 """
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.spec.netspec import DType
-from harness.system.jobs import MARKER
+from harness.system.jobs import answer
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ def main() -> None:
     except HarnessError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    # The standard library's JSON, since a NaN has to come through.
-    print(MARKER + json.dumps(msgspec.to_builtins(finding)), flush=True)
+    answer(msgspec.to_builtins(finding))
 
 
 if __name__ == "__main__":

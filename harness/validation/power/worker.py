@@ -3,7 +3,6 @@
 Rows go to the journal one by one, so that a compiler that crashes or hangs takes one row with it and no other.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import HarnessError
-from harness.system.jobs import MARKER
+from harness.system.jobs import answer
 from harness.validation.power.journal import Journal, Row
 
 
@@ -50,7 +49,7 @@ def work(examine: Callable[[str, str], Any]) -> None:
         except HarnessError as error:
             trouble = str(error)
         journal.write(Row(order.kind, name, finding, trouble, round(time.monotonic() - started, 1)))
-    print(MARKER + json.dumps(len(order.names)), flush=True)
+    answer(len(order.names))
 
 
 if __name__ == "__main__":

@@ -3,31 +3,24 @@
 They leave traces and segments in FOLDER/NETWORK/lockstep/SEED/.
 """
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from harness.data.dataset import resolve_data
 from harness.data.feed import BatchFeed
-from harness.errors import HarnessError
 from harness.run.inprocess import Batch, RunRecorder, Side, open_feed
 from harness.run.lockstep import SegmentRecorder, segment_starts
-from harness.run.sampling import sample_parts
+from harness.run.sampling import sample_parts, whole_segments
 from harness.spec.run_config import DEFAULT_STATES, SEGMENT_STEPS
 from harness.system.files import write_json
-from harness.system.jobs import MARKER
-from harness.trace.parts import Part
 from harness.trace.reader import read_trace
 from harness.trace.recording import Recording
 from harness.trace.segments import read_segments
 from harness.validation.near import NearRun
 from harness.validation.rounding.lockstep_fit import RightLockstep
 from harness.validation.rounding.long_runs import LONG_NETWORKS, LONG_STEPS, observed
-from harness.validation.rounding.runs import find_network, write_trace
+from harness.validation.rounding.runs import find_network, obey, write_trace
 from harness.validation.variations import VARIATIONS
 from harness.verdict.evidence import Near
 
@@ -90,7 +83,7 @@ def run_in_lockstep(order: LockstepOrder) -> int:
 def _run_pair(sides: tuple[Side, Side], feed: BatchFeed, folder: Path) -> None:
     per_epoch = feed.steps_per_epoch
     sampled = sample_parts(LONG_STEPS, LONG_STEPS, per_epoch, SEGMENT_STEPS, DEFAULT_STATES)
-    parts = [Part(part.first, SEGMENT_STEPS) for part in sampled if part.first + SEGMENT_STEPS <= LONG_STEPS + 1]
+    parts = whole_segments(sampled, SEGMENT_STEPS, LONG_STEPS)
     starts = segment_starts(SEGMENT_STEPS, LONG_STEPS)
     leader, follower, again = (side.begin() for side in (*sides, sides[0]))
 
@@ -121,14 +114,5 @@ def _run_pair(sides: tuple[Side, Side], feed: BatchFeed, folder: Path) -> None:
         write_json(folder / name, of)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run the order and say how many pairs that makes."""
-    try:
-        made = run_in_lockstep(msgspec.json.decode(arguments[0], type=LockstepOrder))
-    except HarnessError as error:
-        sys.exit(str(error))
-    print(MARKER + json.dumps(made), flush=True)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    obey(LockstepOrder, run_in_lockstep)

@@ -3,21 +3,17 @@
 Every run leaves a trace with norms at the steps that have them by default, in FOLDER/NETWORK/long/VARIANT.jsonl.
 """
 
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from harness.data.dataset import resolve_data
-from harness.errors import HarnessError
 from harness.nn.cases import find_case
-from harness.run.inprocess import Array, Batch, Phase2, Phase3, RunRecorder, open_feed
-from harness.system.jobs import MARKER
-from harness.validation.rounding.runs import write_trace
+from harness.run.inprocess import Batch, Phase2, Phase3, RunRecorder, open_feed
+from harness.run.parts_run import ulp_away
+from harness.validation.rounding.runs import obey, write_trace
 from harness.validation.variations import OtherCompiler
 
 LONG_STEPS = 400
@@ -70,7 +66,7 @@ def train_long_runs(order: LongOrder) -> int:
             continue
         side = make(graph, config, "f32")
         initial = side.initial()
-        training = side.begin(ulp_away(initial, 0) if moved else initial)
+        training = side.begin(ulp_away(initial, np.random.default_rng(0)) if moved else initial)
         recorder = RunRecorder(side, initial, LONG_STEPS, feed.steps_per_epoch, observed)
         for t in range(1, LONG_STEPS + 1):
             batch, rate = Batch(*feed.training(t)), side.learning_rate(t, feed.steps_per_epoch)
@@ -84,21 +80,5 @@ def observed(t: int) -> bool:
     return t <= 8 or t % 64 == 0
 
 
-def ulp_away(flat: Array, seed: int) -> Array:
-    """Each parameter one unit in the last place up or down. Shapes: (total_params,)."""
-    up = np.random.default_rng(seed).random(len(flat)) < 0.5
-    moved: Array = np.nextafter(flat, np.where(up, np.inf, -np.inf).astype(flat.dtype))
-    return moved
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Run the order and say how many traces that makes."""
-    try:
-        made = train_long_runs(msgspec.json.decode(arguments[0], type=LongOrder))
-    except HarnessError as error:
-        sys.exit(str(error))
-    print(MARKER + json.dumps(made), flush=True)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    obey(LongOrder, train_long_runs)

@@ -3,12 +3,11 @@
 Every run leaves a trace with norms and projections at every step, in FOLDER/NETWORK/SEED/VARIANT.jsonl.
 """
 
-import itertools
-import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -20,7 +19,7 @@ from harness.run.inprocess import Phase2, Phase3, Side, first_batches, recorded
 from harness.spec.netspec import DType
 from harness.spec.run_config import STRESS_STEPS, Start
 from harness.system.files import replace_file
-from harness.system.jobs import MARKER
+from harness.system.jobs import answer
 from harness.trace.format import StepLine, Trace, to_number
 from harness.validation.power.double_scalars import DoubleScalars
 from harness.validation.variations import OneThread, OtherCompiler
@@ -31,6 +30,7 @@ OTHER_BATCHES = ("cifar_cnn@8", "cifar_cnn@32", "mnist_cnn@8", "mnist_cnn@32", "
 IN_F64 = "f64.jsonl"  # the run that others are held to
 STRESSED = ".stressed.jsonl"  # of runs from a stressed start
 MakeSide = Callable[..., Side]
+Order = TypeVar("Order")
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,9 @@ def write_trace(path: Path, trace: Trace) -> None:
     """Write a trace as a file; a step that has no channels as its loss and its rate."""
     path.parent.mkdir(parents=True, exist_ok=True)
     bare = zip(trace.epoch.tolist(), trace.loss.tolist(), trace.lr.tolist(), strict=True)
-    numbers = itertools.chain.from_iterable(part.steps for part in trace.header.parts)
     steps = [
-        StepLine(kind="step", step=t, epoch=epoch, loss=to_number(loss), lr=lr)
-        for (epoch, loss, lr), t in zip(bare, numbers, strict=False)
+        StepLine(kind="step", step=step, epoch=epoch, loss=to_number(loss), lr=lr)
+        for step, (epoch, loss, lr) in zip(trace.step.tolist(), bare, strict=True)
     ]
     lines = [msgspec.json.encode(trace.lines.get(line.step, line)) for line in steps]
     lines = [msgspec.json.encode(trace.header), *lines]
@@ -137,14 +136,14 @@ def write_trace(path: Path, trace: Trace) -> None:
         file.write(b"".join(line + b"\n" for line in lines))
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run the order and say how many traces that makes."""
+def obey(kind: type[Order], train: Callable[[Order], int]) -> None:
+    """Train what this process was ordered to, by its argument, and answer how many runs that makes."""
     try:
-        made = train_right_runs(msgspec.json.decode(arguments[0], type=RunOrder))
+        made = train(msgspec.json.decode(sys.argv[1], type=kind))
     except HarnessError as error:
         sys.exit(str(error))
-    print(MARKER + json.dumps(made), flush=True)
+    answer(made)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    obey(RunOrder, train_right_runs)
