@@ -3,8 +3,7 @@
 The leader runs free; it only writes its state down. At the end of each segment the follower's state is compared with
 the leader's, tensor by tensor, and then set to it. States are removed once they are compared and taken, so that a few
 lie there at a time; a program waits with its next state while there are more. Those that are wanted later are moved
-away instead. Where the follower ends early, the
-leader's states are removed as they come, and it goes on to its end.
+away instead. Where the follower ends early, the leader's states are removed as they come, and it goes on to its end.
 """
 
 import threading
@@ -156,13 +155,16 @@ class ComparedStates:
             self.why_not = self.trouble
         elif waiting:
             self.trouble = f"{len(waiting)} of {len(self._steps)} states were not compared"
-        while not done():
+        over = False
+        while not over:
+            over = done()  # asked first: what was written before the end is seen once more after it
             if self._follower_ended.is_set() or self.trouble:
                 for path in led.glob(f"*{SUFFIX}"):
                     self._put_away(path)  # the leader's states serve other runs all the same
                 for path in followed.glob(f"*{SUFFIX}"):
                     path.unlink()
-            threading.Event().wait(_POLL_S)
+            if not over:
+                threading.Event().wait(_POLL_S)
 
     def _put_away(self, path: Path) -> None:
         """Remove a state that nobody needs here any more, or move it to those that are wanted later."""

@@ -9,11 +9,12 @@ import pytest
 
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import MAX_STEPS, NO_SHUFFLE
-from harness.run.lockstep import ROOM, LockstepRun, run_lockstep
+from harness.run.lockstep import ROOM, ComparedStates, LockstepRun, run_lockstep
 from harness.run.saved_states import SavedStates
 from harness.system.scratch import temporary_root
 from harness.trace.recording import Recording, read_recording
 from harness.trace.segments import read_segments, segments_path
+from harness.trace.state import state_path
 from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import Beside, Lockstep
 from harness.verdict.judge import Verdict, judge
@@ -83,6 +84,20 @@ def test_what_the_follower_does_otherwise_is_in_its_segment(tmp_path: Path) -> N
     found = lockstep(tmp_path, following="x = x + (k == 6)")
     assert found.segments is not None
     assert [end.step for end in found.segments.ends if end.distances[0].apart] == [7]
+
+
+def test_states_of_a_leader_that_ends_at_once_are_taken_as_well(tmp_path: Path) -> None:
+    led, followed, kept = (tmp_path / name for name in ("led", "followed", "kept"))
+    for folder in (led, followed, kept):
+        folder.mkdir()
+    for step in (1, 3, 5):
+        state_path(led, step).write_bytes(b"")
+    states = ComparedStates("leader", 2, 4, SavedStates(kept, [3, 5]))
+    states.follower_ended()
+    states.leader_ended()
+    states.watch(led, followed, lambda: True)  # both are over before it looks
+    assert sorted(path.name for path in kept.iterdir()) == ["3.safetensors", "5.safetensors"]
+    assert not list(led.iterdir())
 
 
 def test_states_that_are_wanted_stay_though_the_follower_dies(tmp_path: Path) -> None:
