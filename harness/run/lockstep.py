@@ -133,7 +133,9 @@ class ComparedStates:
         waiting = list(self._steps)
         compared = 0
         while waiting and not self.trouble:
-            step, last = waiting[0], self._leader_ended.is_set()
+            step = waiting[0]
+            # Asked before the files are: what a side wrote before its end is there then.
+            over, last, ended = done(), self._leader_ended.is_set(), self._follower_ended.is_set()
             ours, theirs = state_path(led, step), state_path(followed, step)
             self.leader_wrote |= ours.exists()
             if ours.exists() and theirs.exists():
@@ -143,7 +145,7 @@ class ComparedStates:
                     self._put_away(state_path(led, compared))
                 compared = step
                 waiting.pop(0)
-            elif done() or self._follower_ended.is_set():
+            elif over or (ended and not theirs.exists()):  # a fast follower is through before its leader
                 break
             elif last and self.why_not is None and not ours.exists():
                 self.trouble = f"its leader did not write the state before step {step}"

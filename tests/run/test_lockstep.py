@@ -100,6 +100,12 @@ def test_states_of_a_leader_that_ends_at_once_are_taken_as_well(tmp_path: Path) 
     assert not list(led.iterdir())
 
 
+def test_a_follower_that_ends_before_its_leader_is_compared_whole(tmp_path: Path) -> None:
+    found = lockstep(tmp_path, leading="if k > 8: time.sleep(0.3)")
+    assert found.segments is not None
+    assert [end.step for end in found.segments.ends] == [3, 5, 7, 9, 11]
+
+
 def test_states_that_are_wanted_stay_though_the_follower_dies(tmp_path: Path) -> None:
     saved = SavedStates(tmp_path / "saved", [5, 11])
     saved.folder.mkdir()
