@@ -289,6 +289,9 @@ def counted(correct: int, total: int) -> Manifest:
         (counted(128, 128), counted(96, 128), "FAIL"),
         (counted(9000, 10000), counted(60, 128), "FAIL"),  # each side by its own number of images
         (counted(9000, 10000), counted(110, 128), "PASS"),
+        (counted(4401, 5120), counted(8857, 10000), "PASS"),  # a right pair: the first images are the harder ones
+        (counted(3700, 5120), counted(8857, 10000), "FAIL"),
+        (counted(5120, 5120), counted(8857, 10000), "FAIL"),
         (Manifest(status="complete", steps_written=8, test_accuracy=0.9), counted(1, 10), "FAIL"),
     ],
 )
