@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.trace.format import TraceHeader, TraceWriter
+from harness.trace.format import TraceFile, TraceHeader
 
 STEPS = (5616, 7020, 1_000_000)
 ROUNDS = 5
@@ -55,7 +55,7 @@ def write_trace(path: Path, steps: int, seed: int) -> None:
     noise = np.random.default_rng(seed).normal(0, 1e-6, steps)
     spread = np.random.default_rng(0).normal(1, 0.1, steps)
     losses = (2.4 * np.exp(-8 * np.arange(steps) / steps) * spread * (1 + noise)).astype(np.float32)
-    with TraceWriter(path, HEADER) as writer:
+    with TraceFile(path, HEADER) as writer:
         for k, loss in enumerate(losses.tolist()):
             epoch = k // EPOCH_STEPS
             rate = float(np.float32(0.0005 * (1 + math.cos(math.pi * epoch * EPOCH_STEPS / steps))))

@@ -22,7 +22,7 @@ from harness.report.page import render_page
 from harness.report.summary import Summary, model_of
 from harness.report.summary.history import HistoryRow
 from harness.run.provenance import provenance
-from harness.trace.format import TraceHeader, TraceWriter
+from harness.trace.format import TraceFile, TraceHeader
 from harness.trace.manifest import CellFacts, Manifest, manifest_path, write_manifest
 from harness.trace.store import read_store
 from harness.verdict.compare import Judging
@@ -164,7 +164,7 @@ def _write_trace(path: Path, model: str, pipeline: str, backend: str, steps: int
     spread = np.exp(np.random.default_rng(0).normal(0, 0.2, steps))
     rounding = 1e-7 * np.exp(np.minimum(step * 0.2, 11)) * np.random.default_rng(seed).normal(0, 1, steps)
     losses = (2.4 * np.exp(-6 * step / steps) * spread * (1 + rounding) + wrong * (step > 0)).astype(np.float32)
-    with TraceWriter(path, header) as writer:
+    with TraceFile(path, header) as writer:
         for k, loss in enumerate(losses.tolist()):
             writer.write_step(k + 1, k // EPOCH_STEPS, loss, 0.001)
 

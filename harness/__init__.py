@@ -1,12 +1,32 @@
 """Cross-backend training-trace verifier."""
 
 import os
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas
 
+    from harness.run.program import Program as Program
+    from harness.run.weights import TorchWeights as TorchWeights
+    from harness.run.weights import Weights as Weights
+    from harness.trace.writer import TraceWriter as TraceWriter
+
 __version__ = "0.1.0"
+
+# What is imported when it is first used, so that `import harness` costs nothing.
+_PLACES = {
+    "Program": "harness.run.program",
+    "TorchWeights": "harness.run.weights",
+    "TraceWriter": "harness.trace.writer",
+    "Weights": "harness.run.weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
 
 
 def read_trace(path: str | os.PathLike[str], *, allow_truncated: bool = False) -> "pandas.DataFrame":

@@ -25,7 +25,7 @@ from harness.emit.plan import PlannedTraining, RunnerPlan, read_plan
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
 from harness.run.trainer import Array, Executor, Trainer, leave_state, take_state
-from harness.trace.format import WHOLE_NORMS, TraceHeader, TraceWriter
+from harness.trace.format import WHOLE_NORMS, TraceFile, TraceHeader
 from harness.trace.logits import MOST_IMAGES, write_logits
 from harness.trace.parts import Part, format_parts
 
@@ -101,10 +101,10 @@ def observations(plan: RunnerPlan, x: Array, labels: Array, results: Sequence[Ar
     return observed | {"batch_sha256": batch_sha256(x, labels)}
 
 
-def open_trace(path: Path, header: dict[str, Any]) -> TraceWriter:
+def open_trace(path: Path, header: dict[str, Any]) -> TraceFile:
     """A trace that starts with the header."""
     try:
-        return TraceWriter(path, msgspec.convert(header, TraceHeader))
+        return TraceFile(path, msgspec.convert(header, TraceHeader))
     except OSError as error:
         raise ContractError(f"LEAN_MLIR_TRACE_OUT is {str(path)!r}: {error.strerror}.") from None
 

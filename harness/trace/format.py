@@ -174,7 +174,7 @@ class Trace:
         return rows
 
 
-class TraceWriter:
+class TraceFile:
     """Writes a trace line by line, so that a killed run leaves every finished step readable.
 
     It writes under the name it is given; whoever runs the cell renames the file when the run is complete.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.trace.format import StepLine, Trace, TraceHeader, TraceWriter
+from harness.trace.format import StepLine, Trace, TraceFile, TraceHeader
 from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 
@@ -79,7 +79,7 @@ def recording(losses: Sequence[float] | np.ndarray, *, manifest: Manifest | None
 
 def write(path: Path, losses: Sequence[float], *, per_epoch: int = 468, lr: float = 0.001, **keys: Any) -> Path:
     """Write a trace file with the writer."""
-    with TraceWriter(path, header(**keys)) as writer:
+    with TraceFile(path, header(**keys)) as writer:
         for k, loss in enumerate(losses):
             writer.write_step(k + 1, k // per_epoch, loss, lr)
     return path

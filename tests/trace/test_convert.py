@@ -14,7 +14,7 @@ from mlperf_logging.compliance_checker.mlp_parser import parse_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from harness.cli import main
-from harness.trace.format import TraceWriter
+from harness.trace.format import TraceFile
 from harness.trace.manifest import Manifest, write_manifest
 from tests.support.paths import ROOT
 from tests.support.sample_traces import header, lines, text, write
@@ -25,7 +25,7 @@ LOSSES = [2.5, math.nan, math.inf, 0.1]
 @pytest.fixture
 def odd_trace(tmp_path) -> Path:
     path = tmp_path / "a.jsonl"
-    with TraceWriter(path, header(pipeline="phase2", netspec_name="<b>|naïve|</b>")) as writer:
+    with TraceFile(path, header(pipeline="phase2", netspec_name="<b>|naïve|</b>")) as writer:
         for k, loss in enumerate(LOSSES):
             norms = {"conv1.w": 1.5 * k, "conv1.b": -math.inf} if k < 2 else None
             whole = 2.0 * k if k < 3 else None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import harness
 from harness.errors import PackageError, TraceError
 from harness.system.extras import extra
-from harness.trace.format import TraceWriter
+from harness.trace.format import TraceFile
 from harness.trace.manifest import Manifest, write_manifest
 from tests.support.paths import ROOT
 from tests.support.sample_traces import CONFIG, header, lines, text
@@ -19,7 +19,7 @@ from tests.support.sample_traces import CONFIG, header, lines, text
 
 @pytest.fixture
 def trace(tmp_path) -> Path:
-    with TraceWriter(tmp_path / "a.jsonl", header(pipeline="phase2")) as writer:
+    with TraceFile(tmp_path / "a.jsonl", header(pipeline="phase2")) as writer:
         norms = {"conv1.w": 1.5, "conv1.b": math.inf}
         writer.write_step(1, 0, 2.5, 0.1, grad_norm=2.0, grad_norms=norms, batch_sha256="ab", wall_ms=4.0)
         writer.write_step(2, 0, math.nan, 0.1, wall_ms=3.0)
@@ -67,7 +67,7 @@ def test_header_and_manifest_are_plain_dicts(trace):
 @given(st.lists(st.tuples(st.floats(), st.none() | st.floats(), st.none() | st.floats()), max_size=12))
 def test_a_frame_holds_every_number_of_the_file(tmp_path, steps):
     path = tmp_path / "drawn.jsonl"
-    with TraceWriter(path, header()) as writer:
+    with TraceFile(path, header()) as writer:
         for k, (loss, whole, part) in enumerate(steps):
             writer.write_step(k + 1, 0, loss, 0.1, param_norm=whole, param_norms=None if part is None else {"w": part})
     frame = harness.read_trace(path)
@@ -79,7 +79,7 @@ def test_a_frame_holds_every_number_of_the_file(tmp_path, steps):
 
 
 def test_later_steps_keep_their_channels(tmp_path):
-    with TraceWriter(tmp_path / "long.jsonl", header()) as writer:
+    with TraceFile(tmp_path / "long.jsonl", header()) as writer:
         for k in range(300):
             writer.write_step(k + 1, 0, 1.0, 0.1, grad_norm=float(k))
     assert harness.read_trace(tmp_path / "long.jsonl")["grad_norm"].tolist() == list(range(300))

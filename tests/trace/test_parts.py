@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.errors import TraceError
-from harness.trace.format import TraceWriter
+from harness.trace.format import TraceFile
 from harness.trace.parts import Part, StepNumbers, format_parts, parse_parts
 from harness.trace.reader import read_trace
 from harness.verdict.channels import shared_channels
@@ -81,7 +81,7 @@ def test_nothing_takes_parts_for_a_whole_run(tmp_path: Path) -> None:
 
 
 def test_a_writer_holds_to_the_parts(tmp_path: Path) -> None:
-    with TraceWriter(tmp_path / "a.jsonl", header(run_steps=PARTS)) as writer:
+    with TraceFile(tmp_path / "a.jsonl", header(run_steps=PARTS)) as writer:
         for step in STEPS:
             writer.write_step(step, 0, 1.0, 0.1)
         with pytest.raises(TraceError, match="step 43 follows step 42; run_steps has no other there"):

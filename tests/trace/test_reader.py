@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harness.errors import TraceError
 from harness.trace import reader
 from harness.trace.column_reader import LONGEST_LINE
-from harness.trace.format import BY_NAME, WHOLE_NORMS, TraceWriter
+from harness.trace.format import BY_NAME, WHOLE_NORMS, TraceFile
 from harness.trace.reader import read_trace
 from tests.support.paths import ROOT
 from tests.support.sample_traces import HEADER, header, lines, text
@@ -49,7 +49,7 @@ def complaint(folder: Path, content: bytes) -> str:
 
 def test_the_writer_writes_the_specified_bytes(tmp_path):
     path = tmp_path / "a.jsonl"
-    with TraceWriter(path, header(netspec_hash="ab", planned_steps=2, units={"loss": "nats"})) as writer:
+    with TraceFile(path, header(netspec_hash="ab", planned_steps=2, units={"loss": "nats"})) as writer:
         writer.write_step(1, 0, np.float32(2.419939), 0.001)
         writer.write_step(
             2, 0, float("nan"), 0.5, grad_norm=float("inf"), param_norms={"w": 1}, batch_sha256="cd", wall_ms=1.5
@@ -78,7 +78,7 @@ def test_the_writer_writes_the_specified_bytes(tmp_path):
 @given(st.lists(st.tuples(st.floats(), st.floats(), st.none() | st.floats()), max_size=20))
 def test_every_float_comes_back_bit_for_bit(tmp_path, values):
     path = tmp_path / "a.jsonl"
-    with TraceWriter(path, header()) as writer:
+    with TraceFile(path, header()) as writer:
         for k, (loss, lr, norm) in enumerate(values):
             writer.write_step(k + 1, 0, loss, lr, grad_norm=norm)
     for line in path.read_bytes().splitlines():
@@ -98,13 +98,13 @@ def test_every_float_comes_back_bit_for_bit(tmp_path, values):
 @given(st.floats(width=32, allow_nan=False))
 @in_one_folder
 def test_a_float32_is_widened_and_so_kept_exactly(tmp_path, value):
-    with TraceWriter(tmp_path / "a.jsonl", header()) as writer:
+    with TraceFile(tmp_path / "a.jsonl", header()) as writer:
         writer.write_step(1, 0, np.float32(value), 0.1)
     assert np.float32(read_trace(tmp_path / "a.jsonl").loss[0]) == np.float32(value)
 
 
 def test_the_writer_refuses_a_missing_or_repeated_step(tmp_path):
-    with TraceWriter(tmp_path / "a.jsonl", header()) as writer:
+    with TraceFile(tmp_path / "a.jsonl", header()) as writer:
         with pytest.raises(TraceError, match=r"a\.jsonl: the first step is 2; steps start at 1\.$"):
             writer.write_step(2, 0, 1.0, 0.1)
         writer.write_step(1, 0, 1.0, 0.1)
@@ -115,8 +115,8 @@ def test_the_writer_refuses_a_missing_or_repeated_step(tmp_path):
 def test_a_killed_writer_leaves_every_written_step(tmp_path):
     program = (
         "import os, signal\n"
-        "from tests.support.sample_traces import header\nfrom harness.trace.format import TraceWriter\n"
-        f"writer = TraceWriter({str(tmp_path / 'a.jsonl')!r}, header())\n"
+        "from tests.support.sample_traces import header\nfrom harness.trace.format import TraceFile\n"
+        f"writer = TraceFile({str(tmp_path / 'a.jsonl')!r}, header())\n"
         "for k in range(100): writer.write_step(k + 1, 0, 1.0, 0.1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.errors import TraceError
-from harness.trace.format import BY_NAME, TraceWriter
+from harness.trace.format import BY_NAME, TraceFile
 from harness.trace.reader import read_trace
 from harness.trace.recording import read_recording
 from harness.verdict.compare import Judging
@@ -91,7 +91,7 @@ def test_the_same_thing_may_be_spelled_otherwise(
 
 def test_epochs_may_be_counted_from_one(tmp_path: Path) -> None:
     for name, first in (("a", 0), ("b", 1)):
-        with TraceWriter(tmp_path / f"{name}.jsonl", header(config_epochs=2, epoch_steps=4)) as writer:
+        with TraceFile(tmp_path / f"{name}.jsonl", header(config_epochs=2, epoch_steps=4)) as writer:
             for k in range(8):
                 writer.write_step(k + 1, first + k // 4, 1.0 / (k + 1), 0.001)
     row = judge_recordings(*(read_recording(tmp_path / f"{name}.jsonl") for name in "ab"), Judging())
@@ -108,7 +108,7 @@ def test_epochs_may_be_counted_from_one(tmp_path: Path) -> None:
 def test_rates_are_as_exact_as_they_were_printed(tmp_path: Path, digits: int, factor: float, status: str) -> None:
     """Three digits leave half a per cent; two would leave more than a schedule may be wrong by."""
     for name, coarse in (("a", False), ("b", True)):
-        with TraceWriter(tmp_path / f"{name}.jsonl", header()) as writer:
+        with TraceFile(tmp_path / f"{name}.jsonl", header()) as writer:
             for k in range(40):
                 rate = 0.001 * math.cos(k / 40)
                 writer.write_step(k + 1, 0, 1.0, float(f"{rate * factor:.{digits - 1}e}") if coarse else rate)

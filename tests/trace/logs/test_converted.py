@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import main
-from harness.trace.format import Trace, TraceWriter
+from harness.trace.format import Trace, TraceFile
 from harness.trace.recording import read_foreign
 from tests.support.sample_logs import LOGS, falling, write_log
 from tests.support.sample_traces import header
@@ -23,7 +23,7 @@ def run(*arguments: object) -> Result:
 
 def rich(path: Path, factor: float = 1.0) -> Path:
     """A trace with channels of every kind."""
-    with TraceWriter(path, header(init_sha256=DIGEST, params=["w", "b"], dtype="f32", backend="cpu")) as writer:
+    with TraceFile(path, header(init_sha256=DIGEST, params=["w", "b"], dtype="f32", backend="cpu")) as writer:
         for step, loss in enumerate(LOSSES, 1):
             norms = {"w": 2.0 / step, "b": 0.5 * factor}
             writer.write_step(

@@ -1,0 +1,74 @@
+"""Arrays of any framework as numpy's. None of the frameworks is imported: an array brings along what is called here."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import TraceError
+from harness.trace.format import one_line
+
+Array = npt.NDArray[Any]
+_CHUNK = 1 << 20  # elements that are widened to f64 at a time
+
+
+def as_numpy(x: Any) -> Array:
+    """An array of numpy, PyTorch, JAX, or of whatever else exports DLPack or `__array__`, as numpy's, on the host.
+
+    The memory is shared where it can be. Formats that numpy lacks, such as bfloat16, are widened to float32.
+
+    Shapes: the result has that of x. Raises: TraceError for what is no array of numbers.
+    """
+    if isinstance(x, np.ndarray):
+        found = x
+    elif hasattr(x, "detach"):  # PyTorch: a tensor of the graph, and one on a device, has no numpy array
+        found = _of_torch(x.detach().cpu())
+    else:
+        found = _of_protocol(x)
+    if found.dtype.kind not in "fiub":
+        if found.dtype.kind != "V" or found.dtype.names is not None:
+            raise TraceError(f"an array of {found.dtype.name}, expected one of numbers.")
+        found = found.astype(np.float32)  # the dtypes of the package ml_dtypes, which JAX has
+    return found
+
+
+def _of_torch(tensor: Any) -> Array:
+    try:
+        array: Array = tensor.numpy()
+    except TypeError:  # bfloat16 and the 8-bit formats
+        array = tensor.float().numpy()
+    return array
+
+
+def _of_protocol(x: Any) -> Array:
+    try:
+        found = np.asarray(x) if hasattr(x, "__array__") or not hasattr(x, "__dlpack__") else np.from_dlpack(x)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise TraceError(f"{type(x).__name__} is no array: {one_line(error)}.") from None
+    if found.dtype == object:
+        raise TraceError(f"{type(x).__name__} is no array, expected one of numpy, PyTorch, JAX or DLPack.")
+    return found
+
+
+def fill(x: Any, values: Array) -> None:
+    """Put values into an array that can be changed: of numpy or PyTorch, on any device, in its own precision.
+
+    Shapes: both the same. Raises: TraceError for an array that cannot be changed, as those of JAX.
+    """
+    if isinstance(x, np.ndarray):
+        x[...] = values
+    elif hasattr(x, "detach") and hasattr(x, "copy_"):
+        held = x.detach()
+        held.copy_(held.new_tensor(values))
+    else:
+        raise TraceError(f"{type(x).__name__} cannot be changed in place: give what puts the new values where they go.")
+
+
+def norm(x: Array) -> float:
+    """The Euclidean norm, added up in f64. Shapes: x any. Units: those of x."""
+    flat = x.ravel()
+    total = 0.0
+    for at in range(0, flat.size, _CHUNK):
+        wide = flat[at : at + _CHUNK].astype(np.float64)
+        total += float(wide @ wide)
+    return float(np.sqrt(total))
