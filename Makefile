@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 .DEFAULT_GOAL := help
-.PHONY: help setup verify nightly oracle power fuzz test lint bench golden clean
+.PHONY: help setup verify nightly oracle power fuzz test examples lint bench golden clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -48,6 +48,11 @@ test: $(STAMP) ## Lint, check types and run the tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
+examples: ## Run the examples, also those in PyTorch, in an environment of their own [PYTHON=python3.12]
+	test -x $(VENV)-examples/bin/python || $(PYTHON) -m venv $(VENV)-examples
+	$(VENV)-examples/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,examples]'
+	$(VENV)-examples/bin/python -m pytest tests/examples $(ARGS)
+
 lint: $(STAMP) ## Reformat and lint
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/mypy
 
@@ -57,5 +62,5 @@ golden: $(STAMP) ## Rewrite the golden files of emitted code (read the diff befo
 bench: $(STAMP) ## Measure steps, tracing and the differ, as ratios, and the page of 200 cells
 	$(BIN)/python -m bench $(ARGS)
 
-clean: ## Remove .venv and what emission left in build
-	rm -rf $(VENV) build
+clean: ## Remove the environments and what emission left in build
+	rm -rf $(VENV) $(VENV)-examples build

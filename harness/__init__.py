@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas
 
-    from harness.run.program import Program as Program
+    from harness.run.request import RunRequest as RunRequest
     from harness.run.weights import TorchWeights as TorchWeights
     from harness.run.weights import Weights as Weights
     from harness.trace.writer import TraceWriter as TraceWriter
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 # What is imported when it is first used, so that `import harness` costs nothing.
 _PLACES = {
-    "Program": "harness.run.program",
+    "RunRequest": "harness.run.request",
     "TorchWeights": "harness.run.weights",
     "TraceWriter": "harness.trace.writer",
     "Weights": "harness.run.weights",

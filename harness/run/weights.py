@@ -42,6 +42,10 @@ class TorchWeights(LiveTensors):
         self._slots = dict(slots or {})
         self._stats = dict(stats or {})
 
+    def statistics(self) -> dict[str, Any]:
+        """The running statistics."""
+        return self._stats
+
     def state(self) -> dict[str, Any]:
         """Everything that a step changes."""
         slots = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def read_frame(path: str | os.PathLike[str], *, allow_truncated: bool = False) -> "pandas.DataFrame":
     """See `harness.read_trace`, which is this."""
-    with extra("pandas"):
+    with extra():
         import pandas
 
     recording = read_recording(Path(path), with_lines=True, allow_truncated=allow_truncated)

@@ -19,6 +19,9 @@ class Live(Protocol):
     def gradients(self) -> Mapping[str, Any]:
         """Those of the last step; empty where the loop hands them over itself."""
 
+    def statistics(self) -> Mapping[str, Any]:
+        """Running statistics by name; empty where there are none, or the loop hands them over itself."""
+
 
 class LiveTensors:
     """Tensors that a loop changes in place, whose gradients are their `grad` (PyTorch), if they have one.
@@ -38,6 +41,10 @@ class LiveTensors:
         """Views in the layout of the file, of those that have one."""
         found = {name: getattr(tensor, "grad", None) for name, tensor in self.tensors.items()}
         return {name: self.view(name, grad) for name, grad in found.items() if grad is not None}
+
+    def statistics(self) -> dict[str, Any]:
+        """None are known."""
+        return {}
 
     def view(self, name: str, tensor: Any) -> Any:
         """A tensor of a parameter's shape in the layout of the file."""

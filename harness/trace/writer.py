@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from harness.errors import TraceError
-from harness.trace.arrays import Array, as_numpy, norm
-from harness.trace.format import TraceFile, TraceHeader
+from harness.trace.arrays import Array, as_numpy, inner, norm
+from harness.trace.format import TraceFile, TraceHeader, one_line
 from harness.trace.live import Layout, Live, LiveTensors, Tensors, named
-from harness.trace.projection import project
+from harness.trace.projection import signs
 from harness.trace.spelling import usual_dtype
 
 WHEN: dict[str, Callable[[int], bool]] = {
@@ -197,7 +197,9 @@ class TraceWriter:
             found[f"{kind}_norms"] = norms
             found[f"{kind}_norm"] = math.hypot(*norms.values())
             if kind != "param":
-                found[f"{kind}_projections"] = {name: project(name, x) for name, x in tensors.items()}
+                found[f"{kind}_projections"] = {name: _projection(name, x) for name, x in tensors.items()}
+        if stats is None and self._live is not None:
+            stats = self._live.statistics()
         if stats:
             found["stat_norms"] = {name: norm(as_numpy(x)) for name, x in stats.items()}
         if batch is not None:
@@ -207,6 +209,11 @@ class TraceWriter:
                 "trace: step 1 has gradients and moved no parameter; call step() after the update.", stacklevel=3
             )
         return found
+
+
+def _projection(name: str, x: Array) -> float:
+    """Source: traces/README.md, Projections."""
+    return inner(x, signs(name, x.size, "f8" if x.dtype == np.float64 else "f4"))
 
 
 def batch_digest(arrays: Sequence[Any]) -> str:
@@ -261,6 +268,8 @@ def _when(channels: str | None) -> Callable[[int], bool]:
 
 def _number(value: Any, what: str) -> float:
     try:
-        return float(value)
+        return float(value.detach() if hasattr(value, "detach") else value)
     except (TypeError, ValueError):
-        raise TraceError(f"{what} is {type(value).__name__}, expected one number.") from None
+        shape = getattr(value, "shape", None)
+        told = repr(value) if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
+        raise TraceError(f"{what} is {one_line(told)}, expected one number.") from None

@@ -4,7 +4,7 @@ import numpy as np
 
 from harness.trace.format import Trace
 from harness.verdict.cause import first_cause
-from harness.verdict.channels import GRAD, UPDATE, shared_channels
+from harness.verdict.channels import GRAD, PARAM, UPDATE, shared_channels
 from harness.verdict.compare import RATE_RTOL, Comparison
 from harness.verdict.evidence import Answer, Fault, PairFacts, failed, passed, unreached
 
@@ -113,9 +113,20 @@ def _check_losses(pair: PairFacts, first: int, last: int | None) -> Answer | Non
     a, b, apart = (column[row] for column in (numbers.loss_a, numbers.loss_b, numbers.delta))
     mode = comparison.judging.mode.name
     line = f"the losses of step {beyond} are {a:.9g} and {b:.9g}, {apart:.2e} apart, beyond {mode}"
+    if (start := _other_start(comparison)) is not None:
+        return failed(f"{line}; the sides start from other parameters: {start}.", "step 1", "contract")
     if beyond <= UPDATE_STEPS:
         line += f"; {_FIRST_SEEN[beyond]}"
     return failed(f"{line}.", f"step {beyond}", loss_fault(comparison, beyond))
+
+
+def _other_start(comparison: Comparison) -> str | None:
+    """The initial parameter whose norms are furthest apart, where they are not alike."""
+    channels = shared_channels(comparison.a.trace, comparison.b.trace, [1]).of(PARAM)
+    if not channels.names or (channels.relative <= _ALIKE).all():
+        return None
+    worst = int(np.argmax(np.nan_to_num(channels.relative[0], nan=np.inf)))
+    return f"{channels.names[worst].partition(':')[2] or 'all'} is {channels.relative[0, worst]:.1e} apart by its norm"
 
 
 def loss_fault(comparison: Comparison, beyond: int) -> Fault:

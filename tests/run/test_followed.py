@@ -14,7 +14,7 @@ from harness.verdict.pairs import judge_cells
 from tests.support.paths import ROOT
 from tests.support.stored_cells import store
 
-PROGRAM = shlex.join([sys.executable, str(ROOT / "tests/support/optax_mlp.py")])
+PROGRAM = shlex.join([sys.executable, str(ROOT / "examples/optax_mlp.py")])
 STEPS = "20"
 
 

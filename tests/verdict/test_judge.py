@@ -303,6 +303,13 @@ def test_accuracies_of_a_short_run_are_held_to_what_chance_allows_their_images(a
         assert status == "PASS" or (found.gate, found.fault) == ("accuracy", "training")
 
 
+def test_a_loss_that_is_off_by_another_start_is_no_fault_of_the_mathematics():
+    norms = [{"param_norms": {"w": [value] * 3, "b": [0.5] * 3}} for value in (10.0, 10.2)]
+    found = judged(*(recording([loss] * 3, norms=norm) for loss, norm in zip((2.0, 3.0), norms, strict=True)))
+    assert (found.fault, found.place) == ("contract", "step 1")
+    assert found.reason.endswith("the sides start from other parameters: w is 2.0e-02 apart by its norm.")
+
+
 def test_the_number_of_images_that_nobody_states_is_taken_as_one_batch():
     assert accurate(0.9, 0.1, config_epochs=3).gate == "accuracy"
     assert accurate(0.75, 0.6, config_epochs=3).status == "PASS"

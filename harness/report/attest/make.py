@@ -5,12 +5,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from securesystemslib.signer import CryptoSigner
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import AttestationError, TraceError
-from harness.report.attest.signature import sign
 from harness.report.attest.statement import (
     SUFFIX,
     Document,
@@ -23,6 +20,9 @@ from harness.system.files import replace_file
 from harness.system.text import escape_control
 from harness.trace.manifest import manifest_path
 from harness.trace.store import MANIFEST_SUFFIX, StoredCell, verify_digests
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def write_statements(
     verdict: Path | None = None,
     *,
     parameters: Mapping[str, Any] | None = None,
-    signer: CryptoSigner | None = None,
+    signer: "CryptoSigner | None" = None,
 ) -> Written:
     """Write a statement of each cell with the trace of its manifest, and of the verdict on all traces.
 
@@ -88,9 +88,13 @@ def _free(name: str, taken: Mapping[str, Document]) -> str:
     return next(free for free in names if free not in taken)
 
 
-def _write(path: Path, document: Document, signer: CryptoSigner | None) -> Path:
+def _write(path: Path, document: Document, signer: "CryptoSigner | None") -> Path:
     text = encode_statement(document)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if signer is not None:
+        from harness.report.attest.signature import sign  # here: what signs comes with an extra
+
+        text = sign(text, signer)
     with replace_file(path) as file:
-        file.write(text if signer is None else sign(text, signer))
+        file.write(text)
     return path

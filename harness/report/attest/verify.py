@@ -5,15 +5,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from securesystemslib.signer import Key
+from typing import TYPE_CHECKING, Literal
 
 from harness.errors import AttestationError
-from harness.report.attest.signature import is_signed_by, open_envelope
 from harness.report.attest.statement import SUFFIX, Subject, parse_statement
 from harness.trace.format import one_line
 from harness.verdict.judge import INCONCLUSIVE
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
 
 _LARGEST = 16 << 20  # bytes of a statement
 _PART = re.compile(r"(?!\.\.?$)[^\\/\0]+")
@@ -64,13 +64,15 @@ def every_statement(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def verify_statement(path: Path, root: Path | None = None, key: Key | None = None) -> Verified:
+def verify_statement(path: Path, root: Path | None = None, key: "Key | None" = None) -> Verified:
     """Find each file of a statement and compare digests.
 
     Files are looked for below `root`, by default below each folder that the statement is in, from the nearest on.
 
     Raises: AttestationError when it is no statement; OSError.
     """
+    from harness.report.attest.signature import is_signed_by, open_envelope  # here: what knows them comes with an extra
+
     where = one_line(path)
     if not path.is_file():
         what = "not a regular file" if path.exists() else "no such file"

@@ -15,7 +15,7 @@ from harness.system.files import replace_file
 from harness.trace.columns import step_lines
 from harness.trace.recording import Recording
 
-with extra("mllog"):
+with extra():
     from mlperf_logging.mllog import constants
     from mlperf_logging.mllog.mllog import MLLogger
 

@@ -14,7 +14,7 @@ from harness.trace.columns import optional_columns
 from harness.trace.format import Trace
 from harness.trace.recording import Recording
 
-with extra("tensorboard"):
+with extra():
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.record_writer import RecordWriter

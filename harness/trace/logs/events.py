@@ -39,7 +39,7 @@ def event_files(folder: Path) -> list[Path]:
 
 def read_events(source: LogFile, keys: LogKeys, label: str) -> Trace:
     """The scalars of an event file by their steps. Raises: TraceError, PackageError."""
-    with extra("tensorboard"):
+    with extra():
         from tensorboardX.crc32c import crc32c
         from tensorboardX.proto.event_pb2 import Event
 

@@ -30,7 +30,7 @@ from harness.trace.writer import TraceWriter
 NUMPY = {"f32": "float32", "f64": "float64"}
 
 
-class Program:
+class RunRequest:
     """What is asked of this run of a program: precision, start, length, trace, states. All of it is in the environment.
 
     `dtypes`: precisions that the program can train in. Asked for another, it trains in the first and says so in its
@@ -54,9 +54,9 @@ class Program:
         """Whether the order of the data may change; false: file order every epoch."""
         return self._contract.shuffle
 
-    def run(
+    def start(
         self, weights: Weights, *, steps: int, network: str, config: Mapping[str, Any], **facts: Any
-    ) -> "ProgramRun":
+    ) -> "RequestedRun":
         """Begin the run: take the initial parameters that are given, and open the trace.
 
         `steps`: of the whole training; fewer are taken where so asked. `facts`: as those of `harness.TraceWriter`.
@@ -85,7 +85,7 @@ class Program:
         if not contract.shuffle:
             facts = {"shuffle": False} | facts
         try:
-            return ProgramRun(
+            return RequestedRun(
                 contract.trace_out,
                 weights,
                 self.dtype,
@@ -102,8 +102,8 @@ class Program:
             raise ContractError(f"{TRACE_OUT} is {str(contract.trace_out)!r}: {error.strerror}.") from None
 
 
-class ProgramRun(TraceWriter):
-    """A run of a program: its steps, and the trace of them. Made by `Program.run`."""
+class RequestedRun(TraceWriter):
+    """A run of a program: its steps, and the trace of them. Made by `RunRequest.start`."""
 
     def __init__(
         self,
