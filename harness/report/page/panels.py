@@ -8,7 +8,8 @@ from harness.report import tables
 from harness.report.page.environments import Fact, side_by_side
 from harness.report.page.series import Chart
 from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of, word_of
-from harness.report.summary import model_of, where
+from harness.report.summary import model_of
+from harness.report.tables import where
 from harness.verdict.pair import PairRow
 
 _SLUG = 60  # characters of a name in an address
