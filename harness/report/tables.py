@@ -155,6 +155,12 @@ def where(row: PairRow) -> str:
     return ", ".join(filter(None, (verdict.fault, verdict.place)))
 
 
+def in_each(rows: Sequence[PairRow]) -> str:
+    """The one side that several pairs have in common, as `, each with wrong-cpu`; else empty."""
+    common = set.intersection(*({row.a, row.b} for row in rows)) if len(rows) > 1 else set()
+    return f", each with {common.pop()}" if len(common) == 1 else ""
+
+
 def first_named(rows: Sequence[PairRow], name: Callable[[PairRow], str]) -> str:
     """The first pairs by name, each with the place of its failure; how many more."""
     said = [", ".join(filter(None, (name(row), where(row)))) for row in rows[:NAMED]]

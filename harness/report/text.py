@@ -1,6 +1,7 @@
 """Pairs as people read them on a terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from harness.report import tables
 from harness.system.text import Document, Table
@@ -64,8 +65,11 @@ def render_several(
     render: Callable[[PairRow], Document] = render_decided,
     name: Callable[[PairRow], str] = name_of,
 ) -> list[Document]:
-    """The pairs that differ, by `render`; a sentence for each that is inconclusive; a line for all that agree."""
-    judged = [row for row in rows if row.verdict is not None]
+    """The pairs that differ, by `render`; a sentence for each that is inconclusive; a line for all that agree.
+
+    What was found about the cause often concerns one side of several pairs, and is told once.
+    """
+    judged = [row for row in _told_once(rows) if row.verdict is not None]
     differ, unclear, agree = (
         [row for row in judged if row.verdict is not None and row.verdict.status == status]
         for status in ("FAIL", "INCONCLUSIVE", "PASS")
@@ -78,6 +82,14 @@ def render_several(
         pairs = "1 pair agrees" if len(agree) == 1 else f"{len(agree)} pairs agree"
         documents.append(Document([f"{pairs}{agreed_steps(agree)}; --verbose prints the evidence of every pair."]))
     return documents
+
+
+def _told_once(rows: Sequence[PairRow]) -> Iterator[PairRow]:
+    """The rows without findings that a row before has as well."""
+    told: set[str] = set()
+    for row in rows:
+        yield replace(row, findings=tuple(finding for finding in row.findings if finding not in told))
+        told.update(row.findings)
 
 
 def _sentence(row: PairRow, name: Callable[[PairRow], str]) -> str:

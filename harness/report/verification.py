@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.data.dataset import DataChoice
 from harness.report import as_json, factorial, markdown
-from harness.report.tables import first_named
+from harness.report.tables import first_named, in_each
 from harness.report.text import name_of, render_judged, render_several, render_summary
 from harness.run.verification import Verification
 from harness.spec.shapes import dims
@@ -58,7 +58,7 @@ def headline(outcome: Outcome) -> str:
     parts = [agree if judged else "no pair could be compared"]
     if of["FAIL"]:
         verb = "differs" if len(of["FAIL"]) == 1 else "differ"
-        parts.append(f"{len(of['FAIL'])} {verb}: {first_named(of['FAIL'], name_of)}")
+        parts.append(f"{len(of['FAIL'])} {verb}{in_each(of['FAIL'])}: {first_named(of['FAIL'], name_of)}")
     if of["INCONCLUSIVE"]:
         parts.append(f"{len(of['INCONCLUSIVE'])} inconclusive: {first_named(of['INCONCLUSIVE'], name_of)}")
     return f"{outcome.verification.model.spec.name}: {'; '.join(parts).removesuffix('.')}."

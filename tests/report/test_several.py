@@ -1,6 +1,7 @@
 """Several pairs on a terminal: what differs with its evidence, what is inconclusive, one line for the rest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,12 @@ def test_an_inconclusive_pair_is_a_sentence(tmp_path: Path) -> None:
     ]
 
 
+def test_a_finding_that_several_pairs_share_is_told_once(tmp_path: Path) -> None:
+    rows = judged(tmp_path, phase2=FALLING, phase3=FALLING, wrong=WRONG)
+    found = [replace(row, findings=(f"about {row.a}", f"about {row.b}")) for row in rows]
+    assert "".join(texts(found)).count("about wrong-cpu") == 1
+
+
 def test_beyond_the_first_pairs_that_differ_each_has_a_sentence(tmp_path: Path) -> None:
     rows = judged(tmp_path, phase2=FALLING, phase3=WRONG) * (FIRST + 2)
     *evidence, sentences = texts(rows)
@@ -106,8 +113,8 @@ def test_verify_prints_a_single_pair_whole_and_of_several_what_differs(tmp_path:
     for text in (brief, whole):
         assert "phase2-cpu vs wrong-cpu: FAIL (backward)" in text
         assert text.splitlines()[-1] == (
-            "MNIST-MLP: 1 of 3 pairs agree on 8 of 20 steps; 2 differ: phase2-cpu vs wrong-cpu, backward, step 2; "
-            "phase3-cpu vs wrong-cpu, backward, step 2."
+            "MNIST-MLP: 1 of 3 pairs agree on 8 of 20 steps; 2 differ, each with wrong-cpu: "
+            "phase2-cpu vs wrong-cpu, backward, step 2; phase3-cpu vs wrong-cpu, backward, step 2."
         )
 
 

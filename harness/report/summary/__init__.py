@@ -5,7 +5,7 @@ from typing import Literal
 
 from harness.night.checks import NightCheck
 from harness.report.summary.history import HistoryRow
-from harness.report.tables import first_named, listed
+from harness.report.tables import first_named, in_each, listed
 from harness.trace.store import StoredCell
 from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
 from harness.verdict.pair import PairRow, agreed_steps
@@ -70,19 +70,24 @@ class Summary:
         """The verdict in words: `12 pairs agree; 1 differs: mnist_cnn phase2-cpu vs phase3-rocm, backward of pool1`."""
         differ, unclear = self.of_status("FAIL"), self.of_status("INCONCLUSIVE")
         parts = [self.agreement]
-        if not self.cells and self.checks:
-            passed = sum(check.status == "PASS" for check in self.checks)
-            parts = [f"{passed} of {_count(len(self.checks), 'check', 'checks')} passed"]
         if differ:
-            parts.append(f"{_count(len(differ), 'differs', 'differ')}: {first_named(differ, full_name)}")
+            count = _count(len(differ), "differs", "differ")
+            parts.append(f"{count}{in_each(differ)}: {first_named(differ, full_name)}")
         if unclear:
             parts.append(f"{len(unclear)} inconclusive: {first_named(unclear, full_name)}")
-        return ("; " if differ or unclear else ", ").join([*parts, *self.besides])
+        problems = [_count(len(self.problems), "problem", "problems")] if self.problems else []
+        return ("; " if differ or unclear else ", ").join([*parts, *self.besides, *problems])
 
     @property
     def agreement(self) -> str:
-        """How many pairs agree, and on which steps where those are not all: `2 pairs agree on 8 of 200 steps`."""
+        """How many pairs agree, and on which steps where those are not all: `2 pairs agree on 8 of 200 steps`.
+
+        Of a night of checks alone, how many of them passed.
+        """
         agree = self.of_status("PASS")
+        if not self.cells and self.checks:
+            passed = sum(check.status == "PASS" for check in self.checks)
+            return f"{passed} of {_count(len(self.checks), 'check', 'checks')} passed"
         if not self.judged:
             return "no pair could be compared"
         return f"{_count(len(agree), 'pair agrees', 'pairs agree')}{agreed_steps(agree)}"
@@ -95,7 +100,7 @@ class Summary:
 
     @property
     def besides(self) -> list[str]:
-        """What else is wrong, in words: cells, checks, events, the number of problems."""
+        """What is wrong beside pairs and problems, in words: cells, checks, events."""
         parts = []
         if self.incomplete:
             count = _count(len(self.incomplete), "cell is", "cells are")
@@ -105,8 +110,6 @@ class Summary:
             if names:
                 parts.append(f"{_count(len(names), 'check', 'checks')} {word}: {', '.join(names)}")
         parts += [f"{event.title}: {event.line}" for event in self.events if event.outcome == "fail"]
-        if self.problems:
-            parts.append(_count(len(self.problems), "problem", "problems"))
         return parts
 
 
