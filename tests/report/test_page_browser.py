@@ -348,7 +348,7 @@ def test_on_a_phone_all_evidence_lies_within_the_screen(open_page: Open) -> None
     for selector in (".field", ".copyable code", ".panel[open] .scroll", "#deltas .scroll", "#cells .scroll"):
         assert page.locator(selector).evaluate_all(cut) == 0, selector
     page.evaluate("document.getElementById('deltas').scrollIntoView()")
-    picture(page, "many-phone")
+    picture(page, "many-evidence-phone")
 
 
 @pytest.mark.parametrize("viewport", [PHONE, SCREEN], ids=["phone", "screen"])

@@ -1,7 +1,7 @@
 """A summary as Markdown, short enough for the summary of a CI job."""
 
 from harness.report.markdown import escape, table
-from harness.report.summary import Summary, full_name, model_of
+from harness.report.summary import UNDATED, Summary, full_name, model_of
 from harness.report.tables import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, summary_table
 
 LONGEST = 900_000  # bytes; GitHub takes 1 MiB of a job
@@ -12,7 +12,8 @@ def render(summary: Summary) -> str:
     """The verdict, the differing pairs with their evidence, then tables of everything."""
     worst = "PASS" if summary.exit_code == 0 else "FAIL" if summary.exit_code == 1 else "INCONCLUSIVE"
     parts = [f"# {_SIGNS[worst]} {escape(summary.headline)}"]
-    facts = [summary.title, summary.night, *summary.hosts]
+    dates = [summary.night] if summary.night != UNDATED else []
+    facts = [summary.title, *dates, *summary.hosts]
     parts.append(escape(" · ".join(facts)))
     for row in (*summary.of_status("FAIL"), *summary.of_status("INCONCLUSIVE")):
         assert row.verdict is not None
