@@ -13,7 +13,14 @@ import click
 
 from harness.commands.completion import complete_traces
 from harness.commands.log_options import log_keys, log_options
-from harness.commands.options import all_steps_option, coverage_option, format_option, mode_option, window_option
+from harness.commands.options import (
+    all_steps_option,
+    coverage_option,
+    format_option,
+    mode_option,
+    verbose_option,
+    window_option,
+)
 from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
 
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
 @coverage_option
 @log_options
 @format_option("text", "markdown", "json")
+@verbose_option
 def main(
     traces: tuple[str, ...],
     mode: str,
@@ -40,6 +48,7 @@ def main(
     coverage: float,
     runs: tuple[str, ...],
     form: str,
+    verbose: bool,
     **keys: tuple[str, ...],
 ) -> None:
     """Compare training traces (.jsonl, .jsonl.gz) or logs of other tools, all pairs when there are more than two.
@@ -73,12 +82,15 @@ def main(
         sys.exit(UNREADABLE)
     code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
     if rows or form == "json":
-        show(render(rows, form, code))
+        show(render(rows, form, code, verbose))
     sys.exit(code)
 
 
-def render(rows: list["PairRow"], form: str, code: int) -> "Document | str":
-    """The rows in a format: a summary when there are several, then every pair."""
+def render(rows: list["PairRow"], form: str, code: int, verbose: bool) -> "Document | str":
+    """The rows in a format: a summary when there are several, then every pair; as text only those that differ.
+
+    `verbose`: as text every pair as well.
+    """
     if form == "json":
         from harness.report import as_json
 
@@ -92,8 +104,10 @@ def render(rows: list["PairRow"], form: str, code: int) -> "Document | str":
     from harness.report import text
     from harness.system.text import spaced
 
-    documents = [text.render_summary(rows)] if several else []
-    return spaced([*documents, *map(text.render_pair, rows)])
+    if not several:
+        return text.render_pair(rows[0])
+    pairs = map(text.render_pair, rows) if verbose else text.render_several(rows, text.render_difference)
+    return spaced([text.render_summary(rows), *pairs])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import read_names, references_option
+from harness.commands.options import read_names, references_option, verbose_option
 from harness.commands.paths import FilePath, FolderPath
 from harness.commands.usage import FiniteRange
 
@@ -29,6 +29,7 @@ NIGHTS = Path("reports/nightly")
 @references_option
 @click.option("--budget", type=FiniteRange(min=0), metavar="MINUTES", help="Default: that of CONFIG.")
 @click.option("--backends", callback=read_names, metavar="A,B", help="In place of those of CONFIG.")
+@verbose_option
 def nightly_command(
     config: Path,
     out: Path | None,
@@ -36,6 +37,7 @@ def nightly_command(
     references: Path,
     budget: float | None,
     backends: tuple[str, ...] | None,
+    verbose: bool,
 ) -> None:
     """Run what CONFIG says, all night long: cells, their verdicts, checks, and one report about it.
 
@@ -48,12 +50,13 @@ def nightly_command(
     from harness.night.config import override_backends, parse_config, read_text
     from harness.night.folder import NightFolder, begin, find_folder
     from harness.night.run import Budget, run_night
+    from harness.report.summary import terminal
     from harness.report.summary.build import summarise
     from harness.report.summary.history import read_history
     from harness.report.summary.write import record_history, write_summary
+    from harness.report.terminal import show
     from harness.system.lock import exclusive
     from harness.system.process import interruptible
-    from harness.system.text import escape_control
     from harness.verdict.compare import Judging
 
     text = read_text(config)
@@ -70,7 +73,8 @@ def nightly_command(
         summary = summarise([folder.path], judging, history=history, references=references)
         paths = write_summary(folder.path, summary)
         record_history(history, summary)
-    click.echo(f"{escape_control(summary.headline)}\nReports: {', '.join(map(str, paths))}")
+    show(terminal.render(summary, verbose=verbose))
+    click.echo(f"\nReports: {', '.join(map(str, paths))}")
     sys.exit(summary.exit_code)
 
 

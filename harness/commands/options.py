@@ -116,6 +116,9 @@ references_option: Option = click.option(
     show_default=True,
     help="Folder of accepted traces that cells are held to.",
 )
+verbose_option: Option = click.option(
+    "--verbose", is_flag=True, help="Print the evidence of every pair, also of those that agree."
+)
 jobs_option: Option = click.option(
     "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes at a time. Default: one a core."
 )

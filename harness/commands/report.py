@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import coverage_option, mode_option, references_option
+from harness.commands.options import coverage_option, mode_option, references_option, verbose_option
 from harness.commands.paths import FilePath, FolderPath
 
 
@@ -22,6 +22,7 @@ from harness.commands.paths import FilePath, FolderPath
     help="A Parquet file of earlier nights; the pairs of this one are added.",
 )
 @references_option
+@verbose_option
 def report_command(
     folders: tuple[Path, ...],
     out: Path,
@@ -30,6 +31,7 @@ def report_command(
     coverage: float,
     history: Path | None,
     references: Path,
+    verbose: bool,
 ) -> None:
     """Judge every pair of the cells in FOLDERS, of one host or of several, and write one report about them.
 
@@ -37,9 +39,10 @@ def report_command(
 
     Exit codes: 0 all agree, 1 something differs, 2 usage, 3 inconclusive.
     """
-    from harness.report.summary.build import UNDATED, summarise
+    from harness.report.summary import UNDATED, terminal
+    from harness.report.summary.build import summarise
     from harness.report.summary.write import record_history, write_summary
-    from harness.system.text import escape_control
+    from harness.report.terminal import show
     from harness.verdict.compare import judging_by
 
     judging = judging_by(mode, coverage=coverage)
@@ -47,5 +50,6 @@ def report_command(
     paths = write_summary(out, summary)
     if history is not None and summary.night != UNDATED:
         record_history(history, summary)
-    click.echo(f"{escape_control(summary.headline)}\nReports: {', '.join(map(str, paths))}")
+    show(terminal.render(summary, verbose=verbose))
+    click.echo(f"\nReports: {', '.join(map(str, paths))}")
     sys.exit(summary.exit_code)

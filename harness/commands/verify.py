@@ -14,6 +14,7 @@ from harness.commands.options import (
     read_names,
     renamed,
     segment_option,
+    verbose_option,
     window_option,
 )
 from harness.commands.run_options import RunOptions, run_options
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 )
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
+@verbose_option
 def verify_command(
     asked: RunOptions,
     backends: tuple[str, ...] | None,
@@ -86,6 +88,7 @@ def verify_command(
     states: int,
     factorial: bool,
     compile_all: bool,
+    verbose: bool,
 ) -> None:
     """Train MODEL with every pipeline on every backend and judge each pair of runs.
 
@@ -117,7 +120,7 @@ def verify_command(
     interruptible()
     outcome = verify(verification, judging)
     paths = report.write_reports(outcome)
-    show(report.for_terminal(outcome))
+    show(report.for_terminal(outcome, verbose=verbose))
     click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {verification.folder}/")
     sys.exit(report.outcome_exit_code(outcome))
 

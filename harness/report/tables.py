@@ -1,6 +1,6 @@
 """Pairs and verdicts as rows and sentences, which every format shows alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.trace.format import Trace
 from harness.trace.recording import Recording
@@ -11,6 +11,9 @@ from harness.verdict.pair import PairRow
 PAIR_COLUMNS = ("loss", "|A - B|", "step", "A", "B")
 SUMMARY_COLUMNS = ("pair", "step 1", "step 2", "median", "max", "verdict")
 GATE_COLUMNS = ("gate", "outcome", "evidence")
+NAMED = 3  # of the pairs, cells or gates that a line is about; the others are counted
+_OUTCOMES = {"unreached": "not reached"}
+_UNDECIDED = ("pass", "note", "unreached")
 
 
 def describe_side(side: Recording, resolution: float | None) -> str:
@@ -95,8 +98,22 @@ def pair_table(numbers: Numbers) -> list[list[str]]:
 
 def gate_table(verdict: Verdict) -> list[list[str]]:
     """The evidence under GATE_COLUMNS."""
-    shown = {"unreached": "not reached"}
-    return [[line.gate, shown.get(line.outcome, line.outcome), line.line] for line in verdict.evidence]
+    return [[line.gate, _OUTCOMES.get(line.outcome, line.outcome), line.line] for line in verdict.evidence]
+
+
+def deciding_gates(verdict: Verdict) -> list[list[str]]:
+    """The evidence of the gates that failed or could not tell; of the others, a row each outcome with their names."""
+    decided = [row for row in gate_table(verdict) if row[1] in ("fail", "inconclusive")]
+    others = {outcome: [one.gate for one in verdict.evidence if one.outcome == outcome] for outcome in _UNDECIDED}
+    return decided + [
+        [_counted(len(gates)), _OUTCOMES.get(outcome, outcome), ", ".join(gates)]
+        for outcome, gates in others.items()
+        if gates
+    ]
+
+
+def _counted(gates: int) -> str:
+    return "1 other" if gates == 1 else f"{gates} others"
 
 
 def summary_table(rows: Sequence[PairRow]) -> list[list[str]]:
@@ -119,10 +136,40 @@ def show_verdict(row: PairRow) -> str:
     if row.verdict.gate is not None:
         parts.append(": ".join(filter(None, (row.verdict.gate, row.verdict.place))))
     elif row.verdict.unreached:
-        parts.append(f"not reached: {', '.join(row.verdict.unreached)}")
+        gates = row.verdict.unreached
+        parts.append(f"not reached: {', '.join(gates) if len(gates) <= NAMED else f'{len(gates)} gates'}")
     if row.note:
         parts.append(row.note)
     return parts[0] + (f" ({'; '.join(parts[1:])})" if parts[1:] else "")
+
+
+def where(row: PairRow) -> str:
+    """The failure and its place, in words: `backward of pool1 (phase3)`, or `backward, step 1, gradient of conv2.w`."""
+    verdict = row.verdict
+    if row.culprit:
+        return row.culprit
+    if verdict is None:
+        return row.note
+    if verdict.status == "INCONCLUSIVE":
+        return verdict.reason if row.note else str(verdict.gate)
+    return ", ".join(filter(None, (verdict.fault, verdict.place)))
+
+
+def in_each(rows: Sequence[PairRow]) -> str:
+    """The one side that several pairs have in common, as `, each with wrong-cpu`; else empty."""
+    common = set.intersection(*({row.a, row.b} for row in rows)) if len(rows) > 1 else set()
+    return f", each with {common.pop()}" if len(common) == 1 else ""
+
+
+def first_named(rows: Sequence[PairRow], name: Callable[[PairRow], str]) -> str:
+    """The first pairs by name, each with the place of its failure; how many more."""
+    said = [", ".join(filter(None, (name(row), where(row)))) for row in rows[:NAMED]]
+    return "; ".join([*said, *([f"and {len(rows) - NAMED} more"] if len(rows) > NAMED else [])])
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names; how many more."""
+    return ", ".join([*names[:NAMED], *([f"and {len(names) - NAMED} more"] if len(names) > NAMED else [])])
 
 
 def show(value: float | None) -> str:

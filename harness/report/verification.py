@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.data.dataset import DataChoice
 from harness.report import as_json, factorial, markdown
-from harness.report.text import render_judged, render_summary
+from harness.report.tables import first_named, in_each
+from harness.report.text import name_of, render_judged, render_several, render_summary
 from harness.run.verification import Verification
 from harness.spec.shapes import dims
 from harness.system.files import replace_file
@@ -16,8 +17,8 @@ from harness.system.text import Document, Table, spaced
 from harness.trace.store import StoredCell
 from harness.verdict.compare import Judging
 from harness.verdict.factorial import Factorial
-from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
-from harness.verdict.pair import PairRow, exit_code, partial_passes
+from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE, worst_exit_code
+from harness.verdict.pair import PairRow, agreed_steps, exit_code
 from harness.verdict.relation import EDGES
 
 VERIFY_VERSION = 2
@@ -45,35 +46,53 @@ class Outcome:
 def outcome_exit_code(outcome: Outcome) -> int:
     """The worst of the pairs and of the cells that were asked for: one that did not run to its end is inconclusive."""
     incomplete = any(not cell.complete and cell.counts for cell in outcome.cells)
-    judged = [exit_code([row]) for row in outcome.rows if row.verdict is not None]
+    judged = [exit_code([row]) for row in _judged(outcome)]
     return worst_exit_code([*judged, *([INCONCLUSIVE] if incomplete or not judged else [])])
 
 
 def headline(outcome: Outcome) -> str:
-    """The result in one sentence."""
-    judged = [row for row in outcome.rows if row.verdict is not None]
-    counts = {status: sum(r.verdict.status == status for r in judged if r.verdict) for status in ("PASS", "FAIL")}
-    parts = [f"{counts['PASS']} of {len(judged)} pairs agree" if judged else "no pair could be compared"]
-    if partial := partial_passes(judged):
-        parts[0] += f" ({partial})"
-    if counts["FAIL"]:
-        parts.append(f"{counts['FAIL']} differ")
-    if len(judged) > counts["PASS"] + counts["FAIL"]:
-        parts.append(f"{len(judged) - counts['PASS'] - counts['FAIL']} inconclusive")
-    return f"{outcome.verification.model.spec.name}: {', '.join(parts)}."
+    """The result in one sentence, which names the pairs that do not agree."""
+    judged = _judged(outcome)
+    of = {status: [r for r in judged if r.verdict and r.verdict.status == status] for status in EXIT_CODES}
+    agree = f"{len(of['PASS'])} of {len(judged)} pairs agree{agreed_steps(judged)}"
+    parts = [agree if judged else "no pair could be compared"]
+    if of["FAIL"]:
+        verb = "differs" if len(of["FAIL"]) == 1 else "differ"
+        parts.append(f"{len(of['FAIL'])} {verb}{in_each(of['FAIL'])}: {first_named(of['FAIL'], name_of)}")
+    if of["INCONCLUSIVE"]:
+        parts.append(f"{len(of['INCONCLUSIVE'])} inconclusive: {first_named(of['INCONCLUSIVE'], name_of)}")
+    return f"{outcome.verification.model.spec.name}: {'; '.join(parts).removesuffix('.')}."
 
 
-def for_terminal(outcome: Outcome) -> Document:
-    """Cells, the table of pairs, then the evidence and the verdict of each judged pair."""
+def _judged(outcome: Outcome) -> list[PairRow]:
+    return [row for row in outcome.rows if row.verdict is not None]
+
+
+def for_terminal(outcome: Outcome, *, verbose: bool = False) -> Document:
+    """Cells, the table of pairs, then evidence and verdicts.
+
+    Of a single pair, or if `verbose`, everything; of several what differs, and a line for the rest.
+    """
+    judged = _judged(outcome)
+    whole = verbose or len(judged) <= 1
     return spaced(
         [
             Document([f"{name:<9} {value}" for name, value in _facts(outcome)]),
-            Document([Table(CELL_COLUMNS, cell_rows([*outcome.cells, *outcome.evidence]), wrapped=True)]),
+            Document(_cells(outcome, whole)),
             render_summary(outcome.rows),
-            *(render_judged(row) for row in outcome.rows if row.verdict is not None),
+            *(map(render_judged, judged) if whole else render_several(judged)),
             Document([*factorial.sentences(outcome.factorials), headline(outcome)]),
         ]
     )
+
+
+def _cells(outcome: Outcome, whole: bool) -> list[str | Table]:
+    """The table of cells; unless `whole`, those that are complete and evidence for others are only counted."""
+    told = [cell for cell in outcome.evidence if whole or not cell.complete]
+    blocks: list[str | Table] = [Table(CELL_COLUMNS, cell_rows([*outcome.cells, *told]), wrapped=True)]
+    if more := len(outcome.evidence) - len(told):
+        blocks += ["", f"{more} more {'cell is' if more == 1 else 'cells are'} complete, run as evidence for these."]
+    return blocks
 
 
 def for_markdown(outcome: Outcome) -> str:

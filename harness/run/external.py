@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from harness.errors import ContractError
 from harness.run.pipelines import PIPELINES
+from harness.run.provenance import scrub
+from harness.system.masking import mask_secrets
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class External:
         if any("{data}" in word for word in self.words):
             return self.words
         return (*self.words, "{data}")
+
+    @property
+    def told(self) -> str:
+        """NAME=COMMAND as it was given, for reports: they hold no secret and nothing about the machine."""
+        return f"{self.name}={mask_secrets(shlex.join(map(scrub, self.words)))}"  # a flag and its value are two words
 
 
 def parse_external(text: str) -> External:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from harness.errors import TraceError
 from harness.run.cell_plan import CellPlan
 from harness.run.provenance import scrub_tree
-from harness.trace.manifest import Manifest, read_manifest
+from harness.trace.manifest import CellFacts, Manifest, read_manifest
 from harness.trace.reader import read_trace
 from harness.trace.segments import segments_path
 
@@ -20,8 +22,13 @@ def find_ended(plan: CellPlan) -> Manifest | None:
         manifest = read_manifest(plan.manifest)
     except TraceError:
         return None
-    is_it = manifest.status in _ENDED and manifest.cell == plan.facts and not manifest.contradictions
-    return manifest if is_it else None
+    is_it = manifest.status in _ENDED and _identity(manifest.cell) == _identity(plan.facts)
+    return manifest if is_it and not manifest.contradictions else None
+
+
+def _identity(facts: CellFacts | None) -> CellFacts | None:
+    """The facts without the command that runs it again, in which paths look otherwise from another folder."""
+    return None if facts is None else msgspec.structs.replace(facts, command="")
 
 
 def find_kept(plan: CellPlan) -> Manifest | None:

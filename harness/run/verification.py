@@ -256,5 +256,8 @@ class Verification:
         }
         words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
         words += [flag for flag, on in (("--shuffle", run.shuffle), ("--eager", run.eager)) if on]
-        external = next((e for e in self.externals if e.name == cell.pipeline), None)
-        return shlex.join(words if external is None else [*words, "--pipeline-cmd", f"{external.name}=COMMAND"])
+        followed = (run.follows or "").partition("-")[0]  # without the backend: an external's name has no hyphen
+        for external in self.externals:
+            if external.name in (cell.pipeline, followed):
+                words += ["--pipeline-cmd", external.told]
+        return shlex.join(words)

@@ -87,8 +87,8 @@ def _missing(folder: Path, planned: Sequence[CellFacts], cells: Sequence[StoredC
     for one in planned:
         if not any(_is_as_planned(facts, one) for facts in there):
             place = f"{_EVIDENCE}/{one.name}" if one.evidence else one.name
-            length = "all" if one.steps is None else str(one.steps)
-            yield f"{place}: planned with {length} steps, and there is no such cell. Run it again."
+            length = "all steps" if one.steps is None else "1 step" if one.steps == 1 else f"{one.steps} steps"
+            yield f"{place}: planned with {length}, and there is no such cell. Run it again."
 
 
 def _is_as_planned(facts: CellFacts, planned: CellFacts) -> bool:

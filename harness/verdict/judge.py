@@ -57,8 +57,12 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict with its reason."""
         gate = f"{self.gate}: " if self.gate else ""
-        fault = f" ({self.fault})" if self.fault else ""
-        return f"{self.headline}{fault}: {gate}{self.reason}"
+        return f"{self.title}: {gate}{self.reason}"
+
+    @property
+    def title(self) -> str:
+        """The verdict without its reason: `PASS on 8 of 200 steps`, `FAIL (optimizer)`."""
+        return self.headline + (f" ({self.fault})" if self.fault else "")
 
     @property
     def exit_code(self) -> int:

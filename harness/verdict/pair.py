@@ -65,7 +65,17 @@ def exit_code(rows: Iterable[PairRow]) -> int:
     return worst_exit_code(row.verdict.exit_code for row in rows if row.verdict is not None)
 
 
-def partial_passes(rows: Iterable[PairRow]) -> str:
-    """How many of the rows pass on a part of their steps only, in words for a headline; empty for none."""
-    number = sum(row.verdict is not None and row.verdict.is_partial for row in rows)
-    return f"{number} on a part of {'its' if number == 1 else 'their'} steps only" if number else ""
+def agreed_steps(rows: Iterable[PairRow]) -> str:
+    """The steps on which the rows that pass agree, to be read after `agree`; empty where those are all.
+
+    ` on 8 of 200 steps` where all agree on those, ` (2 on all steps, 3 on 8 of 200 steps)` where some do, and
+    ` (3 on a part of their steps only)` where the parts are not of one length.
+    """
+    passes = [row.verdict for row in rows if row.verdict is not None and row.verdict.status == "PASS"]
+    partial = [verdict.coverage.words for verdict in passes if verdict.is_partial and verdict.coverage is not None]
+    if not partial:
+        return ""
+    whole = len(passes) - len(partial)
+    if len(set(partial)) > 1:
+        return f" ({len(partial)} on a part of their steps only)"
+    return f" ({whole} on all steps, {len(partial)} on {partial[0]})" if whole else f" on {partial[0]}"

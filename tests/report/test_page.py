@@ -12,8 +12,8 @@ import pytest
 
 from harness.report import page as page_package
 from harness.report.page import render_page
-from harness.report.summary import Summary, model_of
-from tests.support.pages import COMMAND, EVENT, EVIL, a_hostile_night, a_night
+from harness.report.summary import Summary, full_name, model_of
+from tests.support.pages import COMMAND, EVENT, EVIL, a_hostile_night, a_night, many_pipelines
 
 
 class Elements(HTMLParser):
@@ -58,10 +58,25 @@ def page(wrong: Summary) -> str:
 
 
 def test_the_verdict_stands_first_in_words_and_with_a_sign(wrong: Summary, page: str) -> None:
-    (said,) = re.findall(r'<h1 id="headline">(.*?)</h1>', page, re.DOTALL)
-    assert Elements(said).text == wrong.headline
+    (said,) = re.findall(r'<h1 id="headline">(.*?)</h1>', page)
+    differ = wrong.of_status("FAIL")
+    assert said == f"{len(differ)} of {len(wrong.judged)} pairs differ, each with phase3-rocm"
+    named = page.partition('id="headline"')[2].partition('class="facts"')[0]
+    assert all(f"{full_name(row)}</a>" in named for row in (*differ, *wrong.of_status("INCONCLUSIVE")))
+    assert wrong.agreement in named
     assert re.search(r'class="word">\s*Differ\s*<', page)
     assert "<title>✕ Differ · Training traces · 2026-04-01</title>" in page
+
+
+def test_the_first_pairs_that_differ_are_named_and_the_others_counted(tmp_path: Path) -> None:
+    page = render_page(many_pipelines(tmp_path))
+    named = Elements(page.partition('id="headline"')[2].partition('class="facts"')[0]).text.split("\n")
+    assert "5 of 15 pairs differ, each with wrong-cpu" in page
+    assert sum("vs wrong-cpu" in line for line in named) == 3
+    assert "and 2 more" in " ".join(named)
+    assert "10 pairs agree on 8 of 20 steps" in " ".join(named)
+    assert "<summary>10 agree on 8 of 20 steps</summary>" in page
+    assert "undated" not in page
 
 
 def test_every_pair_has_a_row_a_panel_and_a_field(wrong: Summary, page: str) -> None:

@@ -9,8 +9,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from bench.page import find_chromium
 from harness.report.page import render_page
+from harness.report.page.panels import make_panels, urgent_first
+from harness.report.page.statements import make_statements
 from harness.report.summary import Summary
-from tests.support.pages import COMMAND, EVIL, a_hostile_night, a_night
+from tests.support.pages import COMMAND, EVIL, a_hostile_night, a_night, many_pipelines
 from tests.support.paths import ROOT
 
 CHROMIUM = find_chromium()
@@ -44,6 +46,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     made.add("well", a_night(folder / "well"))
     made.add("wrong", a_night(folder / "wrong", wrong=True, steps=7020))
     made.add("hostile", a_hostile_night(folder / "hostile"))
+    made.add("many", many_pipelines(folder / "many"))
     made.add("nothing", Summary("Training traces", "2026-04-01", "cross-comp", (), ()))
     return made
 
@@ -129,7 +132,8 @@ def test_it_opens_with_as_many_rows_as_there_are_pairs_and_cells(open_page: Open
     for name in ("well", "wrong"):
         page = open_page(name)
         summary = reports.summaries[name]
-        assert page.locator("h1").text_content() == summary.headline
+        (first, *_) = make_statements(summary, urgent_first(make_panels(summary.rows, [None] * len(summary.rows))))
+        assert page.locator("h1").text_content() == first.line
         assert shown(page, "#deltas tbody tr") == page.locator(".panel").count() == len(summary.rows)
         assert shown(page, "#cells tbody tr") == len(summary.cells)
         assert shown(page, "#checks .card") == len(summary.checks)
@@ -256,9 +260,11 @@ def test_the_verdict_leads_to_what_differs(open_page: Open) -> None:
     top = page.locator(".panel.differ").first.bounding_box()
     assert top is not None
     assert 0 <= top["y"] < SCREEN["height"] / 2
-    page.locator(".look a", has_text="all that differ").click()
+    page = open_page("many")
+    assert page.locator(".look a").count() == 4
+    page.locator(".look a", has_text="and 2 more").click()
     page.wait_for_function("() => document.querySelector('[data-choice=differ]').ariaPressed === 'true'")
-    assert shown(page, ".panel") == page.locator(".panel.differ").count()
+    assert shown(page, ".panel") == page.locator(".panel.differ").count() == 5
 
 
 def test_a_click_copies_the_command(open_page: Open) -> None:
@@ -331,7 +337,37 @@ def test_dark_by_the_system_and_by_the_button(open_page: Open) -> None:
     picture(open_page("well", color_scheme="dark"), "well-dark")
 
 
-@pytest.mark.parametrize("name", ["well", "wrong", "hostile", "nothing"])
+def test_on_a_phone_all_evidence_lies_within_the_screen(open_page: Open) -> None:
+    page = open_page("many", viewport=PHONE)
+    page.wait_for_selector(".panel[open] .gates")
+    for selector, least in (("#deltas .pill", 15), (".gates .said", 15), (".copyable code", 2), ("#cells tbody td", 6)):
+        boxes = [box for one in page.locator(selector).all() if (box := one.bounding_box()) is not None]
+        assert len(boxes) >= least
+        assert all(box["width"] > 0 and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] for box in boxes)
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1).length"
+    for selector in (".field", ".copyable code", ".panel[open] .scroll", "#deltas .scroll", "#cells .scroll"):
+        assert page.locator(selector).evaluate_all(cut) == 0, selector
+    page.evaluate("document.getElementById('deltas').scrollIntoView()")
+    picture(page, "many-evidence-phone")
+
+
+@pytest.mark.parametrize("viewport", [PHONE, SCREEN], ids=["phone", "screen"])
+def test_a_table_that_scrolls_says_so_and_fades_where_it_goes_on(open_page: Open, viewport: dict[str, int]) -> None:
+    page = open_page("many", viewport=viewport)
+    box = page.locator("#matrix .scroll")
+    more = "box => ['left', 'right'].filter(side => box.hasAttribute('data-more-' + side))"
+    assert box.evaluate(more) == ["right"]
+    assert shown(page, "#matrix .goes-on") == 1
+    assert "gradient" in box.evaluate("box => getComputedStyle(box).maskImage")
+    picture(page, f"many-{viewport['width']}")
+    box.evaluate("box => { box.scrollLeft = 40; box.dispatchEvent(new Event('scroll')); }")
+    assert box.evaluate(more) == ["left", "right"]
+    box.evaluate("box => { box.scrollLeft = box.scrollWidth; box.dispatchEvent(new Event('scroll')); }")
+    assert box.evaluate(more) == ["left"]
+    assert shown(page, "#cells .goes-on") == 0
+
+
+@pytest.mark.parametrize("name", ["well", "wrong", "hostile", "many", "nothing"])
 def test_on_a_phone_nothing_scrolls_sideways(open_page: Open, name: str) -> None:
     page = open_page(name, viewport=PHONE)
     assert not wide(page)

@@ -1,6 +1,7 @@
 """Somebody else's command as a pipeline, under the same contract and without a shell."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from harness.errors import ContractError
 from harness.run.cell_plan import CellPlan
 from harness.run.execute import run_cell
 from harness.run.external import External, parse_external, parse_externals
+from harness.run.verification import Verification
+from harness.spec.models import load_model
 from harness.trace.manifest import CellFacts, Manifest
 from harness.trace.reader import read_trace
 
@@ -124,3 +127,23 @@ def test_no_text_gives_a_traceback(text: str) -> None:
     else:
         assert external.name.isascii()
         assert external.words
+
+
+def test_a_report_tells_the_command_that_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = f"lean={tmp_path}/train '{{data}}' --api-key s3cr3t-value --name 'two words' /srv/projects/net.cfg"
+    verification = Verification(model=load_model("mnist_mlp"), out=Path(), externals=(parse_external(given),))
+    command = verification.command(verification.cell("lean", "cpu"))
+    words = shlex.split(command)
+    told = words[words.index("--pipeline-cmd") + 1]
+    assert told == "lean=./train '{data}' --api-key SECRET --name 'two words' .../net.cfg"
+    assert parse_external(told).words[1:] == (*shlex.split(told)[1:],)
+    assert "s3cr3t" not in command
+    follower = verification.follow(verification.cell("lean", "cpu"), "phase2", "cpu")
+    assert f"--follow lean --pipeline-cmd {shlex.quote(told)}" in follower[0].command(follower[1])
+    assert "--pipeline-cmd" not in verification.command(verification.cell("phase2", "cpu"))
+
+
+def test_a_command_told_without_paths_and_secrets_runs_again_as_it_was() -> None:
+    external = parse_external("x=python3 -P train.py --layers '1 2' --data={data}")
+    assert parse_external(external.told) == external

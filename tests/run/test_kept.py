@@ -36,6 +36,8 @@ def test_a_cell_that_ran_exactly_so_is_kept(tmp_path: Path) -> None:
     assert (kept.status, kept.steps_written) == ("complete", 3)
     later = replace(plan, provenance=PROVENANCE | {"compile_s": 0.1, "compile_cached": True}, timeout_s=5.0)
     assert find_kept(later) == kept, "how long it took says nothing about its result"
+    elsewhere = replace(plan, facts=msgspec.structs.replace(FACTS, command="harness run net --data FOLDER"))
+    assert find_kept(elsewhere) == kept, "nor does how a report says that it is run again"
 
 
 @pytest.mark.parametrize(

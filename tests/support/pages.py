@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.night.checks import NightCheck
 from harness.report.summary import Event, Summary, model_of
+from harness.report.summary.build import summarise
 from harness.report.summary.history import HistoryRow
 from harness.trace.store import read_store
 from harness.verdict.compare import Judging
@@ -91,6 +92,13 @@ def a_night(root: Path, *, wrong: bool = False, steps: int = 700) -> Summary:
     return Summary(
         "Training traces", "2026-04-01", "cross-comp", cells, rows, checks, (EVENT,), _history(rows), problems
     )
+
+
+def many_pipelines(root: Path) -> Summary:
+    """Six pipelines of one network, of which one is wrong: 15 pairs, 5 differ; of no night."""
+    for name in ("phase2", "phase3", "lean", "torch", "flax", "wrong"):
+        store(root, name, falling(20, 0, 0.5 if name == "wrong" else 0.0), model="mnist_mlp")
+    return summarise([root], Judging())
 
 
 def a_hostile_night(root: Path) -> Summary:

@@ -13,9 +13,10 @@ from markupsafe import Markup
 from harness.report.page.matrix import make_matrix
 from harness.report.page.panels import Panel, group, make_panels, urgent_first
 from harness.report.page.series import draw, encode
+from harness.report.page.statements import make_statements
 from harness.report.page.trend import make_trends
-from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_CHECK, OF_EXIT_CODE, seconds
-from harness.report.summary import Summary
+from harness.report.page.words import DIFFERS, OF_CHECK, OF_EXIT_CODE, seconds
+from harness.report.summary import UNDATED, Summary
 from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS
 
 OPENED = 6  # panels that are open at first
@@ -46,7 +47,8 @@ def render_page(summary: Summary) -> str:
         took=seconds(_took(summary)),
         matrix=make_matrix(summary, panels),
         panels=sorted_panels,
-        urgent=[panel for panel in sorted_panels if panel.mark in (DIFFERS, INCONCLUSIVE)],
+        statements=make_statements(summary, sorted_panels),
+        dated=summary.night != UNDATED,
         groups=group(panels),
         opened=_opened(sorted_panels),
         trends=make_trends(summary, panels),

@@ -8,8 +8,9 @@ from harness.report import tables
 from harness.report.page.environments import Fact, side_by_side
 from harness.report.page.series import Chart
 from harness.report.page.words import DIFFERS, INCONCLUSIVE, OF_GATE, URGENT_FIRST, Mark, mark_of, word_of
-from harness.report.summary import model_of, where
-from harness.verdict.pair import PairRow
+from harness.report.summary import model_of
+from harness.report.tables import where
+from harness.verdict.pair import PairRow, agreed_steps
 
 _SLUG = 60  # characters of a name in an address
 
@@ -129,7 +130,8 @@ def group(panels: Sequence[Panel]) -> list[Group]:
     for mark in URGENT_FIRST:
         if of_mark := [panel for panel in panels if panel.mark == mark]:
             word = mark.word if len(of_mark) == 1 else mark.plural
-            found.append(Group(f"{len(of_mark)} {word}", of_mark, mark in (DIFFERS, INCONCLUSIVE)))
+            steps = agreed_steps(panel.row for panel in of_mark)
+            found.append(Group(f"{len(of_mark)} {word}{steps}", of_mark, mark in (DIFFERS, INCONCLUSIVE)))
     return found
 
 

@@ -1,15 +1,16 @@
 """Summary of folders of cells: the verdict in words, and the results behind it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.night.checks import NightCheck
 from harness.report.summary.history import HistoryRow
+from harness.report.tables import first_named, in_each, listed
 from harness.trace.store import StoredCell
 from harness.verdict.judge import INCONCLUSIVE, worst_exit_code
-from harness.verdict.pair import PairRow, partial_passes
+from harness.verdict.pair import PairRow, agreed_steps
 
+UNDATED = "undated"  # in the place of the date, where no cell is of a night
 _CHECK_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "NOT RUN": 3}
 
 
@@ -24,7 +25,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Summary:
-    """A report before it takes any form. `night`: its date, as 2026-11-26; `mode`: of tolerance.
+    """A report before it takes any form. `night`: its date, as 2026-11-26, or UNDATED; `mode`: of tolerance.
 
     `rows`: every pair, judged, those of cells and their references too. `history`: the rows of earlier nights, oldest
     first. `problems`: a line for each file that could not be read, and for each planned run that is missing.
@@ -66,31 +67,50 @@ class Summary:
 
     @property
     def headline(self) -> str:
-        """The verdict in words: `12 pairs agree, 1 differs: mnist_cnn phase2-cpu vs phase3-rocm, backward of pool1`."""
-        agree, differ, unclear = (self.of_status(status) for status in ("PASS", "FAIL", "INCONCLUSIVE"))
-        parts = [f"{_count(len(agree), 'pair agrees', 'pairs agree')}" if self.judged else "no pair could be compared"]
-        if partial := partial_passes(agree):
-            parts[0] += f" ({partial})"
+        """The verdict in words: `12 pairs agree; 1 differs: mnist_cnn phase2-cpu vs phase3-rocm, backward of pool1`."""
+        differ, unclear = self.of_status("FAIL"), self.of_status("INCONCLUSIVE")
+        parts = [self.agreement]
+        if differ:
+            count = _count(len(differ), "differs", "differ")
+            parts.append(f"{count}{in_each(differ)}: {first_named(differ, full_name)}")
+        if unclear:
+            parts.append(f"{len(unclear)} inconclusive: {first_named(unclear, full_name)}")
+        problems = [_count(len(self.problems), "problem", "problems")] if self.problems else []
+        return ("; " if differ or unclear else ", ").join([*parts, *self.besides, *problems])
+
+    @property
+    def agreement(self) -> str:
+        """How many pairs agree, and on which steps where those are not all: `2 pairs agree on 8 of 200 steps`.
+
+        Of a night of checks alone, how many of them passed.
+        """
+        agree = self.of_status("PASS")
         if not self.cells and self.checks:
             passed = sum(check.status == "PASS" for check in self.checks)
-            parts = [f"{passed} of {_count(len(self.checks), 'check', 'checks')} passed"]
-        if differ:
-            parts.append(f"{len(differ)} {'differs' if len(differ) == 1 else 'differ'}: {_named(differ)}")
-        if unclear:
-            parts.append(f"{len(unclear)} inconclusive: {_named(unclear)}")
-        incomplete = [
-            cell.name for cell in self.cells if cell.counts and not cell.complete and cell not in _cells_of(unclear)
-        ]
-        if incomplete:
-            parts.append(f"{_count(len(incomplete), 'cell is', 'cells are')} not complete: {_listed(incomplete)}")
+            return f"{passed} of {_count(len(self.checks), 'check', 'checks')} passed"
+        if not self.judged:
+            return "no pair could be compared"
+        return f"{_count(len(agree), 'pair agrees', 'pairs agree')}{agreed_steps(agree)}"
+
+    @property
+    def incomplete(self) -> list[StoredCell]:
+        """The cells that count, did not run to their end, and are in no pair that says so."""
+        told = {cell for row in self.of_status("INCONCLUSIVE") for cell in row.cells}
+        return [cell for cell in self.cells if cell.counts and not cell.complete and cell not in told]
+
+    @property
+    def besides(self) -> list[str]:
+        """What is wrong beside pairs and problems, in words: cells, checks, events."""
+        parts = []
+        if self.incomplete:
+            count = _count(len(self.incomplete), "cell is", "cells are")
+            parts.append(f"{count} not complete: {listed([cell.name for cell in self.incomplete])}")
         for status, word in (("FAIL", "failed"), ("INCONCLUSIVE", "inconclusive"), ("NOT RUN", "not run")):
             names = [check.name for check in self.checks if check.status == status]
             if names:
                 parts.append(f"{_count(len(names), 'check', 'checks')} {word}: {', '.join(names)}")
         parts += [f"{event.title}: {event.line}" for event in self.events if event.outcome == "fail"]
-        if self.problems:
-            parts.append(_count(len(self.problems), "problem", "problems"))
-        return ("; " if differ or unclear else ", ").join(parts)
+        return parts
 
 
 def model_of(row: PairRow) -> str:
@@ -101,34 +121,13 @@ def model_of(row: PairRow) -> str:
     return first.name.replace(f".{first.facts.pipeline}-", ".", 1).replace(_place(first), "", 1)
 
 
-def where(row: PairRow) -> str:
-    """The failure and its place, in words: `backward of pool1 (phase3)`, or `backward, step 1, gradient of conv2.w`."""
-    verdict = row.verdict
-    if row.culprit:
-        return row.culprit
-    if verdict is None:
-        return row.note
-    if verdict.status == "INCONCLUSIVE":
-        return verdict.reason if row.note else str(verdict.gate)
-    return ", ".join(filter(None, (verdict.fault, verdict.place)))
+def full_name(row: PairRow) -> str:
+    """The pair as a line names it that stands alone: `mnist_cnn phase2-cpu vs phase3-rocm`."""
+    return f"{model_of(row)} {row.name}".strip()
 
 
 def _place(cell: StoredCell) -> str:
     return f".{'shuf' if cell.facts.shuffle else 'noshuf'}-{cell.facts.backend}"
-
-
-def _named(rows: Sequence[PairRow], most: int = 3) -> str:
-    """The first pairs by name; how many more."""
-    said = [", ".join(filter(None, (f"{model_of(row)} {row.name}".strip(), where(row)))) for row in rows[:most]]
-    return "; ".join([*said, *([f"and {len(rows) - most} more"] if len(rows) > most else [])])
-
-
-def _cells_of(rows: Sequence[PairRow]) -> list[StoredCell]:
-    return [cell for row in rows for cell in row.cells]
-
-
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    return ", ".join([*names[:most], *([f"and {len(names) - most} more"] if len(names) > most else [])])
 
 
 def _count(number: int, one: str, many: str) -> str:

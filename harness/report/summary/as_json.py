@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from harness.report.as_json import describe_pair
-from harness.report.summary import Summary, model_of, where
+from harness.report.summary import Summary, model_of
+from harness.report.tables import where
 from harness.trace.store import StoredCell
 from harness.verdict.pair import PairRow
 

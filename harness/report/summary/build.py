@@ -10,7 +10,7 @@ from harness.night.checks import NightCheck, read_check
 from harness.night.findings import NightFinding, read_findings, with_findings
 from harness.night.folder import PLAN, Night, NightFolder, find_unfinished
 from harness.night.references.findings import ReferenceFindings, compare_to_references
-from harness.report.summary import Event, Summary
+from harness.report.summary import UNDATED, Event, Summary
 from harness.report.summary.history import read_history
 from harness.report.summary.problems import find_alone, find_mislabelled
 from harness.run.provenance import scrub
@@ -18,8 +18,6 @@ from harness.trace.planned import HeldToPlans, hold_to_plans
 from harness.trace.store import StoredCell, read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells
-
-UNDATED = "undated"
 
 
 def summarise(
@@ -55,7 +53,7 @@ def summarise(
     date = max((plan.night.isoformat() for plan in gathered.plans), default=UNDATED)
     earlier = [row for row in read_history(history) if row.night < date] if history is not None else []
     return Summary(
-        title=title or next((plan.parsed.title for plan in gathered.plans), "cells"),
+        title=title or next((plan.parsed.title for plan in gathered.plans), "Training traces"),
         night=date,
         mode=judging.mode.name,
         cells=current.cells,

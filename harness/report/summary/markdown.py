@@ -1,7 +1,7 @@
 """A summary as Markdown, short enough for the summary of a CI job."""
 
 from harness.report.markdown import escape, table
-from harness.report.summary import Summary, model_of
+from harness.report.summary import UNDATED, Summary, full_name, model_of
 from harness.report.tables import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, summary_table
 
 LONGEST = 900_000  # bytes; GitHub takes 1 MiB of a job
@@ -12,16 +12,19 @@ def render(summary: Summary) -> str:
     """The verdict, the differing pairs with their evidence, then tables of everything."""
     worst = "PASS" if summary.exit_code == 0 else "FAIL" if summary.exit_code == 1 else "INCONCLUSIVE"
     parts = [f"# {_SIGNS[worst]} {escape(summary.headline)}"]
-    facts = [summary.title, summary.night, *summary.hosts]
+    dates = [summary.night] if summary.night != UNDATED else []
+    facts = [summary.title, *dates, *summary.hosts]
     parts.append(escape(" · ".join(facts)))
     for row in (*summary.of_status("FAIL"), *summary.of_status("INCONCLUSIVE")):
         assert row.verdict is not None
-        parts.append(f"## {_SIGNS[row.verdict.status]} {escape(f'{model_of(row)} {row.name}'.strip())}")
+        parts.append(f"## {_SIGNS[row.verdict.status]} {escape(full_name(row))}")
         parts.append(f"**{escape(row.verdict.sentence)}**")
         parts += [escape(finding) for finding in row.findings]
         if row.verdict.evidence:
             parts.append(table(GATE_COLUMNS, gate_table(row.verdict)))
     parts += [f"**{escape(event.title)}**: {escape(event.line)}" for event in summary.events]
+    if summary.problems:
+        parts += ["## Problems", "\n".join(f"- {escape(p)}" for p in summary.problems)]
     if summary.rows:
         rows = [[model_of(r), *cells] for r, cells in zip(summary.rows, summary_table(summary.rows), strict=True)]
         parts += ["## Pairs", table(("network", *SUMMARY_COLUMNS), rows)]
@@ -35,8 +38,6 @@ def render(summary: Summary) -> str:
     if unfinished:
         cells = [[cell.name, cell.manifest.status, cell.note, cell.facts.command] for cell in unfinished]
         parts += ["## Cells that are not complete", table(("cell", "status", "why", "again"), cells)]
-    if summary.problems:
-        parts += ["## Problems", "\n".join(f"- {escape(p)}" for p in summary.problems)]
     return _cut("\n\n".join(parts) + "\n")
 
 

@@ -125,9 +125,9 @@ class Chart {
         range: log ? [Math.log10(from) - 0.01, Math.log10(Math.max(to, from + 1)) + 0.01] : [from - pad, to + pad],
         ...(log ? ticks(from, to) : {}), hoverformat: ",d", unifiedhovertitle: { text: "step %{x}" },
       },
-      yaxis: { ...axis, domain: [0.56, 1], title: { text: "loss", standoff: 6 }, range: spread([this.a, this.b], from, to) },
+      yaxis: { ...axis, domain: [0.56, 1], title: { text: "loss (nats)", standoff: 6 }, range: spread([this.a, this.b], from, to) },
       yaxis2: {
-        ...axis, domain: [0, 0.5], title: { text: "|A − B|", standoff: 6 }, type: "log", exponentformat: "e",
+        ...axis, domain: [0, 0.5], title: { text: "|A − B| (nats)", standoff: 6 }, type: "log", exponentformat: "e",
         range: spread([this.delta, this.lockstep, this.tolerance, this.envelope].filter(Boolean), from, to, Math.log10), nticks: 6,
       },
       shapes,

@@ -178,6 +178,36 @@ document.addEventListener("click", (event) => { // a second click on the link of
   if (link && link.hash === location.hash) followHash();
 });
 
+// ---- Tables that scroll: each says so, and fades out where it goes on ----------------------------------------------
+
+const sized = new ResizeObserver((entries) => { for (const { target } of entries) tellRest(target.closest(".scroll")); });
+
+function tellRest(box) {
+  const { scrollLeft, scrollTop, scrollWidth, scrollHeight, clientWidth, clientHeight } = box;
+  const wide = scrollWidth > clientWidth + 1, tall = scrollHeight > clientHeight + 1;
+  const rest = {
+    left: wide && scrollLeft > 1, right: wide && scrollLeft < scrollWidth - clientWidth - 1,
+    below: tall && scrollTop < scrollHeight - clientHeight - 1,
+  };
+  for (const [side, more] of Object.entries(rest)) box.toggleAttribute("data-more-" + side, more);
+  const said = [wide && "↔ Scroll sideways for more columns.", tall && "↕ Scroll down for more rows."].filter(Boolean).join(" ");
+  const hint = box.nextElementSibling;
+  hint.textContent = said;
+  hint.hidden = !said;
+}
+
+function watch(box) {
+  box.after(Object.assign(document.createElement("p"), { className: "hint goes-on", hidden: true }));
+  box.addEventListener("scroll", () => tellRest(box), { passive: true });
+  sized.observe(box);
+  sized.observe(box.firstElementChild);
+}
+
+for (const box of all(".scroll")) watch(box);
+document.addEventListener("filled", ({ detail: panel }) => {
+  for (const box of all(".scroll", panel)) if (!box.nextElementSibling?.classList.contains("goes-on")) watch(box);
+});
+
 // ---- Copying -----------------------------------------------------------------------------------------------------
 
 async function copy(text) {
