@@ -66,6 +66,16 @@ def test_the_first_channel_that_differs_names_the_fault(
     assert found.exit_code == 1
 
 
+def test_adam_makes_more_of_what_little_the_gradients_differ_by() -> None:
+    moved = f64_side(changes={("update_norms", "w", 1): 1 + 5e-9})  # gradients are 9e-13 apart
+    found = cross_checked(moved)
+    assert found.status == "PASS"
+    assert "update:w of step 1, by 5.0e-09, 1e-08 allowed" in line_of(found)
+    assert cross_checked(f64_side(changes={("update_norms", "w", 1): 1 + 2e-8})).fault == "optimizer"
+    equal = judge(compare(*[recording(LOSSES, dtype="f32")] * 2), Beside(in_f64=compare(f64_side(), f64_side())))
+    assert line_of(equal).endswith("1e-09 allowed.")
+
+
 def test_another_rate_makes_another_update_a_matter_of_the_schedule() -> None:
     other = f64_side(changes={("update_norms", "w", 2): 1.001}, lr=[0.001, 0.001 * (1 + 2e-6), 0.001])
     assert cross_checked(other).fault == "schedule"
