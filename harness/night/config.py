@@ -2,14 +2,15 @@
 
 import datetime
 import itertools
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from harness.errors import ConfigError, SpecError, unknown
+from harness.errors import ConfigError, HarnessError, SpecError, unknown
 from harness.run.backends import BACKENDS
 from harness.run.external import External, parse_externals
 from harness.run.pipelines import MAIN
@@ -21,8 +22,11 @@ from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_STATES, SEGMENT_S
 from harness.trace.format import one_line
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Profile = Literal["shared", "published"]
 Size = Positive | Literal["full"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]*\Z")]
+
+_CHOICES: dict[str, tuple[str, ...]] = {"profile": get_args(Profile), "dtype": get_args(DType)}
 
 
 class _Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +46,7 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     batch: Size | None = None
     image_size: Positive | None = None
     dtypes: list[DType] = msgspec.field(default_factory=lambda: ["f32"])
-    profiles: list[Literal["shared", "published"]] = msgspec.field(default_factory=lambda: ["shared"])
+    profiles: list[Profile] = msgspec.field(default_factory=lambda: ["shared"])
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = DEFAULT_INIT_SEED
     data: str | None = None
     shuffle: bool = False
@@ -103,7 +107,7 @@ class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
                 continue
             try:
                 found += _verifications(part, model, backends, externals, out)
-            except SpecError as error:
+            except HarnessError as error:
                 if broken is None or not is_network_file(model):
                     raise
                 broken.append(f"{Path(model).stem}: {error}")
@@ -131,12 +135,12 @@ def parse_config(text: str, where: str, folder: Path | None = None) -> NightConf
 
     `folder`: that of paths of networks; without it they stay as they are, and no file is loaded.
 
-    Raises: ConfigError `where: what`, SpecError for a network that is not there.
+    Raises: ConfigError `where: what`, also for a network that is not there.
     """
     try:
         config = msgspec.convert(tomllib.loads(text), NightConfig)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{where}: {one_line(error)}.") from None
+        raise ConfigError(f"{where}: {_unknown_choice(str(error)) or f'{one_line(error)}.'}") from None
     if folder is not None:
         config = msgspec.structs.replace(config, verify=[_in_folder(part, folder) for part in config.verify])
     _check_backends(config, where)
@@ -156,12 +160,22 @@ def parse_config(text: str, where: str, folder: Path | None = None) -> NightConf
             )
     if not (config.verify or config.check):
         raise ConfigError(f"{where}: nothing to run; expected [[verify]] or [[check]].")
-    _refuse_duplicates(config, where, with_files=folder is not None)
+    try:
+        _refuse_duplicates(config, where, with_files=folder is not None)
+    except SpecError as error:
+        raise ConfigError(f"{where}: {error}") from None
     return config
 
 
 def _in_folder(part: VerifyPart, folder: Path) -> VerifyPart:
     return msgspec.structs.replace(part, models=[in_folder(model, folder) for model in part.models])
+
+
+def _unknown_choice(message: str) -> str | None:
+    """The message of msgspec about a value that is not one of several, with those there are; None for any other."""
+    place = r"`\$\.verify\[\d+\]\.(profile|dtype)s\[\d+\]`"
+    found = re.fullmatch(rf"Invalid enum value '(.*)' - at {place}", message)
+    return None if found is None else unknown(found[2], one_line(found[1]), _CHOICES[found[2]])
 
 
 def check_file(name: str) -> str:

@@ -19,7 +19,7 @@ from harness.run.runner import Runner, prepared
 from harness.run.sampling import STEPS
 from harness.run.saved_states import SavedStates
 from harness.run.verification import Verification
-from harness.spec.models import load_model, model_names
+from harness.spec.models import load_model
 from harness.spec.netspec import DType
 from harness.spec.network_file import name_of_file
 from harness.spec.run_config import SEGMENT_STEPS, RunConfig
@@ -95,10 +95,9 @@ def run_replay(
 def _network(facts: CellFacts, given: Path | None) -> str:
     """What the cell's network is loaded by. A file is loaded only if the user gives it, and never for a manifest."""
     if given is None:
-        if facts.network_file is not None or facts.model not in model_names():
-            where = "" if facts.network_file is None else f" ({one_line(facts.network_file)})"
+        if facts.network_file is not None:
             raise SpecError(
-                f"{one_line(facts.name)}: its network '{one_line(facts.model)}' is in a file of its own{where}. Give "
+                f"{one_line(facts.name)}: its network is in a file of its own, {one_line(facts.network_file)}. Give "
                 "that file with --model FILE."
             )
         return facts.model

@@ -1,6 +1,7 @@
 """The networks: one module each in `harness.specs`, and files of one's own, wherever they lie."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -110,13 +111,15 @@ def _shipped(name: str) -> NetworkModule:
 
 
 def _package_file(name: str) -> Path:
-    return Path(importlib.import_module("harness.specs").__path__[0]).resolve() / f"{name}.py"
+    found = importlib.util.find_spec(f"harness.specs.{name}")
+    assert found is not None and found.origin is not None, f"{name} is one of model_names()"
+    return Path(found.origin).resolve()
 
 
 def _own(path: str) -> NetworkModule:
     """The module of a file, whose traces must not pass for those of a network of this package."""
     name = name_of_file(path)
-    if name.lower() in model_names():
+    if name.lower() in model_names() and Path(path).exists():
         if _package_file(name.lower()) == Path(path).resolve():
             return _shipped(name)
         raise SpecError(

@@ -129,7 +129,7 @@ def guarded(rule: Callable[..., Any], result: str = "") -> Callable[..., Any]:
         with blamed(filename, filename):
             found = rule(*arguments, **options)
         if result and not (isinstance(found, tuple) and count in (None, len(found))):
-            what = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"of type {type(found).__name__}"
+            what = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"a {type(found).__name__}"
             raise SpecError(f"{filename}:{line}: {rule.__name__} gives {what}, expected a tuple {result}.")
         return found
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from harness.commands import replay
-from harness.errors import TraceError
+from harness.errors import SpecError, TraceError
 from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
@@ -218,3 +218,15 @@ def test_a_late_fault_of_the_run_is_found_within_a_kept_segment(
     assert (verdict.status, verdict.gate) == ("FAIL", gate), verdict.sentence
     assert place in (verdict.place or "")
     assert found["phase3-cpu in f64"].status == "PASS", "the programs of this host are right"
+
+
+def test_a_network_of_a_file_is_replayed_with_that_file_only(copy: StoredCell, tmp_path: Path) -> None:
+    manifest = read_manifest(manifest_path(copy.trace))
+    assert manifest.cell is not None
+    facts = msgspec.structs.replace(manifest.cell, network_file="nets/tiny.py")
+    write_manifest(manifest_path(copy.trace), msgspec.structs.replace(manifest, cell=facts))
+    cell = read_cell(manifest_path(copy.trace), copy.root)
+    with pytest.raises(SpecError, match=r"^tiny\.phase2-noshuf-cpu: its network is in a file .* with --model FILE\.$"):
+        run_replay.run_replay(cell, tmp_path)
+    with pytest.raises(SpecError, match=r"--model nets/other\.py: the file of network 'other'; the cell's is 'tiny'"):
+        run_replay.run_replay(cell, tmp_path, network=Path("nets/other.py"))
