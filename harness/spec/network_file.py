@@ -117,18 +117,22 @@ def class_name(kind: type) -> str:
 def guarded(rule: Callable[..., Any], result: str = "") -> Callable[..., Any]:
     """A rule of a network's file, with its errors in one line each; any other rule as it is.
 
-    `result`: the tuple that it has to give, in words such as `(y, saved)`; of so many elements unless it ends in dots.
+    `result`: the tuple that it has to give, in words: `(y, saved)`; `(dx, …)` for any number, and `(direction, *slots)`
+    for as many as its optimizer has.
     """
     if not (_is_own(rule) and isinstance(rule, FunctionType)):
         return rule
     filename, line = rule.__code__.co_filename, rule.__code__.co_firstlineno
-    count = None if result.endswith("…)") else result.count(",") + 1
 
     @wraps(rule)
     def checked(*arguments: Any, **options: Any) -> Any:
         with blamed(filename, filename):
             found = rule(*arguments, **options)
-        if result and not (isinstance(found, tuple) and count in (None, len(found))):
+        if found is None:
+            raise SpecError(f"{filename}:{line}: {rule.__name__} gives nothing. Return its result.")
+        slots = len(arguments[0].slots) if "*slots" in result else 1
+        count = len(found) if isinstance(found, tuple) and "…" in result else result.count(",") + slots
+        if result and not (isinstance(found, tuple) and len(found) == count):
             what = f"a tuple of {len(found)}" if isinstance(found, tuple) else f"a {type(found).__name__}"
             raise SpecError(f"{filename}:{line}: {rule.__name__} gives {what}, expected a tuple {result}.")
         return found

@@ -12,6 +12,7 @@ from harness.errors import HarnessError, RuleError, SpecError
 from harness.spec.models import load_for_run, load_model
 from harness.spec.network_file import in_folder, is_network_file
 from tests.support.own_network import DOUBLED, NETWORK, write
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("no_network_file_yet")
 
@@ -123,24 +124,26 @@ def test_a_file_that_cannot_be_loaded_is_one_line_with_the_place(name: str, tmp_
     assert not (tmp_path / "out").exists()
 
 
+JAX, FORWARD = "return j.mul(2.0, x)", 'return h.mul(x, 2.0, "y"), None'
+BACKWARD = 'return (h.mul(dy, 2.0, "dx"),)'
 RULES = {
-    "jax": ("return j.mul(2.0, x)", "return j.no_such(x)", ":{}: AttributeError: 'JaxBuilder' object has no attribute"),
-    "form": (
-        'return h.mul(x, 2.0, "y"), None',
-        'return h.mul(x, 2.0, "y")',
-        "hlo_double gives a Value, expected a tuple (y, saved).",
+    "jax": (JAX, "return j.no_such(x)", ":{}: AttributeError: 'JaxBuilder' object has no attribute"),
+    "none": (JAX, "return None", "jax_double gives nothing. Return its result."),
+    "form": (FORWARD, 'return h.mul(x, 2.0, "y")', "hlo_double gives a Value, expected a tuple (y, saved)."),
+    "count": (FORWARD, "return x, x, x", "hlo_double gives a tuple of 3, expected a tuple (y, saved)."),
+    "y": (
+        FORWARD,
+        'return h.sum(x, (1,), "y"), None',
+        "'double1': its forward rule gives 4, expected a value of 4x784.",
     ),
-    "count": (
-        'return h.mul(x, 2.0, "y"), None',
-        "return x, x, x",
-        "hlo_double gives a tuple of 3, expected a tuple (y, s",
+    "list": (BACKWARD, "return [dy]", "hlo_double_backward gives a list, expected a tuple (dx, …)."),
+    "two": (
+        BACKWARD,
+        "return dy, dy",
+        "'double2': its backward rule gives 2 gradients, expected one w.r.t. each of its 1",
     ),
-    "list": (
-        'return (h.mul(dy, 2.0, "dx"),)',
-        "return [dy]",
-        "hlo_double_backward gives a list, expected a tuple (dx, …).",
-    ),
-    "hlo": ('return (h.mul(dy, 2.0, "dx"),)', "raise ValueError('no')", ":{}: ValueError: no. Correct the file."),
+    "dx": (BACKWARD, "return (2.0,)", "'double2': its backward rule gives a float, expected a value of 4x8."),
+    "raises": (BACKWARD, "raise ValueError('no')", ":{}: ValueError: no. Correct the file."),
 }
 
 
@@ -152,8 +155,49 @@ def test_a_layer_whose_function_fails_is_one_line_with_the_place(name: str, tmp_
     found = emit(path, tmp_path / "out")
     line = text[: text.index(wrong)].count("\n") + 1
     assert (found.exit_code, found.stderr.count("\n")) == (2, 1)
-    assert f"{path}:" in found.stderr
+    assert found.stderr.startswith((f"harness: {path}:", "harness: Doubled, 'double"))
     assert said.format(line) in found.stderr
+
+
+def test_a_gradient_that_a_layer_leaves_out_is_told(tmp_path: Path) -> None:
+    params = "    def params(self):\n        return (Param('scale', (1,), 'ones'),)\n\n    def out_shape"
+    text = DOUBLED.replace("    def out_shape", params).replace("import Layer,", "import Layer, Param,")
+    found = emit(write(tmp_path, "scaled", text), tmp_path / "out")
+    said = "harness: Doubled: no backward rule gives the gradient of 'double2.scale'. Call h.grad there.\n"
+    assert (found.exit_code, found.stderr) == (2, said.replace("double2", "double1"))
+
+
+def test_a_loss_and_an_optimizer_of_a_file_mean_what_those_of_the_package_do(tmp_path: Path) -> None:
+    nn = ROOT / "harness" / "nn"
+    text = (nn / "optimizers" / "adam.py").read_text().replace("Adam", "Mine")
+    text += (nn / "losses" / "softmax_cross_entropy.py").read_text().replace("SoftmaxCrossEntropy", "Surprise")
+    text += NETWORK[NETWORK.index("from harness") :].replace("=Sgd()", "=Mine()")
+    path = write(tmp_path, "parts", text.replace("loss=SoftmaxCrossEntropy()", "loss=Surprise()"))
+    assert emit(path, tmp_path).exit_code == 0
+    assert emit(write(tmp_path, "usual", NETWORK.replace("Sgd", "Adam")), tmp_path).exit_code == 0
+    own, package = ((tmp_path / f"{name}.phase3.train_step.mlir").read_text() for name in ("parts", "usual"))
+    assert "Loss: Surprise" in own
+    assert _operations(own) == _operations(package)
+
+
+def _operations(module: str) -> list[str]:
+    return re.findall(r"stablehlo\.\w+", module)
+
+
+def test_an_optimizer_that_keeps_nothing_is_emitted(tmp_path: Path) -> None:
+    rules = "".join(
+        f"\n@{side}_optimizer(Plain)\ndef {side}(optimizer, b, g, t):\n    return (g,)\n"
+        for side in ("reference", "jax", "hlo")
+    )
+    text = "from dataclasses import dataclass\nfrom harness.spec.netspec import Optimizer\n"
+    text += "from harness.spec.rules import hlo_optimizer, jax_optimizer, reference_optimizer\n"
+    text += f"@dataclass(frozen=True)\nclass Plain(Optimizer):\n    pass\n{rules}{NETWORK}".replace(
+        "=Sgd()", "=Plain()"
+    )
+    assert emit(write(tmp_path, "plain", text), tmp_path).exit_code == 0
+    script = (tmp_path / "plain.phase2.py").read_text()
+    assert 'def plain(g, t):\n    """Plain: the direction of the step."""\n    return g\n' in script
+    compile(script, "plain", "exec")
 
 
 def test_a_layer_without_a_rule_is_told(tmp_path: Path) -> None:
