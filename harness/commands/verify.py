@@ -89,6 +89,8 @@ def verify_command(
 ) -> None:
     """Train MODEL with every pipeline on every backend and judge each pair of runs.
 
+    MODEL is a network of `harness models`, or the path of a file of your own, NAME.py, which is run.
+
     Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
     """
     from harness.report import verification as report

@@ -202,7 +202,7 @@ def find_unfinished(
         missing += [(cell.name, True, cell.run.steps) for cell in evidence]
         yield from (f"{cell[0]}: {_NOT_REACHED}" for cell in missing if cell not in there)
     for part, model in config.networks(night.night):
-        name = Path(model).stem
+        name = one_line(Path(model).stem)
         if is_network_file(model) and not any(problem.startswith((f"{name}:", f"{name}.")) for problem in problems):
             yield from _unfinished_runs(part, name, plans, there)
     yield from (f"check {part.name}: {_NOT_REACHED}" for part in config.check if part.name not in checks)

@@ -48,7 +48,7 @@ class Budget:
         return 60 * (self.minutes + _MARGIN_MINUTES) - (time.monotonic() - self.started)
 
 
-def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say, base: Path | None = None) -> None:
+def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say, base: Path) -> None:
     """Run what is missing. `say` gets a line about each part. `base`: the folder of networks' files.
 
     Raises: HarnessError for unusable input, OSError when results cannot be written.

@@ -21,7 +21,7 @@ from harness.run.saved_states import SavedStates
 from harness.run.verification import Verification
 from harness.spec.models import load_model
 from harness.spec.netspec import DType
-from harness.spec.network_file import name_of_file
+from harness.spec.network_file import is_network_file, name_of_file
 from harness.spec.run_config import SEGMENT_STEPS, RunConfig
 from harness.trace.format import one_line
 from harness.trace.kept_states import states_folder, verified_state
@@ -95,10 +95,11 @@ def run_replay(
 def _network(facts: CellFacts, given: Path | None) -> str:
     """What the cell's network is loaded by. A file is loaded only if the user gives it, and never for a manifest."""
     if given is None:
-        if facts.network_file is not None:
+        if facts.network_file is not None or is_network_file(facts.model):
+            where = one_line(facts.network_file or facts.model)
             raise SpecError(
-                f"{one_line(facts.name)}: its network is in a file of its own, {one_line(facts.network_file)}. Give "
-                "that file with --model FILE."
+                f"{one_line(facts.name)}: its network is in a file of its own, {where}. Give that file with --model "
+                "FILE."
             )
         return facts.model
     if (name := name_of_file(str(given))) != facts.model:

@@ -242,15 +242,8 @@ class Verification:
     def command(self, cell: Cell) -> str:
         """The command that runs one of its cells again."""
         run = cell.run
-        words = [
-            "harness",
-            "run",
-            scrub_paths(cell.model.source),
-            "--pipeline",
-            cell.pipeline,
-            "--backend",
-            cell.backend,
-        ]
+        words = ["harness", "run", scrub_paths(cell.model.source)]
+        words += ["--pipeline", cell.pipeline, "--backend", cell.backend]
         words += ["--steps", "full" if run.steps is None else str(run.steps)]
         words += ["--batch", "full" if cell.model.batch is None else str(cell.model.batch)]
         given = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import SpecError, unknown
 from harness.spec.netspec import NetSpec, TrainConfig
-from harness.spec.network_file import NetworkModule, blamed, is_network_file, name_of_file, run_file
+from harness.spec.network_file import NetworkModule, blamed, is_network_file, name_of_file, path_of, run_file
 from harness.spec.run_config import size_suffix
 from harness.spec.shapes import Graph, infer_shapes
 
@@ -119,8 +119,9 @@ def _package_file(name: str) -> Path:
 def _own(path: str) -> NetworkModule:
     """The module of a file, whose traces must not pass for those of a network of this package."""
     name = name_of_file(path)
-    if name.lower() in model_names() and Path(path).exists():
-        if _package_file(name.lower()) == Path(path).resolve():
+    known = path_of(path)
+    if name.lower() in model_names() and known.exists():
+        if _package_file(name.lower()) == known.resolve():
             return _shipped(name)
         raise SpecError(
             f"{path}: '{name.lower()}' is a network of this package, whose traces and references have that name. "

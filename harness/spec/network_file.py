@@ -52,7 +52,15 @@ def is_network_file(text: str) -> bool:
 
 def in_folder(text: str, folder: Path) -> str:
     """The network of a configuration in that folder: a relative path is relative to it, a name stays."""
-    return str(folder / text) if is_network_file(text) else text
+    return str(folder / path_of(text)) if is_network_file(text) else text
+
+
+def path_of(text: str) -> Path:
+    """The path that a user wrote, with `~` for the home folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # of a user who is not there
+        return Path(text)
 
 
 def name_of_file(text: str) -> str:
@@ -78,7 +86,7 @@ def run_file(text: str) -> NetworkModule:
 
     Raises: SpecError in one line, with the place in the file.
     """
-    name, path = name_of_file(text), Path(text)
+    name, path = name_of_file(text), path_of(text)
     real = path.resolve()
     if real in _FILES:
         return _FILES[real]

@@ -1,8 +1,10 @@
 """Runs that keep states, and their replay: also of another host, of a changed state, of a run with a late fault."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,5 +230,9 @@ def test_a_network_of_a_file_is_replayed_with_that_file_only(copy: StoredCell, t
     cell = read_cell(manifest_path(copy.trace), copy.root)
     with pytest.raises(SpecError, match=r"^tiny\.phase2-noshuf-cpu: its network is in a file .* with --model FILE\.$"):
         run_replay.run_replay(cell, tmp_path)
+    for name in ("evil.py", "../evil"):
+        named = replace(cell, facts=msgspec.structs.replace(facts, model=name, network_file=None))
+        with pytest.raises(SpecError, match=rf"its network is in a file of its own, {re.escape(name)}\."):
+            run_replay.run_replay(named, tmp_path)
     with pytest.raises(SpecError, match=r"--model nets/other\.py: the file of network 'other'; the cell's is 'tiny'"):
         run_replay.run_replay(cell, tmp_path, network=Path("nets/other.py"))

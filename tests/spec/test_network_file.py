@@ -287,3 +287,10 @@ def test_a_broken_network_of_the_package_hides_no_other(tmp_path: Path, monkeypa
     assert "mnist_mlp" in found.stdout
     assert "vit_tiny" in found.stdout
     assert load_model("mnist_mlp").name == "mnist_mlp"
+
+
+def test_a_path_may_begin_at_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, "homely", NETWORK)
+    assert load_model("~/homely.py").source == "~/homely.py"
+    assert in_folder("~/homely.py", Path("ci")) == str(tmp_path / "homely.py")
