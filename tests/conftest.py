@@ -23,6 +23,7 @@ import pytest
 
 from harness.data.fetch import fetch
 from harness.errors import DataError
+from harness.spec import network_file
 
 atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
@@ -50,3 +51,9 @@ def mnist() -> Path:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def no_network_file_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a process that has run no network's file."""
+    monkeypatch.setattr(network_file, "_FILES", {})

@@ -11,18 +11,18 @@ TRACE_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 def complete_models(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Networks."""
+    """Networks; where none is meant, files of one's own."""
     from harness.spec.models import model_names
 
-    return _starting(incomplete, model_names())
+    return _starting(incomplete, model_names()) or _file(incomplete)
 
 
 def complete_cases(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Cases of the oracle, and networks."""
+    """Cases of the oracle, and networks; where none is meant, files of one's own."""
     from harness.nn.cases import CASES
     from harness.spec.models import model_names
 
-    return _starting(incomplete, [*CASES, *model_names()])
+    return _starting(incomplete, [*CASES, *model_names()]) or _file(incomplete)
 
 
 def complete_backend(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -54,7 +54,12 @@ def complete_traces(ctx: click.Context, parameter: click.Parameter, incomplete: 
         names = sorted(path.name for path in Path(folder or ".").iterdir() if path.name.endswith(TRACE_SUFFIXES))
     except OSError:
         names = []
-    return _starting(incomplete, [folder + name for name in names]) or [CompletionItem(incomplete, type="file")]
+    return _starting(incomplete, [folder + name for name in names]) or _file(incomplete)
+
+
+def _file(incomplete: str) -> list[CompletionItem]:
+    """What makes the shell look for files and folders itself."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def _starting(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:

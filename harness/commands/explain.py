@@ -79,7 +79,7 @@ def explain_command(
 ) -> None:
     """Name the layer, direction and side of MODEL that are wrong, judged by an independent definition of every layer.
 
-    MODEL is a network of `harness models` or a case of `harness oracle`.
+    MODEL is a network of `harness models`, the path of a file of your own, NAME.py, or a case of `harness oracle`.
 
     With --against, search the conventions under which phase 2 gives the losses and norms of a trace, which may be all
     that a run has left.

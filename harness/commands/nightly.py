@@ -60,7 +60,7 @@ def nightly_command(
     from harness.verdict.compare import Judging
 
     text = read_text(config)
-    parsed = override_backends(parse_config(text, str(config)), backends, "--backends")
+    parsed = override_backends(parse_config(text, str(config), config.parent), backends, "--backends")
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now, backends)
     read_history(history)  # one that cannot be read ends the night before it begins
@@ -68,7 +68,7 @@ def nightly_command(
     with exclusive(folder.path, f"{folder.path}: this night is running. Wait for it, or choose another --out."):
         night = begin(folder, text, now, backends)
         say = TimedLog(f"night of {night.night.isoformat()} in {folder.path}")
-        run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say)
+        run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say, config.parent)
         judging = Judging(coverage=parsed.require_coverage / 100)
         summary = summarise([folder.path], judging, history=history, references=references)
         paths = write_summary(folder.path, summary)

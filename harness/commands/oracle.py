@@ -48,7 +48,7 @@ def oracle_command(
 ) -> None:
     """Compare the gradients of both pipelines, tensor by tensor, on small networks: all of the table by default.
 
-    A network of `harness models` is a case too.
+    A network of `harness models` is a case too, and so is one in a file of your own, NAME.py.
 
     A network's gradients in f32 are shown and not judged: f64 tells rounding from a bug.
 
@@ -66,7 +66,7 @@ def oracle_command(
     fed = [(case.spec.dataset, case.spec.input_shape) for case in chosen]
     folders = {wanted: str(resolve_data(data, *wanted).folder) for wanted in dict.fromkeys(fed)}
     tasks = [
-        OracleTask(case.name, kind, folders[wanted], batch, image_size, interpreter)
+        OracleTask(case.source or case.name, kind, folders[wanted], batch, image_size, interpreter)
         for case, wanted in zip(chosen, fed, strict=True)
         for kind in ("f32", "f64")
         if dtype in (None, kind)

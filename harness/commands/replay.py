@@ -9,7 +9,7 @@ import click
 
 from harness.commands.completion import complete_backend, complete_pipelines, complete_traces
 from harness.commands.options import data_option, format_option
-from harness.commands.paths import FolderPath
+from harness.commands.paths import FilePath, FolderPath
 from harness.commands.usage import FiniteRange
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="f32: held to the run itself. f64: both pipelines from its states, on the CPU, held to each other.",
 )
+@click.option(
+    "--model",
+    type=FilePath(),
+    metavar="FILE",
+    help="The file of the cell's network, where that is one of your own. It is run; no file that CELL names is.",
+)
 @data_option
 @format_option("text", "json")
 @click.option("--timeout", type=FiniteRange(min=0.1), metavar="SECONDS", help="Longest run of one cell.")
@@ -45,6 +51,7 @@ def replay_command(
     pipeline: tuple[str, ...],
     backend: str,
     dtype: Literal["both", "f32", "f64"],
+    model: Path | None,
     data: str | None,
     form: str,
     timeout: float | None,
@@ -79,7 +86,7 @@ def replay_command(
     with ExitStack() as stack:
         folder = stack.enter_context(scratch()) if out is None else out
         dtypes: tuple[DType, ...] = ("f32", "f64") if dtype == "both" else (dtype,)
-        ran = run_replay(found[0], folder, pipeline or MAIN, backend, dtypes, data, timeout)
+        ran = run_replay(found[0], folder, pipeline or MAIN, backend, dtypes, data, timeout, model)
         rows = judge(found[0], ran)
         show(for_terminal(found[0], ran, rows) if form == "text" else as_json.render(rows))
         sys.exit(exit_code(rows))

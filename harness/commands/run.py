@@ -39,6 +39,8 @@ def run_command(
 ) -> None:
     """Train MODEL with one pipeline on one backend, and print the path of the trace.
 
+    MODEL is a network of `harness models`, or the path of a file of your own, NAME.py, which is run.
+
     Exit codes: 0 the run is complete, 2 usage, 3 it is not, or its trace says that it was of another run; with --follow
     those of the verdict: 0 agree, 1 differ, 3 inconclusive.
     """

@@ -92,6 +92,8 @@ def verify_command(
 ) -> None:
     """Train MODEL with every pipeline on every backend and judge each pair of runs.
 
+    MODEL is a network of `harness models`, or the path of a file of your own, NAME.py, which is run.
+
     Exit codes: 0 all pairs agree, 1 one differs, 2 usage, 3 inconclusive or a backend that was asked for is absent.
     """
     from harness.report import verification as report
@@ -131,7 +133,7 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
     Raises: HarnessError for unusable input; a cell that fails is a result and not an error.
     """
     from harness.commands.run_options import announce_states
-    from harness.explain.subprocess import explain_pairs
+    from harness.explain.subprocess import Trained, explain_pairs
     from harness.report.verification import Outcome
     from harness.run.policy import Policy
     from harness.run.progress import CellProgress
@@ -145,8 +147,9 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
             report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
         ran = run_all(runner, Policy(), progress)
         rows = list(judge_pairs(ran.cells, judging, ran.evidence))
+        trained = Trained(verification.model.source, runner.data.folder)
         with progress.preparing("why pairs differ"):
-            rows = list(explain_pairs(rows, ran.evidence, runner.data.folder))
+            rows = list(explain_pairs(rows, ran.evidence, trained))
     factorials = tuple(split_factorials(ran.cells, judging)) if verification.factorial else ()
     return Outcome(
         verification=verification,

@@ -119,8 +119,9 @@ def _write_loss(j: JaxBuilder, graph: Graph, config: TrainConfig, rules: Rules) 
 def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules, wide: bool) -> None:
     optimizer, slots, out = config.optimizer, config.optimizer.slots, j.source
     name = type(optimizer).__name__.lower()
-    with out.block(f"def {name}(g, {', '.join(slots)}, t):"):
-        out.line(f'"""{type(optimizer).__name__}: the direction of the step, then {", ".join(slots)} after it."""')
+    kept = f", then {', '.join(slots)} after it" if slots else ""
+    with out.block(f"def {name}({', '.join(['g', *slots, 't'])}):"):
+        out.line(f'"""{type(optimizer).__name__}: the direction of the step{kept}."""')
         rule = rules.jax_optimizer.of(type(optimizer))
         results = rule(optimizer, j, Expr("g"), *map(Expr, slots), Expr("t"))
         out.line(f"return {', '.join(map(str, results))}")
@@ -137,8 +138,8 @@ def _write_train_step(j: JaxBuilder, config: TrainConfig, rules: Rules, wide: bo
                 with out.block("if name in DECAYED:"):
                     j.let("g", j.add(Expr("g"), j.mul(decay, p)))
             targets = ", ".join(["direction", *(f'new_slots["{slot}"][name]' for slot in slots)])
-            previous = ", ".join(f'slots["{slot}"][name]' for slot in slots)
-            out.line(f"{targets} = {name}(g, {previous}, t)")
+            given = ", ".join(["g", *(f'slots["{slot}"][name]' for slot in slots), "t"])
+            out.line(f"{targets} = {name}({given})")
             j.let("p_new", j.sub(p, j.mul(lr, Expr("direction"))))
             if decayed and j.conventions.weight_decay == "decoupled":
                 with out.block("if name in DECAYED:"):

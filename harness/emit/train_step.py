@@ -21,7 +21,8 @@ from harness.emit.hlo_module import PublicFunction, module_text
 from harness.emit.instruments import BARE, Instruments
 from harness.emit.observe import observe_function
 from harness.emit.update import add_params_and_slots, build_update, state_in_words, state_names
-from harness.spec.netspec import Conventions, DType, TrainConfig, arithmetic_of
+from harness.errors import RuleError
+from harness.spec.netspec import Conventions, DType, Shape, TrainConfig, arithmetic_of
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, Node, dims, inner
 
@@ -42,7 +43,7 @@ def emit_train_step(
     `command` is what regenerates it, for the reader.
     Shapes: x (B, C, H, W) or (B, features); labels (B,) i32; lr and t scalars. Parameters of a wide cell are f32, all
     else f64.
-    Raises: RuleError for a layer, loss or optimizer without a rule.
+    Raises: RuleError for a layer, loss or optimizer without a rule, or with one that leaves out a gradient.
     """
     callees = Callees()
     wide = dtype == "wide"
@@ -66,6 +67,8 @@ def emit_train_step(
         "Gradients, materialised: otherwise the update is computed inside their sums, which run on fewer cores then"
     )
     for p in graph.params:
+        if p.name not in h.grads:
+            raise RuleError(f"{graph.spec.name}: no backward rule gives the gradient of '{p.name}'. Call h.grad there.")
         with h.at(None, p.name):
             h.grads[p.name] = h.barrier([h.grads[p.name]], ["grad"])[0]
     updated = build_update(h, graph, config, rules)
@@ -147,6 +150,7 @@ def _forward(
         with h.at(node, node.name):
             inputs = (values[name] for name in node.inputs)
             y, saved[node.name] = rules.hlo_forward.of(type(node.layer))(node.layer, h, *inputs)
+            _check(graph, node, "forward", y, inner(x.shape[0], node.out_shape))
             values[node.name] = h.barrier([y], ["y_materialised"])[0] if node.name in barriers else y
     return values, saved
 
@@ -168,6 +172,19 @@ def _backward(
             if node.name in barriers:
                 cotangents[node.name] = h.barrier([cotangents[node.name]], ["dy_materialised"])[0]
             dxs = rules.hlo_backward.of(type(node.layer))(node.layer, h, saved[node.name], cotangents[node.name])
-            for name, dx in zip(node.inputs, dxs, strict=True):
+            if len(dxs) != len(node.inputs):
+                what = f"{len(dxs)} gradients, expected one w.r.t. each of its {len(node.inputs)} inputs"
+                raise RuleError(f"{graph.spec.name}, '{node.name}': its backward rule gives {what}.")
+            for name, dx, shape in zip(node.inputs, dxs, node.in_shapes, strict=True):
+                _check(graph, node, "backward", dx, inner(dlogits.shape[0], shape))
                 cotangents[name] = h.add(cotangents[name], dx, "dx_of_readers") if name in cotangents else dx
     return cotangents
+
+
+def _check(graph: Graph, node: Node, direction: str, found: Value, expected: Shape) -> None:
+    """Raise RuleError for a rule whose result is no value of that shape."""
+    shape = found.shape if isinstance(found, Value) else None
+    if shape != expected:
+        what = f"a {type(found).__name__}" if shape is None else dims(shape) or "a scalar"
+        where = f"{graph.spec.name}, '{node.name}'"
+        raise RuleError(f"{where}: its {direction} rule gives {what}, expected a value of {dims(expected)}.")

@@ -38,11 +38,19 @@ class Culprit:
     failed: bool = False
 
 
-def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: Path) -> Iterator[PairRow]:
+@dataclass(frozen=True)
+class Trained:
+    """What the runs of a pair trained. `network`: a short name or the path of a file; `data`: the folder."""
+
+    network: str
+    data: Path
+
+
+def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], trained: Trained) -> Iterator[PairRow]:
     """The rows; those that differ in f64 with the conventions of either side, as the search names them.
 
     A program of somebody else that was not run in f64 is searched in f32, when its first steps differ from those of
-    this project's by more than rounding. `in_f64`: cells in f64. `data`: the folder of the data that they trained on.
+    this project's by more than rounding. `in_f64`: cells in f64.
     """
     sentences: dict[StoredCell, str] = {}
     for row in rows:
@@ -54,8 +62,8 @@ def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], data: P
         elif failed & _OF_THE_FIRST_STEPS:
             sides = [cell for cell in row.cells if cell.facts.pipeline not in PIPELINES and cell.trace.exists()]
         for cells in _searched_together([cell for cell in sides if cell not in sentences]):
-            about = ["--data", str(data), *cells[0].facts.start_options]
-            found = search_conventions(cells[0].facts.model, [cell.trace for cell in cells], about)
+            about = ["--data", str(trained.data), *cells[0].facts.start_options]
+            found = search_conventions(trained.network, [cell.trace for cell in cells], about)
             sentences.update(zip(cells, found, strict=True))
         yield replace(
             row,
@@ -85,13 +93,13 @@ def search_conventions(model: str, traces: Sequence[Path], options: Sequence[str
     return [one.sentence for one in (answer if len(traces) > 1 else [answer])]
 
 
-def search_layer(row: PairRow, data: Path) -> Culprit:
+def search_layer(row: PairRow, trained: Trained) -> Culprit:
     """The layer, direction and side that `harness explain MODEL` names for the network of a pair."""
     facts = row.cells[0].facts
     with scratch() as folder:
-        options = ["--profile", facts.profile, "--data", str(data), *facts.start_options, "--out", str(folder)]
+        options = ["--profile", facts.profile, "--data", str(trained.data), *facts.start_options, "--out", str(folder)]
         search = "the search for the layer"
-        answer = _explain([facts.model, *options], _Layer, _LAYER_TIMEOUT_S, search)
+        answer = _explain([trained.network, *options], _Layer, _LAYER_TIMEOUT_S, search)
     if isinstance(answer, str):
         return Culprit("", answer, failed=True)
     if answer.fault is None:

@@ -19,7 +19,8 @@ from harness.night.documents import read_document
 from harness.run.backends import BACKENDS
 from harness.run.code_version import code_version
 from harness.run.provenance import host_name, scrub
-from harness.system.files import write_json
+from harness.spec.network_file import is_network_file
+from harness.system.files import digest_of, write_json
 from harness.system.masking import mask_secrets
 from harness.system.process import Child, Interruptions, run_module, signal_name
 from harness.trace.format import one_line
@@ -63,8 +64,9 @@ def write_check(path: Path, check: NightCheck) -> None:
 
 
 def fingerprint(part: CheckPart, command: Sequence[str]) -> str:
-    """Of what is run: a result with another one is of another command or of other code."""
-    return hashlib.sha256(json.dumps([command, part.environment, code_version()]).encode()).hexdigest()
+    """Of what is run: a result with another one is of another command or of other code, such as a network's file."""
+    files = [digest_of(Path(word)) for word in command if is_network_file(word) and Path(word).is_file()]
+    return hashlib.sha256(json.dumps([command, part.environment, code_version(), *files]).encode()).hexdigest()
 
 
 def kept_check(path: Path, part: CheckPart, command: Sequence[str]) -> NightCheck | None:

@@ -2,26 +2,31 @@
 
 import datetime
 import itertools
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, HarnessError, SpecError, unknown
 from harness.run.backends import BACKENDS
 from harness.run.external import External, parse_externals
 from harness.run.pipelines import MAIN
 from harness.run.verification import Verification
 from harness.spec.models import load_for_run
 from harness.spec.netspec import DType
+from harness.spec.network_file import in_folder, is_network_file
 from harness.spec.run_config import DEFAULT_INIT_SEED, DEFAULT_STATES, SEGMENT_STEPS, RunConfig
 from harness.trace.format import one_line
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Profile = Literal["shared", "published"]
 Size = Positive | Literal["full"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]*\Z")]
+
+_CHOICES: dict[str, tuple[str, ...]] = {"profile": get_args(Profile), "dtype": get_args(DType)}
 
 
 class _Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -31,14 +36,17 @@ class _Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 
 
 class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Networks, each in every dtype and profile. Absent keys have the meaning that the options of `verify` have."""
+    """Networks, each in every dtype and profile. Absent keys have the meaning that the options of `verify` have.
+
+    `models`: short names, and paths of files, relative to the folder of the configuration.
+    """
 
     models: Annotated[list[str], msgspec.Meta(min_length=1)]
     steps: Size | None = None
     batch: Size | None = None
     image_size: Positive | None = None
     dtypes: list[DType] = msgspec.field(default_factory=lambda: ["f32"])
-    profiles: list[Literal["shared", "published"]] = msgspec.field(default_factory=lambda: ["shared"])
+    profiles: list[Profile] = msgspec.field(default_factory=lambda: ["shared"])
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = DEFAULT_INIT_SEED
     data: str | None = None
     shuffle: bool = False
@@ -83,12 +91,31 @@ class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     verify: list[VerifyPart] = msgspec.field(default_factory=list)
     check: list[CheckPart] = msgspec.field(default_factory=list)
 
-    def verifications(self, night: datetime.date, out: Path) -> list[Verification]:
-        """Verifications of that night, in order. Raises: SpecError for a network or size that is not there."""
+    def verifications(self, night: datetime.date, out: Path, broken: list[str] | None = None) -> list[Verification]:
+        """Verifications of that night, in order.
+
+        `broken`: takes a line for each network in a file that cannot be loaded, which costs the night that network
+        only; None: no file is loaded, and those networks are left out.
+
+        Raises: SpecError for a network of this package, or a size, that is not there.
+        """
         externals = parse_externals([f"{name}={command}" for name, command in self.pipelines.items()])
         backends = None if self.backends == "present" else tuple(self.backends)
-        parts = [(part, model) for part in self.verify for model in part.models[turn(night, part) :: part.rotate]]
-        return [v for part, model in parts for v in _verifications(part, model, backends, externals, out)]
+        found: list[Verification] = []
+        for part, model in self.networks(night):
+            if broken is None and is_network_file(model):
+                continue
+            try:
+                found += _verifications(part, model, backends, externals, out)
+            except HarnessError as error:
+                if broken is None or not is_network_file(model):
+                    raise
+                broken.append(f"{Path(model).stem}: {error}")
+        return found
+
+    def networks(self, night: datetime.date) -> list[tuple[VerifyPart, str]]:
+        """The networks of that night, each with its part."""
+        return [(part, model) for part in self.verify for model in part.models[turn(night, part) :: part.rotate]]
 
     def checks(self, night: datetime.date, folder: str) -> Iterator[tuple[CheckPart, tuple[str, ...]]]:
         """The commands of that night with their words filled in."""
@@ -103,12 +130,19 @@ def turn(night: datetime.date, part: _Part) -> int:
     return night.toordinal() % part.rotate
 
 
-def parse_config(text: str, where: str) -> NightConfig:
-    """Read and check a configuration. Raises: ConfigError `where: what`, SpecError for a network that is not there."""
+def parse_config(text: str, where: str, folder: Path | None = None) -> NightConfig:
+    """Read and check a configuration.
+
+    `folder`: that of paths of networks; without it they stay as they are, and no file is loaded.
+
+    Raises: ConfigError `where: what`, also for a network that is not there.
+    """
     try:
         config = msgspec.convert(tomllib.loads(text), NightConfig)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{where}: {one_line(error)}.") from None
+        raise ConfigError(f"{where}: {_unknown_choice(str(error)) or f'{one_line(error)}.'}") from None
+    if folder is not None:
+        config = msgspec.structs.replace(config, verify=[_in_folder(part, folder) for part in config.verify])
     _check_backends(config, where)
     files: dict[str, str] = {}
     for part in config.check:
@@ -126,8 +160,22 @@ def parse_config(text: str, where: str) -> NightConfig:
             )
     if not (config.verify or config.check):
         raise ConfigError(f"{where}: nothing to run; expected [[verify]] or [[check]].")
-    _refuse_duplicates(config, where)
+    try:
+        _refuse_duplicates(config, where, with_files=folder is not None)
+    except SpecError as error:
+        raise ConfigError(f"{where}: {error}") from None
     return config
+
+
+def _in_folder(part: VerifyPart, folder: Path) -> VerifyPart:
+    return msgspec.structs.replace(part, models=[in_folder(model, folder) for model in part.models])
+
+
+def _unknown_choice(message: str) -> str | None:
+    """The message of msgspec about a value that is not one of several, with those there are; None for any other."""
+    place = r"`\$\.verify\[\d+\]\.(profile|dtype)s\[\d+\]`"
+    found = re.fullmatch(rf"Invalid enum value '(.*)' - at {place}", message)
+    return None if found is None else unknown(found[2], one_line(found[1]), _CHOICES[found[2]])
 
 
 def check_file(name: str) -> str:
@@ -161,7 +209,7 @@ def override_backends(config: NightConfig, backends: Sequence[str] | None, where
 def _check_backends(config: NightConfig, where: str) -> None:
     for name in () if config.backends == "present" else config.backends:
         if name not in BACKENDS:
-            raise ConfigError(f"{where}: unknown backend {name!r}; known are {', '.join(BACKENDS)}.")
+            raise ConfigError(f"{where}: {unknown('backend', name, BACKENDS)}")
 
 
 def _verifications(
@@ -188,13 +236,13 @@ def _verifications(
         )
 
 
-def _refuse_duplicates(config: NightConfig, where: str) -> None:
+def _refuse_duplicates(config: NightConfig, where: str, *, with_files: bool) -> None:
     """Cells of the same name would overwrite each other."""
     unrotated = msgspec.structs.replace(
         config, verify=[msgspec.structs.replace(part, rotate=1) for part in config.verify]
     )
     seen: set[str] = set()
-    for verification in unrotated.verifications(datetime.date.min, Path()):
+    for verification in unrotated.verifications(datetime.date.min, Path(), [] if with_files else None):
         name = verification.cell(MAIN[0], "cpu").name
         if name in seen:
             raise ConfigError(

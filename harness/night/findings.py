@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import HarnessError
-from harness.explain.subprocess import explain_pairs, search_layer
+from harness.explain.subprocess import Trained, explain_pairs, search_layer
 from harness.night.documents import read_document
 from harness.run.pipelines import MAIN
 from harness.run.provenance import scrub
@@ -68,12 +68,12 @@ def find_causes(
     path: Path,
     rows: Sequence[PairRow],
     f64_cells: Sequence[StoredCell],
-    data: Callable[[PairRow], Path],
+    trained: Callable[[PairRow], Trained],
     refusal: Callable[[], str | None],
 ) -> None:
     """Explain what no earlier run of the night has, and keep each finding as soon as it is there.
 
-    `f64_cells`: the cells of the f64 cross-checks. `data`: the data folder of a pair. Raises: OSError.
+    `f64_cells`: the cells of the f64 cross-checks. `trained`: what a pair trained. Raises: OSError.
     """
     try:
         found = dict(read_findings(path))
@@ -83,8 +83,8 @@ def find_causes(
     for row in rows:
         earlier = found.get(key_of(row))
         if can_be_located(row) and (earlier is None or earlier.failed) and refusal() is None:
-            (told,) = explain_pairs([row], f64_cells, data(row))
-            culprit = search_layer(row, data(row))
+            (told,) = explain_pairs([row], f64_cells, trained(row))
+            culprit = search_layer(row, trained(row))
             sentences = [scrub(sentence) for sentence in (culprit.sentence, *told.findings)]
             found[key_of(row)] = NightFinding(culprit=culprit.place, failed=culprit.failed, sentences=sentences)
             write_json(path, found)

@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.errors import ConfigError, HarnessError
-from harness.night.config import NightConfig, check_file, override_backends, parse_config
+from harness.night.config import NightConfig, VerifyPart, check_file, override_backends, parse_config
 from harness.night.documents import read_document
+from harness.spec.network_file import is_network_file
 from harness.system.files import write_json
 from harness.system.notice import note_once
 from harness.trace.format import one_line
+from harness.trace.manifest import CellFacts
 from harness.trace.store import StoredCell
 
 PLAN = "night.json"
@@ -36,9 +38,13 @@ class Night(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def parsed(self) -> NightConfig:
-        """The configuration. Raises: ConfigError."""
+        """The configuration, for whoever only reads of the night: no network's file is loaded. Raises: ConfigError."""
+        return self.parsed_in(None)
+
+    def parsed_in(self, folder: Path | None) -> NightConfig:
+        """The configuration, with networks' files relative to a folder. Raises: ConfigError."""
         where = "the night's configuration"
-        return override_backends(parse_config(self.config, where), self.backends, where)
+        return override_backends(parse_config(self.config, where, folder), self.backends, where)
 
     def is_of(self, config: str, backends: Sequence[str] | None) -> bool:
         """True if it has this plan."""
@@ -164,11 +170,16 @@ def _is_fresh(night: Night, now: datetime.datetime) -> bool:
 
 
 def find_unfinished(
-    night: Night, cells: Sequence[StoredCell], checks: Collection[str], problems: Sequence[str]
+    night: Night,
+    cells: Sequence[StoredCell],
+    checks: Collection[str],
+    problems: Sequence[str],
+    plans: Sequence[CellFacts] = (),
 ) -> Iterator[str]:
     """A line for each cell and check of the night that has no result.
 
     `cells`: those that it left; `checks`: names of those that were run; `problems`: of networks that could not be run.
+    `plans`: the cells of the plans beside them, which tell what the runs of networks in files set out to do.
     """
     try:
         config = night.parsed
@@ -190,4 +201,20 @@ def find_unfinished(
                 evidence.append(found[1])
         missing += [(cell.name, True, cell.run.steps) for cell in evidence]
         yield from (f"{cell[0]}: {_NOT_REACHED}" for cell in missing if cell not in there)
+    for part, model in config.networks(night.night):
+        name = one_line(Path(model).stem)
+        if is_network_file(model) and not any(problem.startswith((f"{name}:", f"{name}.")) for problem in problems):
+            yield from _unfinished_runs(part, name, plans, there)
     yield from (f"check {part.name}: {_NOT_REACHED}" for part in config.check if part.name not in checks)
+
+
+def _unfinished_runs(
+    part: VerifyPart, model: str, plans: Sequence[CellFacts], there: Collection[tuple[str, bool, int | None]]
+) -> Iterator[str]:
+    """A line for each planned cell of a network in a file that is not there, and for each run without a plan."""
+    for dtype, profile in itertools.product(part.dtypes, part.profiles):
+        ours = [facts for facts in plans if facts.model == model and facts.profile == profile]
+        if not any(facts.dtype == dtype and not facts.evidence for facts in ours):
+            yield f"{model} in {dtype}, profile {profile}: {_NOT_REACHED}"
+        missing = [f for f in ours if (f.name, f.evidence, f.steps) not in there and (f.evidence or f.dtype == dtype)]
+        yield from (f"{facts.name}: {_NOT_REACHED}" for facts in missing)

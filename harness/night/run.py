@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from harness.data.dataset import resolve_data
 from harness.errors import HarnessError
+from harness.explain.subprocess import Trained
 from harness.night.checks import NightCheck, kept_check, not_run, run_check
 from harness.night.config import CheckPart, NightConfig
 from harness.night.findings import can_be_located, find_causes
@@ -18,7 +19,6 @@ from harness.night.folder import Night, NightFolder
 from harness.run.policy import Policy
 from harness.run.provenance import scrub
 from harness.run.run_cells import run_cells
-from harness.run.verification import Verification
 from harness.trace.store import read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pair import PairRow
@@ -48,15 +48,13 @@ class Budget:
         return 60 * (self.minutes + _MARGIN_MINUTES) - (time.monotonic() - self.started)
 
 
-def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> None:
-    """Run what is missing. `say` gets a line about each part.
+def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say, base: Path) -> None:
+    """Run what is missing. `say` gets a line about each part. `base`: the folder of networks' files.
 
     Raises: HarnessError for unusable input, OSError when results cannot be written.
     """
-    config = night.parsed
-    _run_cells(
-        folder, config.verifications(night.night, folder.path), Policy(True, budget.refusal, budget.longest_s), say
-    )
+    config = night.parsed_in(base)
+    _run_cells(folder, config, night, Policy(True, budget.refusal, budget.longest_s), say)
     _explain(folder, config, night, budget, say)
     parts = list(config.checks(night.night, str(folder.path / "build")))
     for number, (part, command) in enumerate(parts, 1):
@@ -66,9 +64,13 @@ def run_night(folder: NightFolder, night: Night, budget: Budget, say: Say) -> No
         say(f"check {number} of {len(parts)}, {check.name}: {check.status}{took}: {check.line}")
 
 
-def _run_cells(folder: NightFolder, verifications: Sequence[Verification], policy: Policy, say: Say) -> None:
+def _run_cells(folder: NightFolder, config: NightConfig, night: Night, policy: Policy, say: Say) -> None:
     """Input that one network cannot use, such as data that are not there, costs the night that network only."""
-    problems = []
+    broken: list[str] = []
+    verifications = config.verifications(night.night, folder.path, broken)
+    problems = [scrub(line) for line in broken]
+    for line in problems:
+        say(f"network {line}")
     for number, verification in enumerate(verifications, 1):
         try:
             ran = run_cells(verification, policy)
@@ -86,17 +88,18 @@ def _explain(folder: NightFolder, config: NightConfig, night: Night, budget: Bud
     """Look for the cause of every difference that has a place."""
     cells = read_store([folder.traces]).cells if folder.traces.is_dir() else ()
     rows = list(judge_cells(cells, Judging()))
-    verifications = config.verifications(night.night, folder.path)
+    verifications = config.verifications(night.night, folder.path, [])
     asked_for = {cell.name: one for one in verifications for cell, _ in one.planned_cells()}
     differ = [row for row in rows if can_be_located(row) and row.cells[0].name in asked_for]
     if differ:
         say(f"{len(differ)} {'pair differs' if len(differ) == 1 else 'pairs differ'}; looking for the cause")
 
-    def data_folder(row: PairRow) -> Path:
+    def trained(row: PairRow) -> Trained:
         chosen = asked_for[row.cells[0].name]
-        return resolve_data(chosen.data, chosen.model.spec.dataset, chosen.model.spec.input_shape).folder
+        spec = chosen.model.spec
+        return Trained(chosen.model.source, resolve_data(chosen.data, spec.dataset, spec.input_shape).folder)
 
-    find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], data_folder, budget.refusal)
+    find_causes(folder.findings, differ, [cell for cell in cells if cell.facts.evidence], trained, budget.refusal)
 
 
 def _run_check(path: Path, part: CheckPart, command: tuple[str, ...], budget: Budget) -> NightCheck:

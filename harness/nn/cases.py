@@ -36,6 +36,7 @@ from harness.nn.losses import SoftmaxCrossEntropy
 from harness.nn.optimizers import Adam, Sgd
 from harness.spec.models import load_model, model_names
 from harness.spec.netspec import Layer, NetSpec, TrainConfig
+from harness.spec.network_file import is_network_file
 from harness.spec.shapes import Graph, infer_shapes
 
 CONFIG = TrainConfig(lr=0.001, batch_size=4, epochs=1, optimizer=Adam())
@@ -48,7 +49,8 @@ PLAIN, NORMED, POOLED = 1e-5, 1e-4, 1e-3
 class OracleCase:
     """A network and how it is trained. `tolerance`: of the f32 losses, None where there is no such figure.
 
-    `params`: the published number of parameters, None where there is none.
+    `params`: the published number of parameters, None where there is none. `source`: what finds it again, its name
+    where it is empty.
     """
 
     name: str
@@ -56,6 +58,7 @@ class OracleCase:
     config: TrainConfig
     tolerance: float | None
     params: int | None = None
+    source: str = ""
 
     def graph(self) -> Graph:
         """The network's nodes.
@@ -205,16 +208,16 @@ CASES = {case.name: case for case in (*PUBLISHED, *BLIND_SPOTS)}
 
 
 def find_case(name: str, batch: int | None = None, image_size: int | None = None) -> OracleCase:
-    """The case of that name, or the network of `specs` by that name as verify runs it.
+    """The case of that name, or the network of `specs` by that name or in that file as verify runs it.
 
     `batch`: another number of examples a step. `image_size`: another number of pixels a side.
 
     Raises: SpecError when there is neither, or when it has one size only.
     """
-    if name in model_names():
+    if is_network_file(name) or name in model_names():
         own = load_model(name)
         model = load_model(name, batch=own.verify_batch if batch is None else batch, image_size=image_size)
-        return OracleCase(name, model.spec, model.config, tolerance=None)
+        return OracleCase(model.name, model.spec, model.config, tolerance=None, source=model.source)
     if name not in CASES:
         raise SpecError(unknown("case", name, [*CASES, *model_names()]) + " `harness models` lists the networks.")
     if image_size is not None:

@@ -10,7 +10,9 @@ from harness.data.dataset import DataChoice
 from harness.report import as_json, factorial, markdown
 from harness.report.tables import first_named, in_each
 from harness.report.text import name_of, render_judged, render_several, render_summary
+from harness.run.provenance import scrub_paths
 from harness.run.verification import Verification
+from harness.spec.models import Model
 from harness.spec.shapes import dims
 from harness.system.files import replace_file
 from harness.system.text import Document, Table, spaced
@@ -156,6 +158,7 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     whole = verification.run.steps is None
     return [
         ("network", f"{verification.model.spec.name}, {verification.model.graph.total_params:,} parameters"),
+        *_file(verification.model),
         ("netspec", verification.model.spec.netspec_hash()),
         ("init", f"seed {verification.run.init_seed}, {outcome.init_sha256}"),
         ("data", f"{outcome.data.name}, {outcome.data.data_sha256}"),
@@ -167,6 +170,11 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
         ),
         ("mode", f"{outcome.judging.mode.name}"),
     ]
+
+
+def _file(model: Model) -> list[tuple[str, str]]:
+    """The file of a network that is in one of its own."""
+    return [] if model.file is None else [("file", f"{scrub_paths(model.file)}, {model.file_sha256}")]
 
 
 def cell_rows(cells: Sequence[StoredCell]) -> list[list[str]]:

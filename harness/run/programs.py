@@ -79,7 +79,7 @@ def compile_only(cell: Cell, folder: Path) -> str:
 
 def _emit_script(cell: Cell, folder: Path) -> Path:
     model, run = cell.model, cell.run
-    command = f"python -m harness emit {model.name} --pipeline phase2 --dtype {run.dtype}"
+    command = f"python -m harness emit {_network(cell)} --pipeline phase2 --dtype {run.dtype}"
     command += f" --profile {run.profile} --seed {run.init_seed}{model.size_options}"
     conventions = PROFILES[run.profile]["phase2"]
     text = emit_jax_script(
@@ -100,7 +100,7 @@ def _emit_modules(cell: Cell, folder: Path) -> list[Path]:
     model, run = cell.model, cell.run
     conventions = PROFILES[run.profile]["phase3"]
     # One text for all backends, init seeds and compilers: the command names none of them.
-    command = f"python -m harness emit {model.name} --pipeline phase3 --dtype {run.dtype} --profile {run.profile}"
+    command = f"python -m harness emit {_network(cell)} --pipeline phase3 --dtype {run.dtype} --profile {run.profile}"
     texts, plan = emit_phase3(
         model.graph,
         model.config,
@@ -229,6 +229,11 @@ def _command_digest(words: Sequence[str]) -> str:
         if Path(found).is_file():
             digest.update(Path(found).read_bytes())
     return digest.hexdigest()
+
+
+def _network(cell: Cell) -> str:
+    """The network as a program names it: a file by its last part, so that its folder does not change the program."""
+    return Path(cell.model.source).name
 
 
 def _stem(cell: Cell) -> str:

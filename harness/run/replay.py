@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from harness.data.batches import steps_per_epoch
-from harness.errors import TraceError
+from harness.errors import SpecError, TraceError
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S, CellPlan
 from harness.run.from_states import run_pair_from_states
 from harness.run.lockstep import segment_end
@@ -21,9 +21,11 @@ from harness.run.saved_states import SavedStates
 from harness.run.verification import Verification
 from harness.spec.models import load_model
 from harness.spec.netspec import DType
+from harness.spec.network_file import is_network_file, name_of_file
 from harness.spec.run_config import SEGMENT_STEPS, RunConfig
 from harness.trace.format import one_line
 from harness.trace.kept_states import states_folder, verified_state
+from harness.trace.manifest import CellFacts
 from harness.trace.parts import Part, format_parts
 from harness.trace.segments import Segments
 from harness.trace.state import read_state, state_path
@@ -46,8 +48,11 @@ def run_replay(
     dtypes: Sequence[DType] = ("f32", "f64"),
     data: str | None = None,
     timeout_s: float | None = None,
+    network: Path | None = None,
 ) -> ReplayRun:
     """Run the parts of a cell behind its kept states: by pipelines in f32, and by both of ours in f64 on the CPU.
+
+    `network`: the path of the file that the network is in, if it is in one.
 
     Raises: TraceError when the cell cannot be replayed, or a state is not the one of its manifest; HarnessError for
     data that do not fit.
@@ -63,7 +68,7 @@ def run_replay(
         verified_state(cell.trace, state)
     run = RunConfig(**{name: getattr(facts, name) for name in RunConfig.__struct_fields__})
     asked = Verification(
-        model=load_model(facts.model, batch=facts.batch_size, image_size=facts.image_size),
+        model=load_model(_network(facts, network), batch=facts.batch_size, image_size=facts.image_size),
         out=out,
         run=msgspec.structs.replace(run, channels="all", states_of=facts.pipeline, eager=False),
         backends=(backend,),
@@ -85,6 +90,23 @@ def run_replay(
             wide = _taking(asked, "f64", _parts(steps, STEPS, whole, empty=True))
             in_f64 = run_pair_from_states(runner, wide, saved, Policy(), progress)
     return ReplayRun(tuple(in_f32), in_f64)
+
+
+def _network(facts: CellFacts, given: Path | None) -> str:
+    """What the cell's network is loaded by. A file is loaded only if the user gives it, and never for a manifest."""
+    if given is None:
+        if facts.network_file is not None or is_network_file(facts.model):
+            where = one_line(facts.network_file or facts.model)
+            raise SpecError(
+                f"{one_line(facts.name)}: its network is in a file of its own, {where}. Give that file with --model "
+                "FILE."
+            )
+        return facts.model
+    if (name := name_of_file(str(given))) != facts.model:
+        raise SpecError(
+            f"--model {given}: the file of network '{name}'; the cell's is '{one_line(facts.model)}'. Give its file."
+        )
+    return str(given)
 
 
 def _parts(states: Sequence[int], most: int, last: int, *, empty: bool = False) -> list[Part]:

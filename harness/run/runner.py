@@ -208,6 +208,7 @@ class Runner:
             provenance=provenance(environment, present.device, present)
             | program.provenance
             | inputs
+            | verification.model.provenance
             | {
                 "netspec_name": verification.model.spec.name,
                 "netspec_hash": verification.model.spec.netspec_hash(),

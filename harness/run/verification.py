@@ -14,6 +14,7 @@ from harness.run.cell import Cell
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
 from harness.run.pipelines import CONTROLS, MAIN
+from harness.run.provenance import scrub_paths
 from harness.run.sampling import MOST_BYTES, WINDOW, keep_steps, sample_parts, state_bytes, whole_segments
 from harness.spec.models import Model
 from harness.spec.run_config import (
@@ -227,6 +228,7 @@ class Verification:
         return CellFacts(
             **msgspec.structs.asdict(cell.run),
             model=cell.model.name,
+            network_file=None if cell.model.file is None else scrub_paths(cell.model.file),
             pipeline=cell.pipeline,
             backend=cell.backend,
             batch_size=cell.model.batch,
@@ -240,7 +242,8 @@ class Verification:
     def command(self, cell: Cell) -> str:
         """The command that runs one of its cells again."""
         run = cell.run
-        words = ["harness", "run", cell.model.name, "--pipeline", cell.pipeline, "--backend", cell.backend]
+        words = ["harness", "run", scrub_paths(cell.model.source)]
+        words += ["--pipeline", cell.pipeline, "--backend", cell.backend]
         words += ["--steps", "full" if run.steps is None else str(run.steps)]
         words += ["--batch", "full" if cell.model.batch is None else str(cell.model.batch)]
         given = {

@@ -10,9 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
-from typing import Any, ClassVar, Literal, Protocol, cast, get_args, get_origin
+from types import UnionType
+from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from harness.errors import SpecError
+from harness.spec.network_file import class_name
 
 Shape = tuple[int, ...]
 Arithmetic = Literal["f32", "f64"]
@@ -209,8 +211,7 @@ class TrainConfig:
         """The `config` object of a trace header: the published keys in their order, then this project's."""
         names = ["weight_decay", "cosine", "warmup_epochs", "augment", "label_smoothing", "seed"]
         head: dict[str, Any] = {"lr": self.lr, "batch_size": self.batch_size, "epochs": self.epochs}
-        head["use_adam"] = type(self.optimizer).__name__ == "Adam"
-        head |= {name: getattr(self, name) for name in names}
+        head |= {"use_adam": type(self.optimizer).__name__ == "Adam"} | {name: getattr(self, name) for name in names}
         return head | {"optimizer": describe(self.optimizer), "schedule": self.schedule}
 
 
@@ -270,22 +271,24 @@ def check_fields(facts: object) -> None:
     Numbers must be finite; a whole number does for a real one, a truth value for neither.
     """
     assert dataclasses.is_dataclass(facts)
+    declared = get_type_hints(type(facts))  # also where a module's annotations are text
     for field in dataclasses.fields(facts):
-        value, kind = getattr(facts, field.name), field.type
+        value, kind = getattr(facts, field.name), declared[field.name]
         if kind is float:
             holds = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             _require(field.name, value, holds, "a finite number")
         elif kind is int:
             _require(field.name, value, type(value) is int, "a whole number")
-        elif get_origin(kind) is not Literal:
-            _require(field.name, value, isinstance(value, cast(type, kind)), f"{getattr(kind, '__name__', kind)}")
+        elif (origin := get_origin(kind)) is not Literal:
+            kinds = kind if origin in (None, UnionType) else origin
+            _require(field.name, value, isinstance(value, kinds), f"{getattr(kind, '__name__', kind)}")
 
 
 def describe(value: object) -> Any:
     """The JSON form of a spec object: dataclasses become objects that name their class in `is`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = (f.name for f in dataclasses.fields(value))
-        return {"is": type(value).__name__} | {name: describe(getattr(value, name)) for name in fields}
+        return {"is": class_name(type(value))} | {name: describe(getattr(value, name)) for name in fields}
     if isinstance(value, tuple | list):
         return [describe(item) for item in value]
     return value

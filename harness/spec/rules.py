@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from harness.errors import RuleError
+from harness.spec.network_file import guarded
 
 Rule = Callable[..., Any]
 R = TypeVar("R", bound=Rule)
@@ -99,10 +100,14 @@ class Rules:
 
 
 class Registry:
-    """A decorator that collects the rules of one interpretation: `@jax_rule(Dense)`."""
+    """A decorator that collects the rules of one interpretation: `@jax_rule(Dense)`.
 
-    def __init__(self, name: str) -> None:
+    `result`: the tuple that a rule gives, in words; empty where it gives one value.
+    """
+
+    def __init__(self, name: str, result: str = "") -> None:
         self.name = name
+        self._result = result
         self._rules: dict[type, Rule] = {}
 
     def __call__(self, facts: type) -> Callable[[R], R]:
@@ -111,7 +116,7 @@ class Registry:
         def register(rule: R) -> R:
             if facts in self._rules:
                 raise RuleError(f"{self.name}: {facts.__name__} has a rule already. Remove one of them.")
-            self._rules[facts] = rule
+            self._rules[facts] = guarded(rule, self._result)
             return rule
 
         return register
@@ -124,12 +129,12 @@ class Registry:
 reference_rule = Registry("reference_rule")
 jax_rule = Registry("jax_rule")
 jax_eval_rule = Registry("jax_eval_rule")
-hlo_forward = Registry("hlo_forward")
-hlo_backward = Registry("hlo_backward")
+hlo_forward = Registry("hlo_forward", "(y, saved)")
+hlo_backward = Registry("hlo_backward", "(dx, …)")
 hlo_eval_rule = Registry("hlo_eval_rule")
 reference_loss = Registry("reference_loss")
 jax_loss = Registry("jax_loss")
-hlo_loss = Registry("hlo_loss")
-reference_optimizer = Registry("reference_optimizer")
-jax_optimizer = Registry("jax_optimizer")
-hlo_optimizer = Registry("hlo_optimizer")
+hlo_loss = Registry("hlo_loss", "(loss, dlogits)")
+reference_optimizer = Registry("reference_optimizer", "(direction, *slots)")
+jax_optimizer = Registry("jax_optimizer", "(direction, *slots)")
+hlo_optimizer = Registry("hlo_optimizer", "(direction, *slots)")

@@ -20,6 +20,8 @@ _TRACE_SUFFIXES = (".jsonl.gz", ".jsonl")
 class CellFacts(RunConfig, kw_only=True, frozen=True):
     """Identity of a run: the facts that reports group, pair and name cells by.
 
+    `network_file`: the path of the network's own file, for people; None for a network of this package. It is shown and
+    never loaded: a manifest may be anybody's.
     `batch_size`, `image_size`: None for the network's own. `command`: one that runs
     the cell again. `evidence`: it was run for the sake of others. `absent`: its backend is not on the host, and `asked`
     says whether it was wanted by name.
@@ -30,6 +32,7 @@ class CellFacts(RunConfig, kw_only=True, frozen=True):
     model: str
     pipeline: str
     backend: str
+    network_file: str | None = None
     batch_size: Count | None = None
     image_size: Count | None = None
     command: str = ""

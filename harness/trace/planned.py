@@ -59,6 +59,11 @@ def add_planned(folder: Path, stem: str, cell: CellFacts) -> None:
     write_planned(folder, stem, [*(one for one in alike if _place(one) != _place(cell)), cell])
 
 
+def read_planned(folder: Path) -> list[CellFacts]:
+    """The cells of all plans in a folder, none where there is no such folder. Raises: TraceError."""
+    return [facts for path in sorted(folder.glob(f"*{PLANNED_SUFFIX}")) for facts in _read(path).cells]
+
+
 def hold_to_plans(cells: Sequence[StoredCell], folders: Iterable[Path], untold: Iterable[Path] = ()) -> HeldToPlans:
     """Tell cells of the newest runs from earlier ones, by the plans below the folders.
 

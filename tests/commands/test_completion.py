@@ -53,6 +53,11 @@ def test_every_network_case_and_pipeline_is_offered():
     assert complete("harness run mnist_mlp --pipeline ") == [f"plain,{name}" for name in PIPELINES]
 
 
+def test_where_no_network_has_that_name_the_shell_looks_for_files():
+    assert complete("harness verify nets/mi") == ["file,nets/mi"]
+    assert complete("harness oracle ./") == ["file,./"]
+
+
 def test_traces_are_offered_and_nothing_else_of_their_folder(tmp_path):
     for name in ("a.jsonl", "b.jsonl.gz", "a.manifest.json", "notes.txt"):
         (tmp_path / name).touch()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.explain import subprocess
-from harness.explain.subprocess import explain_pairs
+from harness.explain.subprocess import Trained, explain_pairs
 from harness.verdict.evidence import Evidence
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import PairRow
@@ -29,5 +29,5 @@ def test_a_program_of_somebody_else_is_searched_in_f32(
     monkeypatch.setattr(subprocess, "search_conventions", lambda model, traces, options: ["named."] * len(traces))
     cells = store(tmp_path, "phase2"), store(tmp_path, pipeline)
     verdict = Verdict("FAIL", gate, "apart.", None, (Evidence(gate, "fail", "apart."),))
-    (row,) = explain_pairs([PairRow("a", "b", verdict=verdict, cells=cells)], [], tmp_path)
+    (row,) = explain_pairs([PairRow("a", "b", verdict=verdict, cells=cells)], [], Trained("mnist_mlp", tmp_path))
     assert row.findings == said

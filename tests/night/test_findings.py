@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.explain import subprocess
+from harness.explain.subprocess import Trained
 from harness.night.findings import find_causes, read_findings, with_findings
 from harness.report.summary import where
 from harness.system.process import Captured
@@ -29,7 +30,7 @@ def search(monkeypatch: pytest.MonkeyPatch, path: Path, rows: list[PairRow], *an
     """Look for causes with these answers of `explain`; how many were asked for."""
     waiting = list(answers)
     monkeypatch.setattr(subprocess, "capture", lambda *_: waiting.pop(0))
-    find_causes(path, rows, (), lambda row: path.parent, lambda: None)
+    find_causes(path, rows, (), lambda row: Trained("mnist_mlp", path.parent), lambda: None)
     return len(answers) - len(waiting)
 
 

@@ -46,8 +46,8 @@ CONFIG = TrainConfig(lr=0.01, batch_size=4, epochs=1, optimizer=Sgd())
 
 
 def test_a_layer_is_added_by_adding_a_file(tmp_path: Path) -> None:
-    section = (ROOT / "docs" / "extending.md").read_text().partition("## A layer")[2]
-    layer = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.DOTALL)
+    layer = example[example.index("@dataclass") : example.index("SPEC =")]
     shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "specs", tmp_path / "harness" / "specs", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "harness" / "nn" / "layers" / "double.py").write_text(IMPORTS + layer)

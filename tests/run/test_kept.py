@@ -46,6 +46,7 @@ def test_a_cell_that_ran_exactly_so_is_kept(tmp_path: Path) -> None:
         lambda plan: replace(plan, provenance=PROVENANCE | {"emitted_sha256": "cd"}),
         lambda plan: replace(plan, provenance=PROVENANCE | {"versions": {"jax": "2"}}),
         lambda plan: replace(plan, provenance=PROVENANCE | {"data_sha256": "ef"}),
+        lambda plan: replace(plan, provenance=PROVENANCE | {"network_sha256": "01"}),
         lambda plan: replace(plan, planned_steps=4),
         lambda plan: replace(plan, facts=CellFacts(model="net", pipeline="other", backend="cpu", init_seed=43)),
     ],

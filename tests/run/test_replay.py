@@ -1,8 +1,10 @@
 """Runs that keep states, and their replay: also of another host, of a changed state, of a run with a late fault."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import msgspec
 import pytest
 
 from harness.commands import replay
-from harness.errors import TraceError
+from harness.errors import SpecError, TraceError
 from harness.night.bundle.gather import gather
 from harness.night.bundle.land import import_bundle
 from harness.night.bundle.write import write_bundle
@@ -218,3 +220,19 @@ def test_a_late_fault_of_the_run_is_found_within_a_kept_segment(
     assert (verdict.status, verdict.gate) == ("FAIL", gate), verdict.sentence
     assert place in (verdict.place or "")
     assert found["phase3-cpu in f64"].status == "PASS", "the programs of this host are right"
+
+
+def test_a_network_of_a_file_is_replayed_with_that_file_only(copy: StoredCell, tmp_path: Path) -> None:
+    manifest = read_manifest(manifest_path(copy.trace))
+    assert manifest.cell is not None
+    facts = msgspec.structs.replace(manifest.cell, network_file="nets/tiny.py")
+    write_manifest(manifest_path(copy.trace), msgspec.structs.replace(manifest, cell=facts))
+    cell = read_cell(manifest_path(copy.trace), copy.root)
+    with pytest.raises(SpecError, match=r"^tiny\.phase2-noshuf-cpu: its network is in a file .* with --model FILE\.$"):
+        run_replay.run_replay(cell, tmp_path)
+    for name in ("evil.py", "../evil"):
+        named = replace(cell, facts=msgspec.structs.replace(facts, model=name, network_file=None))
+        with pytest.raises(SpecError, match=rf"its network is in a file of its own, {re.escape(name)}\."):
+            run_replay.run_replay(named, tmp_path)
+    with pytest.raises(SpecError, match=r"--model nets/other\.py: the file of network 'other'; the cell's is 'tiny'"):
+        run_replay.run_replay(cell, tmp_path, network=Path("nets/other.py"))

@@ -75,9 +75,13 @@ def of_cell(**facts: Any) -> Manifest:
             {"netspec_name": "ResNet-34", "config_batch_size": 32, "manifest": of_cell(model="somebody's")},
             "harness envelope resnet34 --batch 32 --init FILE",
         ),
-        ({}, "harness envelope SPEC"),
+        (
+            {"manifest": of_cell(model="mine", network_file="../my nets/mine.py")},
+            "harness envelope '../my nets/mine.py' --seed 42",
+        ),
+        ({}, "harness envelope NAME.py"),
     ],
-    ids=["cell", "size and data", "header", "cell of another harness", "unknown network"],
+    ids=["cell", "size and data", "header", "cell of another harness", "file of its own", "unknown network"],
 )
 def test_without_an_envelope_the_exact_command_is_offered(keys: dict[str, Any], command: str) -> None:
     one, other = side(**keys), side(**keys | {"manifest": None})

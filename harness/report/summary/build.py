@@ -14,7 +14,7 @@ from harness.report.summary import UNDATED, Event, Summary
 from harness.report.summary.history import read_history
 from harness.report.summary.problems import find_alone, find_mislabelled
 from harness.run.provenance import scrub
-from harness.trace.planned import HeldToPlans, hold_to_plans
+from harness.trace.planned import HeldToPlans, hold_to_plans, read_planned
 from harness.trace.store import StoredCell, read_store
 from harness.verdict.compare import Judging
 from harness.verdict.pairs import judge_cells
@@ -110,7 +110,8 @@ class _Gathered:
                 plan = night.read()
                 self.plans.append(plan)
                 own = read_store([night.cells]).cells if night.cells.is_dir() else ()  # also those that are copies
-                self.problems += find_unfinished(plan, own, {check.name for check in checks}, could_not)
+                names, runs = {check.name for check in checks}, read_planned(night.cells)
+                self.problems += find_unfinished(plan, own, names, could_not, runs)
 
     @contextmanager
     def _damage(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from harness.nn.cases import OracleCase, find_case
 from harness.nn.optimizers import Adam
 from harness.run.inprocess import Phase2, Phase3, Side, first_batches, recorded
 from harness.spec.netspec import DType
+from harness.spec.network_file import is_network_file
 from harness.spec.run_config import STRESS_STEPS, Start
 from harness.system.files import replace_file
 from harness.system.jobs import answer
@@ -77,7 +78,9 @@ class RunOrder:
 
 
 def find_network(name: str) -> OracleCase:
-    """The case of a name, or of `NAME@BATCH`. Raises: SpecError when there is none."""
+    """The case of a name, or of `NAME@BATCH`. Raises: SpecError when there is none, or for a file of one's own."""
+    if is_network_file(name):
+        raise SpecError(f"{name}: bounds are fitted on networks of this package and cases only. Leave the file out.")
     case, _, batch = name.partition("@")
     if batch and not (batch.isascii() and batch.isdecimal() and len(batch) < 8 and int(batch)):
         raise SpecError(f"{name}: {batch!r} is no number of examples.")

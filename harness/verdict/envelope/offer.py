@@ -1,9 +1,11 @@
 """What to do about an envelope where none is known: the command that builds it, or why there can be none."""
 
 import re
+import shlex
 from collections.abc import Iterator
 
 from harness.spec.models import model_names
+from harness.trace.format import one_line
 from harness.trace.recording import Recording
 from harness.trace.spelling import usual_dtype
 from harness.verdict.compare import Comparison
@@ -21,7 +23,7 @@ def offer_envelope(comparison: Comparison) -> str:
     if commands := [*_by_facts(sides), *_by_headers(sides)]:
         return f"no envelope is known of this run; `{commands[0][0]}` builds one{commands[0][1]}."
     return (
-        "no envelope is known of this run; a spec of the network and `harness envelope SPEC` build one "
+        "no envelope is known of this run; a file of the network and `harness envelope NAME.py` build one "
         "(docs/extending.md)."
     )
 
@@ -29,8 +31,12 @@ def offer_envelope(comparison: Comparison) -> str:
 def _by_facts(sides: tuple[Recording, Recording]) -> Iterator[tuple[str, str]]:
     for side in sides:
         facts = None if side.manifest is None else side.manifest.cell
-        if facts is not None and facts.model in model_names():
-            yield " ".join(["harness envelope", facts.model, *facts.start_options, *_data(side)]), ""
+        if facts is None:
+            continue
+        known = facts.model if facts.model in model_names() else facts.network_file
+        if known is not None:
+            network = shlex.quote(one_line(known))
+            yield " ".join(["harness envelope", network, *facts.start_options, *_data(side)]), ""
 
 
 def _by_headers(sides: tuple[Recording, Recording]) -> Iterator[tuple[str, str]]:
