@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas
 
+    from harness.api import VerifiedNetwork as VerifiedNetwork
+    from harness.api import diff as diff
+    from harness.api import verify as verify
+    from harness.report.trace_comparison import TraceComparison as TraceComparison
     from harness.run.request import RunRequest as RunRequest
     from harness.run.weights import TorchWeights as TorchWeights
     from harness.run.weights import Weights as Weights
@@ -16,6 +20,9 @@ __version__ = "0.1.0"
 
 # What is imported when it is first used, so that `import harness` costs nothing.
 _PLACES = {
+    "TraceComparison": "harness.report.trace_comparison",
+    "VerifiedNetwork": "harness.api",
+    "verify": "harness.api",
     "RunRequest": "harness.run.request",
     "TorchWeights": "harness.run.weights",
     "TraceWriter": "harness.trace.writer",
@@ -24,6 +31,8 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "diff":
+        return import_module("harness.diff")  # the module of `python -m harness.diff`, which can be called
     if name not in _PLACES:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

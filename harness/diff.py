@@ -3,7 +3,9 @@
 import itertools
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
     # Before numpy loads: its linear algebra would start a thread a core, which takes longer than a short comparison.
@@ -21,6 +23,7 @@ from harness.commands.options import (
     verbose_option,
     window_option,
 )
+from harness.commands.paths import FilePath
 from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 @all_steps_option
 @coverage_option
 @log_options
+@click.option("--html", type=FilePath(), metavar="FILE", help="Also write a page of the pairs, one file.")
 @format_option("text", "markdown", "json")
 @verbose_option
 def main(
@@ -47,6 +51,7 @@ def main(
     all_steps: bool,
     coverage: float,
     runs: tuple[str, ...],
+    html: Path | None,
     form: str,
     verbose: bool,
     **keys: tuple[str, ...],
@@ -80,6 +85,10 @@ def main(
     except EnvelopeError as error:
         click.echo(str(error), err=True)
         sys.exit(UNREADABLE)
+    if html is not None and rows:
+        from harness.report.trace_comparison import write_page
+
+        write_page(html, rows)
     code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
     if rows or form == "json":
         show(render(rows, form, code, verbose))
@@ -110,5 +119,16 @@ def render(rows: list["PairRow"], form: str, code: int, verbose: bool) -> "Docum
     return spaced([text.render_summary(rows), *pairs])
 
 
+class _Callable(ModuleType):
+    """`harness.diff` is this module, and a function as well: that of `harness.api`."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        from harness.api import diff
+
+        return diff(*arguments, **options)
+
+
 if __name__ == "__main__":
     main()
+else:
+    sys.modules[__name__].__class__ = _Callable

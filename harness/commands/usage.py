@@ -12,7 +12,6 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from harness.errors import HarnessError
-from harness.system.extras import missing
 
 USAGE = 2
 CRASHED = 70  # a fault of the harness itself
@@ -64,8 +63,11 @@ def ending(interrupted: str = "interrupted.") -> Iterator[None]:
     except KeyboardInterrupt:
         _end(INTERRUPTED, interrupted)
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and (lacking := missing(error)) is not None:
-            _end(USAGE, str(lacking))
+        if isinstance(error, ModuleNotFoundError):
+            from harness.system.extras import missing  # here, because a command that ends well does not need it
+
+            if (lacking := missing(error)) is not None:
+                _end(USAGE, str(lacking))
         told = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST].rstrip(".: ")
         _end(CRASHED, f"a fault of the harness itself: {told}. {_keep_traceback()}")
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.verdict.compare import Comparison
+import numpy as np
+
+from harness.verdict.compare import Comparison, Numbers
 from harness.verdict.evidence import Evidence, inconclusive, note
 
 COVERAGE = "coverage"
@@ -48,8 +50,17 @@ def find_coverage(comparison: Comparison, evidence: Sequence[Evidence]) -> Cover
     told = [
         (int(line.numbers[STEPS]), line.gate) for line in evidence if line.outcome == "pass" and STEPS in line.numbers
     ]
-    judged, by = max(told, key=lambda one: one[0], default=(0, None))
-    return Coverage(min(judged, planned), planned, by)
+    told.append((_equal(comparison, numbers), "equal losses"))
+    judged, by = max(told, key=lambda one: one[0])
+    return Coverage(min(judged, planned), planned, by if judged else None)
+
+
+def _equal(comparison: Comparison, numbers: Numbers) -> int:
+    """From the first on, the steps whose losses are equal in every bit; 0 where they were printed more coarsely."""
+    if comparison.resolution_a is not None or comparison.resolution_b is not None:
+        return 0
+    apart = np.flatnonzero(numbers.delta[: numbers.unbroken] != 0)
+    return int(apart[0]) if apart.size else numbers.unbroken
 
 
 def coverage_line(coverage: Coverage | None, required: float) -> Evidence | None:

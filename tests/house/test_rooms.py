@@ -24,7 +24,7 @@ ROOMS = (
     "validation",
     "commands",
 )
-DOORS = {"__init__", "__main__", "cli", "diff", "errors", "pytest_plugin"}
+DOORS = {"__init__", "__main__", "api", "cli", "diff", "errors", "pytest_plugin"}
 _MODULE = re.compile(r"harness(\.[A-Za-z_]\w*)+")
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.relu6 import Relu6
+from harness.spec.as_code import as_code
 from harness.spec.models import load_model, model_names
 from harness.spec.netspec import Layer, Loss, NetSpec, Optimizer, TrainConfig
-from tests.support.as_code import as_code
 
 
 def classes() -> dict[str, type]:

@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import assume, given, note, settings
 
 from harness.run.inprocess import Batch
+from harness.spec.as_code import as_code
 from harness.spec.netspec import NetSpec, TrainConfig
 from harness.spec.shapes import Graph, infer_shapes
 from harness.validation.oracle.judgement import GRADIENT, LOSS_F64, gradient_difference, loss_differences
 from harness.validation.oracle.side_by_side import SideBySide
-from tests.support.as_code import as_code
 from tests.support.drawn_networks import CLASSES, CONFIGS, networks
 
 EXAMPLES = int(os.environ.get("HARNESS_FUZZ_EXAMPLES", "5"))

@@ -12,14 +12,19 @@ from markupsafe import Markup
 
 from harness.report.page.matrix import make_matrix
 from harness.report.page.panels import Panel, group, make_panels, urgent_first
+from harness.report.page.picture import picture
 from harness.report.page.series import draw, encode
 from harness.report.page.statements import make_statements
 from harness.report.page.trend import make_trends
 from harness.report.page.words import DIFFERS, OF_CHECK, OF_EXIT_CODE, seconds
 from harness.report.summary import UNDATED, Summary
-from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS
+from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS, deciding_gates, gate_table, pair_table
+from harness.verdict.pair import PairRow
 
 OPENED = 6  # panels that are open at first
+_COLOURS = {"PASS": "#1a7f37", "FAIL": "#b3261e", "INCONCLUSIVE": "#7a5c00"}
+# Of a curve its colour and, so that colour is not all that tells them apart, its dashes.
+_STROKES = {"a": ("#1f77b4", ""), "b": ("#d1495b", "5 3"), "free": ("#555555", ""), "lockstep": ("#1a7f37", "2 2")}
 
 _TEMPLATES = Environment(
     loader=PackageLoader(__name__),
@@ -63,6 +68,29 @@ def render_page(summary: Summary) -> str:
             "curves": Markup(_pack(numbers)),
             "library": Markup(_packed_library()),
         },
+    )
+
+
+def render_comparison(row: PairRow) -> str:
+    """One pair as a piece of HTML that a notebook shows: the verdict, a picture, tables. It has no script."""
+    comparison, verdict = row.comparison, row.verdict
+    assert verdict is not None, "a pair that was judged"
+    numbers = None if comparison is None else comparison.numbers
+    together = None if row.lockstep is None else row.lockstep.comparison.numbers
+    return _TEMPLATES.get_template("comparison.html").render(
+        name=row.name,
+        headline=verdict.headline,
+        colour=_COLOURS[verdict.status],
+        sentence=verdict.sentence,
+        picture=None if numbers is None else picture(numbers, together),
+        strokes=_STROKES,
+        keys={"a": f"A: {row.a}", "b": f"B: {row.b}", "free": "|A − B|", "lockstep": "|A − B|, in lockstep"},
+        numbers=pair_table(numbers) if numbers is not None and numbers.compared else [],
+        decided=[] if verdict.status == "PASS" else deciding_gates(verdict),
+        gates=gate_table(verdict),
+        findings=row.findings,
+        number_columns=PAIR_COLUMNS,
+        gate_columns=GATE_COLUMNS,
     )
 
 

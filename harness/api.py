@@ -1,0 +1,143 @@
+"""What Python code and notebooks call: the verdict on two traces, and on a network."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.report.trace_comparison import TraceComparison
+
+if TYPE_CHECKING:
+    from harness.report.verification import Outcome
+    from harness.spec.netspec import DType, NetSpec, TrainConfig
+
+_Path = str | os.PathLike[str]
+
+
+def diff(
+    a: _Path,
+    b: _Path,
+    mode: str = "cross-comp",
+    *,
+    window: int | None = None,
+    steps: int | None = None,
+    all_steps: bool = False,
+    require_coverage: float = 0.0,
+) -> TraceComparison:
+    """Compare two traces, or logs of other tools, as `harness diff` does, whose options these are.
+
+    `require_coverage`: the share of the planned steps, from 0 to 1, that have to be judged for a PASS.
+
+    Raises: HarnessError in one line when a file cannot be read or an option makes no sense.
+    """
+    from harness.trace.recording import read_foreign
+    from harness.verdict.compare import judging_by
+    from harness.verdict.pair import judge_recordings
+
+    judging = judging_by(mode, window, steps, all_steps, require_coverage)
+    return TraceComparison(judge_recordings(read_foreign(Path(a)), read_foreign(Path(b)), judging))
+
+
+@dataclass(frozen=True)
+class VerifiedNetwork:
+    """What `verify` found. It is true where every pair agrees and every run that was asked for is there.
+
+    `outcome`: all that is known. `reports`: the files that tell it.
+    """
+
+    outcome: "Outcome"
+    reports: tuple[Path, ...] = field(default=())
+
+    @property
+    def comparisons(self) -> list[TraceComparison]:
+        """The pairs that were judged."""
+        return [TraceComparison(row) for row in self.outcome.rows if row.verdict is not None]
+
+    @property
+    def passed(self) -> bool:
+        """Whether `harness verify` would end with exit code 0."""
+        from harness.report.verification import outcome_exit_code
+
+        return outcome_exit_code(self.outcome) == 0
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        from harness.report.verification import for_terminal
+
+        return str(for_terminal(self.outcome))
+
+    def __repr__(self) -> str:
+        from harness.report.verification import headline
+
+        return f"<{headline(self.outcome)}>"
+
+    def _repr_html_(self) -> str:
+        return "\n".join(comparison._repr_html_() for comparison in self.comparisons)
+
+
+def verify(
+    network: "_Path | NetSpec",
+    config: "TrainConfig | None" = None,
+    *,
+    steps: int | None = None,
+    batch: int | None = None,
+    image_size: int | None = None,
+    dtype: "DType" = "f32",
+    seed: int = 42,
+    data: str | None = None,
+    out: _Path = ".",
+    mode: str = "cross-comp",
+    require_coverage: float = 0.0,
+    backends: Sequence[str] | None = None,
+    pipeline_cmd: Sequence[str] = (),
+    **settings: Any,
+) -> VerifiedNetwork:
+    """Train a network with every pipeline on every backend and judge each pair, as `harness verify` does.
+
+    `network`: a short name, the path of a network's file, or a NetSpec, with its `config`; of those a file is written
+    into `out`. Layers of your own have to be in a module that can be imported. The other options are those of the
+    command, `settings` among them: `f64_check`, `stress`, `wide`, `lockstep`, `segment`, `states`, `factorial`.
+
+    Raises: HarnessError in one line for what makes no sense; a run that fails is a result and not an error.
+    """
+    from harness.commands.run_options import RunOptions
+    from harness.commands.verify import verify as run_and_judge
+    from harness.errors import ContractError
+    from harness.report.verification import write_reports
+    from harness.run.backends import backend
+    from harness.run.verification import Verification
+    from harness.spec.as_code import write_network
+    from harness.spec.netspec import NetSpec
+    from harness.verdict.compare import judging_by
+
+    known = ("f64_check", "stress", "wide", "lockstep", "segment", "states", "factorial", "compile_all")
+    if wrong := sorted(settings.keys() - set(known)):
+        raise ContractError(f"verify has no option {', '.join(wrong)}; the others are {', '.join(known)}.")
+    for name in backends or ():
+        backend(name)
+    folder = Path(out)
+    model = write_network(network, config, folder) if isinstance(network, NetSpec) else os.fspath(network)
+    asked = RunOptions(
+        model=str(model),
+        steps=steps,
+        batch=batch,
+        image_size=image_size,
+        profile="shared",
+        dtype=dtype,
+        seed=seed,
+        data=data,
+        shuffle=False,
+        eager=False,
+        channels="default",
+        timeout=None,
+        keep_states=0,
+        externals=tuple(pipeline_cmd),
+        out=folder,
+    )
+    chosen = None if backends is None else tuple(backends)
+    verification: Verification = replace(asked.load(), backends=chosen, **settings)
+    outcome = run_and_judge(verification, judging_by(mode, None, None, False, require_coverage))
+    return VerifiedNetwork(outcome, tuple(write_reports(outcome)))

@@ -1,0 +1,153 @@
+"""The verdict as Python code and notebooks have it."""
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import harness
+from harness.errors import HarnessError
+from harness.nn.layers.dense import Dense
+from harness.nn.losses import SoftmaxCrossEntropy
+from harness.nn.optimizers import Adam
+from harness.spec.as_code import write_network
+from harness.spec.models import load_model
+from harness.spec.netspec import NetSpec, TrainConfig
+from tests.support.paths import ROOT
+from tests.support.sample_traces import write
+
+LOSSES = [2.0 / k for k in range(1, 41)]
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A trace, one within rounding of it, and one that goes wrong at step 2."""
+    off = [loss * (1 + 1e-6) for loss in LOSSES], [loss * (1.0 if k == 0 else 1.5) for k, loss in enumerate(LOSSES)]
+    return tuple(write(tmp_path / f"{name}.jsonl", losses) for name, losses in zip("abc", (LOSSES, *off), strict=True))  # type: ignore[return-value]
+
+
+def test_two_traces_that_agree_are_true(three: tuple[Path, Path, Path]) -> None:
+    found = harness.diff(*three[:2])
+    assert found
+    assert found.passed
+    assert (found.verdict.status, found.verdict.exit_code) == ("PASS", 0)
+    assert [row["loss"] for row in found.table][:2] == ["step 1", "step 2"]
+    assert found.table[0]["|A - B|"] == "2.00e-06"
+    assert repr(found) == "<a vs b: PASS on 8 of 40 steps>"
+
+
+def test_two_that_do_not_say_why(three: tuple[Path, Path, Path]) -> None:
+    found = harness.diff(three[0], str(three[2]), mode="strict")
+    assert not found
+    (gate,) = (line for line in found.gates if line.gate == "backward and optimizer")
+    assert (gate.outcome, gate.place) == ("fail", "step 2")
+    assert "FAIL (backward): backward and optimizer: the losses of step 2" in str(found)
+
+
+def test_the_options_are_those_of_the_command(three: tuple[Path, Path, Path]) -> None:
+    a, _, c = three
+    assert harness.diff(a, c, steps=1).verdict.status == "PASS"
+    assert harness.diff(a, a, require_coverage=1.0).verdict.status == "INCONCLUSIVE"
+    with pytest.raises(HarnessError, match="unknown mode 'loose'"):
+        harness.diff(a, c, "loose")
+    with pytest.raises(HarnessError, match=r"none.jsonl:1: cannot be read"):
+        harness.diff(a, "none.jsonl")
+
+
+def test_the_numbers_are_a_frame(three: tuple[Path, Path, Path]) -> None:
+    frame = harness.diff(three[0], three[2]).frame()
+    assert list(frame.columns) == ["loss_a", "loss_b", "delta", "lr_a", "lr_b"]
+    assert frame.index.tolist() == list(range(1, 41))
+    assert frame["delta"].to_numpy() == pytest.approx(np.abs(frame["loss_a"] - frame["loss_b"]))
+
+
+def test_a_comparison_is_pickled_with_all_that_it_knows(three: tuple[Path, Path, Path]) -> None:
+    found = harness.diff(three[0], three[2])
+    again = pickle.loads(pickle.dumps(found))
+    assert str(again) == str(found)
+    assert again._repr_html_() == found._repr_html_()
+
+
+def test_a_notebook_shows_verdict_picture_and_gates_without_a_script(three: tuple[Path, Path, Path]) -> None:
+    html = harness.diff(three[0], three[2])._repr_html_()
+    assert len(html) < 60_000
+    assert "<script" not in html
+    assert "http" not in html
+    assert html.count("<polyline") == 3
+    assert re.search(r"FAIL</strong> a vs c", html)
+    assert "the losses of step 2 are" in html
+
+
+def test_the_plot_has_both_losses_and_their_difference(three: tuple[Path, Path, Path]) -> None:
+    figure = harness.diff(*three[:2]).plot()
+    assert [trace.name for trace in figure.data] == ["A: a", "B: b", "|A − B|"]
+    assert list(figure.data[0].y) == pytest.approx(LOSSES)
+    assert figure.layout.yaxis2.type == "log"
+
+
+def test_the_page_of_one_pair_is_written(three: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    harness.diff(three[0], three[2]).write_html(tmp_path / "pair.html")
+    command = [sys.executable, "-m", "harness.diff", three[0], three[2], "--html", tmp_path / "same.html"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert found.returncode == 1
+    for name in ("pair.html", "same.html"):
+        page = (tmp_path / name).read_text()
+        assert "a vs c</title>" in page
+        assert 'id="cells"' not in page
+
+
+def test_the_module_is_the_function_however_it_is_imported(three: tuple[Path, Path, Path]) -> None:
+    code = "import sys, harness\nfirst = harness.diff(*sys.argv[1:])\nimport harness.diff\n"
+    code += "print(first.verdict.status, harness.diff(*sys.argv[1:]).verdict.status, harness.diff.main.name)"
+    command = [sys.executable, "-c", code, *map(str, three[:2])]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    assert found.stdout == "PASS PASS diff\n"
+
+
+def small() -> tuple[NetSpec, TrainConfig]:
+    spec = NetSpec(
+        name="Small 1",
+        dataset="mnist",
+        input_shape=(784,),
+        classes=10,
+        layers=[Dense(784, 10)],
+        loss=SoftmaxCrossEntropy(),
+    )
+    return spec, TrainConfig(lr=0.01, batch_size=16, epochs=1, optimizer=Adam())
+
+
+def test_a_network_made_in_python_is_verified(tmp_path: Path) -> None:
+    off = {"f64_check": False, "stress": False, "wide": False, "lockstep": False}
+    found = harness.verify(*small(), steps=3, data="synthetic", out=tmp_path, backends=["cpu"], **off)
+    assert found.passed, str(found)
+    (pair,) = found.comparisons
+    assert pair.verdict.status == "PASS"
+    assert (tmp_path / "small_1.py").is_file()
+    assert all(path.is_file() for path in found.reports)
+    assert "1 of 1 pairs agree" in repr(found)
+    assert "<polyline" in found._repr_html_()
+
+
+def test_its_file_makes_an_equal_network(tmp_path: Path) -> None:
+    for name in ("mnist_cnn", "vit_tiny", "mobilenet_v4"):
+        model = load_model(name)
+        again = load_model(str(write_network(model.spec, model.config, tmp_path / name)))
+        assert (again.spec, again.config) == (model.spec, model.config)
+
+
+def test_what_cannot_be_verified_is_one_line(tmp_path: Path) -> None:
+    spec, config = small()
+    for told, call in {
+        "needs its TrainConfig": lambda: harness.verify(spec, out=tmp_path),
+        "verify has no option lockstop": lambda: harness.verify(spec, config, out=tmp_path, lockstop=False),
+        "unknown backend 'gpu'": lambda: harness.verify(spec, config, out=tmp_path, backends=["gpu"]),
+        "unknown model 'mnist_mpl'": lambda: harness.verify("mnist_mpl", out=tmp_path),
+    }.items():
+        with pytest.raises(HarnessError, match=told) as error:
+            call()
+        assert "\n" not in str(error.value)
