@@ -50,9 +50,9 @@ def test_two_that_do_not_say_why(three: tuple[Path, Path, Path]) -> None:
 
 
 def test_the_options_are_those_of_the_command(three: tuple[Path, Path, Path]) -> None:
-    a, _, c = three
+    a, b, c = three
     assert harness.diff(a, c, steps=1).verdict.status == "PASS"
-    assert harness.diff(a, a, require_coverage=1.0).verdict.status == "INCONCLUSIVE"
+    assert harness.diff(a, b, require_coverage=1.0).verdict.status == "INCONCLUSIVE"
     with pytest.raises(HarnessError, match="unknown mode 'loose'"):
         harness.diff(a, c, "loose")
     with pytest.raises(HarnessError, match=r"none.jsonl:1: cannot be read"):

@@ -33,6 +33,7 @@ KINDS = {"bn.mean": "running statistics", "w.m": SLOTS, "b.m": SLOTS}
 BOUNDS: LockstepBounds = fitted_bounds().lockstep
 LOSSES = 2 + np.random.default_rng(3).random(STEPS)
 USUAL = 1e-6
+NEARBY = dict.fromkeys(range(1, STEPS + 1), 1 + 1e-7)  # losses of another run within rounding
 
 
 def run(changes: dict[int, float] | None = None, **keys: object) -> Recording:
@@ -55,7 +56,7 @@ def segments(changes: dict[tuple[int, str], float] | None = None, usual: float =
 def judged(follower: Recording, of: Segments, leader: Recording | None = None) -> Verdict:
     free = run()
     lockstep = Lockstep(compare(leader or free, follower, Judging(all_steps=True)), of)
-    return judge(compare(free, free), Beside(lockstep=lockstep))
+    return judge(compare(free, run(NEARBY)), Beside(lockstep=lockstep))
 
 
 def line_of(found: Verdict) -> Evidence:
@@ -68,7 +69,7 @@ def test_a_right_run_passes_and_its_verdict_speaks_of_every_step() -> None:
     assert found.coverage is not None
     assert (found.coverage.words, found.coverage.by, found.coverage.complete) == ("160 of 160 steps", "lockstep", True)
     assert found.headline == "PASS"
-    alone = judge(compare(run(), run()))
+    alone = judge(compare(run(), run(NEARBY)))
     assert alone.sentence.startswith("PASS on 8 of 160 steps: every gate reached passed")
 
 
@@ -201,3 +202,16 @@ def test_a_test_by_other_parameters_is_found_by_its_counts(counts: tuple[int, in
     if status == "FAIL":
         assert (found.gate, found.place, found.fault) == ("lockstep", "test accuracy", "training")
         assert "3 more test images are right on one side, 1 allowed" in found.reason
+
+
+def test_steps_whose_losses_are_equal_in_every_bit_are_judged() -> None:
+    whole = judge(compare(run(), run())).coverage
+    assert whole is not None
+    assert (whole.words, whole.by) == ("160 of 160 steps", "equal losses")
+    part = judge(compare(run(), run({41: 1 + 1e-7}))).coverage
+    assert part is not None
+    assert part.words == "40 of 160 steps"
+    coarse = [recording([round(x, 4) for x in LOSSES], dtype="f32", backend="cpu")] * 2
+    printed = judge(compare(*coarse)).coverage
+    assert printed is not None
+    assert printed.judged == 8
