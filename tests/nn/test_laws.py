@@ -9,6 +9,7 @@ import pytest
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.add import Add
 from harness.nn.layers.attention import Attention
+from harness.nn.layers.avg_pool import AvgPool
 from harness.nn.layers.batch_norm import BatchNorm
 from harness.nn.layers.bias import Bias
 from harness.nn.layers.class_token import ClassToken
@@ -67,6 +68,28 @@ SAMPLES = {
         (Convolution(2, 3, 3, 3, "VALID"), ((2, 5, 7),)),
         (Convolution(2, 3, 2, 3, "VALID"), ((2, 8, 7),)),
         (Convolution(2, 3, 3, 1, "VALID"), ((2, 5, 3),)),
+        # Oblong kernels and strides.
+        (Convolution(2, 3, (1, 3)), ((2, 5, 6),)),
+        (Convolution(2, 3, (5, 1), (2, 1)), ((2, 8, 5),)),
+        (Convolution(2, 3, (3, 2), (1, 3), "VALID"), ((2, 7, 8),)),
+        # Padding in pixels: of stride 2 it begins elsewhere than SAME; rests that no window sees.
+        (Convolution(2, 3, 3, 2, 1), ((2, 8, 7),)),
+        (Convolution(2, 3, (1, 7), 1, (0, 3)), ((2, 4, 6),)),
+        (Convolution(2, 3, 3, 3, (0, 2)), ((2, 8, 6),)),
+        (Convolution(2, 3, 4, 4, 1), ((2, 5, 4),)),
+        # Taps apart.
+        (Convolution(2, 3, 3, dilation=2), ((2, 7, 6),)),
+        (Convolution(2, 3, 3, 2, "SAME", 3), ((2, 8, 9),)),
+        (Convolution(2, 3, (3, 2), (1, 2), "VALID", (2, 3)), ((2, 7, 8),)),
+        (Convolution(2, 3, 3, 2, 2, 2), ((2, 7, 8),)),
+        (Convolution(2, 3, (1, 3), 1, (0, 2), (1, 2)), ((2, 4, 5),)),
+        # Groups, up to one a channel.
+        (Convolution(4, 6, 3, groups=2), ((4, 5, 6),)),
+        (Convolution(6, 3, 1, 2, groups=3), ((6, 4, 5),)),
+        (Convolution(3, 6, 3, groups=3), ((3, 5, 4),)),
+        (Convolution(3, 3, (2, 3), groups=3), ((3, 5, 4),)),
+        (Convolution(4, 4, (3, 1), 2, 1, groups=2), ((4, 7, 6),)),
+        (Convolution(4, 2, 3, (2, 1), "VALID", (1, 2), 2), ((4, 6, 7),)),
     ],
     Bias: [(Bias(3), ((3, 4, 5),))],
     BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),))],
@@ -79,6 +102,24 @@ SAMPLES = {
         (MaxPool(3, 3), ((1, 9, 9),)),
         (MaxPool(2, 1), ((2, 4, 4),)),
         (MaxPool(1, 2), ((2, 5, 4),)),
+        (MaxPool((2, 3), (2, 3)), ((2, 4, 6),)),
+        (MaxPool((3, 1), (2, 1)), ((2, 6, 4),)),
+        (MaxPool((1, 2), 2, "VALID"), ((2, 5, 5),)),
+        (MaxPool(3, 2, 1), ((2, 8, 7),)),
+        (MaxPool(2, 2, 1), ((2, 6, 4),)),
+        (MaxPool((2, 3), (3, 2), (0, 1)), ((2, 7, 5),)),
+    ],
+    AvgPool: [
+        (AvgPool(), ((3, 6, 8),)),
+        (AvgPool(2, 2, "VALID"), ((2, 7, 5),)),
+        (AvgPool(3, 1), ((2, 5, 6),)),
+        (AvgPool(3, 1, count_include_pad=False), ((2, 5, 6),)),
+        (AvgPool(3, 2, "SAME", False), ((2, 8, 7),)),
+        (AvgPool(3, 2, 1), ((2, 8, 7),)),
+        (AvgPool((2, 3), (1, 2), (1, 2), count_include_pad=False), ((2, 4, 5),)),
+        (AvgPool((1, 3), (2, 3), "VALID"), ((2, 5, 7),)),
+        (AvgPool(1, 2), ((2, 5, 4),)),
+        (AvgPool(5, 1, count_include_pad=False), ((1, 3, 3),)),
     ],
     GlobalAvgPool: [(GlobalAvgPool(), ((3, 4, 5),))],
     Flatten: [(Flatten(), ((3, 4, 5),)), (Flatten(), ((7,),))],
@@ -96,6 +137,11 @@ SAMPLES = {
         (DepthwiseConvolution(2, 5, stride=2), ((2, 8, 9),)),
         (DepthwiseConvolution(2, 3, stride=2, padding="VALID"), ((2, 8, 7),)),
         (DepthwiseConvolution(1, 1), ((1, 3, 3),)),
+        (DepthwiseConvolution(2, (3, 1), (1, 2)), ((2, 5, 6),)),
+        (DepthwiseConvolution(2, 3, 2, 1), ((2, 8, 7),)),
+        (DepthwiseConvolution(2, 3, dilation=2), ((2, 6, 7),)),
+        (DepthwiseConvolution(2, (3, 2), (2, 3), "VALID", (2, 1)), ((2, 9, 8),)),
+        (DepthwiseConvolution(2, 3, 1, (2, 3), (2, 3)), ((2, 6, 5),)),
     ],
     LayerNorm: [(LayerNorm(6), ((5, 6),)), (LayerNorm(9), ((9,),)), (LayerNorm(4), ((1, 4),))],
     Attention: [

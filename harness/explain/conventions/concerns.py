@@ -1,5 +1,7 @@
 """Which networks and trainings a switch concerns."""
 
+from dataclasses import replace
+
 from harness.data import TASKS
 from harness.explain.conventions.switches import Concerns
 from harness.nn.layers.convolution import Convolution
@@ -43,10 +45,12 @@ def padded_differently(*kinds: type) -> Concerns:
             if type(layer) not in kinds:
                 continue
             assert isinstance(layer, Convolution | DepthwiseConvolution)
-            for size, places in zip(node.in_shapes[0][1:], node.out_shape[1:], strict=True):
-                total = max(0, (places - 1) * layer.stride + layer.kernel - size)
-                if layer.padding == "SAME" and total // 2 != (layer.kernel - 1) // 2:
-                    return True
+            same, symmetric = (replace(layer.windows, padding=padding) for padding in ("SAME", "SYMMETRIC"))
+            sizes = node.in_shapes[0][1:]
+            if layer.padding == "SAME" and [low for _, low, _ in same.spans(sizes)] != [
+                low for _, low, _ in symmetric.spans(sizes)
+            ]:
+                return True
         return False
 
     return concerns
