@@ -110,6 +110,10 @@ class JaxBuilder(JaxWriter):
         """GELU in its tanh form."""
         return Expr(f"jax.nn.gelu({x}, approximate=True)")
 
+    def exact_gelu(self, x: Expr) -> Expr:
+        """GELU by the error function."""
+        return Expr(f"jax.nn.gelu({x}, approximate=False)")
+
     def where(self, condition: Expr, a: Operand, b: Operand) -> Expr:
         """Elementwise a where the condition holds, else b."""
         return Expr(f"jnp.where({condition}, {self.operand(a)}, {self.operand(b)})")

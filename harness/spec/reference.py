@@ -5,7 +5,7 @@ it can be written, run in f64 one operation at a time, without a compiler, and d
 Images between layers are NHWC, parameters keep the layout of the init file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,15 @@ Array = Any  # an array of the module that is handed in
 class Reference:
     """`np`: a module with numpy's functions, of arrays that can be differentiated; rules import none themselves.
 
-    `params`: by full name (`conv1.w`). `t`: number of the training step, from 1.
+    `params`: by full name (`conv1.w`). `t`: number of the training step, from 1. `erf`: the error function of arrays,
+    which numpy has not.
     """
 
     np: Any
     node: Node
     params: Mapping[str, Array]
     t: int
+    erf: Callable[[Array], Array]
 
     def param(self, name: str) -> Array:
         """The node's parameter."""

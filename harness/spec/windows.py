@@ -57,7 +57,7 @@ class Windows:
         for edge, reach in zip(pair(self.padding), self.reach, strict=True):
             if not 0 <= edge < reach:
                 raise SpecError(
-                    f"padding={self.padding}; it must be at least 0 and less than the {reach} pixels that a window "
+                    f"padding={self.padding}; it must be at least 0 and less than {reach}, the pixels that a window "
                     "reaches over, or some windows would see nothing but padding."
                 )
 

@@ -5,6 +5,7 @@ import autograd.numpy as anp
 import jax
 import numpy as np
 import pytest
+from autograd.scipy.special import erf
 
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.add import Add
@@ -92,7 +93,7 @@ SAMPLES = {
         (Convolution(4, 2, 3, (2, 1), "VALID", (1, 2), 2), ((4, 6, 7),)),
     ],
     Bias: [(Bias(3), ((3, 4, 5),))],
-    BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),))],
+    BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),)), (BatchNorm(2, epsilon=0.1), ((2, 3, 4),))],
     MaxPool: [
         (MaxPool(2, 2), ((3, 6, 8),)),
         (MaxPool(2, 2), ((2, 7, 5),)),
@@ -129,7 +130,7 @@ SAMPLES = {
     Swish: [(Swish(), ((3, 4, 5),))],
     HardSigmoid: [(HardSigmoid(), ((3, 4, 5),)), (HardSigmoid(), ((9,),))],
     HardSwish: [(HardSwish(), ((3, 4, 5),)), (HardSwish(), ((9,),))],
-    Gelu: [(Gelu(), ((3, 4, 5),))],
+    Gelu: [(Gelu(), ((3, 4, 5),)), (Gelu("none"), ((3, 4, 5),)), (Gelu("none"), ((9,),))],
     DepthwiseConvolution: [
         (DepthwiseConvolution(3), ((3, 5, 6),)),
         (DepthwiseConvolution(2, 5), ((2, 7, 7),)),
@@ -143,7 +144,12 @@ SAMPLES = {
         (DepthwiseConvolution(2, (3, 2), (2, 3), "VALID", (2, 1)), ((2, 9, 8),)),
         (DepthwiseConvolution(2, 3, 1, (2, 3), (2, 3)), ((2, 6, 5),)),
     ],
-    LayerNorm: [(LayerNorm(6), ((5, 6),)), (LayerNorm(9), ((9,),)), (LayerNorm(4), ((1, 4),))],
+    LayerNorm: [
+        (LayerNorm(6), ((5, 6),)),
+        (LayerNorm(9), ((9,),)),
+        (LayerNorm(4), ((1, 4),)),
+        (LayerNorm(6, 0.1), ((5, 6),)),
+    ],
     Attention: [
         (Attention(1), ((5, 4),) * 3),
         (Attention(2), ((5, 6),) * 3),
@@ -151,7 +157,12 @@ SAMPLES = {
         (Attention(2), ((1, 4),) * 3),
     ],
     Dropout: [(Dropout(0.25), ((3, 4, 5),)), (Dropout(0.5, seed=7), ((9,),)), (Dropout(0.9), ((4, 5),))],
-    InstanceNorm: [(InstanceNorm(3), ((3, 4, 5),)), (InstanceNorm(1), ((1, 7, 7),)), (InstanceNorm(2), ((2, 1, 3),))],
+    InstanceNorm: [
+        (InstanceNorm(3), ((3, 4, 5),)),
+        (InstanceNorm(1), ((1, 7, 7),)),
+        (InstanceNorm(2), ((2, 1, 3),)),
+        (InstanceNorm(2, 0.1), ((2, 3, 3),)),
+    ],
     PatchConvolution: [
         (PatchConvolution(1, 4, 2), ((1, 4, 6),)),
         (PatchConvolution(2, 3, 3), ((2, 5, 7),)),
@@ -193,7 +204,7 @@ def test_both_sides_and_the_reference_mean_one_thing(layer, in_shapes, kind) -> 
 
     def reference(params, *xs):
         xs = [anp.moveaxis(x, 1, -1) if x.ndim == 4 else x for x in xs]
-        y = RULES.reference.of(type(layer))(layer, Reference(anp, node, params, step), *xs)
+        y = RULES.reference.of(type(layer))(layer, Reference(anp, node, params, step, erf), *xs)
         return anp.moveaxis(y, -1, 1) if y.ndim == 4 else y
 
     params = {f"layer.{p.name}": rng.normal(size=p.shape) for p in layer.params()}

@@ -4,8 +4,12 @@ from dataclasses import replace
 
 from harness.data import TASKS
 from harness.explain.conventions.switches import Concerns
+from harness.nn.layers.batch_norm import BatchNorm
 from harness.nn.layers.convolution import Convolution
 from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.layer_norm import LayerNorm
 from harness.nn.optimizers import Adam, Sgd
 from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph
@@ -14,6 +18,23 @@ from harness.spec.shapes import Graph
 def holds(layer: type) -> Concerns:
     """Networks with a layer of that type."""
     return lambda graph, config: any(type(node.layer) is layer for node in graph.nodes)
+
+
+def epsilon_other_than(layer: type, value: float) -> Concerns:
+    """Networks with a norm of that type whose epsilon is another."""
+
+    def concerns(graph: Graph, config: TrainConfig) -> bool:
+        norms = [node.layer for node in graph.nodes if isinstance(node.layer, BatchNorm | InstanceNorm | LayerNorm)]
+        return any(type(norm) is layer and norm.epsilon != value for norm in norms)
+
+    return concerns
+
+
+def gelu(approximate: str) -> Concerns:
+    """Networks with a GELU of that form."""
+    return lambda graph, config: any(
+        isinstance(node.layer, Gelu) and node.layer.approximate == approximate for node in graph.nodes
+    )
 
 
 def decays(graph: Graph, config: TrainConfig) -> bool:

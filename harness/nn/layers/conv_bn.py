@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from harness.nn.layers.batch_norm import BatchNorm
+from harness.nn.layers.batch_norm import EPSILON, BatchNorm
 from harness.nn.layers.convolution import Convolution
 from harness.nn.layers.relu import Relu
 from harness.spec.fields import SAID_OFF_DEFAULT, Padding, Pair
@@ -26,6 +26,7 @@ class ConvBn(Activated):
     padding: Padding = "SAME"
     dilation: Pair = field(default=1, metadata=SAID_OFF_DEFAULT)
     groups: int = field(default=1, metadata=SAID_OFF_DEFAULT)
+    epsilon: float = field(default=EPSILON, metadata=SAID_OFF_DEFAULT)
     activation: Layer | None = field(default=Relu(), kw_only=True)
     kind: ClassVar[str] = "conv"
     gamma: ClassVar[Initialiser] = "ones"
@@ -43,7 +44,7 @@ class ConvBn(Activated):
             ),
             x,
         )
-        y = block.add(BatchNorm(self.out_channels, self.gamma), y)
+        y = block.add(BatchNorm(self.out_channels, self.gamma, self.epsilon), y)
         return y if self.activation is None else block.add(self.activation, y)
 
 
