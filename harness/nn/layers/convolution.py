@@ -199,7 +199,8 @@ def hlo_convolution_backward(layer: Convolution, h: HloBuilder, x: Value, dy: Va
 def _weight_gradient(layer: Convolution, h: HloBuilder, x: Value, dy: Value) -> Value:
     """Summed within each image first: a contraction over all images at once runs on one core.
 
-    That is why it is no convolution whose batch is the channels, nor in groups one with groups of its batch.
+    Such a contraction is the convolution of x with dy that has the channels for a batch, in groups with a
+    batch_group_count. IREE 3.13 compiles it right, but on a CPU it takes several times as long as the products.
     """
     (taps_down, taps_across), (down, across) = pair(layer.kernel), pair(layer.stride)
     (dilated_down, dilated_across), groups, out = pair(layer.dilation), layer.groups, layer.out_channels
