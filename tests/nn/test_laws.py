@@ -108,6 +108,8 @@ SAMPLES = {
         (MaxPool((1, 2), 2, "VALID"), ((2, 5, 5),)),
         (MaxPool(3, 2, 1), ((2, 8, 7),)),
         (MaxPool(2, 2, 1), ((2, 6, 4),)),
+        # As many windows as would tile the image, but the first begins outside.
+        (MaxPool(3, 3, 1), ((2, 6, 6),)),
         (MaxPool((2, 3), (3, 2), (0, 1)), ((2, 7, 5),)),
     ],
     AvgPool: [

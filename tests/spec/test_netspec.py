@@ -110,10 +110,13 @@ def test_an_automatic_name_and_the_same_name_given_are_one_network() -> None:
         ([Conv2d(1, 4, 3, (0, 1))], "net, layer 1 'conv1': stride=(0, 1); it must be at least 1."),
         ([ConvBn(1, 4, 3, dilation=0)], "net, layer 1 'conv1': dilation=0; it must be at least 1."),
         ([Conv2d(1, 4, 3, groups=0)], "net, layer 1 'conv1': groups=0; it must be at least 1."),
-        ([Conv2d(1, 4, 3, groups=2)], "net, layer 1 'conv1': groups=2 do not divide in_channels=1; they must."),
+        (
+            [Conv2d(1, 4, 3, groups=2)],
+            "net, layer 1 'conv1': groups=2 does not divide in_channels=1; it must divide both",
+        ),
         (
             [Conv2d(1, 4, 3), Conv2d(4, 6, 3, groups=4)],
-            "net, layer 2 'conv2': groups=4 do not divide out_channels=6; they must.",
+            "net, layer 2 'conv2': groups=4 does not divide out_channels=6; it must divide both",
         ),
         (
             [Conv2d(1, 4, 3, padding=-1)],

@@ -46,8 +46,11 @@ class Convolution(Layer):
             if getattr(self, name) < 1:
                 raise SpecError(f"{name}={getattr(self, name)}; it must be at least 1.")
         for name in ("in_channels", "out_channels"):
-            if getattr(self, name) % self.groups:
-                raise SpecError(f"groups={self.groups} do not divide {name}={getattr(self, name)}; they must.")
+            if (channels := getattr(self, name)) % self.groups:
+                raise SpecError(
+                    f"groups={self.groups} does not divide {name}={channels}; it must divide both in_channels and "
+                    "out_channels."
+                )
         self.windows.validate("kernel")
 
     def params(self) -> tuple[Param, ...]:
