@@ -8,8 +8,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.emit.hlo_function import Callee, ElementType, HloFunction, Value, check
+from harness.spec.fields import Pair
 from harness.spec.netspec import Shape
 from harness.spec.shapes import dims, size
+from harness.spec.windows import pair
 
 Operand = Value | float
 
@@ -245,12 +247,12 @@ class HloBuilder(HloFunction):
         self,
         x: Value,
         w: Value,
-        stride: int,
+        stride: Pair,
         padding: tuple[tuple[int, int], tuple[int, int]],
         name: str | None = None,
         *,
         groups: int = 1,
-        dilation: int = 1,
+        dilation: Pair = 1,
     ) -> Value:
         """Cross-correlation of NHWC images with HWIO weights; `padding` is (low, high) of H and of W.
 
@@ -258,13 +260,14 @@ class HloBuilder(HloFunction):
         """
         n, height, width, channels = x.shape
         check(w.shape[2] * groups == channels and w.shape[3] % groups == 0, f"convolution of {x.type} with {w.type}")
+        strides, apart = pair(stride), pair(dilation)
         places = [
-            (size + low + high - (k - 1) * dilation - 1) // stride + 1
-            for size, k, (low, high) in zip((height, width), w.shape[:2], padding, strict=True)
+            (size + low + high - (k - 1) * d - 1) // s + 1
+            for size, k, (low, high), s, d in zip((height, width), w.shape[:2], padding, strides, apart, strict=True)
         ]
-        window = f"stride = [{stride}, {stride}], pad = {[list(pair) for pair in padding]}"
-        if dilation > 1:
-            window += f", rhs_dilate = [{dilation}, {dilation}]"
+        window = f"stride = {list(strides)}, pad = {[list(edges) for edges in padding]}"
+        if apart != (1, 1):
+            window += f", rhs_dilate = {list(apart)}"
         text = (
             f"stablehlo.convolution({x}, {w}) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], "
             f"window = {{{window}}} {{batch_group_count = 1 : i64, feature_group_count = {groups} : i64}} : "

@@ -7,46 +7,26 @@ layers are NHWC, which XLA's convolutions on a CPU want; parameters keep the lay
 import re
 
 from harness.emit.jax_expr import ATOM, POWER, PRODUCT, SUM, UNARY, Expr, Hyperparameter, Operand
+from harness.emit.jax_windows import (
+    AVG_POOL,
+    CONV,
+    GENERAL_CONV,
+    GENERAL_MAX_POOL,
+    GENERAL_WINDOW_TAPS,
+    GROUPED_CONV,
+    MAX_POOL,
+    WINDOW_TAPS,
+)
 from harness.emit.jax_writer import JaxWriter
+from harness.spec.fields import Pair
 from harness.spec.netspec import Shape
+from harness.spec.windows import pair
 
 __all__ = ["Edges", "Expr", "Hyperparameter", "JaxBuilder"]
 
 Edges = tuple[tuple[int, int], tuple[int, int]]
 
-# Helper functions, which stand once above the network of a script that calls them.
-
-CONV = '''\
-def conv(x, w, stride, padding):
-    """Convolution of NHWC images with OIHW weights, which is how the file of initial parameters holds them."""
-    layouts = ("NHWC", "OIHW", "NHWC")
-    return jax.lax.conv_general_dilated(x, w, (stride, stride), padding, dimension_numbers=layouts)
-'''
-
-GROUPED_CONV = '''\
-def grouped_conv(x, w, stride, padding, groups):
-    """Convolution of NHWC images with OIHW weights in groups of channels, which do not mix."""
-    layouts, strides = ("NHWC", "OIHW", "NHWC"), (stride, stride)
-    return jax.lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=layouts, feature_group_count=groups)
-'''
-
-MAX_POOL = '''\
-def max_pool(x, window, stride, padding):
-    """Maximum over windows of height and width; of equal maxima the first in row-major order gets the gradient."""
-    sizes, strides = (1, window, window, 1), (1, stride, stride, 1)
-    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, sizes, strides, padding)
-'''
-
-WINDOW_TAPS = '''\
-def window_taps(x, window, stride):
-    """The pixels under each place of a window, one tap after the other in a new first axis; -inf outside (SAME)."""
-    edges = jax.lax.padtype_to_pads(x.shape[1:3], (window, window), (stride, stride), "SAME")
-    x = jnp.pad(x, ((0, 0), *edges, (0, 0)), constant_values=-jnp.inf)
-    rows, columns = x.shape[1] - window + 1, x.shape[2] - window + 1
-    taps = [x[:, k : k + rows : stride, m : m + columns : stride] for k in range(window) for m in range(window)]
-    return jnp.stack(taps)
-'''
-
+# Stands once above the network of a script that calls it.
 SCALE_GRADIENT = '''\
 def scale_gradient(x, factor):
     """x, whose gradient is multiplied by the factor."""
@@ -130,6 +110,10 @@ class JaxBuilder(JaxWriter):
         """GELU in its tanh form."""
         return Expr(f"jax.nn.gelu({x}, approximate=True)")
 
+    def exact_gelu(self, x: Expr) -> Expr:
+        """GELU by the error function."""
+        return Expr(f"jax.nn.gelu({x}, approximate=False)")
+
     def where(self, condition: Expr, a: Operand, b: Operand) -> Expr:
         """Elementwise a where the condition holds, else b."""
         return Expr(f"jnp.where({condition}, {self.operand(a)}, {self.operand(b)})")
@@ -187,20 +171,36 @@ class JaxBuilder(JaxWriter):
         """Maximum over `axis`."""
         return Expr(f"jnp.max({x}, axis={axis})")
 
-    def conv(self, x: Expr, w: Expr, stride: int, padding: "str | Edges", groups: int = 1) -> Expr:
-        """Convolution of an NHWC image with OIHW weights; `groups` of channels do not mix."""
-        edges = f'"{padding}"' if isinstance(padding, str) else str(padding)
+    def conv(self, x: Expr, w: Expr, stride: Pair, padding: "str | Edges", groups: int = 1, dilation: Pair = 1) -> Expr:
+        """Convolution of an NHWC image with OIHW weights, `dilation` apart; `groups` of channels do not mix."""
+        edges = _edges(padding)
+        if not isinstance(stride, int) or dilation != 1:
+            how = f"{pair(stride)}, {edges}, {pair(dilation)}, {groups}"
+            return self.helper("general_conv", GENERAL_CONV, f"{x}, {w}, {how}")
         if groups > 1:
             return self.helper("grouped_conv", GROUPED_CONV, f"{x}, {w}, {stride}, {edges}, {groups}")
         return self.helper("conv", CONV, f"{x}, {w}, {stride}, {edges}")
 
-    def window_max(self, x: Expr, window: int, stride: int, padding: str) -> Expr:
+    def window_max(self, x: Expr, window: Pair, stride: Pair, padding: "str | Edges") -> Expr:
         """Maximum over windows of H and W; among equals the first gets the gradient."""
-        return self.helper("max_pool", MAX_POOL, f'{x}, {window}, {stride}, "{padding}"')
+        if isinstance(window, int) and isinstance(stride, int) and isinstance(padding, str):
+            return self.helper("max_pool", MAX_POOL, f"{x}, {window}, {stride}, {_edges(padding)}")
+        how = f"{pair(window)}, {pair(stride)}, {_edges(padding)}"
+        return self.helper("general_max_pool", GENERAL_MAX_POOL, f"{x}, {how}")
 
-    def window_taps(self, x: Expr, window: int, stride: int) -> Expr:
-        """Taps of windows of H and W, one tap after the other in a new first axis; SAME, minus infinity outside."""
-        return self.helper("window_taps", WINDOW_TAPS, f"{x}, {window}, {stride}")
+    def window_taps(self, x: Expr, window: Pair, stride: Pair, padding: "str | Edges") -> Expr:
+        """Taps of windows of H and W, one tap after the other in a new first axis; minus infinity outside."""
+        if isinstance(window, int) and isinstance(stride, int) and padding == "SAME":
+            return self.helper("window_taps", WINDOW_TAPS, f"{x}, {window}, {stride}")
+        how = f"{pair(window)}, {pair(stride)}, {_edges(padding)}"
+        return self.helper("general_window_taps", GENERAL_WINDOW_TAPS, f"{x}, {how}")
+
+    def window_mean(
+        self, x: Expr, window: Pair, stride: Pair, padding: "str | Edges", *, count_include_pad: bool
+    ) -> Expr:
+        """Mean over windows of H and W; pixels of padding count as zeros, or not at all."""
+        how = f"{pair(window)}, {pair(stride)}, {_edges(padding)}, {count_include_pad}"
+        return self.helper("avg_pool", AVG_POOL, f"{x}, {how}")
 
     # Gradients
 
@@ -252,3 +252,7 @@ class JaxBuilder(JaxWriter):
 
     def _infix(self, a: Operand, operator: str, b: Operand, level: int) -> Expr:
         return Expr(f"{self.operand(a).at(level)} {operator} {self.operand(b).at(level + 1)}", level)
+
+
+def _edges(padding: "str | Edges") -> str:
+    return f'"{padding}"' if isinstance(padding, str) else str(padding)

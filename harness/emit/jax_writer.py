@@ -1,6 +1,7 @@
 """Statements that JAX rules write, with their names, helper functions and hyperparameters."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from harness.emit.jax_expr import ATOM, UNARY, Expr, Hyperparameter, Operand
 from harness.emit.source import Source
@@ -20,6 +21,7 @@ class JaxWriter:
         self.node: Node | None = None
         self._helpers: dict[str, str] = {}
         self._functions: dict[str, str] = {}
+        self._facts: dict[str, object] = {}
         self._hyperparameters: dict[str, float] = {}
 
     @property
@@ -29,7 +31,7 @@ class JaxWriter:
 
     @property
     def hyperparameters(self) -> dict[str, float]:
-        """Every number that was called by its name."""
+        """Every number that was called by its name; another one by that name has a number behind it."""
         return dict(self._hyperparameters)
 
     def module(self) -> str:
@@ -42,8 +44,7 @@ class JaxWriter:
         if isinstance(x, Expr):
             return x
         if isinstance(x, Hyperparameter):
-            assert self._hyperparameters.setdefault(x.name, float(x)) == x, f"{x.name} has two values"
-            return Expr(x.name)
+            return Expr(_named(self._hyperparameters, x.name, float(x)))
         return Expr(repr(x), UNARY if x < 0 else ATOM)
 
     def let(self, name: str, value: Expr) -> Expr:
@@ -62,11 +63,17 @@ class JaxWriter:
         self.source.line(f"{', '.join(names)} = {value}")
         return tuple(Expr(name) for name in names)
 
-    def call(self, name: str, doc: str, parameters: Sequence[str], body: "Body", *args: Expr) -> Expr:
-        """A call of a function, which is written once. `body(builder, *parameters)` returns its results."""
+    def call(
+        self, name: str, doc: str, parameters: Sequence[str], body: "Body", *args: Expr, facts: object = None
+    ) -> Expr:
+        """A call of a function, which is written once. `body(builder, *parameters)` returns its results.
+
+        `facts`: what of its layer the body depends on; with others it is another function.
+        """
+        name = _named(self._facts, name, facts)
         if name not in self._functions:
             inner = type(self)(self.conventions)
-            inner._helpers, inner._functions = self._helpers, self._functions
+            inner._helpers, inner._functions, inner._facts = self._helpers, self._functions, self._facts
             inner._hyperparameters = self._hyperparameters
             with inner.source.block(f"def {name}({', '.join(parameters)}):"):
                 inner.source.line(f'"""{doc}"""')
@@ -99,6 +106,18 @@ class JaxWriter:
     def t(self) -> Expr:
         """Number of the training step, from 1, as a float."""
         return Expr("t")
+
+
+T = TypeVar("T")
+
+
+def _named(named: dict[str, T], wanted: str, value: T) -> str:
+    """The name of a value in the table: `wanted`, numbered when another value has it."""
+    name, count = wanted, 1
+    while named.setdefault(name, value) != value:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name
 
 
 Body = Callable[..., tuple[Expr, ...]]

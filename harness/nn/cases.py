@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.errors import SpecError, unknown
+from harness.nn.layers.avg_pool import AvgPool
 from harness.nn.layers.bottleneck_block import BottleneckBlock
 from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn, ConvBnZeroGamma
@@ -160,6 +161,7 @@ BLIND_SPOTS = (
         Flatten(),
         Dense(784, 10),
     ),
+    _behind_stem("exact-gelu", NORMED, 784, Gelu("none"), Conv2d(4, 4, 3, activation=Gelu("none"))),
     _case("conv-stride2", PLAIN, Conv2d(1, 4, 3, 2, activation=Relu()), Conv2d(4, 4, 5, 2), Flatten(), Dense(196, 10)),
     # 26 pixels hold eleven windows of five at stride 2; one row and column is left over.
     _case(
@@ -170,19 +172,69 @@ BLIND_SPOTS = (
         Flatten(),
         Dense(484, 10),
     ),
+    _case(
+        "conv-dilated",
+        PLAIN,
+        Conv2d(1, 4, 3, 2, activation=Relu()),
+        Conv2d(4, 4, 3, dilation=2, activation=Relu()),
+        Conv2d(4, 4, (3, 2), (2, 1), "VALID", (2, 3)),
+        Flatten(),
+        Dense(220, 10),
+    ),
+    # Two outputs a group of one, one a group of two, and two of four.
+    _case(
+        "conv-groups",
+        PLAIN,
+        Conv2d(1, 4, 3, 2, activation=Relu()),
+        Conv2d(4, 8, 3, groups=4, activation=Relu()),
+        Conv2d(8, 4, 1, groups=4, activation=Relu()),
+        Conv2d(4, 4, 3, 2, dilation=2, groups=2),
+        Flatten(),
+        Dense(196, 10),
+    ),
+    _behind_stem("conv-oblong", NORMED, 392, Conv2d(4, 4, (1, 7), (1, 2)), Conv2d(4, 4, (7, 1)), Conv2d(4, 4, (2, 3))),
+    # At stride 2 the first window of 28 pixels begins outside, with SAME padding inside.
+    _case("conv-padded", PLAIN, Conv2d(1, 4, 3, 2, 1), Conv2d(4, 4, (3, 5), 2, (0, 2)), Flatten(), Dense(168, 10)),
     _case("convbn-stride2", NORMED, ConvBn(1, 4, 3, 2), ConvBn(4, 4, 3, 2), Flatten(), Dense(196, 10)),
     _behind_stem("pool-3x3-stride2", POOLED, 196, MaxPool(3, 2)),
+    _behind_stem("pool-oblong", POOLED, 140, MaxPool((2, 3), (2, 3))),
+    _behind_stem("pool-padded", POOLED, 224, MaxPool(3, 2, 1), MaxPool(2, 1, (1, 0)), MaxPool((1, 2), 1, (0, 1))),
+    _behind_stem("avg-pool", NORMED, 196, AvgPool(3, 1), AvgPool(2, 2)),
+    _behind_stem("avg-pool-inside", NORMED, 192, AvgPool(3, 1, 1, False), AvgPool((3, 2), 2, (0, 1), False)),
     # With gamma at 0 all of an image is tied, and dgamma tells which of the tied pixels got the gradient. Equal pixels
     # would not do: what makes them equal makes their contributions to every gradient equal.
     _case("pool-ties", POOLED, ConvBnZeroGamma(1, 4, 3, 2, activation=None), MaxPool(3, 2), Flatten(), Dense(196, 10)),
     _behind_stem("zero-gamma", NORMED, 784, ResidualBlock(4, 4, 2, zero_gamma=True)),
     _case("instance-norm", NORMED, Conv2d(1, 4, 3, 2), InstanceNorm(4), Relu(), Flatten(), Dense(784, 10)),
     _case("layer-norm", PLAIN, Dense(784, 16), LayerNorm(16), Relu(), Dense(16, 10)),
+    # Each far from the default, and from the variances.
+    _case(
+        "norm-epsilon",
+        NORMED,
+        ConvBn(1, 4, 3, 2, epsilon=0.01),
+        ConvBn(4, 4, 3),
+        DepthwiseBn(4, epsilon=0.1, activation=Relu()),
+        InstanceNorm(4, 0.1),
+        Flatten(),
+        Dense(784, 16),
+        LayerNorm(16, 0.1),
+        Relu(),
+        Dense(16, 10),
+    ),
     _case(
         "dropout", PLAIN, Conv2d(1, 4, 3, 2, activation=Relu()), Dropout(0.25), Flatten(), Dropout(0.5), Dense(784, 10)
     ),
     # 28 pixels hold three patches of eight; four rows and columns are left over.
     _case("attention-valid-patch", PLAIN, PatchEmbed(1, 16, 8, 9), TransformerEncoder(16, 4, 32, 2), Dense(16, 10)),
+    _case(
+        "attention-exact",
+        PLAIN,
+        PatchEmbed(1, 16, 7, 16),
+        TransformerEncoder(16, 2, 32, 2, epsilon=1e-6, approximate="none"),
+        Dense(16, 10),
+    ),
+    _behind_stem("depthwise-dilated", NORMED, 784, DepthwiseBn(4, (3, 5), 1, "SAME", (2, 1), activation=Relu())),
+    _behind_stem("depthwise-padded", NORMED, 196, DepthwiseBn(4, 3, 2, 1, activation=Relu())),
     _behind_stem("depthwise-stride2", NORMED, 196, DepthwiseBn(4, 5, 2, activation=Relu())),
     _behind_stem("residual-projection", NORMED, 392, ResidualBlock(4, 6), ResidualBlock(6, 8, 1, 2)),
     _behind_stem(

@@ -6,15 +6,13 @@ Everything here is a frozen dataclass of facts. It imports no back end and does 
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
-from types import UnionType
-from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from harness.errors import SpecError
-from harness.spec.network_file import class_name
+from harness.spec.fields import Padding, check_fields, describe, require
 
 Shape = tuple[int, ...]
 Arithmetic = Literal["f32", "f64"]
@@ -158,8 +156,8 @@ class Conventions:
         """True if weight decay applies to `param`."""
         return self.decay_set == "all" or param.decays
 
-    def pads(self, padding: str, *, depthwise: bool = False) -> str:
-        """Padding that a convolution gets: SAME, VALID, or SYMMETRIC in the place of SAME."""
+    def pads(self, padding: Padding, *, depthwise: bool = False) -> Padding | Literal["SYMMETRIC"]:
+        """Padding that a convolution gets: its own, or SYMMETRIC in the place of SAME."""
         symmetric = self.padding == "symmetric" or (self.padding == "symmetric-depthwise" and depthwise)
         return "SYMMETRIC" if symmetric and padding == "SAME" else padding
 
@@ -197,14 +195,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         check_fields(self.optimizer)
-        _require("lr", self.lr, self.lr > 0, "a positive number")
-        _require("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
-        _require("epochs", self.epochs, self.epochs >= 1, "at least 1")
-        _require("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
+        require("lr", self.lr, self.lr > 0, "a positive number")
+        require("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
+        require("epochs", self.epochs, self.epochs >= 1, "at least 1")
+        require("weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
         limit = self.epochs if not self.cosine else self.epochs - 1
-        _require("warmup_epochs", self.warmup_epochs, 0 <= self.warmup_epochs <= limit, f"between 0 and {limit}")
-        _require("label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "in [0, 1)")
-        _require("schedule", self.schedule, self.schedule in ("epoch", "step"), '"epoch" or "step"')
+        require("warmup_epochs", self.warmup_epochs, 0 <= self.warmup_epochs <= limit, f"between 0 and {limit}")
+        require("label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "in [0, 1)")
+        require("schedule", self.schedule, self.schedule in ("epoch", "step"), '"epoch" or "step"')
         self.optimizer.validate()
 
     def header(self) -> dict[str, Any]:
@@ -230,12 +228,12 @@ class NetSpec:
     loss: Loss
 
     def __post_init__(self) -> None:
-        _require("loss", self.loss, isinstance(self.loss, Loss), "a loss such as SoftmaxCrossEntropy()")
-        _require("layers", self.layers, isinstance(self.layers, list | tuple), "a list of layers")
+        require("loss", self.loss, isinstance(self.loss, Loss), "a loss such as SoftmaxCrossEntropy()")
+        require("layers", self.layers, isinstance(self.layers, list | tuple), "a list of layers")
         for position, layer in enumerate(self.layers, 1):
             if not isinstance(layer, Layer):
                 raise SpecError(f"{self.name}, layer {position}: found {layer!r}, expected a layer such as Relu().")
-        _require("input_shape", self.input_shape, all(n >= 1 for n in self.input_shape), "positive sizes")
+        require("input_shape", self.input_shape, all(n >= 1 for n in self.input_shape), "positive sizes")
         if not self.layers:
             raise SpecError(f"{self.name}: no layers. A network needs at least one.")
         counts: dict[str, int] = {}
@@ -263,37 +261,3 @@ class NetSpec:
     def netspec_hash(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
-
-
-def check_fields(facts: object) -> None:
-    """Raise SpecError when a field is not of its declared type: a count that is no whole number, a class for an object.
-
-    Numbers must be finite; a whole number does for a real one, a truth value for neither.
-    """
-    assert dataclasses.is_dataclass(facts)
-    declared = get_type_hints(type(facts))  # also where a module's annotations are text
-    for field in dataclasses.fields(facts):
-        value, kind = getattr(facts, field.name), declared[field.name]
-        if kind is float:
-            holds = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            _require(field.name, value, holds, "a finite number")
-        elif kind is int:
-            _require(field.name, value, type(value) is int, "a whole number")
-        elif (origin := get_origin(kind)) is not Literal:
-            kinds = kind if origin in (None, UnionType) else origin
-            _require(field.name, value, isinstance(value, kinds), f"{getattr(kind, '__name__', kind)}")
-
-
-def describe(value: object) -> Any:
-    """The JSON form of a spec object: dataclasses become objects that name their class in `is`."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = (f.name for f in dataclasses.fields(value))
-        return {"is": class_name(type(value))} | {name: describe(getattr(value, name)) for name in fields}
-    if isinstance(value, tuple | list):
-        return [describe(item) for item in value]
-    return value
-
-
-def _require(name: str, found: object, holds: bool, expected: str) -> None:
-    if not holds:
-        raise SpecError(f"{name} is {found!r}, expected {expected}.")

@@ -31,7 +31,7 @@ def complete(line: str, folder: Path = ROOT, shell: str = "bash") -> list[str]:
     [
         ("harness ver", ["verify"]),
         ("harness verify mnist_", ["mnist_cnn", "mnist_mlp"]),
-        ("harness explain pool-", ["pool-3x3-stride2", "pool-ties"]),
+        ("harness explain pool-", ["pool-3x3-stride2", "pool-oblong", "pool-padded", "pool-ties"]),
         ("harness verify mnist_mlp --mode cross-", ["cross-gpu", "cross-comp"]),
         ("harness verify mnist_mlp --backends c", ["cpu", "cuda"]),
         ("harness verify mnist_mlp --backends cpu,", ["cpu,cuda", "cpu,rocm"]),

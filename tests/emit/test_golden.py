@@ -11,10 +11,13 @@ import pytest
 
 from harness.emit.jax_script import emit_jax_script
 from harness.emit.phase3 import emit_phase3
+from harness.nn.layers.avg_pool import AvgPool
+from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
 from harness.nn.layers.dropout import Dropout
 from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.gelu import Gelu
 from harness.nn.layers.instance_norm import InstanceNorm
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.separable_conv import SeparableConv
@@ -26,6 +29,7 @@ from harness.spec.netspec import PROFILES, Conventions, NetSpec, TrainConfig
 from harness.spec.shapes import infer_shapes
 from tests.support.every_layer import GRAPHS
 from tests.support.networks import config as small_config
+from tests.support.networks import network
 from tests.support.paths import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -102,6 +106,33 @@ def test_scripts_of_all_switches_are_as_by_hand(tmp_path: Path) -> None:
         )
         (tmp_path / f"script{i}.py").write_text(text)
     assert_as_by_hand(tmp_path)
+
+
+@pytest.mark.parametrize("ties", ["first", "all"])
+def test_scripts_of_uneven_windows_and_of_several_epsilons_are_as_by_hand(ties: str, tmp_path: Path) -> None:
+    spec = network(
+        (1, 28, 28),
+        ConvBn(1, 4, (3, 1), (2, 1), (1, 0), epsilon=0.1),
+        Conv2d(4, 4, 3, dilation=2, groups=2),
+        ConvBn(4, 4),
+        MaxPool((2, 3), (2, 1), "VALID"),
+        AvgPool(3, 1, count_include_pad=False),
+        ConvBn(4, 4, epsilon=0.1),
+        Flatten(),
+        Dense(4 * 7 * 26, 4, activation=Gelu("none")),
+    )
+    conventions = Conventions(pool_ties=ties)
+    graph = infer_shapes(spec)
+    text = emit_jax_script(graph, small_config(), "f64", conventions, command="harness emit", rules=registered_rules())
+    (tmp_path / "script.py").write_text(text)
+    assert_as_by_hand(tmp_path)
+    assert re.findall(r"^BN_EPSILON.*", text, re.MULTILINE) == ["BN_EPSILON = 0.1", "BN_EPSILON_2 = 1e-05"]
+    calls = re.findall(r"= (batch_norm(?:_2)?)\(", text)
+    assert calls == ["batch_norm", "batch_norm_2", "batch_norm"]
+    for name, epsilon in (("batch_norm", "BN_EPSILON"), ("batch_norm_2", "BN_EPSILON_2")):
+        body = re.search(rf"^def {name}\(.*?(?=^def )", text, re.MULTILINE | re.DOTALL)
+        assert body
+        assert f"jnp.sqrt(var + {epsilon})" in body[0]
 
 
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_cnn"])

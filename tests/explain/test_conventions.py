@@ -29,7 +29,7 @@ from harness.nn.layers.relu import Relu
 from harness.nn.optimizers import Sgd
 from harness.nn.rules import registered_rules
 from harness.run.inprocess import Batch, Phase2, Phase3, Side, recorded
-from harness.spec.netspec import Conventions, DType, TrainConfig
+from harness.spec.netspec import Conventions, DType, Layer, TrainConfig
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, infer_shapes
 from harness.trace.format import Trace, TraceHeader
@@ -44,6 +44,7 @@ STRIDED = infer_shapes(
     network((1, 8, 8), Convolution(1, 2, 3, stride=2), DepthwiseConvolution(2, 3, 2), Flatten(), Dense(8, 4))
 )
 SMOOTH = infer_shapes(network((6,), Dense(6, 5), LayerNorm(5), Gelu(), Dense(5, 4)))
+EXACT = infer_shapes(network((6,), Dense(6, 5), Gelu("none"), Dense(5, 4)))
 BY_IMAGE = infer_shapes(network((3, 4, 4), Convolution(3, 2, 3), InstanceNorm(2), Flatten(), Dense(32, 4)))
 SCALED = infer_shapes(dataclasses.replace(BY_IMAGE.spec, dataset="imagenette"))
 # Every switch concerns one of them.
@@ -54,6 +55,7 @@ HOMES = (
     (NORMED, TRAIN),
     (STRIDED, TRAIN),
     (SMOOTH, TRAIN),
+    (EXACT, TRAIN),
     (BY_IMAGE, TRAIN),
     (SCALED, TRAIN),
 )
@@ -73,6 +75,8 @@ NAMED_IN_F64 = [
     "gradients=1.5",
     "rate=late",
     "pixels=centred",
+    "gelu=exact",
+    "gelu=tanh",
 ]
 
 
@@ -207,6 +211,23 @@ def test_switches_that_concern_nothing_are_not_tried() -> None:
     assert not any(word in name for name in names for word in ("adam", "decay", "norm", "pool", "padding", "schedule"))
     square = infer_shapes(network((1, 6, 6), Conv2d(1, 2, 3), Flatten(), Dense(72, 4)))
     assert "padding=symmetric" not in map(str, switches_of(square, TRAIN))
+
+
+def test_a_norm_is_tried_with_every_epsilon_but_its_own() -> None:
+    def tried_of(*layers: Layer) -> set[str]:
+        graph = infer_shapes(network((1, 6, 6), *layers, Flatten(), Dense(72, 4)))
+        return {name for name in map(str, switches_of(graph, TRAIN)) if name.startswith("bn_epsilon")}
+
+    common = {"bn_epsilon=0.0001", "bn_epsilon=1e-06"}
+    assert tried_of(ConvBn(1, 2)) == common | {"bn_epsilon=0.001"}
+    assert tried_of(ConvBn(1, 2, epsilon=1e-3)) == common
+    assert tried_of(ConvBn(1, 2, epsilon=1e-3), ConvBn(2, 2)) == common | {"bn_epsilon=0.001"}
+
+
+def test_an_epsilon_is_that_of_all_norms_of_a_kind() -> None:
+    graph = infer_shapes(network((1, 4, 4), ConvBn(1, 2, epsilon=0.1), ConvBn(2, 2), Flatten(), Dense(32, 4)))
+    script = applied([BY_NAME["bn_epsilon=0.001"]], TRAIN).side(graph, "f64").script
+    assert (script.BN_EPSILON, script.BN_EPSILON_2) == (1e-3, 1e-3)
 
 
 def test_a_trial_is_phase_2() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from dataclasses import replace
 from typing import Any, get_args
 
 import jax
@@ -98,6 +99,14 @@ def test_all_tied_maxima_get_the_whole_gradient(by, window, stride, size) -> Non
     assert np.abs(by(*case, Conventions())[1] - dx).max() > 0.1
 
 
+@pytest.mark.parametrize("padding", ["SAME", "VALID", 1, (0, 1)])
+@pytest.mark.parametrize(("window", "stride"), [((2, 3), (1, 2)), (3, 2), (2, 2)])
+def test_both_sides_share_a_gradient_among_ties(window, stride, padding) -> None:
+    case, ties = draws(MaxPool(window, stride, padding), (2, 6, 7), whole=True), Conventions(pool_ties="all")
+    assert_equal(by_iree(*case, ties), by_jax(*case, ties))
+    assert np.abs(by_jax(*case, ties)[1] - by_jax(*case, Conventions())[1]).max() > 0.1
+
+
 @pytest.mark.parametrize("by", [by_jax, by_iree])
 def test_a_count_of_six_decimals_scales_the_input_gradient_alone(by) -> None:
     case = draws(BatchNorm(3), (3, 5, 7))
@@ -161,6 +170,17 @@ def test_symmetric_padding_is_that_of_stride_1(by, kind, kernel, stride, size) -
     _, params, xs, dy = case = draws(layer, (2, *size))
     expected = by_formula(lambda p, x: correlation(x, p["layer.w"], stride, grouped), params, xs, dy)
     assert_equal(by(*case, Conventions(padding="symmetric")), expected)
+
+
+@pytest.mark.parametrize("kind", [Convolution, DepthwiseConvolution])
+def test_symmetric_padding_of_taps_that_are_apart(kind) -> None:
+    own = (3, (1, 2), "SAME", (2, 1))
+    layer = kind(2, *own) if kind is DepthwiseConvolution else kind(2, 3, *own)
+    case = draws(layer, (2, 8, 7))
+    symmetric, by_pixels = Conventions(padding="symmetric"), replace(layer, padding=(2, 1))
+    expected = by_jax(layer_node(by_pixels, ((2, 8, 7),)), *case[1:], Conventions())
+    for by in (by_jax, by_iree):
+        assert_equal(by(*case, symmetric), expected)
 
 
 def test_which_convolutions_are_padded_symmetrically() -> None:

@@ -5,10 +5,12 @@ import autograd.numpy as anp
 import jax
 import numpy as np
 import pytest
+from autograd.scipy.special import erf
 
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.nn.layers.add import Add
 from harness.nn.layers.attention import Attention
+from harness.nn.layers.avg_pool import AvgPool
 from harness.nn.layers.batch_norm import BatchNorm
 from harness.nn.layers.bias import Bias
 from harness.nn.layers.class_token import ClassToken
@@ -67,9 +69,31 @@ SAMPLES = {
         (Convolution(2, 3, 3, 3, "VALID"), ((2, 5, 7),)),
         (Convolution(2, 3, 2, 3, "VALID"), ((2, 8, 7),)),
         (Convolution(2, 3, 3, 1, "VALID"), ((2, 5, 3),)),
+        # Oblong kernels and strides.
+        (Convolution(2, 3, (1, 3)), ((2, 5, 6),)),
+        (Convolution(2, 3, (5, 1), (2, 1)), ((2, 8, 5),)),
+        (Convolution(2, 3, (3, 2), (1, 3), "VALID"), ((2, 7, 8),)),
+        # Padding in pixels: of stride 2 it begins elsewhere than SAME; rests that no window sees.
+        (Convolution(2, 3, 3, 2, 1), ((2, 8, 7),)),
+        (Convolution(2, 3, (1, 7), 1, (0, 3)), ((2, 4, 6),)),
+        (Convolution(2, 3, 3, 3, (0, 2)), ((2, 8, 6),)),
+        (Convolution(2, 3, 4, 4, 1), ((2, 5, 4),)),
+        # Taps apart.
+        (Convolution(2, 3, 3, dilation=2), ((2, 7, 6),)),
+        (Convolution(2, 3, 3, 2, "SAME", 3), ((2, 8, 9),)),
+        (Convolution(2, 3, (3, 2), (1, 2), "VALID", (2, 3)), ((2, 7, 8),)),
+        (Convolution(2, 3, 3, 2, 2, 2), ((2, 7, 8),)),
+        (Convolution(2, 3, (1, 3), 1, (0, 2), (1, 2)), ((2, 4, 5),)),
+        # Groups, up to one a channel.
+        (Convolution(4, 6, 3, groups=2), ((4, 5, 6),)),
+        (Convolution(6, 3, 1, 2, groups=3), ((6, 4, 5),)),
+        (Convolution(3, 6, 3, groups=3), ((3, 5, 4),)),
+        (Convolution(3, 3, (2, 3), groups=3), ((3, 5, 4),)),
+        (Convolution(4, 4, (3, 1), 2, 1, groups=2), ((4, 7, 6),)),
+        (Convolution(4, 2, 3, (2, 1), "VALID", (1, 2), 2), ((4, 6, 7),)),
     ],
     Bias: [(Bias(3), ((3, 4, 5),))],
-    BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),))],
+    BatchNorm: [(BatchNorm(3), ((3, 4, 5),)), (BatchNorm(1), ((1, 7, 7),)), (BatchNorm(2, epsilon=0.1), ((2, 3, 4),))],
     MaxPool: [
         (MaxPool(2, 2), ((3, 6, 8),)),
         (MaxPool(2, 2), ((2, 7, 5),)),
@@ -79,6 +103,26 @@ SAMPLES = {
         (MaxPool(3, 3), ((1, 9, 9),)),
         (MaxPool(2, 1), ((2, 4, 4),)),
         (MaxPool(1, 2), ((2, 5, 4),)),
+        (MaxPool((2, 3), (2, 3)), ((2, 4, 6),)),
+        (MaxPool((3, 1), (2, 1)), ((2, 6, 4),)),
+        (MaxPool((1, 2), 2, "VALID"), ((2, 5, 5),)),
+        (MaxPool(3, 2, 1), ((2, 8, 7),)),
+        (MaxPool(2, 2, 1), ((2, 6, 4),)),
+        # As many windows as would tile the image, but the first begins outside.
+        (MaxPool(3, 3, 1), ((2, 6, 6),)),
+        (MaxPool((2, 3), (3, 2), (0, 1)), ((2, 7, 5),)),
+    ],
+    AvgPool: [
+        (AvgPool(), ((3, 6, 8),)),
+        (AvgPool(2, 2, "VALID"), ((2, 7, 5),)),
+        (AvgPool(3, 1), ((2, 5, 6),)),
+        (AvgPool(3, 1, count_include_pad=False), ((2, 5, 6),)),
+        (AvgPool(3, 2, "SAME", False), ((2, 8, 7),)),
+        (AvgPool(3, 2, 1), ((2, 8, 7),)),
+        (AvgPool((2, 3), (1, 2), (1, 2), count_include_pad=False), ((2, 4, 5),)),
+        (AvgPool((1, 3), (2, 3), "VALID"), ((2, 5, 7),)),
+        (AvgPool(1, 2), ((2, 5, 4),)),
+        (AvgPool(5, 1, count_include_pad=False), ((1, 3, 3),)),
     ],
     GlobalAvgPool: [(GlobalAvgPool(), ((3, 4, 5),))],
     Flatten: [(Flatten(), ((3, 4, 5),)), (Flatten(), ((7,),))],
@@ -88,7 +132,7 @@ SAMPLES = {
     Swish: [(Swish(), ((3, 4, 5),))],
     HardSigmoid: [(HardSigmoid(), ((3, 4, 5),)), (HardSigmoid(), ((9,),))],
     HardSwish: [(HardSwish(), ((3, 4, 5),)), (HardSwish(), ((9,),))],
-    Gelu: [(Gelu(), ((3, 4, 5),))],
+    Gelu: [(Gelu(), ((3, 4, 5),)), (Gelu("none"), ((3, 4, 5),)), (Gelu("none"), ((9,),))],
     DepthwiseConvolution: [
         (DepthwiseConvolution(3), ((3, 5, 6),)),
         (DepthwiseConvolution(2, 5), ((2, 7, 7),)),
@@ -96,8 +140,18 @@ SAMPLES = {
         (DepthwiseConvolution(2, 5, stride=2), ((2, 8, 9),)),
         (DepthwiseConvolution(2, 3, stride=2, padding="VALID"), ((2, 8, 7),)),
         (DepthwiseConvolution(1, 1), ((1, 3, 3),)),
+        (DepthwiseConvolution(2, (3, 1), (1, 2)), ((2, 5, 6),)),
+        (DepthwiseConvolution(2, 3, 2, 1), ((2, 8, 7),)),
+        (DepthwiseConvolution(2, 3, dilation=2), ((2, 6, 7),)),
+        (DepthwiseConvolution(2, (3, 2), (2, 3), "VALID", (2, 1)), ((2, 9, 8),)),
+        (DepthwiseConvolution(2, 3, 1, (2, 3), (2, 3)), ((2, 6, 5),)),
     ],
-    LayerNorm: [(LayerNorm(6), ((5, 6),)), (LayerNorm(9), ((9,),)), (LayerNorm(4), ((1, 4),))],
+    LayerNorm: [
+        (LayerNorm(6), ((5, 6),)),
+        (LayerNorm(9), ((9,),)),
+        (LayerNorm(4), ((1, 4),)),
+        (LayerNorm(6, 0.1), ((5, 6),)),
+    ],
     Attention: [
         (Attention(1), ((5, 4),) * 3),
         (Attention(2), ((5, 6),) * 3),
@@ -105,7 +159,12 @@ SAMPLES = {
         (Attention(2), ((1, 4),) * 3),
     ],
     Dropout: [(Dropout(0.25), ((3, 4, 5),)), (Dropout(0.5, seed=7), ((9,),)), (Dropout(0.9), ((4, 5),))],
-    InstanceNorm: [(InstanceNorm(3), ((3, 4, 5),)), (InstanceNorm(1), ((1, 7, 7),)), (InstanceNorm(2), ((2, 1, 3),))],
+    InstanceNorm: [
+        (InstanceNorm(3), ((3, 4, 5),)),
+        (InstanceNorm(1), ((1, 7, 7),)),
+        (InstanceNorm(2), ((2, 1, 3),)),
+        (InstanceNorm(2, 0.1), ((2, 3, 3),)),
+    ],
     PatchConvolution: [
         (PatchConvolution(1, 4, 2), ((1, 4, 6),)),
         (PatchConvolution(2, 3, 3), ((2, 5, 7),)),
@@ -147,7 +206,7 @@ def test_both_sides_and_the_reference_mean_one_thing(layer, in_shapes, kind) -> 
 
     def reference(params, *xs):
         xs = [anp.moveaxis(x, 1, -1) if x.ndim == 4 else x for x in xs]
-        y = RULES.reference.of(type(layer))(layer, Reference(anp, node, params, step), *xs)
+        y = RULES.reference.of(type(layer))(layer, Reference(anp, node, params, step, erf), *xs)
         return anp.moveaxis(y, -1, 1) if y.ndim == 4 else y
 
     params = {f"layer.{p.name}": rng.normal(size=p.shape) for p in layer.params()}

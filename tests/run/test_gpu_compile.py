@@ -7,11 +7,14 @@ import pytest
 
 from harness.emit.phase3 import emit_phase3
 from harness.errors import EmitError
+from harness.nn.layers.avg_pool import AvgPool
 from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
+from harness.nn.layers.depthwise_bn import DepthwiseBn
 from harness.nn.layers.dropout import Dropout
 from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.gelu import Gelu
 from harness.nn.layers.global_avg_pool import GlobalAvgPool
 from harness.nn.layers.instance_norm import InstanceNorm
 from harness.nn.layers.layer_norm import LayerNorm
@@ -69,6 +72,26 @@ SEQUENCES = infer_shapes(
         loss=SoftmaxCrossEntropy(),
     )
 )
+# Convolutions in groups and with their taps apart, pools that overlap, and the long polynomial of the exact GELU.
+WINDOWS = infer_shapes(
+    NetSpec(
+        name="Windows",
+        dataset="mnist",
+        input_shape=(1, 12, 12),
+        classes=10,
+        layers=[
+            Conv2d(1, 4, (1, 3), (2, 1), (0, 1), activation=Gelu("none")),
+            Conv2d(4, 8, 3, groups=4),
+            Conv2d(8, 4, 3, (1, 2), dilation=2, groups=2),
+            DepthwiseBn(4, 3, 1, "SAME", (2, 1)),
+            AvgPool(3, 1, count_include_pad=False),
+            MaxPool((3, 2), 2, (1, 0)),
+            Flatten(),
+            Dense(36, 10),
+        ],
+        loss=SoftmaxCrossEntropy(),
+    )
+)
 
 
 def compiled(backend: str, graph: Graph, config: TrainConfig, dtype: DType) -> dict[str, Compiled]:
@@ -88,6 +111,13 @@ def test_a_small_network_compiles(backend: str, dtype: DType) -> None:
 @pytest.mark.parametrize("backend", CHIPS)
 def test_sequences_and_masks_compile(backend: str) -> None:
     for module in compiled(backend, SEQUENCES, CONFIG, "f32").values():
+        assert CHIPS[backend] in module.path.read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("backend", CHIPS)
+def test_windows_of_every_kind_compile(backend: str, dtype: DType) -> None:
+    for module in compiled(backend, WINDOWS, CONFIG, dtype).values():
         assert CHIPS[backend] in module.path.read_bytes()
 
 

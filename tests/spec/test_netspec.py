@@ -4,11 +4,18 @@ import json
 import pytest
 
 from harness.errors import SpecError
+from harness.nn.layers.avg_pool import AvgPool
+from harness.nn.layers.batch_norm import BatchNorm
 from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn
+from harness.nn.layers.convolution import Convolution
 from harness.nn.layers.dense import Dense
+from harness.nn.layers.depthwise_bn import DepthwiseBn
 from harness.nn.layers.dropout import Dropout
 from harness.nn.layers.flatten import Flatten
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.layer_norm import LayerNorm
 from harness.nn.layers.max_pool import MaxPool
 from harness.nn.layers.relu import Relu
 from harness.nn.layers.uib import Uib
@@ -52,6 +59,29 @@ def test_hash_is_stable_and_sees_every_field() -> None:
     assert json.loads(base.canonical_json())["layers"][1]["units"] == 10
 
 
+def test_what_says_nothing_new_keeps_the_hash_that_it_had() -> None:
+    kept = load_model("mnist_cnn").spec.netspec_hash()
+    assert kept == "baf5fc70351a0a8eacacd79df625d7fc5ec4a8e05eea14dd1ffc79f21fe6bddf"
+    (layer,) = json.loads(net(ConvBn(1, 4)).canonical_json())["layers"]
+    assert list(layer) == ["activation", "in_channels", "is", "kernel", "name", "out_channels", "padding", "stride"]
+
+
+def test_the_hash_sees_what_is_off_its_default_and_equal_pairs_as_numbers() -> None:
+    plain, *others = (
+        Convolution(4, 4, 3),
+        Convolution(4, 4, (3, 1)),
+        Convolution(4, 4, 3, padding=1),
+        Convolution(4, 4, 3, dilation=2),
+        Convolution(4, 4, 3, groups=2),
+    )
+    hashes = {net(layer).netspec_hash() for layer in (plain, *others)}
+    assert len(hashes) == 5
+    assert net(Convolution(4, 4, (3, 3), (1, 1), "SAME", (1, 1))).netspec_hash() in hashes
+    assert net(Convolution(4, 4, 3, padding=(1, 1))).netspec_hash() in hashes
+    assert net(Gelu()).netspec_hash() != net(Gelu("none")).netspec_hash()
+    assert net(ConvBn(1, 4)).netspec_hash() != net(ConvBn(1, 4, epsilon=1e-3)).netspec_hash()
+
+
 def test_an_automatic_name_and_the_same_name_given_are_one_network() -> None:
     assert net(Flatten(name="flatten1"), Dense(784, 10)) == net(Flatten(), Dense(784, 10))
 
@@ -68,6 +98,39 @@ def test_an_automatic_name_and_the_same_name_given_are_one_network() -> None:
         ([Flatten(), Dense(785, 10)], "net, layer 2 'dense1': the input has 784 features, w was declared for 785"),
         ([Flatten(), MaxPool()], "net, layer 2 'pool1': the input has shape 784, pooling needs an image"),
         ([Conv2d(1, 4, 31, padding="VALID")], "net, layer 1 'conv1': a window of 31 does not fit into 28 pixels"),
+        (
+            [MaxPool((2, 30), padding="VALID")],
+            "net, layer 1 'pool1': a window of 30 does not fit into 28 pixels. Use SAME padding or a smaller window.",
+        ),
+        (
+            [Conv2d(1, 4, 3, padding=(0, 2), dilation=(1, 16))],
+            "net, layer 1 'conv1': a window of 33 does not fit into 28 pixels and 2 of padding on each side. Use SAME",
+        ),
+        ([Conv2d(1, 4, (3, 0))], "net, layer 1 'conv1': kernel=(3, 0); it must be at least 1."),
+        ([Conv2d(1, 4, 3, (0, 1))], "net, layer 1 'conv1': stride=(0, 1); it must be at least 1."),
+        ([ConvBn(1, 4, 3, dilation=0)], "net, layer 1 'conv1': dilation=0; it must be at least 1."),
+        ([Conv2d(1, 4, 3, groups=0)], "net, layer 1 'conv1': groups=0; it must be at least 1."),
+        (
+            [Conv2d(1, 4, 3, groups=2)],
+            "net, layer 1 'conv1': groups=2 does not divide in_channels=1; it must divide both",
+        ),
+        (
+            [Conv2d(1, 4, 3), Conv2d(4, 6, 3, groups=4)],
+            "net, layer 2 'conv2': groups=4 does not divide out_channels=6; it must divide both",
+        ),
+        (
+            [Conv2d(1, 4, 3, padding=-1)],
+            "net, layer 1 'conv1': padding=-1; it must be at least 0 and less than 3, the pixels that a window reaches",
+        ),
+        ([MaxPool(2, 2, 2)], "net, layer 1 'pool1': padding=2; it must be at least 0 and less than 2, the pixels"),
+        ([AvgPool(0)], "net, layer 1 'avgpool1': window=0; it must be at least 1."),
+        ([Flatten(), AvgPool()], "net, layer 2 'avgpool1': the input has shape 784, pooling needs an image"),
+        ([DepthwiseBn(1, dilation=(1, -1))], "net, layer 1 'dw1': dilation=(1, -1); it must be at least 1."),
+        ([ConvBn(1, 4, epsilon=-1e-5)], "net, layer 1 'conv1': epsilon=-1e-05; it must be greater than 0."),
+        ([BatchNorm(0)], "net, layer 1 'bn1': channels=0; it must be at least 1."),
+        ([InstanceNorm(1, 0.0)], "net, layer 1 'in1': epsilon=0.0; it must be greater than 0."),
+        ([Flatten(), LayerNorm(784, -1)], "net, layer 2 'ln1': epsilon=-1; it must be greater than 0."),
+        ([Gelu("erf")], "net, layer 1 'gelu1': approximate='erf'; it must be \"tanh\" or \"none\"."),
         ([Conv2d(1, 0, 3)], "net, layer 1 'conv1': out_channels=0; it must be at least 1."),
         ([Flatten(), Dense(784, 9)], "net, layer 2 'dense1': the output has shape 9, the loss needs 10 logits"),
         ([Flatten(name="a"), Flatten(name="a")], "net, layer 2 'a': the name is taken"),
@@ -137,6 +200,20 @@ def test_unknown_model_lists_the_known() -> None:
         (lambda: Dense(784, True), r"layer 1 'dense1': units is True, expected a whole number"),
         (lambda: Dense(784, 10, activation="relu"), r"layer 1 'dense1': activation is 'relu', expected .*Layer"),
         (lambda: Dense(784, 10, activation=Relu), r"layer 1 'dense1': activation is <class .*Relu'>, expected .*Layer"),
+        (
+            lambda: Conv2d(1, 4, [3, 1]),
+            r"'conv1': kernel is \[3, 1\], expected a whole number or two of them for H and W",
+        ),
+        (lambda: Conv2d(1, 4, (3, 1, 1)), r"'conv1': kernel is \(3, 1, 1\), expected a whole number or two of them"),
+        (lambda: Conv2d(1, 4, (3, 1.0)), r"'conv1': kernel is \(3, 1.0\), expected a whole number or two of them"),
+        (lambda: MaxPool(2, True), r"'pool1': stride is True, expected a whole number or two of them"),
+        (
+            lambda: Conv2d(1, 4, 3, padding="FULL"),
+            r"'conv1': padding is 'FULL', expected \"SAME\", \"VALID\", or pixels",
+        ),
+        (lambda: Conv2d(1, 4, 3, padding=((1, 1), (0, 0))), r"padding is \(\(1, 1\), \(0, 0\)\), expected \"SAME\", "),
+        (lambda: AvgPool(count_include_pad=1), r"'avgpool1': count_include_pad is 1, expected bool"),
+        (lambda: ConvBn(1, 4, epsilon=float("nan")), r"'conv1': epsilon is nan, expected a finite number"),
         (lambda: Dropout(float("nan")), r"layer 1 'dropout1': rate is nan, expected a finite number"),
         (lambda: Dense, r"layer 1: found <class .*Dense'>, expected a layer such as Relu\(\)"),
         (lambda: Uib(1, 4, 4, stride=0), r"layer 1 'uib1': stride=0; it must be at least 1"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from harness.emit.hlo_builder import HloBuilder
+from harness.nn.layers.avg_pool import AvgPool
 from harness.nn.layers.conv2d import Conv2d
 from harness.nn.layers.conv_bn import ConvBn
 from harness.nn.layers.dense import Dense
@@ -48,7 +49,7 @@ NETWORKS = {
         Dense(8, 8, activation=Sigmoid()),
         Dense(8, 4),
     ),
-    "instances": network((1, 6, 6), Conv2d(1, 2, 3), InstanceNorm(2), Relu(), Flatten(), Dense(72, 4)),
+    "instances": network((1, 6, 6), Conv2d(1, 2, 3), InstanceNorm(2), Relu(), AvgPool(3, 2), Flatten(), Dense(18, 4)),
     "sequences": network((1, 6, 6), Conv2d(1, 2, 1), PatchEmbed(2, 8, 3, 4), TransformerEncoder(8, 2, 8), Dense(8, 4)),
 }
 GRAPHS = {name: infer_shapes(spec) for name, spec in NETWORKS.items()}

@@ -1,9 +1,15 @@
 """Which networks and trainings a switch concerns."""
 
+from dataclasses import replace
+
 from harness.data import TASKS
 from harness.explain.conventions.switches import Concerns
+from harness.nn.layers.batch_norm import BatchNorm
 from harness.nn.layers.convolution import Convolution
 from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
+from harness.nn.layers.gelu import Gelu
+from harness.nn.layers.instance_norm import InstanceNorm
+from harness.nn.layers.layer_norm import LayerNorm
 from harness.nn.optimizers import Adam, Sgd
 from harness.spec.netspec import TrainConfig
 from harness.spec.shapes import Graph
@@ -12,6 +18,23 @@ from harness.spec.shapes import Graph
 def holds(layer: type) -> Concerns:
     """Networks with a layer of that type."""
     return lambda graph, config: any(type(node.layer) is layer for node in graph.nodes)
+
+
+def epsilon_other_than(layer: type, value: float) -> Concerns:
+    """Networks with a norm of that type whose epsilon is another."""
+
+    def concerns(graph: Graph, config: TrainConfig) -> bool:
+        norms = [node.layer for node in graph.nodes if isinstance(node.layer, BatchNorm | InstanceNorm | LayerNorm)]
+        return any(type(norm) is layer and norm.epsilon != value for norm in norms)
+
+    return concerns
+
+
+def gelu(approximate: str) -> Concerns:
+    """Networks with a GELU of that form."""
+    return lambda graph, config: any(
+        isinstance(node.layer, Gelu) and node.layer.approximate == approximate for node in graph.nodes
+    )
 
 
 def decays(graph: Graph, config: TrainConfig) -> bool:
@@ -43,10 +66,12 @@ def padded_differently(*kinds: type) -> Concerns:
             if type(layer) not in kinds:
                 continue
             assert isinstance(layer, Convolution | DepthwiseConvolution)
-            for size, places in zip(node.in_shapes[0][1:], node.out_shape[1:], strict=True):
-                total = max(0, (places - 1) * layer.stride + layer.kernel - size)
-                if layer.padding == "SAME" and total // 2 != (layer.kernel - 1) // 2:
-                    return True
+            same, symmetric = (replace(layer.windows, padding=padding) for padding in ("SAME", "SYMMETRIC"))
+            sizes = node.in_shapes[0][1:]
+            if layer.padding == "SAME" and [low for _, low, _ in same.spans(sizes)] != [
+                low for _, low, _ in symmetric.spans(sizes)
+            ]:
+                return True
         return False
 
     return concerns

@@ -1,5 +1,6 @@
 """What a trial of phase 2 trains by, and what a switch changes: the script, batches, gradients, rates."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -90,8 +91,13 @@ def of_optimizer(**values: float) -> Change:
 
 
 def constant(name: str, value: float) -> Change:
-    """The change of a number that the script states at its top."""
-    return edited(lambda script: setattr(script, name, value))
+    """The change of a number that the script states at its top, also of those that have a number behind its name."""
+
+    def edit(script: Any) -> None:
+        for stated in [one for one in vars(script) if re.fullmatch(rf"{name}(_\d+)?", one)]:
+            setattr(script, stated, value)
+
+    return edited(edit)
 
 
 def replaced(**fields: Any) -> Change:

@@ -80,7 +80,8 @@ def _scaled(factor: float) -> Switch:
 
 def _norm_epsilon(layer: type, name: str, words: str, value: float) -> Switch:
     phrase = f"an epsilon of {value:g} in {words}"
-    return Switch(name.lower(), value, "forward", phrase, concerns.holds(layer), constant(name, value), ("network",))
+    concerned = concerns.epsilon_other_than(layer, value)
+    return Switch(name.lower(), value, "forward", phrase, concerned, constant(name, value), ("network",))
 
 
 def _running(name: str, value: str | float, phrase: str, change: Change) -> Switch:
@@ -224,8 +225,17 @@ SWITCHES = (
         "exact",
         "forward",
         "GELU by the error function",
-        concerns.holds(Gelu),
+        concerns.gelu("tanh"),
         emitted_by(jax={Gelu: variants.jax_exact_gelu}),
+        ("network",),
+    ),
+    Switch(
+        "gelu",
+        "tanh",
+        "forward",
+        "GELU in its tanh form",
+        concerns.gelu("none"),
+        emitted_by(jax={Gelu: variants.jax_tanh_gelu}),
         ("network",),
     ),
     _convention("padding", "symmetric", "forward", "symmetric padding", concerns.symmetric),

@@ -71,7 +71,12 @@ def labels_from_one(batch: Batch, spec: NetSpec) -> Batch:
 
 def jax_exact_gelu(layer: Gelu, j: JaxBuilder, x: Expr) -> Expr:
     """x Φ(x) by the error function."""
-    return Expr(f"jax.nn.gelu({x}, approximate=False)")
+    return j.exact_gelu(x)
+
+
+def jax_tanh_gelu(layer: Gelu, j: JaxBuilder, x: Expr) -> Expr:
+    """x/2 (1 + tanh u)."""
+    return j.gelu(x)
 
 
 def jax_smoothed_over_others(loss: SoftmaxCrossEntropy, j: JaxBuilder, z: Expr, labels: Expr, smoothing: float) -> Expr:

@@ -8,6 +8,7 @@ from typing import Any
 import autograd
 import autograd.numpy as anp
 import numpy as np
+from autograd.scipy.special import erf
 
 from harness.explain.locate.isolated import (
     IsolatedLayer,
@@ -92,7 +93,7 @@ class Definition(IsolatedPieces):
 
     def _rule(self, layer: IsolatedLayer, t: int) -> Callable[..., Any]:
         rule = self._rules.reference.of(type(layer.layer))
-        return lambda params, *xs: rule(layer.layer, Reference(anp, layer.node, params, t), *xs)
+        return lambda params, *xs: rule(layer.layer, Reference(anp, layer.node, params, t, erf), *xs)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Batch normalisation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
@@ -8,6 +9,7 @@ from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
+from harness.spec.fields import SAID_OFF_DEFAULT
 from harness.spec.netspec import Initialiser, Layer, Param, Shape, State
 from harness.spec.reference import Array, Reference
 from harness.spec.rules import hlo_backward, hlo_eval_rule, hlo_forward, jax_eval_rule, jax_rule, reference_rule
@@ -19,10 +21,10 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """y = gamma (x - mean)/sqrt(var + 1e-5) + beta, with the batch's mean and biased variance of each channel.
+    """y = gamma (x - mean)/sqrt(var + epsilon) + beta, with the batch's mean and biased variance of each channel.
 
     Evaluation uses running statistics: the first step copies the batch's, later ones give 0.9 old + 0.1 batch.
-    Conventions may put 1e-5 outside the root, take the statistics of each image alone (also in evaluation), or round
+    Conventions may put epsilon outside the root, take the statistics of each image alone (also in evaluation), or round
     1/N in the backward pass to six decimals.
 
     Shapes: x (B, C, H, W), gamma, beta, mean, var (C,), y as x.
@@ -31,7 +33,13 @@ class BatchNorm(Layer):
 
     channels: int
     gamma: Initialiser = "ones"
+    epsilon: float = field(default=EPSILON, metadata=SAID_OFF_DEFAULT)
     kind: ClassVar[str] = "bn"
+
+    def validate(self) -> None:
+        if self.channels < 1:
+            raise SpecError(f"channels={self.channels}; it must be at least 1.")
+        check_epsilon(self.epsilon)
 
     def params(self) -> tuple[Param, ...]:
         return (Param("gamma", (self.channels,), self.gamma), Param("beta", (self.channels,), "zeros"))
@@ -48,28 +56,34 @@ class BatchNorm(Layer):
         return x
 
 
+def check_epsilon(epsilon: float) -> None:
+    """Raise SpecError for an epsilon that keeps no root away from zero."""
+    if epsilon <= 0:
+        raise SpecError(f"epsilon={epsilon}; it must be greater than 0.")
+
+
 @reference_rule(BatchNorm)
 def reference_batch_norm(layer: BatchNorm, r: Reference, x: Array) -> Array:
     """Two passes over batch, height and width."""
     centred = x - x.mean((0, 1, 2))
-    xhat = centred / r.np.sqrt((centred * centred).mean((0, 1, 2)) + EPSILON)
+    xhat = centred / r.np.sqrt((centred * centred).mean((0, 1, 2)) + layer.epsilon)
     return r.param("gamma") * xhat + r.param("beta")
 
 
-def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
+def _jax_normalise(layer: BatchNorm, j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
     by_image = j.conventions.batch_norm_statistics == "instance"
     axes = (1, 2) if by_image else (0, 1, 2)
     if j.conventions.batch_norm_inverse_count == "six-decimals":
         x = j.let("x", _jax_as_if_counted(j, x, axes))
     mean = j.let("mean", j.mean(x, axes, keepdims=by_image))
     var = j.let("var", j.mean(j.square(j.sub(x, mean)), axes, keepdims=by_image))
-    scale = j.let("scale", j.div(gamma, _jax_deviation(j, var)))
+    scale = j.let("scale", j.div(gamma, _jax_deviation(layer, j, var)))
     y = j.add(j.mul(j.sub(x, mean), scale), beta)
     return (y,) if by_image else (y, mean, var)
 
 
-def _jax_deviation(j: JaxBuilder, var: Expr) -> Expr:
-    epsilon = Hyperparameter("BN_EPSILON", EPSILON)
+def _jax_deviation(layer: BatchNorm, j: JaxBuilder, var: Expr) -> Expr:
+    epsilon = Hyperparameter("BN_EPSILON", layer.epsilon)
     if j.conventions.batch_norm_epsilon == "outside":
         return j.add(j.sqrt(var), epsilon)
     return j.sqrt(j.add(var, epsilon))
@@ -96,9 +110,9 @@ def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
     if j.conventions.batch_norm_statistics == "instance":
         for name in ("mean", "var"):
             j.set_state(name, j.state(name))
-        return _jax_by_image(j, x)
+        return _jax_by_image(layer, j, x)
     doc = "Normalise each channel over the batch and its pixels; also gives the batch's mean and biased variance."
-    call = j.call("batch_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+    call = _jax_call(layer, j, doc, x)
     y, mean, var = j.let_many([j.local(), j.local("mean"), j.local("var")], call)
     doc = "A running statistic after this step; the first step copies the batch's."
     for name, batch in (("mean", mean), ("var", var)):
@@ -106,13 +120,20 @@ def jax_batch_norm(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
     return y
 
 
-def _jax_by_image(j: JaxBuilder, x: Expr) -> Expr:
+def _jax_by_image(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
     doc = "Normalise each channel of each image over its pixels."
-    return j.call("batch_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+    return _jax_call(layer, j, doc, x)
 
 
-def _jax_normalise_eval(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr, mean: Expr, var: Expr) -> tuple[Expr, ...]:
-    scale = j.let("scale", j.div(gamma, _jax_deviation(j, var)))
+def _jax_call(layer: BatchNorm, j: JaxBuilder, doc: str, x: Expr) -> Expr:
+    names, args = ("x", "gamma", "beta"), (x, j.param("gamma"), j.param("beta"))
+    return j.call("batch_norm", doc, names, partial(_jax_normalise, layer), *args, facts=layer.epsilon)
+
+
+def _jax_normalise_eval(
+    layer: BatchNorm, j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr, mean: Expr, var: Expr
+) -> tuple[Expr, ...]:
+    scale = j.let("scale", j.div(gamma, _jax_deviation(layer, j, var)))
     return (j.add(j.mul(j.sub(x, mean), scale), beta),)
 
 
@@ -120,11 +141,12 @@ def _jax_normalise_eval(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr, mean: E
 def jax_batch_norm_eval(layer: BatchNorm, j: JaxBuilder, x: Expr) -> Expr:
     """Normalise with the running statistics."""
     if j.conventions.batch_norm_statistics == "instance":
-        return _jax_by_image(j, x)
+        return _jax_by_image(layer, j, x)
     names = ("gamma", "beta", "mean", "var")
     args = (j.param("gamma"), j.param("beta"), j.state("mean"), j.state("var"))
     doc = "Normalise each channel with its running statistics."
-    return j.call("batch_norm_eval", doc, ("x", *names), _jax_normalise_eval, x, *args)
+    body = partial(_jax_normalise_eval, layer)
+    return j.call("batch_norm_eval", doc, ("x", *names), body, x, *args, facts=layer.epsilon)
 
 
 @dataclass(frozen=True)
@@ -153,9 +175,9 @@ def _pixels(h: HloBuilder, x: Value, name: str) -> Value:
     return h.reshape(x, (x.shape[0], x.shape[1] * x.shape[2], x.shape[3]), name)
 
 
-def _inverse_deviation(h: HloBuilder, var: Value) -> Value:
+def _inverse_deviation(layer: BatchNorm, h: HloBuilder, var: Value) -> Value:
     """1/sqrt(var + epsilon)."""
-    return h.div(1.0, h.sqrt(h.add(var, Named(EPSILON, "epsilon"), "var_plus_epsilon"), "std"), "istd")
+    return h.div(1.0, h.sqrt(h.add(var, Named(layer.epsilon, "epsilon"), "var_plus_epsilon"), "std"), "istd")
 
 
 @hlo_forward(BatchNorm)
@@ -167,7 +189,7 @@ def hlo_batch_norm(layer: BatchNorm, h: HloBuilder, image: Value) -> tuple[Value
     mean = h.div(_channel_sum(h, x, "total"), count, "mean")
     centred = h.sub(x, h.broadcast(mean, x.shape, (2,), "mean_pixels"), "centred")
     var = h.div(_channel_sum(h, h.mul(centred, centred, "squares"), "total_squares"), count, "var")
-    istd = _inverse_deviation(h, var)
+    istd = _inverse_deviation(layer, h, var)
     xhat = _normalise(h, centred, istd, "xhat")
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (2,), "gamma_pixels"), "scaled")
     y = h.add(scaled, h.broadcast(h.param("beta"), x.shape, (2,), "beta_pixels"), "y_pixels")
@@ -208,7 +230,7 @@ def hlo_batch_norm_backward(layer: BatchNorm, h: HloBuilder, saved: _SavedBatchN
 def hlo_batch_norm_eval(layer: BatchNorm, h: HloBuilder, x: Value) -> Value:
     """Normalise with the running statistics."""
     _check_conventions(h)
-    istd = _inverse_deviation(h, h.state("var"))
+    istd = _inverse_deviation(layer, h, h.state("var"))
     centred = h.sub(x, h.broadcast(h.state("mean"), x.shape, (3,), "mean_pixels"), "centred")
     xhat = h.mul(centred, h.broadcast(istd, x.shape, (3,), "istd_pixels"), "xhat")
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")

@@ -1,6 +1,7 @@
 """Instance normalisation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
@@ -8,28 +9,30 @@ from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
+from harness.nn.layers.batch_norm import EPSILON, check_epsilon
+from harness.spec.fields import SAID_OFF_DEFAULT
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec.shapes import dims
 
-EPSILON = 1e-5
-
 
 @dataclass(frozen=True)
 class InstanceNorm(Layer):
-    """y = gamma (x - mean)/sqrt(var + 1e-5) + beta, with mean and biased variance of each channel of each image.
+    """y = gamma (x - mean)/sqrt(var + epsilon) + beta, with mean and biased variance of each channel of each image.
 
     Shapes: x (B, channels, H, W), gamma, beta (channels,), y as x.
     Source: specs/README.md, Instance norm; Ulyanov et al. 2016.
     """
 
     channels: int
+    epsilon: float = field(default=EPSILON, metadata=SAID_OFF_DEFAULT)
     kind: ClassVar[str] = "in"
 
     def validate(self) -> None:
         if self.channels < 1:
             raise SpecError(f"channels={self.channels}; it must be at least 1.")
+        check_epsilon(self.epsilon)
 
     def params(self) -> tuple[Param, ...]:
         return (Param("gamma", (self.channels,), "ones"), Param("beta", (self.channels,), "zeros"))
@@ -47,14 +50,14 @@ class InstanceNorm(Layer):
 def reference_instance_norm(layer: InstanceNorm, r: Reference, x: Array) -> Array:
     """Two passes over height and width."""
     centred = x - x.mean((1, 2), keepdims=True)
-    xhat = centred / r.np.sqrt((centred * centred).mean((1, 2), keepdims=True) + EPSILON)
+    xhat = centred / r.np.sqrt((centred * centred).mean((1, 2), keepdims=True) + layer.epsilon)
     return r.param("gamma") * xhat + r.param("beta")
 
 
-def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
+def _jax_normalise(layer: InstanceNorm, j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
     centred = j.let("centred", j.sub(x, j.mean(x, (1, 2), keepdims=True)))
     var = j.let("var", j.mean(j.square(centred), (1, 2), keepdims=True))
-    deviation = j.sqrt(j.add(var, Hyperparameter("IN_EPSILON", EPSILON)))
+    deviation = j.sqrt(j.add(var, Hyperparameter("IN_EPSILON", layer.epsilon)))
     return (j.add(j.mul(j.div(centred, deviation), gamma), beta),)
 
 
@@ -62,7 +65,8 @@ def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Exp
 def jax_instance_norm(layer: InstanceNorm, j: JaxBuilder, x: Expr) -> Expr:
     """Normalise over the two image axes."""
     doc = "Normalise each channel of each image over its pixels."
-    return j.call("instance_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+    names, args = ("x", "gamma", "beta"), (x, j.param("gamma"), j.param("beta"))
+    return j.call("instance_norm", doc, names, partial(_jax_normalise, layer), *args, facts=layer.epsilon)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def hlo_instance_norm(layer: InstanceNorm, h: HloBuilder, x: Value) -> tuple[Val
     mean = h.div(_image_sum(h, x, "total"), count, "mean")
     centred = h.sub(x, h.broadcast(mean, x.shape, (0, 3), "mean_pixels"), "centred")
     var = h.div(_image_sum(h, h.mul(centred, centred, "squares"), "total_squares"), count, "var")
-    istd = h.div(1.0, h.sqrt(h.add(var, Named(EPSILON, "epsilon"), "var_plus_epsilon"), "std"), "istd")
+    istd = h.div(1.0, h.sqrt(h.add(var, Named(layer.epsilon, "epsilon"), "var_plus_epsilon"), "std"), "istd")
     xhat = _normalise(h, centred, istd, "xhat")
     scaled = h.mul(xhat, h.broadcast(h.param("gamma"), x.shape, (3,), "gamma_pixels"), "scaled")
     return h.add(scaled, h.broadcast(h.param("beta"), x.shape, (3,), "beta_pixels"), "y"), _SavedInstanceNorm(

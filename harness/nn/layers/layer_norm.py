@@ -1,7 +1,8 @@
 """Layer normalisation."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
@@ -9,28 +10,30 @@ from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.emit.jax_expr import Hyperparameter
 from harness.errors import SpecError
+from harness.nn.layers.batch_norm import EPSILON, check_epsilon
+from harness.spec.fields import SAID_OFF_DEFAULT
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec.shapes import dims
 
-EPSILON = 1e-5
-
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """y = gamma (x - mean)/sqrt(var + 1e-5) + beta, with mean and biased variance over the last axis.
+    """y = gamma (x - mean)/sqrt(var + epsilon) + beta, with mean and biased variance over the last axis.
 
     Shapes: x (B, T, features) or (B, features), gamma, beta (features,), y as x.
     Source: specs/README.md, Layer norm; Ba et al. 2016.
     """
 
     features: int
+    epsilon: float = field(default=EPSILON, metadata=SAID_OFF_DEFAULT)
     kind: ClassVar[str] = "ln"
 
     def validate(self) -> None:
         if self.features < 1:
             raise SpecError(f"features={self.features}; it must be at least 1.")
+        check_epsilon(self.epsilon)
 
     def params(self) -> tuple[Param, ...]:
         return (Param("gamma", (self.features,), "ones"), Param("beta", (self.features,), "zeros"))
@@ -48,14 +51,14 @@ class LayerNorm(Layer):
 def reference_layer_norm(layer: LayerNorm, r: Reference, x: Array) -> Array:
     """Two passes over the last axis."""
     centred = x - x.mean(-1, keepdims=True)
-    xhat = centred / r.np.sqrt((centred * centred).mean(-1, keepdims=True) + EPSILON)
+    xhat = centred / r.np.sqrt((centred * centred).mean(-1, keepdims=True) + layer.epsilon)
     return r.param("gamma") * xhat + r.param("beta")
 
 
-def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
+def _jax_normalise(layer: LayerNorm, j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
     centred = j.let("centred", j.sub(x, j.mean(x, -1, keepdims=True)))
     var = j.let("var", j.mean(j.square(centred), -1, keepdims=True))
-    deviation = j.sqrt(j.add(var, Hyperparameter("LN_EPSILON", EPSILON)))
+    deviation = j.sqrt(j.add(var, Hyperparameter("LN_EPSILON", layer.epsilon)))
     return (j.add(j.mul(j.div(centred, deviation), gamma), beta),)
 
 
@@ -63,7 +66,8 @@ def _jax_normalise(j: JaxBuilder, x: Expr, gamma: Expr, beta: Expr) -> tuple[Exp
 def jax_layer_norm(layer: LayerNorm, j: JaxBuilder, x: Expr) -> Expr:
     """Normalise the last axis."""
     doc = "Normalise the features of each token."
-    return j.call("layer_norm", doc, ("x", "gamma", "beta"), _jax_normalise, x, j.param("gamma"), j.param("beta"))
+    names, args = ("x", "gamma", "beta"), (x, j.param("gamma"), j.param("beta"))
+    return j.call("layer_norm", doc, names, partial(_jax_normalise, layer), *args, facts=layer.epsilon)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def hlo_layer_norm(layer: LayerNorm, h: HloBuilder, x: Value) -> tuple[Value, _S
     mean = h.div(_row_sum(h, x, "total"), n, "mean")
     centred = h.sub(x, _along(h, mean, x, "mean_row"), "centred")
     var = h.div(_row_sum(h, h.mul(centred, centred, "squares"), "total_squares"), n, "var")
-    istd = h.div(1.0, h.sqrt(h.add(var, Named(EPSILON, "epsilon"), "var_plus_epsilon"), "std"), "istd")
+    istd = h.div(1.0, h.sqrt(h.add(var, Named(layer.epsilon, "epsilon"), "var_plus_epsilon"), "std"), "istd")
     xhat = h.mul(centred, _along(h, istd, x, "istd_row"), "xhat")
     scaled = h.mul(xhat, _across(h, h.param("gamma"), x, "gamma_rows"), "scaled")
     return h.add(scaled, _across(h, h.param("beta"), x, "beta_rows"), "y"), _SavedLayerNorm(centred, istd)

@@ -1,49 +1,57 @@
 """Maximum over windows."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Named, Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.nn.layers.convolution import window_span
+from harness.nn.layers.convolution import jax_edges
+from harness.spec.fields import SAID_OFF_DEFAULT, Padding, Pair
 from harness.spec.netspec import Layer, Shape
 from harness.spec.reference import Array, Reference
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec.shapes import dims
+from harness.spec.windows import Windows, pair
 
 
 @dataclass(frozen=True)
 class MaxPool(Layer):
-    """y_chw = max of x_c over the window at (stride h, stride w), SAME padding with -inf.
+    """y_chw = max of x_c over the window at (stride h, stride w); outside x is -inf.
 
     Of several equal maxima the first in row-major order gets the gradient; by convention each of them, the whole.
+    `window` and `stride` are one number or two, for H and W.
 
-    Shapes: x (B, C, H, W), y (B, C, ceil(H/stride), ceil(W/stride)).
+    Shapes: x (B, C, H, W), y (B, C, H', W').
     Source: specs/README.md, Pooling.
     """
 
-    window: int = 2
-    stride: int = 2
+    window: Pair = 2
+    stride: Pair = 2
+    padding: Padding = field(default="SAME", metadata=SAID_OFF_DEFAULT)
     kind: ClassVar[str] = "pool"
 
+    @property
+    def windows(self) -> Windows:
+        """Where the window moves."""
+        return Windows(self.window, self.stride, self.padding)
+
     def validate(self) -> None:
-        if self.window < 1 or self.stride < 1:
-            raise SpecError(f"window={self.window}, stride={self.stride}; both must be at least 1.")
+        self.windows.validate("window")
 
     def out_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) != 3:
             raise SpecError(f"the input has shape {dims(x)}, pooling needs an image (C, H, W).")
-        return (x[0], *(window_span(n, self.window, self.stride, "SAME")[0] for n in x[1:]))
+        return (x[0], *self.windows.places(x[1:]))
 
 
 @reference_rule(MaxPool)
 def reference_max_pool(layer: MaxPool, r: Reference, x: Array) -> Array:
     """The tap that argmax names, which is the first of the greatest."""
-    taps = r.taps(x, layer.window, layer.stride, "SAME", outside=-math.inf)
+    taps = r.taps(x, layer.window, layer.stride, layer.padding, outside=-math.inf)
     first, y = r.np.argmax(r.np.stack(taps), 0), taps[0]
     for i, tap in enumerate(taps):
         y = r.np.where(first == i, tap, y)
@@ -53,10 +61,11 @@ def reference_max_pool(layer: MaxPool, r: Reference, x: Array) -> Array:
 @jax_rule(MaxPool)
 def jax_max_pool(layer: MaxPool, j: JaxBuilder, x: Expr) -> Expr:
     """lax.reduce_window with max, or all taps beside each other where equal ones share the gradient."""
+    edges = jax_edges(layer.windows, layer.padding)
     if j.conventions.pool_ties == "first":
-        return j.window_max(x, layer.window, layer.stride, "SAME")
+        return j.window_max(x, layer.window, layer.stride, edges)
     doc = "Maximum over the first axis; every element that equals it gets the whole gradient."
-    taps = j.let(j.local("taps"), j.window_taps(x, layer.window, layer.stride))
+    taps = j.let(j.local("taps"), j.window_taps(x, layer.window, layer.stride, edges))
     return j.call("max_of_all", doc, ("taps",), _jax_max_of_all, taps)
 
 
@@ -83,21 +92,20 @@ def hlo_max_pool(layer: MaxPool, h: HloBuilder, x: Value) -> tuple[Value, _Saved
     and the taps of one copy then don't equal the maximum of the other.
     """
     n, height, width, channels = x_shape = x.shape
-    rows, top, bottom = window_span(height, layer.window, layer.stride, "SAME")
-    columns, left, right = window_span(width, layer.window, layer.stride, "SAME")
+    (rows, top, bottom), (columns, left, right) = layer.windows.spans((height, width))
     if top or bottom or left or right:
         x = h.pad(x, float("-inf"), (0, top, left, 0), (0, bottom, right, 0), name="x_padded")
-    s = layer.stride
+    (taps_down, taps_across), (down, across) = pair(layer.window), pair(layer.stride)
     taps = [
         h.slice(
             x,
             (0, k, m, 0),
-            (n, k + (rows - 1) * s + 1, m + (columns - 1) * s + 1, channels),
-            (1, s, s, 1),
+            (n, k + (rows - 1) * down + 1, m + (columns - 1) * across + 1, channels),
+            (1, down, across, 1),
             f"tap{k}{m}",
         )
-        for k in range(layer.window)
-        for m in range(layer.window)
+        for k in range(taps_down)
+        for m in range(taps_across)
     ]
     y = taps[0]
     for i, tap in enumerate(taps[1:], 1):
@@ -138,25 +146,24 @@ def hlo_max_pool_backward(layer: MaxPool, h: HloBuilder, saved: _SavedMaxPool, d
     Tap (k, l) of place h is pixel s h + k - low: what it takes is spread out by the stride and moved by k - low.
     """
     n, height, width, channels = saved.x_shape
-    s = layer.stride
-    _, top, _ = window_span(height, layer.window, s, "SAME")
-    _, left, _ = window_span(width, layer.window, s, "SAME")
+    window, (down, across) = pair(layer.window), pair(layer.stride)
+    (rows, top, _), (columns, left, _) = layer.windows.spans((height, width))
     parts = [h.select(takes, dy, 0.0, f"dtap{i}") for i, takes in enumerate(saved.takes)]
-    if layer.window == s and (height, width) == (dy.shape[1] * s, dy.shape[2] * s):
+    if window == (down, across) and (height, width) == (rows * down, columns * across) and not (top or left):
         # Windows tile the image: the parts interleave and nothing needs adding.
-        cell = n, dy.shape[1], 1, dy.shape[2], 1, channels
+        cell = n, rows, 1, columns, 1, channels
         cells = [h.reshape(part, cell, f"dtap{i}_cell") for i, part in enumerate(parts)]
-        rows = [h.concatenate(cells[k * s : (k + 1) * s], 4, f"dx_row{k}") for k in range(s)]
-        return (h.reshape(h.concatenate(rows, 2, "dx_cells"), saved.x_shape, "dx"),)
+        of_rows = [h.concatenate(cells[k * across : (k + 1) * across], 4, f"dx_row{k}") for k in range(down)]
+        return (h.reshape(h.concatenate(of_rows, 2, "dx_cells"), saved.x_shape, "dx"),)
     dx = None
     for i, part in enumerate(parts):
-        k, m = divmod(i, layer.window)
+        k, m = divmod(i, window[1])
         low = (0, k - top, m - left, 0)
         high = tuple(
-            size - shift - ((places - 1) * s + 1)
-            for size, shift, places in ((height, k - top, dy.shape[1]), (width, m - left, dy.shape[2]))
+            size - shift - ((places - 1) * stride + 1)
+            for size, shift, places, stride in ((height, k - top, rows, down), (width, m - left, columns, across))
         )
-        placed = h.pad(part, 0.0, low, (0, *high, 0), (0, s - 1, s - 1, 0), f"dtap{i}_pixels")
+        placed = h.pad(part, 0.0, low, (0, *high, 0), (0, down - 1, across - 1, 0), f"dtap{i}_pixels")
         dx = placed if dx is None else h.add(dx, placed, "dx" if i == len(parts) - 1 else f"dx_to_tap{i}")
     assert dx is not None
     return (dx,)

@@ -7,11 +7,11 @@ from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
 from harness.errors import SpecError
-from harness.nn.layers.convolution import window_span
 from harness.spec.netspec import Layer, Param, Shape
 from harness.spec.reference import Array, Reference
 from harness.spec.rules import hlo_backward, hlo_forward, jax_rule, reference_rule
 from harness.spec.shapes import dims
+from harness.spec.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PatchConvolution(Layer):
         (x,) = inputs
         if len(x) != 3 or x[0] != self.in_channels:
             raise SpecError(f"the input has shape {dims(x)}, w was declared for images of {self.in_channels} channels.")
-        return (self.out_channels, *(window_span(n, self.patch, self.patch, "VALID")[0] for n in x[1:]))
+        return (self.out_channels, *Windows(self.patch, self.patch, "VALID").places(x[1:]))
 
 
 @reference_rule(PatchConvolution)

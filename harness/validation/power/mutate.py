@@ -30,13 +30,13 @@ class MutatedBuilder:
         original = getattr(self._builder, name)
         return functools.partial(self._replaced[name], self, original) if name in self._replaced else original
 
-    def call(self, name: str, doc: str, parameters: Sequence[str], body: Body, *args: Expr) -> Any:
+    def call(self, name: str, doc: str, parameters: Sequence[str], body: Body, *args: Expr, **named: Any) -> Any:
         """A call of a helper function, as JAX's builder has it."""
 
         def mutated(inner: JaxBuilder, *names: Expr) -> tuple[Expr, ...]:
             return body(MutatedBuilder(inner, **self._replaced), *names)
 
-        return self._builder.call(f"wrong_{name}", doc, parameters, mutated, *args)
+        return self._builder.call(f"wrong_{name}", doc, parameters, mutated, *args, **named)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness.emit.jax_builder import Edges, Expr, JaxBuilder
 from harness.emit.jax_expr import Operand
+from harness.spec.fields import Pair
 from harness.spec.netspec import Shape
 
 _ONE_ULP = '''
@@ -73,9 +74,9 @@ class ReversedBuilder(JaxBuilder):
         """Mean over `axis`, from the last element to the first."""
         return super().mean(_turned(x, axis), axis, keepdims=keepdims)
 
-    def conv(self, x: Expr, w: Expr, stride: int, padding: str | Edges, groups: int = 1) -> Expr:
+    def conv(self, x: Expr, w: Expr, stride: Pair, padding: str | Edges, groups: int = 1, dilation: Pair = 1) -> Expr:
         """The convolution with its channels from last to first, and the images of the batch too."""
-        turned = super().conv(_turned(x, (0, 3)), _turned(w, (0, 1)), stride, padding, groups)
+        turned = super().conv(_turned(x, (0, 3)), _turned(w, (0, 1)), stride, padding, groups, dilation)
         return _turned(turned, (0, 3))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from harness.emit.hlo_builder import HloBuilder
 from harness.emit.hlo_function import Value
 from harness.emit.jax_builder import Expr, JaxBuilder
-from harness.nn.layers.convolution import Convolution, window_span
+from harness.nn.layers.convolution import Convolution
 from harness.nn.layers.depthwise_convolution import DepthwiseConvolution
 from harness.validation.power.fault import Fault
 from harness.validation.power.faults.injecting import methods, parameter_gradient, parameter_seen, ruled
@@ -18,11 +18,10 @@ _CONV = 'jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("
 _TURNED = _CONV.replace("(x, w,", "(x, w[:, :, ::-1, ::-1],")
 
 
-def _jax_padded(j: JaxBuilder, original: Any, x: Expr, w: Expr, stride: int, padding: str, groups: int = 1) -> Expr:
+def _jax_padded(j: JaxBuilder, original: Any, x: Expr, w: Expr, stride: Any, padding: str, *how: Any) -> Expr:
     assert j.node is not None and isinstance(j.node.layer, Convolution | DepthwiseConvolution)
-    spans = [window_span(n, j.node.layer.kernel, stride, padding) for n in j.node.in_shapes[0][1:]]
-    swapped = tuple((high, low) for _, low, high in spans)
-    return Expr(original(x, w, stride, padding, groups).text.replace(f'"{padding}"', str(swapped)))
+    swapped = tuple((high, low) for _, low, high in j.node.layer.windows.spans(j.node.in_shapes[0][1:]))
+    return Expr(original(x, w, stride, padding, *how).text.replace(f'"{padding}"', str(swapped)))
 
 
 def _jax_product(j: JaxBuilder, original: Any, a: Expr, b: Expr) -> Expr:
@@ -95,7 +94,11 @@ FAULTS = (
         _INNER,
         ruled(
             methods(conv=_jax_convolution),
-            backward=methods(convolution=lambda h, original, dy, w, *rest: original(dy, h.reverse(w, (0, 1)), *rest)),
+            backward=methods(
+                convolution=lambda h, original, dy, w, *rest, **named: original(
+                    dy, h.reverse(w, (0, 1)), *rest, **named
+                )
+            ),
         ),
     ),
     Fault(
