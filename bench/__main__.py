@@ -6,7 +6,7 @@ import sys
 
 from harness.run.backends import BACKENDS
 
-PROGRAMS = ("bench.steps", "bench.diff_speed", "bench.page")
+PROGRAMS = ("bench.steps", "bench.diff_speed", "bench.page", "bench.writer")
 
 
 def main() -> int:

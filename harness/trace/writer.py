@@ -45,8 +45,8 @@ class TraceWriter:
     `epoch_steps`: of an epoch; the epoch of a step follows from it. `header`: other keys of the header, by their names
     in traces/README.md (`init_sha256`, `data_sha256`, `backend`, `planned_steps`, `conventions`, …).
 
-    `NAME.jsonl` is called `NAME.partial.jsonl` until the `with` block has ended without an exception, unless `renamed`
-    is false.
+    `observed`: whether the last step was. `NAME.jsonl` is called `NAME.partial.jsonl` until the `with` block has ended
+    without an exception, unless `renamed` is false.
 
     Raises: TraceError for arguments that make no trace; OSError for a path that cannot be written.
     """
@@ -70,6 +70,7 @@ class TraceWriter:
         self._names, self._live = _parameters(params, layout)
         self._observed = _when(channels)
         self._epoch_steps = epoch_steps
+        self.observed = False
         unknown = [name for name, given in (("config", config), ("dataset", dataset)) if given is None]
         unknown += ["total_params"] * (self._live is None) + ["epoch"] * (epoch_steps is None)
         line = _header(
@@ -124,12 +125,13 @@ class TraceWriter:
         Units: loss in nats. Raises: TraceError for what is no number or array, or does not fit the parameters.
         """
         number = self._next if step is None else step
+        self.observed = self._observed(number)
         wall = (time.perf_counter() - self._began) * 1e3
         if epoch is None:
             epoch = (number - 1) // self._epoch_steps if self._epoch_steps else 0
         observed: dict[str, Any] = {}
         after = None
-        if self._observed(number):
+        if self.observed:
             after = self._now(params)
             observed = self._channels(number, self._gradients(grads), after, stats, batch)
         self._file.write_step(
