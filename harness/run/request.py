@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from harness.errors import ContractError, TraceError
 from harness.run.contract import (
@@ -23,6 +23,7 @@ from harness.run.contract import (
 from harness.run.weights import Weights, initial_bytes, split_initial
 from harness.spec.netspec import DType
 from harness.trace.arrays import as_numpy
+from harness.trace.format import one_line
 from harness.trace.parts import Part, format_parts
 from harness.trace.state import read_state, wait_for_state, write_state
 from harness.trace.writer import TraceWriter
@@ -42,6 +43,10 @@ class RunRequest:
     def __init__(self, dtypes: Sequence[DType] = ("f32",), environment: Mapping[str, str] = os.environ) -> None:
         self._contract = read_contract(environment)
         asked = environment.get(DTYPE, "f32")
+        if asked not in get_args(DType):
+            raise ContractError(f"{DTYPE} is {one_line(repr(asked))}, expected {' or '.join(get_args(DType))}.")
+        if not dtypes or isinstance(dtypes, str) or set(dtypes) - NUMPY.keys():
+            raise ContractError(f"dtypes is {one_line(repr(dtypes))}, expected some of {', '.join(NUMPY)}, as a tuple.")
         self.dtype = next((dtype for dtype in dtypes if dtype == asked), dtypes[0])
 
     @property
@@ -64,6 +69,12 @@ class RunRequest:
         Raises: ContractError, TraceError.
         """
         contract = self._contract
+        if steps < 1:
+            raise ContractError(f"steps is {steps}, expected at least 1.")
+        for name, tensor in weights.parameters().items():
+            if not str(tensor.dtype).endswith(self.float_name):
+                told = f"{name} is {str(tensor.dtype).removeprefix('torch.')}, this run is in {self.float_name}"
+                raise ContractError(f"{told}. Make the parameters in the precision of `RunRequest.float_name`.")
         last = planned = min(steps, contract.max_steps or steps)
         if contract.init_load is not None:
             try:
@@ -139,7 +150,7 @@ class RequestedRun(TraceWriter):
         try:
             write_state(state.out, step, tensors, self._dtype, state.room)
         except OSError as error:
-            raise ContractError(f"{STATE_OUT} is {str(state.out)!r}: {error.strerror}.") from None
+            raise ContractError(f"{STATE_OUT} is {str(state.out)!r}: {error.strerror or error}.") from None
 
     def _take(self, step: int) -> bool:
         state = self._contract

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,6 +68,41 @@ def _open_locked(part: Path) -> BinaryIO:
         if part.exists():
             return file
         file.close()
+
+
+def open_alone(path: Path) -> FileIO:
+    """Open a file, emptied and unbuffered, that nobody else writes to who opens it in this way.
+
+    Raises: BlockingIOError when somebody does, and the file is as it was; OSError.
+    """
+    file = FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb")
+    file.name = str(path)
+    try:
+        if path.is_file():  # several may write to a device
+            with _unless_without_locks():
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def release(file: FileIO) -> None:
+    """Let others open the file, although a process that was forked from this one may still have it open."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _unless_without_locks() -> Iterator[None]:
+    """Around the locking of a file: some file systems know no locks."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass
 
 
 def json_document(value: Any, *, indent: int = 1) -> bytes:

@@ -1,5 +1,8 @@
 """Arrays of any framework as numpy's. None of the frameworks is imported: an array brings along what is called here."""
 
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from harness.trace.format import one_line
 
 Array = npt.NDArray[Any]
 _ROW = 64  # elements that are added up in their own precision
+_LEAST = 1e-24  # below this the squares of float32 may have lost digits, or be zero
 
 
 def as_numpy(x: Any) -> Array:
@@ -20,9 +24,9 @@ def as_numpy(x: Any) -> Array:
     Shapes: the result has that of x. Raises: TraceError for what is no array of numbers.
     """
     if isinstance(x, np.ndarray):
-        found = x
+        found = np.asarray(x)  # of a subclass as well, such as masked arrays
     elif hasattr(x, "detach"):  # PyTorch: a tensor of the graph, and one on a device, has no numpy array
-        found = _of_torch(x.detach().cpu())
+        found = _of_torch(x.detach())
     else:
         found = _of_protocol(x)
     if found.dtype.kind not in "fiub":
@@ -34,9 +38,15 @@ def as_numpy(x: Any) -> Array:
 
 def _of_torch(tensor: Any) -> Array:
     try:
-        array: Array = tensor.numpy()
-    except TypeError:  # bfloat16 and the 8-bit formats
-        array = tensor.float().numpy()
+        if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
+            tensor = tensor.to_dense()  # gradients of sparse embeddings
+        tensor = tensor.cpu()
+        try:
+            array: Array = tensor.numpy()
+        except TypeError:  # bfloat16 and the 8-bit formats
+            array = tensor.float().numpy()
+    except RuntimeError as error:  # of the device `meta`, where tensors have no numbers
+        raise TraceError(f"{type(tensor).__name__} is no array: {one_line(str(error)).rstrip('.')}.") from None
     return array
 
 
@@ -65,8 +75,17 @@ def fill(x: Any, values: Array) -> None:
 
 
 def norm(x: Array) -> float:
-    """The Euclidean norm. Shapes: x any. Units: those of x."""
-    return float(np.sqrt(inner(x, x)))
+    """The Euclidean norm, also where squares are too large or too small for the numbers.
+
+    Shapes: x any. Units: those of x.
+    """
+    square = inner(x, x)
+    if not _LEAST < square < math.inf and x.size:
+        largest = float(np.abs(x).max())
+        if 0.0 < largest < math.inf:
+            scaled = x.astype(np.float64) / largest
+            return largest * math.sqrt(inner(scaled, scaled))
+    return math.sqrt(square)
 
 
 def inner(a: Array, b: Array) -> float:
@@ -78,6 +97,20 @@ def inner(a: Array, b: Array) -> float:
     """
     a, b = a.ravel(), b.ravel()
     whole = a.size - a.size % _ROW
-    rows = np.einsum("ij,ij->i", a[:whole].reshape(-1, _ROW), b[:whole].reshape(-1, _ROW))
-    rest = np.multiply(a[whole:], b[whole:], dtype=np.float64)
-    return float(rows.sum(dtype=np.float64) + rest.sum())
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # a loop that diverges is one like any other
+        rows = np.einsum("ij,ij->i", a[:whole].reshape(-1, _ROW), b[:whole].reshape(-1, _ROW))
+        rest = np.multiply(a[whole:], b[whole:], dtype=np.float64)
+        return float(rows.sum(dtype=np.float64) + rest.sum())
+
+
+def batch_digest(arrays: Sequence[Any]) -> str:
+    """The SHA-256 of what a step was fed, one array after another. Source: traces/README.md, Batch digests."""
+    digest = hashlib.sha256()
+    if isinstance(arrays, str | Mapping) or not hasattr(arrays, "__iter__"):
+        raise TraceError(f"batch is of {type(arrays).__name__}, expected its arrays, inputs first: batch=(x, y).")
+    arrays = [arrays] if hasattr(arrays, "shape") else list(arrays)
+    for k, array in enumerate(map(as_numpy, arrays)):
+        labels = k == len(arrays) - 1 and k > 0
+        small = np.dtype(np.int32) if array.dtype.kind in "iu" and (labels or array.dtype.itemsize > 4) else array.dtype
+        digest.update(np.ascontiguousarray(array, small.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

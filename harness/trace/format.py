@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import TraceError
+from harness.system.files import open_alone, release
 from harness.trace.parts import WHOLE, Part, StepNumbers, parse_parts
 
 Floats = npt.NDArray[np.float64]
@@ -182,10 +183,17 @@ class TraceFile:
 
     def __init__(self, path: str | Path, header: TraceHeader) -> None:
         self._encoder = msgspec.json.Encoder()
-        self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115 - open for as long as the writer
         self._numbers = StepNumbers(header.parts)
         self._steps = self._last_step = 0
-        self._write(header)
+        try:
+            self._file = open_alone(Path(path))
+        except BlockingIOError:
+            raise TraceError(f"{path}: another writer has this trace open. Close it, or give another path.") from None
+        try:
+            self._write(header)
+        except BaseException:
+            self._file.close()
+            raise
 
     def write_step(
         self,
@@ -208,6 +216,8 @@ class TraceFile:
         wall_ms: float | None = None,
     ) -> None:
         """Append one step and hand it to the operating system. Raises TraceError when steps are not consecutive."""
+        if self._file.closed:
+            raise TraceError(f"{self._file.name}: the trace is closed; step {step} is not written.")
         expected = int(self._numbers.of_rows(np.array([self._steps]))[0])
         if step != expected:
             raise TraceError(f"{self._file.name}: {out_of_order(step, self._last_step, expected)}")
@@ -239,6 +249,7 @@ class TraceFile:
             with self._file:
                 if Path(self._file.name).is_file():  # a device cannot be flushed
                     os.fsync(self._file.fileno())
+                release(self._file)
 
     def __enter__(self) -> Self:
         return self

@@ -59,9 +59,16 @@ def named(tensors: Tensors, names: Iterable[str] | None, what: str) -> dict[str,
     """
     if isinstance(tensors, Mapping):
         return {str(name): tensor for name, tensor in tensors.items()}
+    if isinstance(tensors, str) or not hasattr(tensors, "__iter__"):
+        told = f"of {type(tensors).__name__}, expected arrays by name"
+        raise TraceError(f"{what} is {told}, such as dict(model.named_parameters()) has them.")
     found = list(tensors)
     if all(isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) for one in found):
-        return dict(found)
+        by_name = dict(found)
+        if len(by_name) < len(found):
+            twice = next(name for k, (name, _) in enumerate(found) if name in dict(found[:k]))
+            raise TraceError(f"{what}: {twice!r} is there twice. Give each parameter a name of its own.")
+        return by_name
     known = list(names or ())
     if len(found) != len(known):
         raise TraceError(f"{what}: {len(found)} tensors for {len(known)} parameters; give them by name.")

@@ -42,7 +42,10 @@ def write_tensors(path: Path, step: int, tensors: Mapping[str, Array], dtype: DT
     """Write tensors that belong to a step, so that the path only ever holds all of them. Raises: OSError."""
     partial = path.with_suffix(".partial")
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    save_file(whole, partial, {"step": str(step), "dtype": dtype})
+    try:
+        save_file(whole, partial, {"step": str(step), "dtype": dtype})
+    except SafetensorError as error:  # what it makes of a full disk, or of a folder that cannot be written to
+        raise OSError(one_line(str(error)).rstrip(".")) from None
     partial.replace(path)
 
 

@@ -1,24 +1,23 @@
 """Traces of any training loop: one call a step. Nothing of the loop's framework is imported."""
 
-import hashlib
 import math
+import operator
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 import numpy as np
 
 from harness.errors import TraceError
-from harness.trace.arrays import Array, as_numpy, inner, norm
-from harness.trace.format import TraceFile, TraceHeader, one_line
+from harness.trace.arrays import Array, as_numpy, batch_digest, inner, norm
+from harness.trace.format import TraceFile, one_line
+from harness.trace.header import config_of, make_header, told_by
 from harness.trace.live import Layout, Live, LiveTensors, Tensors, named
 from harness.trace.projection import signs
-from harness.trace.spelling import usual_dtype
 
 WHEN: dict[str, Callable[[int], bool]] = {
     "default": lambda step: step <= 8 or step % 64 == 0,
@@ -68,23 +67,25 @@ class TraceWriter:
         **header: Any,
     ) -> None:
         self._names, self._live = _parameters(params, layout)
+        self._known = None if self._names is None else dict.fromkeys(self._names)
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._observed = _when(channels)
         self._epoch_steps = epoch_steps
         self.observed = False
         unknown = [name for name, given in (("config", config), ("dataset", dataset)) if given is None]
         unknown += ["total_params"] * (self._live is None) + ["epoch"] * (epoch_steps is None)
-        line = _header(
+        line = make_header(
             {
                 "phase": pipeline,
                 "netspec_name": network,
-                "config": dict(config or {}),
+                "config": {} if config is None else config_of(config),
                 "dataset": dataset or "unknown",
                 "emitter_version": "0",
                 "pipeline": pipeline,
                 "params": self._names,
                 "epoch_steps": epoch_steps,
                 "unknown": unknown or None,
-                **_told_by({} if self._live is None else self._live.parameters(), dtype),
+                **told_by({} if self._live is None else self._live.parameters(), dtype),
                 **header,
             }
         )
@@ -92,8 +93,10 @@ class TraceWriter:
         self._path = self._final
         if renamed and self._final.name.endswith(_WHOLE) and not self._final.name.endswith(_PARTIAL):
             self._path = self._final.with_name(self._final.name.removesuffix(_WHOLE) + _PARTIAL)
-        self._file = TraceFile(self._path, line)
+        if self._final.suffix == ".gz":
+            raise TraceError(f"{self._final}: a trace is written uncompressed. Name it .jsonl.")
         self.begin(1)
+        self._file = TraceFile(self._path, line)
 
     def begin(self, step: int) -> None:
         """Say that the parameters were set by something else than the last step, and which step is next."""
@@ -124,11 +127,12 @@ class TraceWriter:
 
         Units: loss in nats. Raises: TraceError for what is no number or array, or does not fit the parameters.
         """
-        number = self._next if step is None else step
+        number = self._next if step is None else _whole(step, "step", 1)
         self.observed = self._observed(number)
         wall = (time.perf_counter() - self._began) * 1e3
         if epoch is None:
             epoch = (number - 1) // self._epoch_steps if self._epoch_steps else 0
+        epoch = _whole(epoch, "epoch", 0)
         observed: dict[str, Any] = {}
         after = None
         if self.observed:
@@ -166,18 +170,29 @@ class TraceWriter:
 
     def _gradients(self, grads: Tensors | None) -> dict[str, Array]:
         if grads is not None:
-            return self._arrays(named(grads, self._names, "grads"))
-        return {} if self._live is None else self._arrays(self._live.gradients())
+            return self._arrays(named(grads, self._names, "grads"), "grads")
+        return {} if self._live is None else self._arrays(self._live.gradients(), "grads")
 
-    def _arrays(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
+    def _arrays(self, tensors: Mapping[str, Any], what: str) -> dict[str, Array]:
         """Those that there are, as numpy arrays."""
         for name in tensors:
-            if self._names is not None and name not in self._names:
-                raise TraceError(f"{name!r} is no parameter of this trace; it has {', '.join(self._names)}.")
-        return {name: as_numpy(tensor) for name, tensor in tensors.items() if tensor is not None}
+            if self._known is not None and name not in self._known:
+                raise TraceError(f"{what}: {name!r} is no parameter of this trace; it has {_some(self._known)}.")
+        arrays = {name: _array(tensor, what, name) for name, tensor in tensors.items() if tensor is not None}
+        for name, array in arrays.items():
+            if (shape := self._shapes.get(name, array.shape)) != array.shape:
+                raise TraceError(f"{what}: {name!r} has shape {array.shape}, expected {shape}, that of the parameter.")
+        return arrays
 
     def _copies(self, tensors: Mapping[str, Any]) -> dict[str, Array]:
-        return {name: np.array(x) for name, x in self._arrays(tensors).items()}
+        """Of all parameters."""
+        found = {name: np.array(x) for name, x in self._arrays(tensors, "params").items()}
+        if self._known is not None and len(found) < len(self._known):
+            raise TraceError(
+                f"params: {_some(self._known - found.keys())} not given; give all parameters of this trace."
+            )
+        self._shapes = {name: x.shape for name, x in found.items()}
+        return found
 
     def _channels(
         self,
@@ -192,7 +207,8 @@ class TraceWriter:
         if self._before is not None:
             kinds["param"] = self._before
             if after is not None and after.keys() == self._before.keys():
-                kinds["update"] = {name: after[name] - before for name, before in self._before.items()}
+                with np.errstate(over="ignore", invalid="ignore"):
+                    kinds["update"] = {name: after[name] - before for name, before in self._before.items()}
         found: dict[str, Any] = {}
         for kind, tensors in kinds.items():
             norms = {name: norm(x) for name, x in tensors.items()}
@@ -203,7 +219,8 @@ class TraceWriter:
         if stats is None and self._live is not None:
             stats = self._live.statistics()
         if stats:
-            found["stat_norms"] = {name: norm(as_numpy(x)) for name, x in stats.items()}
+            given = named(stats, None, "stats").items()
+            found["stat_norms"] = {name: norm(_array(x, "stats", name)) for name, x in given}
         if batch is not None:
             found["batch_sha256"] = batch_digest(batch)
         if number == 1 and found.get("grad_norm") and found.get("update_norm") == 0:
@@ -218,16 +235,6 @@ def _projection(name: str, x: Array) -> float:
     return inner(x, signs(name, x.size, "f8" if x.dtype == np.float64 else "f4"))
 
 
-def batch_digest(arrays: Sequence[Any]) -> str:
-    """The SHA-256 of what a step was fed, one array after another. Source: traces/README.md, Batch digests."""
-    digest = hashlib.sha256()
-    for k, array in enumerate(map(as_numpy, arrays)):
-        labels = k == len(arrays) - 1 and k > 0
-        small = np.dtype(np.int32) if array.dtype.kind in "iu" and (labels or array.dtype.itemsize > 4) else array.dtype
-        digest.update(np.ascontiguousarray(array, small.newbyteorder("<")).tobytes())
-    return digest.hexdigest()
-
-
 def _parameters(
     params: Tensors | Sequence[str] | Live | None, layout: Layout | None
 ) -> tuple[list[str] | None, Live | None]:
@@ -236,29 +243,15 @@ def _parameters(
         return None, None
     if isinstance(params, Live):
         return list(params.parameters()), params
-    given = params if isinstance(params, Mapping) else list(params)
-    if not isinstance(given, Mapping) and all(isinstance(name, str) for name in given):
-        return [str(name) for name in given], None
+    given = params if isinstance(params, Mapping | str) or not hasattr(params, "__iter__") else list(params)
+    if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
+        return list(named([(name, None) for name in given], None, "params")), None
     tensors = named(given, None, "params")
+    for name, tensor in tensors.items():
+        if not (hasattr(tensor, "shape") and hasattr(tensor, "dtype")):
+            flat = ". Give nested ones flat, by names such as dense1.w" if isinstance(tensor, Mapping) else ""
+            raise TraceError(f"params: {name!r} is of {type(tensor).__name__}, expected an array{flat}.")
     return list(tensors), LiveTensors(tensors, layout)
-
-
-def _told_by(tensors: Mapping[str, Any], dtype: str | None) -> dict[str, Any]:
-    """What the parameters tell the header."""
-    kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}
-    if dtype is None and len(kinds) == 1:
-        dtype = usual_dtype(kinds.pop())
-    return {"total_params": sum(math.prod(tensor.shape) for tensor in tensors.values()), "dtype": dtype}
-
-
-def _header(facts: Mapping[str, Any]) -> TraceHeader:
-    known = {field.name for field in msgspec.structs.fields(TraceHeader)}
-    if wrong := sorted(set(facts) - known):
-        raise TraceError(f"the header of a trace has no {', '.join(wrong)}; traces/README.md lists its keys.")
-    try:
-        return msgspec.convert({"kind": "header"} | dict(facts), TraceHeader)
-    except msgspec.ValidationError as error:
-        raise TraceError(f"header of the trace: {error}.") from None
 
 
 def _when(channels: str | None) -> Callable[[int], bool]:
@@ -270,8 +263,33 @@ def _when(channels: str | None) -> Callable[[int], bool]:
 
 def _number(value: Any, what: str) -> float:
     try:
+        if isinstance(value, np.complexfloating):
+            raise TypeError
         return float(value.detach() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is PyTorch's, of complex numbers
         shape = getattr(value, "shape", None)
         told = repr(value) if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
         raise TraceError(f"{what} is {one_line(told)}, expected one number.") from None
+
+
+def _whole(value: Any, what: str, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if not least <= number <= 2**53:
+        raise TraceError(f"{what} is {one_line(repr(value))}, expected a whole number of at least {least}.")
+    return number
+
+
+def _array(tensor: Any, what: str, name: str) -> Array:
+    """A tensor as numpy's, in numbers whose differences are right: those of whole ones wrap around."""
+    try:
+        array = as_numpy(tensor)
+    except TraceError as error:
+        raise TraceError(f"{what}: {name!r}: {error}") from None
+    return array.astype(np.float64) if array.dtype.kind in "iub" else array
+
+
+def _some(names: Collection[str]) -> str:
+    return one_line(", ".join(names))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import pytest
 import harness
 from harness.data.batches import batch_sha256
 from harness.errors import TraceError
+from harness.trace.arrays import batch_digest, norm
 from harness.trace.format import StepLine
 from harness.trace.projection import project
 from harness.trace.reader import read_trace
-from harness.trace.writer import batch_digest
 from tests.support.paths import ROOT
 
 RANDOM = np.random.default_rng(3)
@@ -193,15 +194,90 @@ def test_a_call_before_the_update_is_warned_about(tmp_path: Path) -> None:
         ({}, {"grads": [np.zeros(2)]}, "grads: 1 tensors for 2 parameters; give them by name."),
         ({}, {"grads": {"w": object()}}, "object is no array, expected one of numpy, PyTorch, JAX or DLPack."),
         ({}, {"grads": {"w": np.array(["a"])}}, "an array of str32, expected one of numbers."),
+        ({}, {"loss": 10**400}, "expected one number."),
+        ({}, {"loss": np.complex64(1 + 1j)}, "expected one number."),
+        (
+            {},
+            {"grads": {"w": np.zeros((30, 7))}},
+            "grads: 'w' has shape (30, 7), expected (7, 30), that of the parameter.",
+        ),
+        ({}, {"params": {"w": START["w"]}}, "params: b not given; give all of this trace's."),
+        ({}, {"params": START | {"b": np.zeros((1, 30))}}, "params: 'b' has shape (1, 30), expected (30,)"),
+        ({}, {"stats": [np.zeros(2)]}, "stats: 1 tensors for 0 parameters; give them by name."),
+        ({}, {"batch": {"x": np.zeros(2)}}, "batch is of dict, expected its arrays, inputs first: batch=(x, y)."),
+        ({}, {"step": 1.0}, "step is 1.0, expected a whole number of at least 1."),
+        ({}, {"epoch": -1}, "epoch is -1, expected a whole number of at least 0."),
+        ({"epoch_steps": 0}, {}, "epoch_steps is 0, expected at least 1."),
+        ({"config": {"lr": "fast"}}, {}, "config in the header of the trace: Expected `float | null`, got `str`"),
+        ({"config": {"act": len}}, {}, "config has 'act' of builtin_function_or_method, expected what JSON can hold."),
+        ({"config": [("lr", 1)]}, {}, "config is of list, expected a mapping, such as vars(config)."),
+        ({"params": "w"}, {}, "params is of str, expected arrays by name"),
+        ({"params": object()}, {}, "such as dict(model.named_parameters()) has them."),
+        ({"params": ["w", "w"]}, {}, "params: 'w' is there twice."),
+        ({"params": {"dense1": START}}, {}, "Give nested ones flat, by names such as dense1.w."),
+        ({"params": {"\ud800": np.zeros(2)}}, {}, "is no text, expected UTF-8."),
         ({}, {"step": 3}, "the first step is 3; steps start at 1."),
     ],
 )
 def test_what_makes_no_trace_is_one_line(tmp_path: Path, keys: dict[str, Any], step: dict[str, Any], told: str) -> None:
     path = tmp_path / "a.jsonl"
-    with pytest.raises(TraceError) as error, harness.TraceWriter(path, network="N", params=START, **keys) as trace:
+    with (
+        pytest.raises(TraceError) as error,
+        harness.TraceWriter(path, **({"network": "N", "params": START} | keys)) as trace,
+    ):
         trace.step(**({"loss": 1, "lr": 1} | step))
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_configuration_holds_what_programs_have_in_theirs(tmp_path: Path) -> None:
+    config = {"lr": np.float32(0.5), "steps": np.int64(3), "out": Path("a/b"), "tags": {"b", "a"}}
+    with harness.TraceWriter(tmp_path / "a.jsonl", network="N", config=config):
+        pass
+    found = read_trace(tmp_path / "a.jsonl").header.config
+    assert found == {"lr": 0.5, "steps": 3, "out": "a/b", "tags": ["a", "b"]}
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_norms_reach_as_far_as_the_numbers(scale: float) -> None:
+    assert norm(np.full(1000, scale, np.float32)) == pytest.approx(scale * np.sqrt(1000), rel=1e-6)
+    assert norm(np.full(1000, scale**8)) == pytest.approx(scale**8 * np.sqrt(1000), rel=1e-6)
+
+
+def test_what_whole_numbers_move_does_not_wrap_around(tmp_path: Path) -> None:
+    params = {"w": np.full(3, 200, np.uint8)}
+    with harness.TraceWriter(tmp_path / "a.jsonl", network="N", params=params) as trace:
+        params["w"] -= 1
+        trace.step(loss=1, lr=1)
+    (line,) = lines(tmp_path / "a.jsonl").values()
+    assert line.update_norm == pytest.approx(np.sqrt(3))
+
+
+def test_an_array_alone_is_a_batch(tmp_path: Path) -> None:
+    tokens = np.arange(12).reshape(3, 4)
+    assert batch_digest(tokens) == batch_digest([tokens])
+
+
+def test_two_writers_do_not_mix_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with harness.TraceWriter(path, network="N") as trace:
+        trace.step(loss=1, lr=1)
+        with pytest.raises(TraceError, match="another writer has this trace open"):
+            harness.TraceWriter(path, network="N")
+        trace.step(loss=2, lr=1)
+    assert read_trace(path).loss.tolist() == [1, 2]
+    with pytest.raises(TraceError, match="the trace is closed; step 3 is not written"):
+        trace.step(loss=3, lr=1)
+    with harness.TraceWriter(path, network="N"):
+        pass
+
+
+def test_many_parameters_take_no_time_by_their_square(tmp_path: Path) -> None:
+    params = {f"layer{k}.w": np.zeros(1, np.float32) for k in range(20_000)}
+    began = time.process_time()
+    with harness.TraceWriter(tmp_path / "a.jsonl", network="N", params=params) as trace:
+        trace.step(loss=1, lr=1)
+    assert time.process_time() - began < 10  # by their square it would be more
 
 
 def test_no_framework_is_imported() -> None:
