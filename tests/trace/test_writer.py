@@ -201,7 +201,7 @@ def test_a_call_before_the_update_is_warned_about(tmp_path: Path) -> None:
             {"grads": {"w": np.zeros((30, 7))}},
             "grads: 'w' has shape (30, 7), expected (7, 30), that of the parameter.",
         ),
-        ({}, {"params": {"w": START["w"]}}, "params: b not given; give all of this trace's."),
+        ({}, {"params": {"w": START["w"]}}, "params: b not given; give all parameters of this trace."),
         ({}, {"params": START | {"b": np.zeros((1, 30))}}, "params: 'b' has shape (1, 30), expected (30,)"),
         ({}, {"stats": [np.zeros(2)]}, "stats: 1 tensors for 0 parameters; give them by name."),
         ({}, {"batch": {"x": np.zeros(2)}}, "batch is of dict, expected its arrays, inputs first: batch=(x, y)."),
