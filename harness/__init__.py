@@ -38,6 +38,10 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_PLACES[name]), name)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES, "diff"})
+
+
 def read_trace(path: str | os.PathLike[str], *, allow_truncated: bool = False) -> "pandas.DataFrame":
     """A trace as a DataFrame, one row a step, with `step` as its index. Needs the extra `pandas`.
 

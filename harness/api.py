@@ -4,15 +4,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from harness.report.trace_comparison import TraceComparison
+from harness.system.extras import extra
 
 if TYPE_CHECKING:
     from harness.report.verification import Outcome
     from harness.spec.netspec import DType, NetSpec, TrainConfig
 
 _Path = str | os.PathLike[str]
+# What `verify` takes besides its named options: switches, and counts with the least that they can be.
+_SWITCHES = ("f64_check", "stress", "wide", "lockstep", "factorial", "compile_all")
+_LEAST = {"seed": 0, "segment": 1, "states": 0}
+_SETTINGS = (*_SWITCHES, "segment", "states")
 
 
 def diff(
@@ -39,7 +44,7 @@ def diff(
     return TraceComparison(judge_recordings(read_foreign(Path(a)), read_foreign(Path(b)), judging))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VerifiedNetwork:
     """What `verify` found. It is true where every pair agrees and every run that was asked for is there.
 
@@ -98,26 +103,39 @@ def verify(
     """Train a network with every pipeline on every backend and judge each pair, as `harness verify` does.
 
     `network`: a short name, the path of a network's file, or a NetSpec, with its `config`; of those a file is written
-    into `out`. Layers of your own have to be in a module that can be imported. The other options are those of the
+    into `out`. Layers of your own have to be in a module that can be imported. The other options are of the
     command, `settings` among them: `f64_check`, `stress`, `wide`, `lockstep`, `segment`, `states`, `factorial`.
 
     Raises: HarnessError in one line for what makes no sense; a run that fails is a result and not an error.
     """
-    from harness.commands.run_options import RunOptions
-    from harness.commands.verify import verify as run_and_judge
-    from harness.errors import ContractError
-    from harness.report.verification import write_reports
-    from harness.run.backends import backend
-    from harness.run.verification import Verification
-    from harness.spec.as_code import write_network
-    from harness.spec.netspec import NetSpec
-    from harness.verdict.compare import judging_by
+    with extra():
+        from harness.commands.run_options import RunOptions
+        from harness.commands.verify import verify as run_and_judge
+        from harness.errors import ContractError
+        from harness.report.verification import write_reports
+        from harness.run.backends import backend
+        from harness.run.verification import Verification
+        from harness.spec.as_code import write_network
+        from harness.spec.netspec import DType, NetSpec
+        from harness.verdict.compare import judging_by
 
-    known = ("f64_check", "stress", "wide", "lockstep", "segment", "states", "factorial", "compile_all")
-    if wrong := sorted(settings.keys() - set(known)):
-        raise ContractError(f"verify has no option {', '.join(wrong)}; the others are {', '.join(known)}.")
+    if wrong := sorted(settings.keys() - set(_SETTINGS)):
+        raise ContractError(f"verify has no option {', '.join(wrong)}; the others are {', '.join(_SETTINGS)}.")
+    counts = {"steps": steps, "batch": batch, "image_size": image_size, "seed": seed, **settings}
+    for option, count in counts.items():
+        least = _LEAST.get(option, 1)
+        if option in _SWITCHES and not isinstance(count, bool):
+            raise ContractError(f"{option} is {count!r}, expected True or False.")
+        if option not in _SWITCHES and count not in (None, "full") and not (isinstance(count, int) and count >= least):
+            raise ContractError(f"{option} is {count!r}, expected a whole number of at least {least}.")
+    if dtype not in get_args(DType):
+        raise ContractError(f"dtype is {dtype!r}, expected {' or '.join(get_args(DType))}.")
+    for option, names in (("backends", backends), ("pipeline_cmd", pipeline_cmd)):
+        if isinstance(names, str):
+            raise ContractError(f"{option} is {names!r}, expected a list: [{names!r}].")
     for name in backends or ():
         backend(name)
+    judging = judging_by(mode, None, None, False, require_coverage)
     folder = Path(out)
     model = write_network(network, config, folder) if isinstance(network, NetSpec) else os.fspath(network)
     asked = RunOptions(
@@ -139,5 +157,9 @@ def verify(
     )
     chosen = None if backends is None else tuple(backends)
     verification: Verification = replace(asked.load(), backends=chosen, **settings)
-    outcome = run_and_judge(verification, judging_by(mode, None, None, False, require_coverage))
-    return VerifiedNetwork(outcome, tuple(write_reports(outcome)))
+    try:
+        outcome = run_and_judge(verification, judging)
+        return VerifiedNetwork(outcome, tuple(write_reports(outcome)))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        raise ContractError(f"{place}{error.strerror or error}.") from None

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
     # Before numpy loads: its linear algebra would start a thread a core, which takes longer than a short comparison.
@@ -28,6 +28,7 @@ from harness.commands.usage import OneLineCommand
 from harness.errors import EnvelopeError, HarnessError, TraceError
 
 if TYPE_CHECKING:
+    from harness.report.trace_comparison import TraceComparison
     from harness.system.text import Document
     from harness.verdict.pair import PairRow
 
@@ -88,7 +89,10 @@ def main(
     if html is not None and rows:
         from harness.report.trace_comparison import write_page
 
-        write_page(html, rows)
+        try:
+            write_page(html, rows)
+        except TraceError as error:
+            raise click.UsageError(str(error)) from None
     code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
     if rows or form == "json":
         show(render(rows, form, code, verbose))
@@ -120,12 +124,22 @@ def render(rows: list["PairRow"], form: str, code: int, verbose: bool) -> "Docum
 
 
 class _Callable(ModuleType):
-    """`harness.diff` is this module, and a function as well: that of `harness.api`."""
+    """`harness.diff` is this module, and a function as well: that of `harness.api`, whose signature is shown for it."""
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
+    def __call__(
+        self,
+        a: str | os.PathLike[str],
+        b: str | os.PathLike[str],
+        mode: str = "cross-comp",
+        *,
+        window: int | None = None,
+        steps: int | None = None,
+        all_steps: bool = False,
+        require_coverage: float = 0.0,
+    ) -> "TraceComparison":
         from harness.api import diff
 
-        return diff(*arguments, **options)
+        return diff(a, b, mode, window=window, steps=steps, all_steps=all_steps, require_coverage=require_coverage)
 
 
 if __name__ == "__main__":

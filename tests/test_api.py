@@ -1,16 +1,21 @@
 """The verdict as Python code and notebooks have it."""
 
+import inspect
 import os
 import pickle
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import harness
+import harness.api
+from harness import cli
 from harness.errors import HarnessError
 from harness.nn.layers.dense import Dense
 from harness.nn.losses import SoftmaxCrossEntropy
@@ -151,3 +156,75 @@ def test_what_cannot_be_verified_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(HarnessError, match=told) as error:
             call()
         assert "\n" not in str(error.value)
+
+
+def test_a_comparison_is_equal_to_itself_alone(three: tuple[Path, Path, Path]) -> None:
+    found = harness.diff(*three[:2])
+    assert found == found
+    assert found != harness.diff(*three[:2])
+    assert len({found, found}) == 1
+
+
+def test_a_page_never_takes_the_place_of_a_trace(three: tuple[Path, Path, Path]) -> None:
+    a, b, _ = three
+    before = b.read_bytes()
+    with pytest.raises(HarnessError, match=r"b.jsonl: one of the traces; the page would replace it"):
+        harness.diff(a, b).write_html(b)
+    found = CliRunner().invoke(cli.main, ["diff", str(a), str(b), "--html", str(b)])
+    assert found.exit_code == 2
+    assert "one of the traces" in found.output
+    assert b.read_bytes() == before
+
+
+def test_losses_as_far_apart_as_numbers_can_be_are_drawn(tmp_path: Path) -> None:
+    far = [1.7e308, -1.7e308, 1e308]
+    html = harness.diff(write(tmp_path / "a.jsonl", far), write(tmp_path / "b.jsonl", far))._repr_html_()
+    points = re.findall(r'points="([^"]*)"', html)
+    assert points
+    assert "nan" not in " ".join(points)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"window": "3"}, "window is '3'; expected a whole number of at least 1."),
+        ({"steps": 2.5}, "steps is 2.5; expected a whole number of at least 1."),
+        ({"require_coverage": 95}, "the coverage that is required is 95; expected a share from 0 to 1."),
+        ({"require_coverage": float("nan")}, "the coverage that is required is nan;"),
+        ({"mode": None}, "unknown mode 'None'"),
+    ],
+)
+def test_a_senseless_option_of_diff_is_one_line(
+    three: tuple[Path, Path, Path], options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(HarnessError) as error:
+        harness.diff(*three[:2], **options)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"steps": 0}, "steps is 0, expected a whole number of at least 1."),
+        ({"segment": 0}, "segment is 0, expected a whole number of at least 1."),
+        ({"lockstep": "yes"}, "lockstep is 'yes', expected True or False."),
+        ({"dtype": "f16"}, "dtype is 'f16', expected f32 or f64 or wide."),
+        ({"backends": "cpu"}, "backends is 'cpu', expected a list: ['cpu']."),
+        ({"require_coverage": 95}, "expected a share from 0 to 1."),
+        ({"out": "/proc/none"}, "/proc/none"),
+    ],
+)
+def test_a_senseless_option_of_verify_is_one_line(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(HarnessError) as error:
+        harness.verify("mnist_mlp", **({"steps": 1, "data": "synthetic"} | options))
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_public_is_completed_and_has_a_signature() -> None:
+    assert {"TraceWriter", "RunRequest", "diff", "read_trace", "verify"} <= set(dir(harness))
+    ours = inspect.signature(harness.diff).parameters
+    assert [(p.name, p.default) for p in ours.values()] == [
+        (p.name, p.default) for p in inspect.signature(harness.api.diff).parameters.values()
+    ]
+    assert (ROOT / "harness/py.typed").exists(), "type checkers look at a package only where this file is"

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import TraceError
 from harness.report import tables, text
 from harness.report.page import render_comparison, render_page
 from harness.report.summary import UNDATED, Summary
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TraceComparison:
     """Two runs, compared and judged. It is true where they agree, and prints as `harness diff` does.
 
@@ -85,7 +86,7 @@ class TraceComparison:
         return figure.update_layout(title=f"{self.row.name}: {self.verdict.headline}")
 
     def write_html(self, path: str | Path) -> None:
-        """Write the page of this pair, a single file. Raises: OSError."""
+        """Write the page of this pair, a single file. Raises: TraceError for the path of a trace; OSError."""
         write_page(Path(path), [self.row])
 
     def __bool__(self) -> bool:
@@ -102,7 +103,15 @@ class TraceComparison:
 
 
 def write_page(path: Path, rows: Sequence[PairRow]) -> None:
-    """Write one page of pairs that belong to no night. Raises: OSError."""
+    """Write one page of pairs that belong to no night.
+
+    Raises: TraceError for the path of a trace that is compared; OSError.
+    """
+    sides = [
+        side.trace.path for row in rows if row.comparison is not None for side in (row.comparison.a, row.comparison.b)
+    ]
+    if any(Path(side).exists() and path.exists() and path.samefile(side) for side in sides):
+        raise TraceError(f"{path}: one of the traces; the page would replace it. Give another path.")
     modes = {row.comparison.judging.mode.name for row in rows if row.comparison is not None}
     title = rows[0].name if len(rows) == 1 else "Training traces"
     page = render_page(Summary(title, UNDATED, ", ".join(sorted(modes)), (), tuple(rows)))

@@ -62,10 +62,12 @@ def judging_by(
 ) -> Judging:
     """The judging that a user's options ask for. Raises: HarnessError when they make no sense."""
     if mode not in MODES:
-        raise HarnessError(unknown("mode", mode, MODES))
+        raise HarnessError(unknown("mode", str(mode), MODES))
     for name, count in (("window", window), ("steps", steps)):
-        if count is not None and count < 1:
-            raise HarnessError(f"{name} is {count}; expected at least 1.")
+        if count is not None and not (isinstance(count, int) and count >= 1):
+            raise HarnessError(f"{name} is {count!r}; expected a whole number of at least 1.")
+    if not (isinstance(coverage, int | float) and 0 <= coverage <= 1):
+        raise HarnessError(f"the coverage that is required is {coverage!r}; expected a share from 0 to 1.")
     if all_steps and window is not None:
         raise HarnessError("--window and --all-steps exclude each other.")
     return Judging(MODES[mode], window, steps, all_steps, coverage=coverage)

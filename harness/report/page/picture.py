@@ -27,7 +27,8 @@ class Axis:
 
     def row(self, value: float) -> float:
         """The pixel row of a value."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        span = self.high / 2 - self.low / 2  # in halves, for what is as far apart as numbers can be
+        share = (min(max(value, self.low), self.high) / 2 - self.low / 2) / span
         return self.bottom + share * (self.top - self.bottom)
 
 
