@@ -4,6 +4,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from harness import errors as errors
+
 if TYPE_CHECKING:
     import pandas
 

@@ -1,11 +1,12 @@
 """What Python code and notebooks call: the verdict on two traces, and on a network."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from harness.errors import ContractError
 from harness.report.trace_comparison import TraceComparison
 from harness.system.extras import extra
 
@@ -14,10 +15,9 @@ if TYPE_CHECKING:
     from harness.spec.netspec import DType, NetSpec, TrainConfig
 
 _Path = str | os.PathLike[str]
-# What `verify` takes besides its named options: switches, and counts with the least that they can be.
+# What `verify` takes besides its named options.
 _SWITCHES = ("f64_check", "stress", "wide", "lockstep", "factorial", "compile_all")
-_LEAST = {"seed": 0, "segment": 1, "states": 0}
-_SETTINGS = (*_SWITCHES, "segment", "states")
+_COUNTS = ("segment", "states")
 
 
 def diff(
@@ -83,6 +83,7 @@ class VerifiedNetwork:
         return "\n".join(comparison._repr_html_() for comparison in self.comparisons)
 
 
+@extra()
 def verify(
     network: "_Path | NetSpec",
     config: "TrainConfig | None" = None,
@@ -103,31 +104,21 @@ def verify(
     """Train a network with every pipeline on every backend and judge each pair, as `harness verify` does.
 
     `network`: a short name, the path of a network's file, or a NetSpec, with its `config`; of those a file is written
-    into `out`. Layers of your own have to be in a module that can be imported. The other options are of the
-    command, `settings` among them: `f64_check`, `stress`, `wide`, `lockstep`, `segment`, `states`, `factorial`.
+    into `out`. Layers of your own have to be in a module that can be imported. The other options are
+    of the command, `settings` among them: `f64_check`, `stress`, `wide`, `lockstep`, `segment`, `states`, `factorial`.
 
     Raises: HarnessError in one line for what makes no sense; a run that fails is a result and not an error.
     """
-    with extra():
-        from harness.commands.run_options import RunOptions
-        from harness.commands.verify import verify as run_and_judge
-        from harness.errors import ContractError
-        from harness.report.verification import write_reports
-        from harness.run.backends import backend
-        from harness.run.verification import Verification
-        from harness.spec.as_code import write_network
-        from harness.spec.netspec import DType, NetSpec
-        from harness.verdict.compare import judging_by
+    from harness.commands.run_options import RunOptions
+    from harness.commands.verify import verify as run_and_judge
+    from harness.report.verification import write_reports
+    from harness.run.backends import backend
+    from harness.run.verification import Verification
+    from harness.spec.as_code import write_network
+    from harness.spec.netspec import DType, NetSpec
+    from harness.verdict.compare import judging_by
 
-    if wrong := sorted(settings.keys() - set(_SETTINGS)):
-        raise ContractError(f"verify has no option {', '.join(wrong)}; the others are {', '.join(_SETTINGS)}.")
-    counts = {"steps": steps, "batch": batch, "image_size": image_size, "seed": seed, **settings}
-    for option, count in counts.items():
-        least = _LEAST.get(option, 1)
-        if option in _SWITCHES and not isinstance(count, bool):
-            raise ContractError(f"{option} is {count!r}, expected True or False.")
-        if option not in _SWITCHES and count not in (None, "full") and not (isinstance(count, int) and count >= least):
-            raise ContractError(f"{option} is {count!r}, expected a whole number of at least {least}.")
+    _check({"steps": steps, "batch": batch, "image_size": image_size, "seed": seed}, settings)
     if dtype not in get_args(DType):
         raise ContractError(f"dtype is {dtype!r}, expected {' or '.join(get_args(DType))}.")
     for option, names in (("backends", backends), ("pipeline_cmd", pipeline_cmd)):
@@ -163,3 +154,17 @@ def verify(
     except OSError as error:
         place = f"{error.filename}: " if error.filename is not None else ""
         raise ContractError(f"{place}{error.strerror or error}.") from None
+
+
+def _check(counts: Mapping[str, int | None], settings: Mapping[str, Any]) -> None:
+    """Raise ContractError for an option of `verify` that there is not, or of a value that makes no sense."""
+    if wrong := sorted(settings.keys() - {*_SWITCHES, *_COUNTS}):
+        raise ContractError(
+            f"verify has no option {', '.join(wrong)}; the others are {', '.join(_SWITCHES + _COUNTS)}."
+        )
+    for option, value in {**counts, **settings}.items():
+        least = 0 if option in ("seed", "states") else 1
+        if option in _SWITCHES and not isinstance(value, bool):
+            raise ContractError(f"{option} is {value!r}, expected True or False.")
+        if option not in _SWITCHES and value not in (None, "full") and not (isinstance(value, int) and value >= least):
+            raise ContractError(f"{option} is {value!r}, expected a whole number of at least {least}.")

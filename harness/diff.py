@@ -86,6 +86,9 @@ def main(
     except EnvelopeError as error:
         click.echo(str(error), err=True)
         sys.exit(UNREADABLE)
+    code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
+    if rows or form == "json":
+        show(render(rows, form, code, verbose))
     if html is not None and rows:
         from harness.report.trace_comparison import write_page
 
@@ -93,9 +96,6 @@ def main(
             write_page(html, rows)
         except TraceError as error:
             raise click.UsageError(str(error)) from None
-    code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
-    if rows or form == "json":
-        show(render(rows, form, code, verbose))
     sys.exit(code)
 
 

@@ -228,3 +228,22 @@ def test_what_is_public_is_completed_and_has_a_signature() -> None:
         (p.name, p.default) for p in inspect.signature(harness.api.diff).parameters.values()
     ]
     assert (ROOT / "harness/py.typed").exists(), "type checkers look at a package only where this file is"
+
+
+def test_the_page_is_written_when_the_verdict_is_told(three: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    found = CliRunner().invoke(cli.main, ["diff", *map(str, three[:2]), "--html", str(tmp_path / "none/a.html")])
+    assert found.exit_code == 2
+    assert "PASS on 8 of 40 steps" in found.stdout
+    assert found.stderr == f"harness: {tmp_path / 'none/a.html'}: No such file or directory.\n"
+
+
+def test_what_is_not_installed_is_told_and_errors_have_a_name() -> None:
+    code = """import sys, harness
+sys.modules["iree"] = None
+try:
+    harness.verify("mnist_mlp", steps=1, data="synthetic")
+except harness.errors.HarnessError as error:
+    print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("the package iree"), found.stdout

@@ -27,8 +27,7 @@ def check_fields(facts: object) -> None:
     for field in dataclasses.fields(facts):
         value, kind = getattr(facts, field.name), declared[field.name]
         if kind is float:
-            holds = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            require(field.name, value, holds, "a finite number")
+            require(field.name, value, _is_finite(value), "a finite number")
         elif kind is int:
             require(field.name, value, type(value) is int, "a whole number")
         elif kind == Pair:
@@ -39,6 +38,15 @@ def check_fields(facts: object) -> None:
         elif (origin := get_origin(kind)) is not Literal:
             kinds = kind if origin in (None, UnionType) else origin
             require(field.name, value, isinstance(value, kinds), f"{getattr(kind, '__name__', kind)}")
+
+
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def _is_pair(value: object) -> bool:

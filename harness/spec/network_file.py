@@ -100,6 +100,7 @@ def run_file(text: str) -> NetworkModule:
         raise SpecError(f"{path}:{line}: not UTF-8. Save the file as UTF-8.") from None
     module = ModuleType(f"{PACKAGE}.{name}")
     module.__file__ = str(path)
+    folder = Path.cwd()
     before = sys.modules.get(module.__name__)
     sys.modules[module.__name__] = module  # where dataclasses look up the names in annotations
     try:
@@ -110,6 +111,8 @@ def run_file(text: str) -> NetworkModule:
         if before is not None:
             sys.modules[module.__name__] = before
         raise
+    finally:
+        os.chdir(folder)  # where the other paths of the command are
     _FILES[real] = NetworkModule(name, str(path), str(path), module, hashlib.sha256(source).hexdigest())
     return _FILES[real]
 
@@ -178,7 +181,9 @@ def blamed(filename: str, shown: str) -> Iterator[None]:
         said = str(error)
         place = _place(error.__traceback__, filename, shown)
         raise type(error)(said if said.startswith(shown) else f"{place}: {said}") from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, and what a file derives from its base
         place, said = _place(error.__traceback__, filename, shown), str(error)
         if isinstance(error, SyntaxError) and error.filename == filename:
             place, said = f"{shown}:{error.lineno}", error.msg

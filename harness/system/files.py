@@ -36,8 +36,11 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
-    except BaseException:  # an interruption as well: it must leave no half of a file
-        part.unlink(missing_ok=True)
+    except BaseException as error:  # an interruption as well: it must leave no half of a file
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(part):
+            error.filename = str(path)  # the one that the caller knows
         raise
 
 

@@ -129,6 +129,11 @@ def test_an_automatic_name_and_the_same_name_given_are_one_network() -> None:
         ([ConvBn(1, 4, epsilon=-1e-5)], "net, layer 1 'conv1': epsilon=-1e-05; it must be greater than 0."),
         ([BatchNorm(0)], "net, layer 1 'bn1': channels=0; it must be at least 1."),
         ([InstanceNorm(1, 0.0)], "net, layer 1 'in1': epsilon=0.0; it must be greater than 0."),
+        (
+            [InstanceNorm(1, 1e-50)],
+            "net, layer 1 'in1': epsilon=1e-50; it must be at least 1.2e-38, or f32 may take it for 0.",
+        ),
+        ([InstanceNorm(1, 10**400)], "net, layer 1 'in1': epsilon is 1000"),
         ([Flatten(), LayerNorm(784, -1)], "net, layer 2 'ln1': epsilon=-1; it must be greater than 0."),
         ([Gelu("erf")], "net, layer 1 'gelu1': approximate='erf'; it must be \"tanh\" or \"none\"."),
         ([Conv2d(1, 0, 3)], "net, layer 1 'conv1': out_channels=0; it must be at least 1."),

@@ -87,6 +87,7 @@ WRONG = {
     ),
     "raises": (b"def f():\n    return 1 / 0\n\nf()\n", r"\.py:2: ZeroDivisionError: division by zero\. Correct the"),
     "exits": (b"import sys\nsys.exit(3)\n", r"\.py:2: SystemExit: 3\. Correct the file\."),
+    "base": (b"class E(BaseException): ...\nraise E('no')\n", r"\.py:2: E: no\. Correct the file\."),
     "empty": (b"", r"\.py: no SPEC, expected a NetSpec of that name\."),
     "spec-only": (NETWORK.partition("CONFIG")[0], r"\.py: no CONFIG, expected a TrainConfig of that name\."),
     "class": (
@@ -294,3 +295,10 @@ def test_a_path_may_begin_at_the_home_folder(tmp_path: Path, monkeypatch: pytest
     write(tmp_path, "homely", NETWORK)
     assert load_model("~/homely.py").source == "~/homely.py"
     assert in_folder("~/homely.py", Path("ci")) == str(tmp_path / "homely.py")
+
+
+def test_a_file_that_changes_the_folder_moves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, "moves", "import os\nos.chdir('/')\n" + NETWORK)
+    assert emit(path, Path("out")).exit_code == 0
+    assert (tmp_path / "out").is_dir()

@@ -60,6 +60,8 @@ def check_epsilon(epsilon: float) -> None:
     """Raise SpecError for an epsilon that keeps no root away from zero."""
     if epsilon <= 0:
         raise SpecError(f"epsilon={epsilon}; it must be greater than 0.")
+    if epsilon < 2.0**-126:
+        raise SpecError(f"epsilon={epsilon}; it must be at least {2.0**-126:.2g}, or f32 may take it for 0.")
 
 
 @reference_rule(BatchNorm)
