@@ -54,7 +54,8 @@ def _of_protocol(x: Any) -> Array:
     try:
         found = np.asarray(x) if hasattr(x, "__array__") or not hasattr(x, "__dlpack__") else np.from_dlpack(x)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        raise TraceError(f"{type(x).__name__} is no array: {one_line(error)}.") from None
+        told = str(error).partition("\n")[0].rstrip(".")
+        raise TraceError(f"{type(x).__name__} is no array: {one_line(told)}.") from None
     if found.dtype == object:
         raise TraceError(f"{type(x).__name__} is no array, expected one of numpy, PyTorch, JAX or DLPack.")
     return found

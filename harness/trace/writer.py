@@ -225,7 +225,9 @@ class TraceWriter:
             found["batch_sha256"] = batch_digest(batch)
         if number == 1 and found.get("grad_norm") and found.get("update_norm") == 0:
             warnings.warn(
-                "trace: step 1 has gradients and moved no parameter; call step() after the update.", stacklevel=3
+                "trace: step 1 has gradients and moved no parameter; call step() after the update, with `params` if "
+                "the loop makes new ones.",
+                stacklevel=3,
             )
         return found
 
