@@ -227,7 +227,7 @@ def test_links_are_told(repository: Path) -> None:
     assert "v3:a.jsonl: a link into git-annex" in refused("--rev", "v3", "--rev", "v3", repository / "a.jsonl")
     assert refused("--rev", "v3", repository / "l.jsonl").startswith("v3:l.jsonl: a symbolic link; expected a trace")
     (repository / "folder").unlink()
-    line = refused("--rev", "v3", "--rev", "v3", repository / "folder" / "x.jsonl")
+    line = refused("--rev", "v3", "--rev", "v3", repository / "folder" / "below" / "x.jsonl")
     assert "folder is a symbolic link" in line
 
 

@@ -75,6 +75,8 @@ class Repository:
     def entries(self, commit: str, paths: Sequence[str]) -> Mapping[str, Entry]:
         """What lies at paths, which are relative to the root, in a commit; nothing for a path that it does not have.
 
+        No path may lie in another: git then looks into that one and does not tell of it.
+
         Raises: RevisionError.
         """
         done = self._git("ls-tree", "-z", "-l", "--full-tree", commit, "--", *paths)

@@ -115,12 +115,11 @@ class _Committed:
 def _why_absent(repository: Repository, commit: str, inside: str, in_dvc: bool) -> str:
     if in_dvc:
         return f"no such file in this revision, and {Path(inside).name}.dvc is: get the trace with `dvc get --rev`."
-    above = [str(place) for place in Path(inside).parents if str(place) != "."]
-    held = repository.entries(commit, above) if above else {}
-    for place, entry in held.items():
-        if entry.kind == "submodule":
+    for place in map(str, Path(inside).parents[:-1]):
+        entry = repository.entries(commit, [place]).get(place)
+        if entry is not None and entry.kind == "submodule":
             return f"no such file in this revision: {place} is a submodule. Name the file in a checkout of that."
-        if entry.kind == "link":
+        if entry is not None and entry.kind == "link":
             return f"no such file in this revision: {place} is a symbolic link. Name the file where it lies."
     return "no such file in this revision."
 
