@@ -28,7 +28,12 @@ from harness.trace.store import MANIFEST_SUFFIX, StoredCell, read_cell
 _PACKAGE, _SPECS = "harness", "specs"
 _ENDED = (0, 3)  # exit codes of `harness run` that leave a manifest: complete, and not complete
 _QUESTION_S = 120.0
-_WHERE = "import harness, importlib.util as u; print(harness.__file__); print(u.find_spec('harness.specs').origin)"
+# The networks are a package of their own, which an installation puts into this one.
+_WHERE = """
+import harness, importlib.util
+specs = importlib.util.find_spec("harness.specs")
+print(harness.__file__, *(specs.submodule_search_locations if specs else ()), sep="\\n")
+"""
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 
 
@@ -103,9 +108,13 @@ class OtherHarness:
         return found
 
     def _environment(self) -> dict[str, str]:
-        """This process's, in which Python finds the package of the revision before the one that is installed."""
+        """This process's, in which Python finds the package of the revision before the one that is installed.
+
+        Nor does it look into the working folder, which may be the checkout: a revision that starts an interpreter
+        without `-P` would run today's code in it.
+        """
         path = os.pathsep.join(filter(None, (str(self.tree), os.environ.get("PYTHONPATH"))))
-        return {**os.environ, "PYTHONPATH": path}
+        return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
     def _left_in(self, folder: Path, found: Captured | None) -> StoredCell:
         """The cell that a run has left. Raises: TraceError when there is none."""

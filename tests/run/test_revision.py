@@ -145,6 +145,20 @@ def test_only_code_of_the_revision_is_imported(tmp_path: Path, monkeypatch: pyte
     assert "left no cell (exit code 1: [None, None])" in str(run(tmp_path / "out").manifest.reason)
 
 
+def test_an_interpreter_that_looks_into_the_working_folder_runs_the_revision_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = "import subprocess; sys.exit(subprocess.check_output([sys.executable, '-m', 'harness.part'], text=True))"
+    root = fake_code(tmp_path / "code", ask)
+    (root / "harness" / "part.py").write_text("print('of the revision')")
+    run_git(root, "tag", "-d", "v1")
+    commit(root, "v1")
+    (root / "harness" / "part.py").write_text("print('of today')")
+    use(monkeypatch, root)
+    monkeypatch.chdir(root)
+    assert "left no cell (exit code 1: of the revision)" in str(run(tmp_path / "out").manifest.reason)
+
+
 def test_a_revision_without_a_harness_and_one_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
