@@ -43,7 +43,7 @@ def suite(pytester: pytest.Pytester, trace_path: Path) -> Path:
 
 
 @pytest.fixture
-def reference(tmp_path: Path) -> ReferenceBeside:
+def beside(tmp_path: Path) -> ReferenceBeside:
     return ReferenceBeside(tmp_path / "test_x.py", "mlp")
 
 
@@ -90,32 +90,32 @@ def test_a_reference_is_made_held_to_and_refreshed(pytester: pytest.Pytester, su
     assert set(second) == {"who", "when", "why", "old", "new"}
 
 
-def test_what_is_equal_bit_for_bit_is_not_written_again(reference: ReferenceBeside, trace_path: Path) -> None:
-    reference.refresh(trace_path, "first")
-    before = reference.trace.stat().st_mtime_ns
-    reference.refresh(write(trace_path.with_name("again.jsonl"), FALLING), "again")
-    assert (reference.trace.stat().st_mtime_ns, len(record(reference.folder))) == (before, 1)
-    reference.refresh(write(trace_path, [*FALLING[:-1], FALLING[-1] + 1e-15]), "an ulp")
-    assert len(record(reference.folder)) == 2
+def test_what_is_equal_bit_for_bit_is_not_written_again(beside: ReferenceBeside, trace_path: Path) -> None:
+    beside.refresh(trace_path, "first")
+    before = beside.trace.stat().st_mtime_ns
+    beside.refresh(write(trace_path.with_name("again.jsonl"), FALLING), "again")
+    assert (beside.trace.stat().st_mtime_ns, len(record(beside.folder))) == (before, 1)
+    beside.refresh(write(trace_path, [*FALLING[:-1], FALLING[-1] + 1e-15]), "an ulp")
+    assert len(record(beside.folder)) == 2
 
 
-def test_the_manifest_comes_and_goes_with_the_trace(reference: ReferenceBeside, trace_path: Path) -> None:
+def test_the_manifest_comes_and_goes_with_the_trace(beside: ReferenceBeside, trace_path: Path) -> None:
     manifest = trace_path.with_name("mine.manifest.json")
     write_manifest(manifest, Manifest(status="complete", steps_written=20, test_accuracy=0.5))
-    reference.refresh(trace_path, "with it")
-    read = reference.read().manifest
+    beside.refresh(trace_path, "with it")
+    read = beside.read().manifest
     assert read is not None
     assert read.test_accuracy == 0.5
     manifest.unlink()
-    reference.refresh(trace_path, "without it")
-    assert reference.read().manifest is None
+    beside.refresh(trace_path, "without it")
+    assert beside.read().manifest is None
 
 
-def test_it_takes_compressed_traces(reference: ReferenceBeside, trace_path: Path) -> None:
+def test_it_takes_compressed_traces(beside: ReferenceBeside, trace_path: Path) -> None:
     packed = trace_path.with_name("packed.jsonl.gz")
     packed.write_bytes(gzip.compress(trace_path.read_bytes()))
-    reference.refresh(packed, "packed")
-    assert reference.read().trace.loss.tolist() == FALLING
+    beside.refresh(packed, "packed")
+    assert beside.read().trace.loss.tolist() == FALLING
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -167,12 +167,12 @@ def test_a_reason_is_no_book(pytester: pytest.Pytester, suite: Path) -> None:
     ],
 )
 def test_a_run_that_did_not_end_well_becomes_none(
-    reference: ReferenceBeside, trace_path: Path, losses: list[float], keys: dict[str, object], told: str
+    beside: ReferenceBeside, trace_path: Path, losses: list[float], keys: dict[str, object], told: str
 ) -> None:
     write(trace_path, losses, **keys)
     with pytest.raises(ReferenceTraceError, match=rf"mine\.jsonl: cannot become a reference: {told}"):
-        reference.refresh(trace_path, "why")
-    assert not reference.folder.exists()
+        beside.refresh(trace_path, "why")
+    assert not beside.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -188,15 +188,15 @@ def test_a_run_that_did_not_end_well_becomes_none(
     ids=["no record", "odd record", "another trace"],
 )
 def test_a_damaged_reference_is_told_and_mended(
-    reference: ReferenceBeside, trace_path: Path, damage: object, told: str
+    beside: ReferenceBeside, trace_path: Path, damage: object, told: str
 ) -> None:
     write(trace_path.with_name("far.jsonl"), FAR)
-    reference.refresh(trace_path, "first")
-    damage(reference.folder)  # type: ignore[operator]
+    beside.refresh(trace_path, "first")
+    damage(beside.folder)  # type: ignore[operator]
     with pytest.raises(ReferenceTraceError, match=re.escape(told)):
-        reference.read()
-    reference.refresh(trace_path, "mended")
-    assert reference.read().trace.loss.tolist() == FALLING
+        beside.read()
+    beside.refresh(trace_path, "mended")
+    assert beside.read().trace.loss.tolist() == FALLING
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../mlp", ".mlp", "m" * 201, "\x1b"])
@@ -206,9 +206,9 @@ def test_a_name_is_one_for_a_file(tmp_path: Path, name: str) -> None:
 
 
 def test_a_refreshing_that_is_killed_leaves_the_old_or_the_new(
-    reference: ReferenceBeside, trace_path: Path, monkeypatch: pytest.MonkeyPatch
+    beside: ReferenceBeside, trace_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reference.refresh(trace_path, "first")
+    beside.refresh(trace_path, "first")
     write(trace_path, FAR)
     moves = iter([True, False])
 
@@ -221,13 +221,13 @@ def test_a_refreshing_that_is_killed_leaves_the_old_or_the_new(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            reference.refresh(trace_path, "second")
-    assert reference.read().trace.loss.tolist() == FAR  # it was decided, and the reader ends it
+            beside.refresh(trace_path, "second")
+    assert beside.read().trace.loss.tolist() == FAR  # it was decided, and the reader ends it
     with monkeypatch.context() as patched:
         patched.setattr(beside_tests, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            reference.refresh(write(trace_path, FALLING), "third")
-    assert reference.read().trace.loss.tolist() == FAR
+            beside.refresh(write(trace_path, FALLING), "third")
+    assert beside.read().trace.loss.tolist() == FAR
 
 
 def test_what_cannot_be_read_shows_the_test_and_one_line(pytester: pytest.Pytester, tmp_path: Path) -> None:

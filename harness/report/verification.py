@@ -132,7 +132,7 @@ def for_json(outcome: Outcome) -> str:
         "data_sha256": outcome.data.data_sha256,
         "init_seed": verification.run.init_seed,
         "init_sha256": outcome.init_sha256,
-        **({"against": verification.against} if verification.against else {}),
+        "against": verification.against,
         "cells": [_cell_facts(cell) for cell in outcome.cells],
         "evidence": [_cell_facts(cell) for cell in outcome.evidence],
         "pairs": [as_json.describe_pair(row) for row in outcome.rows],

@@ -145,7 +145,7 @@ def test_only_code_of_the_revision_is_imported(tmp_path: Path, monkeypatch: pyte
     assert "left no cell (exit code 1: [None, None])" in str(run(tmp_path / "out").manifest.reason)
 
 
-def test_an_interpreter_that_looks_into_the_working_folder_runs_the_revision_too(
+def test_an_interpreter_in_the_working_folder_runs_the_revision_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = "import subprocess; sys.exit(subprocess.check_output([sys.executable, '-m', 'harness.part'], text=True))"
