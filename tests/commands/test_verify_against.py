@@ -12,10 +12,12 @@ from harness.system.git import Repository
 from harness.trace.recording import read_recording
 from tests.support.checkouts import own_code
 from tests.support.own_network import NETWORK, write
+from tests.support.paths import ROOT
 from tests.support.repositories import commit
 from tests.support.schemas import violation
 
 SGD = Path("harness/nn/optimizers/sgd.py")
+START = Path("harness/data/initial_parameters.py")
 
 
 def verify(*arguments: object) -> Result:
@@ -25,12 +27,17 @@ def verify(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`same` is the code of today; in `broken` phase 3 takes twice the step."""
+    """`same` is the code of today; in `broken` phase 3 takes twice the step, `elsewhere` begins at other parameters."""
     root = own_code(tmp_path_factory.mktemp("code") / "repository")
     head, step, rest = (root / SGD).read_text().partition('"velocity_new")\n    return velocity')
     assert step and rest
     (root / SGD).write_text(f'{head}"velocity_new")\n    return h.add(velocity, velocity, "direction"){rest}')
     commit(root, "broken")
+    (root / SGD).write_text((ROOT / SGD).read_text())
+    text = (root / START).read_text()
+    assert "draw(seed, " in text
+    (root / START).write_text(text.replace("draw(seed, ", "draw(seed + 1, "))
+    commit(root, "elsewhere")
     return root
 
 
@@ -67,6 +74,15 @@ def test_a_generator_that_was_wrong_differs_in_its_pipeline_only(network: Path, 
     assert report["mode"] == "cross-comp"
     assert [pair["verdict"]["status"] for pair in report["pairs"]] == ["PASS", "FAIL"]
     assert report["pairs"][1]["numbers"]["step_1"] == 0  # its forward pass is right
+
+
+@pytest.mark.usefixtures("no_network_file_yet")
+def test_a_generator_that_began_elsewhere_fails_by_that(network: Path, tmp_path: Path) -> None:
+    found = verify(network, "--against-rev", "elsewhere", "--out", tmp_path / "out")
+    assert found.exit_code == 1, found.output
+    (path,) = (tmp_path / "out" / "reports").glob("*.json")
+    verdicts = [pair["verdict"] for pair in json.loads(path.read_text())["pairs"]]
+    assert [(verdict["gate"], verdict["place"]) for verdict in verdicts] == 2 * [("contract", "init_sha256")]
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,15 @@ def test_a_revision_without_a_harness_and_one_that_is_not_there(
             pass
 
 
+def test_a_link_out_of_the_revision_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = fake_code(tmp_path / "code")
+    (root / "harness" / "out").symlink_to("/etc")
+    commit(root, "v2")
+    use(monkeypatch, root)
+    with pytest.raises(RevisionError, match=r"the archive of [0-9a-f]{12} is refused: .*link"), harness_at("v2"):
+        pass
+
+
 def test_the_checkout_is_where_the_harness_is_else_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
