@@ -3,6 +3,8 @@
 import itertools
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -30,7 +32,11 @@ from harness.errors import EnvelopeError, HarnessError, TraceError
 if TYPE_CHECKING:
     from harness.report.trace_comparison import TraceComparison
     from harness.system.text import Document
+    from harness.trace.logs.keys import LogKeys
+    from harness.trace.recording import Recording
     from harness.verdict.pair import PairRow
+
+    Found = Recording | TraceError
 
 
 @click.command(name="diff", cls=OneLineCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,6 +46,13 @@ if TYPE_CHECKING:
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps of each trace.")
 @all_steps_option
 @coverage_option
+@click.option(
+    "--rev",
+    "revisions",
+    multiple=True,
+    metavar="REV",
+    help="Compare each file as it is in this git revision with the one in the working tree; given twice, in both.",
+)
 @log_options
 @click.option("--html", type=FilePath(), metavar="FILE", help="Also write a page of the pairs, one file.")
 @format_option("text", "markdown", "json")
@@ -51,6 +64,7 @@ def main(
     steps: int | None,
     all_steps: bool,
     coverage: float,
+    revisions: tuple[str, ...],
     runs: tuple[str, ...],
     html: Path | None,
     form: str,
@@ -59,33 +73,39 @@ def main(
 ) -> None:
     """Compare training traces (.jsonl, .jsonl.gz) or logs of other tools, all pairs when there are more than two.
 
+    With --rev each file is compared with itself: `--rev v1 FILE…` with the working tree, `--rev v1 --rev v2 FILE…` of
+    two revisions of the git repository that holds it.
+
     Exit codes: 0 agree, 1 disagree, 2 usage or unreadable input, 3 nothing to compare or inconclusive.
     """
     from harness.report.terminal import show
-    from harness.trace.recording import read_recordings
     from harness.verdict.compare import judging_by
     from harness.verdict.judge import UNREADABLE, worst_exit_code
     from harness.verdict.pair import exit_code, judge_recordings
 
-    if len(traces) < 2:
-        raise click.UsageError("name at least two traces.")
+    if len(traces) < (1 if revisions else 2):
+        raise click.UsageError("name at least one trace." if revisions else "name at least two traces.")
+    if len(revisions) > 2:
+        raise click.UsageError(f"--rev is there {len(revisions)} times; expected once or twice.")
     try:
         judging = judging_by(mode, window, steps, all_steps, coverage)
     except HarnessError as senseless:
         raise click.UsageError(str(senseless)) from None
-    recordings = read_recordings(traces, log_keys(len(traces), runs, **keys))
+    recordings, pairs = _read(traces, revisions, log_keys(len(traces), runs, **keys))
     errors = [found for found in recordings if isinstance(found, TraceError)]
-    for error in errors:
-        click.echo(str(error), err=True)
+    for line in dict.fromkeys(map(str, errors)):
+        click.echo(line, err=True)
     try:
         rows = [
             judge_recordings(a, b, judging)
-            for a, b in itertools.combinations(recordings, 2)
+            for a, b in pairs
             if not isinstance(a, TraceError) and not isinstance(b, TraceError)
         ]
     except EnvelopeError as error:
         click.echo(str(error), err=True)
         sys.exit(UNREADABLE)
+    if revisions:  # the sides are named by what tells them apart, which the name of the file does not
+        rows = [_named_by_path(row) for row in rows]
     code = worst_exit_code([UNREADABLE] * bool(errors) + [exit_code([row]) for row in rows])
     if rows or form == "json":
         show(render(rows, form, code, verbose))
@@ -97,6 +117,26 @@ def main(
         except TraceError as error:
             raise click.UsageError(str(error)) from None
     sys.exit(code)
+
+
+def _read(
+    traces: Sequence[str], revisions: Sequence[str], keys: "Sequence[LogKeys]"
+) -> "tuple[list[Found], list[tuple[Found, Found]]]":
+    """What was read of the files, and which of it is to be compared with which."""
+    if revisions:
+        from harness.trace.revisions import read_at_revisions
+
+        pairs = read_at_revisions(traces, revisions, keys)
+        return [found for pair in pairs for found in pair], pairs
+    from harness.trace.recording import read_recordings
+
+    recordings = read_recordings(traces, keys)
+    return recordings, list(itertools.combinations(recordings, 2))
+
+
+def _named_by_path(row: "PairRow") -> "PairRow":
+    assert row.comparison is not None, "a pair of recordings is always compared"
+    return replace(row, a=row.comparison.a.trace.path, b=row.comparison.b.trace.path)
 
 
 def render(rows: list["PairRow"], form: str, code: int, verbose: bool) -> "Document | str":

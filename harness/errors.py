@@ -55,6 +55,10 @@ class ReferenceTraceError(HarnessError):
     """A reference trace is damaged, or a cell cannot become one."""
 
 
+class RevisionError(HarnessError):
+    """A revision of a git repository cannot be had, or its code cannot be run."""
+
+
 class PackageError(HarnessError):
     """A package that only this needs is not installed."""
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from harness.commands.completion import complete_backends
 from harness.commands.options import (
@@ -22,7 +23,9 @@ from harness.commands.run_options import RunOptions, run_options
 if TYPE_CHECKING:
     from harness.report.verification import Outcome
     from harness.run.verification import Verification
+    from harness.trace.store import StoredCell
     from harness.verdict.compare import Judging
+    from harness.verdict.pair import PairRow
 
 
 @click.command(
@@ -71,9 +74,18 @@ if TYPE_CHECKING:
     "logits by each; 0: none.",
 )
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
+@click.option(
+    "--against-rev",
+    "revision",
+    metavar="REV",
+    help="Instead hold each pipeline to itself, as the generator of this git revision of the harness runs it; bit for "
+    "bit unless --mode says otherwise.",
+)
 @click.option("--compile-all", is_flag=True, help="Compile phase 3 also for backends that are absent.")
 @verbose_option
+@click.pass_context
 def verify_command(
+    ctx: click.Context,
     asked: RunOptions,
     backends: tuple[str, ...] | None,
     mode: str,
@@ -87,6 +99,7 @@ def verify_command(
     segment: int,
     states: int,
     factorial: bool,
+    revision: str | None,
     compile_all: bool,
     verbose: bool,
 ) -> None:
@@ -102,7 +115,13 @@ def verify_command(
     from harness.system.process import interruptible
     from harness.verdict.compare import judging_by
 
+    if revision is not None and ctx.get_parameter_source("mode") is ParameterSource.DEFAULT:
+        mode = "bitwise"
     judging = judging_by(mode, window, None, all_steps, coverage)
+    if revision is not None and asked.externals:
+        raise click.UsageError("--against-rev runs the harness's own pipelines: leave --pipeline-cmd out.")
+    if revision is not None and asked.keep_states:
+        raise click.UsageError("--against-rev keeps no states: leave --keep-states out.")
     if factorial and asked.eager:
         raise click.UsageError("--factorial and --eager exclude each other: all runs of a factorial are compiled.")
     for name in backends or ():
@@ -120,7 +139,7 @@ def verify_command(
         compile_all=compile_all,
     )
     interruptible()
-    outcome = verify(verification, judging)
+    outcome = verify(verification, judging) if revision is None else verify_against(verification, judging, revision)
     paths = report.write_reports(outcome)
     show(report.for_terminal(outcome, verbose=verbose))
     click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {verification.folder}/")
@@ -160,4 +179,48 @@ def verify(verification: "Verification", judging: "Judging") -> "Outcome":
         evidence=ran.evidence,
         rows=tuple(rows),
         factorials=factorials,
+    )
+
+
+def verify_against(verification: "Verification", judging: "Judging", revision: str) -> "Outcome":
+    """Run each of our pipelines as the generator of a revision does, and as today's, and judge it against itself.
+
+    Both have the same data, seed, steps and order; digests in the traces say whether they began alike.
+
+    Raises: HarnessError for unusable input or a revision that cannot run; a cell that fails is a result.
+    """
+    from harness.report.verification import Outcome
+    from harness.run.backends import presence
+    from harness.run.policy import Policy
+    from harness.run.progress import CellProgress
+    from harness.run.revision import harness_at
+    from harness.run.runner import prepared
+    from harness.verdict.pairs import judge_pairs
+
+    cells: list[StoredCell] = []
+    rows: list[PairRow] = []
+    with prepared(verification) as runner, harness_at(revision) as other, CellProgress() as progress:
+        held = replace(verification, against=other.short)
+        planned = list(held.planned_cells())
+        other.check([word for cell, _ in planned for word in other.words(held, cell, runner.data.folder)])
+        for report in held.reports:
+            report.unlink(missing_ok=True)  # nothing of an earlier run may pass for this one
+        runner.write_planned(held.facts(cell, asked=asked) for cell, asked in planned)
+        for cell, asked in planned:
+            both = []
+            if presence(cell.backend, cell.pipeline):
+                with progress.preparing(f"{runner.name_of(held, cell)} as of {other.short}", "running", "run"):
+                    both.append(other.run(held, cell, runner.data.folder))
+            both.append(runner.run(held, cell, Policy(), progress, asked=asked))
+            rows += judge_pairs(both, judging)
+            cells += both
+        runner.write_planned(cell.facts for cell in cells if "@" not in cell.facts.pipeline)
+    return Outcome(
+        verification=held,
+        judging=judging,
+        data=runner.data,
+        init_sha256=runner.init_sha256,
+        cells=tuple(cells),
+        evidence=(),
+        rows=tuple(rows),
     )

@@ -21,11 +21,11 @@ from harness.verdict.compare import Judging
 from harness.verdict.factorial import Factorial
 from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE, worst_exit_code
 from harness.verdict.pair import PairRow, agreed_steps, exit_code
-from harness.verdict.relation import EDGES
+from harness.verdict.relation import CROSS_TIME, EDGES
 
 VERIFY_VERSION = 2
 CELL_COLUMNS = ("cell", "status", "steps", "accuracy", "seconds", "note")
-CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode")
+CROSS = ("cross-compiler", *EDGES, "cross-platform", "cross-vendor", "cross-mode", CROSS_TIME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +132,7 @@ def for_json(outcome: Outcome) -> str:
         "data_sha256": outcome.data.data_sha256,
         "init_seed": verification.run.init_seed,
         "init_sha256": outcome.init_sha256,
+        "against": verification.against,
         "cells": [_cell_facts(cell) for cell in outcome.cells],
         "evidence": [_cell_facts(cell) for cell in outcome.evidence],
         "pairs": [as_json.describe_pair(row) for row in outcome.rows],
@@ -169,6 +170,7 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
             f"{'shuffled' if verification.run.shuffle else 'file order'}{', augmented' if config.augment else ''}",
         ),
         ("mode", f"{outcome.judging.mode.name}"),
+        *([("against", f"the generator of {verification.against}")] if verification.against else []),
     ]
 
 

@@ -43,16 +43,16 @@ class CellProgress:
         self._bars.stop()
 
     @contextmanager
-    def preparing(self, name: str) -> Iterator[None]:
-        """While a cell's program is emitted and compiled."""
-        task = self._bars.add_task(name, total=None, state="emitting and compiling")
+    def preparing(self, name: str, state: str = "emitting and compiling", done: str = "prepared") -> Iterator[None]:
+        """While a cell's program is emitted and compiled, or something else goes on that has no steps to show."""
+        task = self._bars.add_task(name, total=None, state=state)
         started = time.monotonic()
         try:
             yield
         finally:
             self._bars.remove_task(task)
         if not self._live and time.monotonic() - started > 1:
-            self._say(f"{name}: prepared in {time.monotonic() - started:.0f} s")
+            self._say(f"{name}: {done} in {time.monotonic() - started:.0f} s")
 
     @contextmanager
     def running(self, name: str, steps: int | None, parts: Sequence[Part] = WHOLE) -> Iterator[OnProgress]:

@@ -43,6 +43,7 @@ class Verification:
     `states`: of how many states of the first pipeline on the CPU the two are run from in f64, for a few steps each.
     `keep_states`: the number of states that are kept with each of its own cells.
     `is_evidence`: its cells are run for the sake of others.
+    `against`: the commit, in short, whose generator its own is held to; empty where it is held to none.
     """
 
     model: Model
@@ -62,6 +63,7 @@ class Verification:
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
+    against: str = ""
 
     @property
     def folder(self) -> Path:
@@ -168,7 +170,8 @@ class Verification:
     @property
     def reports(self) -> list[Path]:
         """The reports, for people and for programs."""
-        return [self.out / "reports" / f"{self.stem}.{suffix}" for suffix in ("md", "json")]
+        stem = self.stem + (f".against-{self.against}" if self.against else "")
+        return [self.out / "reports" / f"{stem}.{suffix}" for suffix in ("md", "json")]
 
     def cell(self, pipeline: str, backend: str) -> Cell:
         """The cell of one pipeline on one backend. Only phase 2 can be eager."""
@@ -239,11 +242,24 @@ class Verification:
             asked=asked,
         )
 
-    def command(self, cell: Cell) -> str:
-        """The command that runs one of its cells again."""
+    def command(self, cell: Cell, against: str = "") -> str:
+        """The command that runs one of its cells again; `against`: as the generator of that revision runs it."""
+        data = None if self.data is None else "synthetic" if self.data == "synthetic" else "FOLDER"
+        model, options = scrub_paths(cell.model.source), self.run_options(cell, data)
+        words = ["harness", "run", model, *options]
+        if against:  # `verify` runs every pipeline
+            words = ["harness", "verify", model, "--against-rev", against, "--backends", cell.backend, *options[4:]]
+        followed = (cell.run.follows or "").partition("-")[0]  # without the backend: an external's name has no hyphen
+        for external in self.externals:
+            if external.name in (cell.pipeline, followed):
+                words += ["--pipeline-cmd", external.told]
+        return shlex.join(words)
+
+    @staticmethod
+    def run_options(cell: Cell, data: str | None) -> list[str]:
+        """The options of `harness run` for one of its cells, first pipeline and backend. `data`: of `--data`."""
         run = cell.run
-        words = ["harness", "run", scrub_paths(cell.model.source)]
-        words += ["--pipeline", cell.pipeline, "--backend", cell.backend]
+        words = ["--pipeline", cell.pipeline, "--backend", cell.backend]
         words += ["--steps", "full" if run.steps is None else str(run.steps)]
         words += ["--batch", "full" if cell.model.batch is None else str(cell.model.batch)]
         given = {
@@ -252,15 +268,10 @@ class Verification:
             "--seed": run.init_seed if run.init_seed != DEFAULT_INIT_SEED else None,
             "--start": run.start if run.start != "drawn" else None,
             "--profile": run.profile if run.profile != "shared" else None,
-            "--data": None if self.data is None else "synthetic" if self.data == "synthetic" else "FOLDER",
+            "--data": data,
             "--channels": run.channels if run.channels != "default" else None,
             "--follow": run.follows,
             "--segment": run.segment if run.segment != SEGMENT_STEPS else None,
         }
         words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-        words += [flag for flag, on in (("--shuffle", run.shuffle), ("--eager", run.eager)) if on]
-        followed = (run.follows or "").partition("-")[0]  # without the backend: an external's name has no hyphen
-        for external in self.externals:
-            if external.name in (cell.pipeline, followed):
-                words += ["--pipeline-cmd", external.told]
-        return shlex.join(words)
+        return words + [flag for flag, on in (("--shuffle", run.shuffle), ("--eager", run.eager)) if on]

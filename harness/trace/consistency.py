@@ -52,7 +52,8 @@ def _of_headers(trace: Trace, manifest: Manifest) -> Iterator[str]:
         pairs["batch_size"] = facts.batch_size, header.config.get("batch_size")
         pairs["eager"] = facts.eager, None if header.jit is None else not header.jit
         if "command_sha256" not in noted:  # the name of somebody else's command is the user's choice
-            pairs["pipeline"] = facts.pipeline, header.pipeline
+            # The program of another revision of the generator does not know that it is one.
+            pairs["pipeline"] = facts.pipeline.partition("@")[0], header.pipeline
     for key, (told, traced) in pairs.items():
         if told is not None and traced is not None and _usual(key, told) != _usual(key, traced):
             yield f"{key} is {one_line(told)} in the manifest and {one_line(traced)} in the trace"

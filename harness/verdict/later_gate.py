@@ -22,6 +22,8 @@ _WORDS = {
     "stat:": "norms of running statistics",
 }
 
+_LARGEST = 700.0  # whose exponential is a double
+
 
 def check_later(pair: PairFacts) -> Answer | None:
     """Losses, and norms where both sides have them, after the steps that `rounding` judges.
@@ -90,12 +92,14 @@ def _described(one: Drift, later: LaterBounds) -> str:
             return f"in {place} the losses correlate by {z:.2f}, at least {least:.2f} asked"
         case _:
             median = "" if one.first == one.last else " in the median"
-            factor, bound = math.exp(one.value), math.exp(allowed)
-            return f"the losses of {place} differ by a factor of {factor:.3g}{median}, {bound:.3g} allowed"
+            return f"the losses of {place} differ by a factor of {_times(one.value)}{median}, {_times(allowed)} allowed"
     return f"{what}, {_times(allowed)} allowed"
 
 
 def _times(logarithm: float) -> str:
+    """The number behind a logarithm, which may be beyond the range of a double."""
+    if logarithm > _LARGEST:
+        return f"1e{logarithm / math.log(10):.0f}"
     return f"{math.exp(logarithm):.3g}"
 
 

@@ -8,7 +8,7 @@ import pytest
 from harness.explain import subprocess
 from harness.explain.subprocess import Trained
 from harness.night.findings import find_causes, read_findings, with_findings
-from harness.report.summary import where
+from harness.report.tables import where
 from harness.system.process import Captured
 from harness.trace.store import read_store
 from harness.verdict.compare import Judging

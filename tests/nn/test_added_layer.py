@@ -46,7 +46,7 @@ CONFIG = TrainConfig(lr=0.01, batch_size=4, epochs=1, optimizer=Sgd())
 
 
 def test_a_layer_is_added_by_adding_a_file(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.DOTALL)
+    example, *_ = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.DOTALL)
     layer = example[example.index("@dataclass") : example.index("SPEC =")]
     shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "specs", tmp_path / "harness" / "specs", ignore=shutil.ignore_patterns("__pycache__"))

@@ -103,7 +103,7 @@ VERIFIED |= {"netspec_hash": SHA, "profile": "shared", "dtype": "f32", "mode": "
 VERIFIED |= {"input_shape": [784], "planned_steps": 20, "dataset": "mnist", "data_sha256": SHA, "init_seed": 42}
 VERIFIED |= {"init_sha256": SHA, "cells": [CELL | {"trace_sha256": SHA}], "evidence": [CELL | {"trace_sha256": None}]}
 VERIFIED |= {"pairs": [as_json.describe_pair(row) for row in ROWS.values()]}
-VERIFIED |= {"squares": [], "exit_code": 1}
+VERIFIED |= {"against": "", "squares": [], "exit_code": 1}
 
 SHARES = Shares(0.25, 0.5, 0.25, 1e-7, "grad:w", 2, alone="phase2-iree-cpu")
 FACTORIALS = (

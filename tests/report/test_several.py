@@ -26,6 +26,7 @@ from tests.support.sample_traces import write
 from tests.support.stored_cells import store
 
 FALLING = [2.0 / (k + 1) for k in range(20)]
+NEAR = [loss * (1 + 1e-7) for loss in FALLING]  # within rounding
 WRONG = [FALLING[0], *(loss + 0.5 for loss in FALLING[1:])]
 
 
@@ -68,7 +69,7 @@ def test_a_pair_that_differs_has_the_gates_that_decided_and_names_the_rest(tmp_p
 
 
 def test_pairs_that_agree_are_a_line_and_those_that_differ_have_evidence(tmp_path: Path) -> None:
-    rows = judged(tmp_path, phase2=FALLING, phase3=FALLING, wrong=WRONG)
+    rows = judged(tmp_path, phase2=FALLING, phase3=NEAR, wrong=WRONG)
     *differ, rest = texts(rows)
     assert rest == "1 pair agrees on 8 of 20 steps; --verbose prints the evidence of every pair.\n"
     assert [text.partition("\n")[0] for text in differ] == [
@@ -80,7 +81,7 @@ def test_pairs_that_agree_are_a_line_and_those_that_differ_have_evidence(tmp_pat
 
 def test_an_inconclusive_pair_is_a_sentence(tmp_path: Path) -> None:
     crashed = store(tmp_path, "crashing", FALLING[:4], model="mnist_mlp", status="crashed", reason="exit code 1")
-    rows = list(judge_cells([*cells(tmp_path, phase2=FALLING, phase3=FALLING), crashed], Judging()))
+    rows = list(judge_cells([*cells(tmp_path, phase2=FALLING, phase3=NEAR), crashed], Judging()))
     sentences, _ = texts(rows)
     assert sentences.splitlines() == [
         "phase2-cpu vs crashing-cpu: INCONCLUSIVE: cells: crashing-cpu: crashed: exit code 1",
@@ -89,7 +90,7 @@ def test_an_inconclusive_pair_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_finding_that_several_pairs_share_is_told_once(tmp_path: Path) -> None:
-    rows = judged(tmp_path, phase2=FALLING, phase3=FALLING, wrong=WRONG)
+    rows = judged(tmp_path, phase2=FALLING, phase3=NEAR, wrong=WRONG)
     found = [replace(row, findings=(f"about {row.a}", f"about {row.b}")) for row in rows]
     assert "".join(texts(found)).count("about wrong-cpu") == 1
 
@@ -103,10 +104,10 @@ def test_beyond_the_first_pairs_that_differ_each_has_a_sentence(tmp_path: Path) 
 
 
 def test_verify_prints_a_single_pair_whole_and_of_several_what_differs(tmp_path: Path) -> None:
-    single = str(for_terminal(outcome(tmp_path / "one", phase2=FALLING, phase3=FALLING)))
+    single = str(for_terminal(outcome(tmp_path / "one", phase2=FALLING, phase3=NEAR)))
     assert "not reached  the pair was not run in f64." in single
     assert "--verbose" not in single
-    several = outcome(tmp_path / "three", phase2=FALLING, phase3=FALLING, wrong=WRONG)
+    several = outcome(tmp_path / "three", phase2=FALLING, phase3=NEAR, wrong=WRONG)
     brief, whole = str(for_terminal(several)), str(for_terminal(several, verbose=True))
     assert "the pair was not run in f64." not in brief
     assert whole.count("the pair was not run in f64.") == 3
@@ -123,7 +124,7 @@ def test_verify_counts_the_cells_of_evidence_and_lists_those_that_failed(tmp_pat
     good = store(tmp_path / "e", "phase2", FALLING[:4], model="mnist_mlp", dtype="f64", evidence=True)
     bad = {"status": "crashed", "reason": "exit code 1", "dtype": "f64", "evidence": True}
     failed = store(tmp_path / "e", "phase3", FALLING[:2], model="mnist_mlp", **bad)
-    found = outcome(tmp_path, (good, failed), phase2=FALLING, phase3=FALLING, wrong=WRONG)
+    found = outcome(tmp_path, (good, failed), phase2=FALLING, phase3=NEAR, wrong=WRONG)
     brief = str(for_terminal(found))
     assert "1 more cell is complete, run as evidence for these." in brief
     assert good.name not in brief
@@ -147,13 +148,13 @@ def test_agreement_says_on_which_steps(tmp_path: Path, lengths: tuple[int, ...],
     rows = [
         row
         for number, length in enumerate(lengths)
-        for row in judged(tmp_path / str(number), phase2=FALLING[:length], phase3=FALLING[:length])
+        for row in judged(tmp_path / str(number), phase2=FALLING[:length], phase3=NEAR[:length])
     ]
     assert agreed_steps(rows) == expected
 
 
 def test_every_form_says_on_which_steps_a_pair_agrees(tmp_path: Path) -> None:
-    found = outcome(tmp_path, phase2=FALLING, phase3=FALLING)
+    found = outcome(tmp_path, phase2=FALLING, phase3=NEAR)
     for text in (str(for_terminal(found)), for_markdown(found), markdown.render(summarise([tmp_path], Judging()))):
         assert "PASS on 8 of 20 steps" in text
         assert re.search(r"pairs? agrees? on 8 of 20 steps", text)
@@ -165,7 +166,7 @@ def test_every_form_says_on_which_steps_a_pair_agrees(tmp_path: Path) -> None:
 
 
 def test_diff_of_several_traces_shows_what_differs(tmp_path: Path) -> None:
-    named = {"a": FALLING, "b": FALLING, "far": WRONG}
+    named = {"a": FALLING, "b": NEAR, "far": WRONG}
     paths = [str(write(tmp_path / f"{name}.jsonl", losses)) for name, losses in named.items()]
     found = CliRunner().invoke(cli.main, ["diff", *paths])
     whole = CliRunner().invoke(cli.main, ["diff", *paths, "--verbose"])
@@ -210,7 +211,7 @@ def test_a_report_names_on_the_terminal_all_that_is_not_well(tmp_path: Path) -> 
 
 
 def test_a_report_in_which_all_is_well_is_its_headline(tmp_path: Path) -> None:
-    cells(tmp_path, phase2=FALLING[:3], phase3=FALLING[:3])
+    cells(tmp_path, phase2=FALLING[:3], phase3=NEAR[:3])
     assert str(terminal.render(summarise([tmp_path], Judging()))) == "1 pair agrees\n"
 
 

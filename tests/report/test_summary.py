@@ -115,7 +115,8 @@ def test_every_form_takes_hostile_names_as_data(tmp_path: Path) -> None:
 
 
 def test_a_pass_on_a_part_of_the_steps_says_so_first(tmp_path: Path) -> None:
-    agreeing(tmp_path, "a", losses=[2.0] * 20)
+    for pipeline, loss in (("phase2", 2.0), ("phase3", 2.0 + 1e-7)):
+        store(tmp_path, pipeline, [loss] * 20, model="a")
     found = summary(tmp_path)
     assert found.headline == "1 pair agrees on 8 of 20 steps"
     case = ElementTree.fromstring(junit.render(found)).find("testsuite/testcase")

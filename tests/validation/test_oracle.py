@@ -56,7 +56,8 @@ def test_the_published_cases_have_the_published_sizes_and_training() -> None:
 
 def test_the_cases_hold_every_layer_that_has_rules() -> None:
     held = {type(node.layer) for case in CASES.values() for node in case.graph().nodes}
-    assert held == set(registered_rules().hlo_backward)
+    ours = {layer for layer in registered_rules().hlo_backward if layer.__module__.startswith("harness.")}
+    assert held == ours  # a file of somebody else may have registered more in this process
     assert len(CASES) == len(PUBLISHED) + len(BLIND_SPOTS)
 
 

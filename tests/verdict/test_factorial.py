@@ -193,6 +193,14 @@ def test_corners_that_share_one_side_of_the_square_pair() -> None:
     assert relation(facts("phase3-xla"), facts("lean")) is None
 
 
+def test_a_pipeline_of_another_revision_pairs_with_itself_alone():
+    assert relation(facts("phase2@1a2b3c4"), facts("phase2")) == "cross-time"
+    assert relation(facts("phase3-xla"), facts("phase3-xla@1a2b3c4")) == "cross-time"
+    assert relation(facts("phase2@1a2b3c4"), facts("phase2@5d6e7f8")) == "cross-time"
+    for other in (facts("phase3"), facts("phase2-iree"), facts("phase2", "cuda"), facts("lean")):
+        assert relation(facts("phase2@1a2b3c4"), other) is None
+
+
 # The runs in this process, so that an error can be injected in some of them.
 
 

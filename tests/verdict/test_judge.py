@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.report import as_json, markdown, text
@@ -437,6 +437,8 @@ def test_markdown_keeps_its_cells_whatever_names_hold():
     assert "\\<i\\>\\`x\\`" in line
 
 
+@example([(0.0, 0.0)] * 8 + [(0.0, 1.8e302)])
+@example([(0.0, 0.0)] * 7 + [(0.0, 1.3e298), (1.8e302, 0.0)])
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=10))
 def test_every_pair_renders_in_every_format(values):
     a, b = recording([x for x, _ in values]), recording([y for _, y in values])

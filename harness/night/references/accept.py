@@ -32,7 +32,7 @@ from harness.trace.recording import Recording, read_recording
 from harness.verdict.compare import first_nonfinite
 from harness.verdict.likeness import faults
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 _LONGEST_REASON = 2000
 
 
@@ -79,9 +79,7 @@ def propose(cells: Sequence[Path], reason: str, into: Path, *, force: bool = Fal
 
     Raises: ReferenceTraceError for a cell that is not a whole run, TraceError for one that cannot be read.
     """
-    why = " ".join(reason.split())
-    if not 0 < len(why) <= _LONGEST_REASON:
-        raise ReferenceTraceError(f"--reason has {len(why)} characters; expected 1 to {_LONGEST_REASON} that say why.")
+    why = reason_of(reason, "--reason")
     settle(into)
     known, who, when = list_references(into), user_name(), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     proposals: dict[Path, Proposal] = {}
@@ -141,7 +139,7 @@ def _read_whole(path: Path) -> tuple[Recording, Manifest]:
         found.append("its manifest does not say which trace it describes")
     if not manifest.provenance:
         found.append("its manifest does not say where it ran")
-    if not _NAME.fullmatch(recording.name):
+    if not NAME.fullmatch(recording.name):
         found.append("its name is not made of letters, digits and `._+-`")
     if manifest.cell is None:
         found.append("its manifest does not say which run it is")
@@ -159,11 +157,24 @@ def _read_whole(path: Path) -> tuple[Recording, Manifest]:
 
 
 def _compress(proposal: Proposal) -> bytes:
-    """The trace, gzipped: the same bytes whenever it is done."""
+    """The trace, gzipped. Raises: ReferenceTraceError when it is another by now."""
     path = proposal.trace
     content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
     if hashlib.sha256(content).hexdigest() != proposal.acceptance.new.trace_sha256:
         raise ReferenceTraceError(f"{one_line(path)}: has changed since it was judged. Accept it again.")
+    return compressed(content)
+
+
+def reason_of(text: str, option: str) -> str:
+    """A reason as records keep it, on one line. Raises: ReferenceTraceError when it says nothing, or too much."""
+    why = " ".join(text.split())
+    if not 0 < len(why) <= _LONGEST_REASON:
+        raise ReferenceTraceError(f"{option} has {len(why)} characters; expected 1 to {_LONGEST_REASON} that say why.")
+    return why
+
+
+def compressed(content: bytes) -> bytes:
+    """The bytes of a trace, gzipped: the same whenever it is done."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
         file.write(content)

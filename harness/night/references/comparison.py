@@ -9,8 +9,7 @@ from harness.trace.manifest import Manifest
 from harness.trace.recording import Recording
 from harness.verdict.compare import Judging
 from harness.verdict.pair import PairRow, judge_recordings
-
-KIND = "cross-time"
+from harness.verdict.relation import CROSS_TIME
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def compare_with(reference: ReferenceTrace, cell: Recording, manifest: Manifest)
     """
     old, key = reference.recording, reference.record.environment
     steps = min(old.trace.steps, cell.trace.steps)
-    row = judge_recordings(old, cell, Judging(steps=steps), KIND)
+    row = judge_recordings(old, cell, Judging(steps=steps), CROSS_TIME)
     unlike = first_unlike_step(old.trace, cell.trace)
     findings = []
     if old.trace.steps != cell.trace.steps:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ReferenceTraceError, TraceError
-from harness.night.references.comparison import KIND, Compared, compare_with
+from harness.night.references.comparison import Compared, compare_with
 from harness.night.references.environment import Environment, environment_of
 from harness.night.references.reference import find_like, list_references, settle
 from harness.trace.store import StoredCell
 from harness.verdict.judge import Verdict, worst_exit_code
 from harness.verdict.pair import PairRow
+from harness.verdict.relation import CROSS_TIME
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def compare_to_references(cells: Sequence[StoredCell], folder: Path) -> Referenc
             reference = find_like(known[cell.name], environment)
         except (ReferenceTraceError, TraceError) as error:
             verdict = Verdict("INCONCLUSIVE", "reference", str(error), None)
-            unreadable.append(PairRow("reference", cell.short_name, verdict=verdict, kind=KIND, cells=(cell, cell)))
+            unreadable.append(
+                PairRow("reference", cell.short_name, verdict=verdict, kind=CROSS_TIME, cells=(cell, cell))
+            )
             continue
         if reference.recording.trace.header.dataset != recording.trace.header.dataset:
             without[cell.name] = None  # a stand-in has the name of the cell, and no reference
