@@ -1,6 +1,7 @@
 """The trace of a run: one JSON object a line, the header, then one line a step. `traces/README.md` specifies it."""
 
 import errno
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -183,8 +184,8 @@ class TraceFile:
 
     def __init__(self, path: str | Path, header: TraceHeader) -> None:
         self._encoder = msgspec.json.Encoder()
-        self._numbers = StepNumbers(header.parts)
-        self._steps = self._last_step = 0
+        self._numbers = itertools.chain.from_iterable(part.steps for part in header.parts)
+        self._expected, self._last_step = next(self._numbers, 0), 0
         try:
             self._file = open_alone(Path(path))
         except BlockingIOError:
@@ -218,10 +219,9 @@ class TraceFile:
         """Append one step and hand it to the operating system. Raises TraceError when steps are not consecutive."""
         if self._file.closed:
             raise TraceError(f"{self._file.name}: the trace is closed; step {step} is not written.")
-        expected = int(self._numbers.of_rows(np.array([self._steps]))[0])
-        if step != expected:
-            raise TraceError(f"{self._file.name}: {out_of_order(step, self._last_step, expected)}")
-        self._steps, self._last_step = self._steps + 1, step
+        if step != self._expected:
+            raise TraceError(f"{self._file.name}: {out_of_order(step, self._last_step, self._expected)}")
+        self._expected, self._last_step = next(self._numbers, 0), step
         line = StepLine(
             kind="step",
             step=step,
