@@ -4,11 +4,10 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from harness import errors as errors
-
 if TYPE_CHECKING:
     import pandas
 
+    from harness import errors as errors
     from harness.api import VerifiedNetwork as VerifiedNetwork
     from harness.api import diff as diff
     from harness.api import verify as verify
@@ -33,15 +32,15 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "diff":
-        return import_module("harness.diff")  # the module of `python -m harness.diff`, which can be called
+    if name in ("diff", "errors"):
+        return import_module(f"harness.{name}")  # the first is that of `python -m harness.diff`, which can be called
     if name not in _PLACES:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES, "diff"})
+    return sorted({*globals(), *_PLACES, "diff", "errors"})
 
 
 def read_trace(path: str | os.PathLike[str], *, allow_truncated: bool = False) -> "pandas.DataFrame":

@@ -83,7 +83,7 @@ def test_what_cannot_be_judged_is_an_error_and_no_failure(trace_folder):
         assert_traces_agree(a, trace_folder / "none.jsonl")
     for options, said in (
         ({"mode": "loose"}, "unknown mode 'loose'; known are bitwise, strict, cross-gpu, cross-comp."),
-        ({"window": 0}, "window is 0; expected at least 1."),
+        ({"window": 0}, "window is 0; expected a whole number of at least 1."),
         ({"window": 3, "all_steps": True}, "exclude each other"),
     ):
         with pytest.raises(HarnessError, match=said):

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +117,9 @@ def read_recordings(paths: Sequence[str], keys: Sequence[LogKeys] = ()) -> list[
     `keys`: for each path what a log's reader has to be told; none unless given.
     """
     sizes = [os.path.getsize(path) if os.path.isfile(path) else 0 for path in paths]  # noqa: PTH113, PTH202 - likewise
-    workers = min(len(paths), os.cpu_count() or 1) if sum(sizes) >= _WORTH_PROCESSES else 1
+    # A process of JAX has threads that a copy of it would wait for, for ever.
+    alone = sum(sizes) < _WORTH_PROCESSES or "jax" in sys.modules
+    workers = 1 if alone else min(len(paths), os.cpu_count() or 1)
     files = list(zip(paths, keys or [LogKeys()] * len(paths), strict=True))
     readers = [_ReaderProcess(files[first::workers]) for first in range(1, workers)]
     found = [[_read_or_error(*file) for file in files[::workers]], *(reader.receive() for reader in readers)]

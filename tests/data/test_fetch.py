@@ -175,9 +175,12 @@ def test_concurrent_fetches_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 
 def test_processes_that_fetch_at_once_all_end_well(tmp_path: Path) -> None:
-    children = [_child(tmp_path, "finish", stderr=subprocess.DEVNULL) for _ in range(3)]
-    assert [child.wait(60) for child in children] == [0, 0, 0]
-    assert held(tmp_path) == CONTENT
+    folder = tmp_path / "cache"
+    with (tmp_path / "said").open("wb") as said:
+        children = [_child(folder, "finish", stderr=said.fileno()) for _ in range(3)]
+        codes = [child.wait(60) for child in children]
+    assert codes == [0, 0, 0], (tmp_path / "said").read_text()
+    assert held(folder) == CONTENT
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_runs_of_one_file_are_compared(tmp_path):
     assert found.exit_code == 0
     assert f"A     {path}:a (W&B export" in found.stdout
     assert diff(path, path, "--run=a", "--run=c").exit_code == 1
-    assert diff(path, path).stderr.count("Name one with --run.") == 2
+    assert diff(path, path).stderr.count("Name one with --run.") == 1
 
 
 def test_a_run_that_another_one_outlived_ends_where_its_cells_end(tmp_path):
