@@ -26,8 +26,9 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
     """
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
         module = _with_main(text, function)
+        given = [_attribute(array, kind) for array, kind in zip(arguments, _inputs(module), strict=True)]
         try:
-            results = stablehlo.eval_module(module, [_attribute(array) for array in arguments])
+            results = stablehlo.eval_module(module, given)
         except ValueError as error:
             raise EmitError(f"{function}: the StableHLO interpreter: {error}") from None
         return [np.array(_elements(result)) for result in results]
@@ -59,11 +60,17 @@ def _name(function: Any) -> str:
 
 
 def _cost(op: Any, of_function: Callable[[str], int]) -> int:
-    """Elements of the result; of what is reduced; multiply-adds of a product; all of what a called function does."""
+    """Elements of the result; of what is reduced; multiply-adds of a product; all of what a called function does.
+
+    A loop counts as one turn: how many it takes is not looked at.
+    """
     results = sum(_size(result.type) for result in op.results)
     match op.operation.name:
         case "func.call":
             return of_function(ir.FlatSymbolRefAttr(op.attributes["callee"]).value)
+        case "stablehlo.while" | "stablehlo.if" | "stablehlo.case":
+            blocks = [block for region in op.regions for block in region.blocks]
+            return sum(_cost(inner, of_function) for block in blocks for inner in block.operations)
         case "stablehlo.reduce":
             return _size(op.operands[0].type)
         case "stablehlo.dot_general":
@@ -72,7 +79,8 @@ def _cost(op: Any, of_function: Callable[[str], int]) -> int:
             return results * math.prod(shape[axis] for axis in numbers.lhs_contracting_dimensions)
         case "stablehlo.convolution":
             weights = ir.RankedTensorType(op.operands[1].type).shape
-            return results * math.prod(weights) // weights[-1]  # the last axis is that of the outputs: HWIO
+            axes = stablehlo.ConvDimensionNumbers(op.attributes["dimension_numbers"])
+            return results * math.prod(weights) // weights[axes.kernel_output_feature_dimension]
     return results
 
 
@@ -80,11 +88,18 @@ def _size(kind: ir.Type) -> int:
     return math.prod(ir.RankedTensorType(kind).shape)
 
 
-def _attribute(array: Array) -> ir.Attribute:
-    """A constant of the array's shape and element type."""
-    # Signless, as the function's arguments are: by default integers keep the sign that they have in numpy.
+def _inputs(module: ir.Module) -> list[ir.Type]:
+    """Types of what `main` takes."""
+    main = next(op for op in module.body.operations if _name(op) == "main")
+    return [argument.type for argument in main.regions[0].blocks[0].arguments]
+
+
+def _attribute(array: Array, kind: ir.Type) -> ir.Attribute:
+    """A constant of an argument's type: whole numbers have the sign of the type, truth values are bits."""
     values: Any = np.asarray(array, order="C")
-    return ir.DenseElementsAttr.get(values, signless=True)
+    if values.dtype == np.bool_:
+        return ir.DenseElementsAttr.get(values)
+    return ir.DenseElementsAttr.get(values, type=kind)
 
 
 def _elements(result: ir.Attribute) -> Any:
