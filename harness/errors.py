@@ -55,6 +55,10 @@ class ReferenceTraceError(HarnessError):
     """A reference trace is damaged, or a cell cannot become one."""
 
 
+class ModuleError(HarnessError):
+    """A StableHLO module cannot be read or judged, or what it is fed does not fit it."""
+
+
 class PackageError(HarnessError):
     """A package that only this needs is not installed."""
 
