@@ -70,7 +70,7 @@ def _judge(check: ModuleExperiment, execution: Execution) -> ExecutorCheck:
             scale = finite_norm(exact - origin) or finite_norm(exact) or 1.0
         word: Word = "rounding" if ratio < DOUBT else "doubt" if ratio < FAULT else "fault"
         if not np.isfinite(exact).any() and ratio < DOUBT:
-            word = "no number"
+            word = "no number" if exact.size else "empty"
         judged.append(
             ResultCheck(
                 name=result.name,

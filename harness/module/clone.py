@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import ModuleError
-from harness.module.mlir import func, function_named, ir, parsed
+from harness.module.mlir import func, function_named, ir, parsed, stablehlo
 
 Values = dict[Any, Any]
 
@@ -21,6 +21,10 @@ class Cloner:
     def type_of(self, kind: Any) -> Any:
         """The clone's type for one of the original."""
         return kind
+
+    def result_type(self, op: Any, result: Any) -> Any:
+        """The type of a result of the clone of `op`, before `results` takes it."""
+        return self.type_of(result.type)
 
     def extra_arguments(self) -> Sequence[Any]:
         """Types of the arguments that the clone has after those of the original."""
@@ -47,22 +51,29 @@ class Cloner:
         Raises: ModuleError for what cannot be cloned.
         """
         with parsed(text) as source, ir.Location.unknown():
-            module = ir.Module.create()
-            original = function_named(source, function)
-            block = original.regions[0].blocks[0]
-            extra = list(self.extra_arguments())
-            arguments = [self.type_of(argument.type) for argument in block.arguments]
-            results = [self.type_of(kind) for kind in ir.FunctionType(_function_type(original)).results]
-            with ir.InsertionPoint(module.body):
-                main = func.FuncOp("main", ir.FunctionType.get([*arguments, *extra], results), visibility="public")
-            entry = main.add_entry_block()
-            given = list(entry.arguments)
-            with ir.InsertionPoint(entry):
-                self.begin(module, given[len(arguments) :])
-                values: Values = dict(zip(block.arguments, given, strict=False))
-                func.ReturnOp(self._operations(source, block, values, plain=False))
-            module.operation.verify()
-            return str(module)
+            try:
+                return self._rewritten(source, function)
+            except ir.MLIRError as error:
+                told = next((line for line in str(error).splitlines() if "error:" in line), str(error))
+                raise ModuleError(f"@{function} cannot be made anew: {told.partition('error: ')[2] or told}.") from None
+
+    def _rewritten(self, source: Any, function: str) -> str:
+        module = ir.Module.create()
+        original = function_named(source, function)
+        block = original.regions[0].blocks[0]
+        extra = list(self.extra_arguments())
+        arguments = [self.type_of(argument.type) for argument in block.arguments]
+        results = [self.type_of(kind) for kind in ir.FunctionType(_function_type(original)).results]
+        with ir.InsertionPoint(module.body):
+            main = func.FuncOp("main", ir.FunctionType.get([*arguments, *extra], results), visibility="public")
+        entry = main.add_entry_block()
+        given = list(entry.arguments)
+        with ir.InsertionPoint(entry):
+            self.begin(module, given[len(arguments) :])
+            values: Values = dict(zip(block.arguments, given, strict=False))
+            func.ReturnOp(self._operations(source, block, values, plain=False))
+        module.operation.verify()
+        return str(module)
 
     def _operations(self, source: Any, block: Any, values: Values, *, plain: bool) -> list[Any]:
         """Clone the operations of a block to the insertion point, all but its terminator; the latter's operands."""
@@ -85,7 +96,7 @@ class Cloner:
     def _operation(self, source: Any, op: Any, operands: list[Any], values: Values, *, plain: bool) -> Any:
         made = ir.Operation.create(
             op.operation.name,
-            results=[self.type_of(result.type) for result in op.results],
+            results=[self.result_type(op, result) for result in op.results],
             operands=operands,
             attributes={name: self._attribute(op, op.attributes[name]) for name in _names(op)},
             regions=len(op.regions),
@@ -136,6 +147,28 @@ class Widener(Cloner):
         if isinstance(kind, ir.TupleType):
             return ir.TupleType.get_tuple([self.type_of(kind.get_type(i)) for i in range(kind.num_types)])
         return kind
+
+    def result_type(self, op: Any, result: Any) -> Any:
+        """As `type_of`, but bits are those of an f32."""
+        return result.type if _takes_bits(op) else self.type_of(result.type)
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        if not _takes_bits(op):
+            return values
+        return [_converted(value, operand.type) for value, operand in zip(values, op.operands, strict=True)]
+
+    def results(self, op: Any, values: list[Any]) -> list[Any]:
+        if not _takes_bits(op):
+            return values
+        return [_converted(value, self.type_of(value.type)) for value in values]
+
+
+def _takes_bits(op: Any) -> bool:
+    return bool(op.operation.name == "stablehlo.bitcast_convert")
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    return value if value.type == kind else stablehlo.convert(kind, value)
 
 
 def _widened(attribute: Any, kind: Any) -> Any:

@@ -170,12 +170,11 @@ def _results(
 
 
 def _result_names(function: Any, count: int) -> list[str]:
-    """The names that JAX gives results, without the word that they all begin with."""
+    """The names that JAX gives results."""
     if "res_attrs" not in function.attributes:
         return [""] * count
     named = [ir.DictAttr(one) for one in ir.ArrayAttr(function.attributes["res_attrs"])]
-    titles = [ir.StringAttr(one["jax.result_info"]).value if "jax.result_info" in one else "" for one in named]
-    return [title.removeprefix("result") for title in titles]
+    return [ir.StringAttr(one["jax.result_info"]).value if "jax.result_info" in one else "" for one in named]
 
 
 def _location_name(argument: Any) -> str:

@@ -15,7 +15,7 @@ from harness.module.mlir import element_of, func, ir, shape_of, stablehlo
 
 UNIT = 2.0**-24  # unit roundoff of f32
 # Roundings of one operation, those of the field's libraries: 1 where the result is the nearest number.
-_ROUNDINGS = {"add": 1.0, "subtract": 1.0, "multiply": 1.0, "sqrt": 1.0, "divide": 2.0, "rsqrt": 2.0}
+_ROUNDINGS = {"add": 1.0, "subtract": 1.0, "multiply": 1.0, "square": 1.0, "sqrt": 1.0, "divide": 2.0, "rsqrt": 2.0}
 _OTHER_ROUNDINGS = 4.0  # exponential, tanh and so on
 # Operations whose results are among their operands, or whole numbers, or the same number again.
 _EXACT = """
@@ -88,7 +88,7 @@ class NoisyWidener(Widener):
         self._seed = stablehlo.multiply(seed, _constant(2246822519, unsigned=True))
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
-        kind = _kind(op)
+        kind, values = _kind(op), super().operands(op, values)
         if kind == "select_and_scatter":
             chosen, source, initial = values
             return [self._untied(chosen), self._summed(op, source, 1), initial]
@@ -99,7 +99,7 @@ class NoisyWidener(Widener):
         return [self._summed(op, value, terms) if i < summed else value for i, value in enumerate(values)]
 
     def results(self, op: Any, values: list[Any]) -> list[Any]:
-        kind = _kind(op)
+        kind, values = _kind(op), super().results(op, values)
         if kind in EXACT or (kind in SUMS and not _adds(op)):
             return values
         roundings = _ROUNDINGS.get(kind, 1.0 if kind in SUMS or _terms(op) is not None else _OTHER_ROUNDINGS)

@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.module.execute import Execution
 from harness.module.load import StableModule
 
-Word = Literal["rounding", "tie", "no number", "doubt", "reference in doubt", "race", "fault"]
-MILDEST_FIRST: tuple[Word, ...] = ("rounding", "tie", "no number", "doubt", "reference in doubt", "race", "fault")
+Word = Literal["empty", "rounding", "tie", "no number", "doubt", "reference in doubt", "race", "fault"]
+MILDEST_FIRST: tuple[Word, ...] = get_args(Word)
 DOUBT, FAULT = 4.0, 16.0  # ratios: healthy programs stay below 2, faults begin at 17
 
 

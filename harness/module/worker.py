@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import msgspec
 import numpy as np
 
-from harness.errors import BackendError, HarnessError
+from harness.errors import BackendError, EmitError, HarnessError
 from harness.module.task import ABSENT, REFUSED, Array, ModuleTask
 from harness.system.jobs import answer
 
@@ -60,7 +60,6 @@ def perform(task: ModuleTask) -> None:
 def _load_xla(task: ModuleTask) -> Call:
     import jax
 
-    from harness.errors import EmitError
     from harness.run.xla_device import XlaDevice
 
     try:
@@ -82,7 +81,6 @@ def _load_xla(task: ModuleTask) -> Call:
 def _load_iree(task: ModuleTask) -> Call:
     import iree.runtime as rt
 
-    from harness.errors import EmitError
     from harness.run.compile import compile_module
 
     try:
@@ -115,6 +113,9 @@ def _load_interpreter(task: ModuleTask) -> Call:
     from harness.run.inprocess.reference_interpreter import interpret
 
     text = Path(task.module).read_text()
+    unknown = re.search(r"\bchlo\.\w+", text)
+    if unknown is not None:  # the interpreter would abort
+        raise EmitError(f"the interpreter knows no {unknown[0]}, only operations of StableHLO")
     return lambda arguments: interpret(text, task.function, arguments)
 
 

@@ -124,6 +124,14 @@ def test_a_result_without_a_number_is_no_agreement(tmp_path: Path) -> None:
     assert check.exit_code == 3
 
 
+def test_a_result_without_elements_is_no_agreement_alone(tmp_path: Path) -> None:
+    body = "    %y = stablehlo.slice %x [0:0] : (tensor<4xf32>) -> tensor<0xf32>"
+    module = module_of(one_function(body, "%x: tensor<4xf32>", "tensor<0xf32>"), tmp_path)
+    check = verdict(module, [XLA])
+    assert words(check) == {"xla": "empty"}
+    assert check.exit_code == 3
+
+
 def test_who_refuses_or_is_absent_is_listed_and_judges_nobody(tmp_path: Path) -> None:
     module = module_of(overlapping_pool_gradient(), tmp_path)
     absent = replace(IREE, name="elsewhere", device="nowhere")

@@ -39,6 +39,17 @@ def test_whole_numbers_and_meant_roundings_stay() -> None:
     np.testing.assert_array_equal(result, [1.0, 3.0])
 
 
+def test_bits_stay_those_of_an_f32() -> None:
+    body = """
+    %b = stablehlo.bitcast_convert %x : (tensor<2xf32>) -> tensor<2xui32>
+    %one = stablehlo.constant dense<1> : tensor<2xui32>
+    %c = stablehlo.add %b, %one : tensor<2xui32>
+    %y = stablehlo.bitcast_convert %c : (tensor<2xui32>) -> tensor<2xf32>"""
+    text = Widener().clone(one_function(body, "%x: tensor<2xf32>", "tensor<2xf32>"), "main")
+    (result,) = interpret(text, "main", [np.array([1.0, 3.0])])
+    np.testing.assert_array_equal(result, np.nextafter(np.array([1.0, 3.0], np.float32), np.float32(4.0)))
+
+
 @pytest.mark.parametrize("text", [nested_calls(), SGD_STEP, pool_gradient()])
 def test_a_noisy_clone_takes_amplitudes_and_a_seed_more(text: str) -> None:
     name = "train_step" if "@train_step" in text else "main"

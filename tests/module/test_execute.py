@@ -68,6 +68,13 @@ def test_what_a_compiler_refuses_is_refused_with_its_words() -> None:
     assert execute(EXECUTORS["xla"], text, "main", [x], timeout_s=120).outcome == "ran"
 
 
+def test_the_interpreter_refuses_what_is_not_stablehlo() -> None:
+    text = one_function("    %y = chlo.erf %x : tensor<4xf32> -> tensor<4xf32>", "%x: tensor<4xf32>", "tensor<4xf32>")
+    execution = execute(EXECUTORS["interpreter"], text, "main", [X], timeout_s=60)
+    assert execution.outcome == "refused"
+    assert execution.message == "the interpreter knows no chlo.erf, only operations of StableHLO"
+
+
 def test_a_device_that_is_not_here_is_absent() -> None:
     row = replace(EXECUTORS["iree"], name="iree-none", device="nowhere")
     execution = execute(row, TEXT, "main", [X], timeout_s=120)
