@@ -31,35 +31,29 @@ SUMS = frozenset({"reduce", "reduce_window", "select_and_scatter", "scatter"})
 _FLOW = frozenset({"while", "if", "case"})
 # How much coarser than f32 a type rounds: arithmetic in it, which a program means, has noise of its own size.
 _COARSER = {"f32": 1.0, "bf16": 2.0**16, "f16": 2.0**13}
+_DEVIATION = math.sqrt(12.0) / 2**32  # makes of a number of 32 bits one of variance 1
 _TIE = 1e-24  # what tells zeros from one another is far below every number that matters
 
+# Whole numbers wrap around: a multiplicative hash, whose upper bits, the sign first, are as good as drawn.
 _FUNCTION = """
 func.func private @{name}(%x: tensor<{shape}f64>, %amplitude: tensor<f64>, %key: tensor<ui32>) -> tensor<{shape}f64> {{
   %element = stablehlo.iota dim = 0 : tensor<{count}xui32>
-  %keys = stablehlo.broadcast_in_dim %key, dims = [] : (tensor<ui32>) -> tensor<{count}xui32>
   %golden = stablehlo.constant dense<2654435769> : tensor<{count}xui32>
   %m1 = stablehlo.constant dense<2146121005> : tensor<{count}xui32>
   %m2 = stablehlo.constant dense<2221713035> : tensor<{count}xui32>
   %s15 = stablehlo.constant dense<15> : tensor<{count}xui32>
-  %s16 = stablehlo.constant dense<16> : tensor<{count}xui32>
-  %a0 = stablehlo.multiply %element, %golden : tensor<{count}xui32>
-  %a1 = stablehlo.xor %a0, %keys : tensor<{count}xui32>
-  %a2 = stablehlo.shift_right_logical %a1, %s16 : tensor<{count}xui32>
-  %a3 = stablehlo.xor %a1, %a2 : tensor<{count}xui32>
-  %a4 = stablehlo.multiply %a3, %m1 : tensor<{count}xui32>
-  %a5 = stablehlo.shift_right_logical %a4, %s15 : tensor<{count}xui32>
-  %a6 = stablehlo.xor %a4, %a5 : tensor<{count}xui32>
-  %a7 = stablehlo.multiply %a6, %m2 : tensor<{count}xui32>
-  %a8 = stablehlo.shift_right_logical %a7, %s16 : tensor<{count}xui32>
-  %a9 = stablehlo.xor %a7, %a8 : tensor<{count}xui32>
-  %whole = stablehlo.convert %a9 : (tensor<{count}xui32>) -> tensor<{count}xf64>
-  %scale = stablehlo.constant dense<{scale!r}> : tensor<{count}xf64>
-  %half = stablehlo.constant dense<{half!r}> : tensor<{count}xf64>
-  %scaled = stablehlo.multiply %whole, %scale : tensor<{count}xf64>
-  %centred = stablehlo.subtract %scaled, %half : tensor<{count}xf64>
-  %amplitudes = stablehlo.broadcast_in_dim %amplitude, dims = [] : (tensor<f64>) -> tensor<{count}xf64>
-  %relative = stablehlo.multiply %centred, %amplitudes : tensor<{count}xf64>
   %one = stablehlo.constant dense<1.0> : tensor<{count}xf64>
+  %keys = stablehlo.broadcast_in_dim %key, dims = [] : (tensor<ui32>) -> tensor<{count}xui32>
+  %spread = stablehlo.multiply %element, %golden : tensor<{count}xui32>
+  %keyed = stablehlo.xor %spread, %keys : tensor<{count}xui32>
+  %mixed = stablehlo.multiply %keyed, %m1 : tensor<{count}xui32>
+  %upper = stablehlo.shift_right_logical %mixed, %s15 : tensor<{count}xui32>
+  %folded = stablehlo.xor %mixed, %upper : tensor<{count}xui32>
+  %drawn = stablehlo.multiply %folded, %m2 : tensor<{count}xui32>
+  %signed = stablehlo.bitcast_convert %drawn : (tensor<{count}xui32>) -> tensor<{count}xi32>
+  %whole = stablehlo.convert %signed : (tensor<{count}xi32>) -> tensor<{count}xf64>
+  %amplitudes = stablehlo.broadcast_in_dim %amplitude, dims = [] : (tensor<f64>) -> tensor<{count}xf64>
+  %relative = stablehlo.multiply %whole, %amplitudes : tensor<{count}xf64>
   %factor = stablehlo.add %one, %relative : tensor<{count}xf64>
   %factors = stablehlo.reshape %factor : (tensor<{count}xf64>) -> tensor<{shape}f64>
   %y = stablehlo.multiply %x, %factors : tensor<{shape}f64>
@@ -134,7 +128,7 @@ class NoisyWidener(Widener):
         x = value if element == "f64" else stablehlo.convert(wide, value)
         self._drawn += 1
         key = stablehlo.add(self._seed, _constant(self._drawn * 3266489917 % 2**32, unsigned=True))
-        scaled = stablehlo.multiply(amplitude, _constant(times))
+        scaled = stablehlo.multiply(amplitude, _constant(times * _DEVIATION))
         y = func.CallOp([wide], self._function(shape), [x, scaled, key]).result
         return y if element == "f64" else stablehlo.convert(value.type, y)
 
@@ -147,8 +141,6 @@ class NoisyWidener(Widener):
                 name=name,
                 shape="".join(f"{size}x" for size in shape),
                 count=math.prod(shape),
-                scale=math.sqrt(12.0) / 2**32,
-                half=math.sqrt(12.0) / 2,
             )
             written = ir.Module.parse(text)  # has to outlive its operations
             (function,) = written.body.operations

@@ -59,8 +59,8 @@ def ran(module: StableModule, executions: Sequence[Execution], form: str) -> Doc
     ]
     for execution in executions:
         if execution.calls:
-            numbers = [result for result in _values(module, execution) if result["value"] is not None]
-            told = ", ".join(f"{result['name']} {result['value']:.9g}" for result in numbers)
+            single = zip(module.results, execution.calls[0], strict=True)
+            told = ", ".join(f"{result.name} {float(array):.9g}" for result, array in single if not result.type.shape)
             blocks += [f"{execution.executor.name}: {told}"] if told else []
     return Document(blocks)
 
@@ -87,11 +87,8 @@ def checked(check: ModuleCheck, form: str, inputs: str) -> Document | str:
         "",
     ]
     for one in check.executors:
-        shown, left = _worst(one)
-        blocks += [
-            Table(("result", "verdict", "ratio", "error", "sees from", "note"), shown, right=_NUMBERS, wrapped=True)
-        ]
-        blocks = [*blocks[:-1], f"{one.execution.executor.name}:", *blocks[-1:], *left, ""] if shown else blocks[:-1]
+        if one.results:
+            blocks += [f"{one.execution.executor.name}:", *_worst(one), ""]
     if check.confirmed:
         blocks.append(f"The reference is confirmed {check.confirmed}.")
     blocks.append(
@@ -101,8 +98,8 @@ def checked(check: ModuleCheck, form: str, inputs: str) -> Document | str:
     return Document(blocks)
 
 
-def _worst(one: ExecutorCheck) -> tuple[list[list[str]], list[str]]:
-    """The rows of the worst results, and a line about the others."""
+def _worst(one: ExecutorCheck) -> list[str | Table]:
+    """A table of the worst results, and a line about the others."""
     order = sorted(one.results, key=lambda result: (-MILDEST_FIRST.index(result.word), -result.ratio))
     rows = [
         [
@@ -115,8 +112,9 @@ def _worst(one: ExecutorCheck) -> tuple[list[list[str]], list[str]]:
         ]
         for result in order[:_SHOWN]
     ]
-    left = order[_SHOWN:]
-    return rows, [f"and {len(left)} results with at most a ratio of {_ratio(left[0].ratio)}."] if left else []
+    table = Table(("result", "verdict", "ratio", "error", "sees from", "note"), rows, right=_NUMBERS, wrapped=True)
+    left = [result.ratio for result in order[_SHOWN:]]
+    return [table, *([f"and {len(left)} more, of ratios up to {_ratio(max(left))}."] if left else [])]
 
 
 def _ratio(value: float) -> str:
@@ -138,7 +136,7 @@ def _values(module: StableModule, execution: Execution) -> list[dict[str, Any]]:
     if not execution.calls:
         return []
     return [
-        {"name": result.name, "type": str(result.type), "value": float(array) if not result.type.shape else None}
+        {"name": result.name, "type": str(result.type), "value": _finite(array) if not result.type.shape else None}
         for result, array in zip(module.results, execution.calls[0], strict=True)
     ]
 
@@ -209,6 +207,6 @@ def _check_facts(check: ModuleCheck, inputs: str) -> dict[str, Any]:
     }
 
 
-def _finite(value: float) -> float | str:
+def _finite(value: Any) -> float | str:
     """A number of JSON, which has no infinity."""
     return float(value) if np.isfinite(value) else str(value)
