@@ -17,6 +17,7 @@ from harness.module.signature import (
     TensorType,
     classes_of,
     guess_role,
+    named_images,
     pair,
     reached_results,
     returned_names,
@@ -89,7 +90,8 @@ def load(path: Path, function: str | None = None) -> StableModule:
         if len(spoken) == len(titles):
             titles = [title or word for title, word in zip(titles, spoken, strict=True)]
     inlined = "" if refused else Inliner().clone(text, name)
-    arguments, results, classes = _signature(inlined or text, name if not inlined else "main", shown or located, titles)
+    called = located if all(located) else shown
+    arguments, results, classes = _signature(inlined or text, "main" if inlined else name, called, titles)
     return StableModule(
         path=path,
         form=form,
@@ -146,8 +148,9 @@ def _signature(
     pairs = pair(types, made, reached)
     back = {argument: result for result, argument in pairs.items()}
     arguments: list[ModuleArgument] = []
+    named = any(named_images(name) for name in names)
     for i, (name, kind) in enumerate(zip(names, types, strict=True)):
-        images = any(argument.role == "images" for argument in arguments)
+        images = named or any(argument.role == "images" for argument in arguments)
         role = guess_role(name, kind, paired=i in back, positive=positive[i], images=images)
         arguments.append(ModuleArgument(name, kind, role, back.get(i), positive[i]))
     results = _results(made, pairs, arguments, titles)

@@ -19,12 +19,14 @@ _NUMPY: dict[str, Any] = {
     **{f"ui{bits}": np.dtype(f"uint{bits}").type for bits in (8, 16, 32, 64)},
 }
 ELEMENTS = frozenset(_NUMPY)  # those that a file of arrays can hold
+_IMAGES = r"(x|images?|inputs?|pixels)"
 _NAMED: tuple[tuple[str, Role], ...] = (
     (r"(one_?hot|onehot).*", "one-hot"),
     (r"(labels?|targets?|y|classes)", "labels"),
-    (r"(x|images?|inputs?|pixels)", "images"),
+    (_IMAGES, "images"),
     (r"(lr|rate|learning_?rate|eta)", "rate"),
     (r"(t|step|steps|iteration)", "step"),
+    (r"([wb]\d*|weights?|bias(es)?|.*[._]([wb]|weights?|bias|kernel|gamma|beta|scale))", "parameter"),
 )
 # What stands between an old value and the new one: steps, decay, momentum, a largest value so far, a frozen part.
 _ELEMENT_BY_ELEMENT = frozenset(
@@ -125,8 +127,13 @@ def pair(
     return pairs
 
 
+def named_images(name: str) -> bool:
+    """Whether a name is that of what a network is fed."""
+    return re.fullmatch(_IMAGES, name.lower()) is not None
+
+
 def guess_role(name: str, kind: TensorType, *, paired: bool, positive: bool, images: bool) -> Role:
-    """The role of an argument by its name, else by its type. `images`: whether an argument before it has that role."""
+    """The role of an argument by its name, else by its type. `images`: whether another argument has that role."""
     short = name.lower()
     for pattern, role in _NAMED:
         if re.fullmatch(pattern, short) and (role != "labels" or not kind.is_float):

@@ -3,6 +3,8 @@
 import io
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from harness.errors import ModuleError
@@ -177,3 +179,15 @@ def test_a_result_that_no_old_value_reaches_is_nobodys_new_value(tmp_path: Path)
     module = load(written(tmp_path, nested_calls()))
     assert [result.argument for result in module.results] == [None, None]
     assert module.arguments[0].type == module.results[0].type
+
+
+def test_the_names_of_a_python_function_where_jax_leaves_them(tmp_path: Path) -> None:
+    def loss(weights: jax.Array, x: jax.Array) -> jax.Array:
+        return (x @ weights).sum()
+
+    text = jax.jit(loss).lower(jnp.ones((3, 2)), jnp.ones((4, 3))).as_text(debug_info=True)
+    module = load(written(tmp_path, text))
+    assert [(argument.name, argument.role) for argument in module.arguments] == [
+        ("weights", "parameter"),
+        ("x", "images"),
+    ]
