@@ -26,7 +26,7 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
     """
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
         module = _with_main(text, function)
-        given = [_attribute(array, kind) for array, kind in zip(arguments, _inputs(module), strict=True)]
+        given = [_attribute(array) for array in arguments]
         try:
             results = stablehlo.eval_module(module, given)
         except ValueError as error:
@@ -88,18 +88,13 @@ def _size(kind: ir.Type) -> int:
     return math.prod(ir.RankedTensorType(kind).shape)
 
 
-def _inputs(module: ir.Module) -> list[ir.Type]:
-    """Types of what `main` takes."""
-    main = next(op for op in module.body.operations if _name(op) == "main")
-    return [argument.type for argument in main.regions[0].blocks[0].arguments]
-
-
-def _attribute(array: Array, kind: ir.Type) -> ir.Attribute:
-    """A constant of an argument's type: whole numbers have the sign of the type, truth values are bits."""
+def _attribute(array: Array) -> ir.Attribute:
+    """A constant of the array's shape and element type; truth values are bits."""
     values: Any = np.asarray(array, order="C")
     if values.dtype == np.bool_:
         return ir.DenseElementsAttr.get(values)
-    return ir.DenseElementsAttr.get(values, type=kind)
+    # Signless, as signed arguments are in StableHLO: by default integers keep the sign that they have in numpy.
+    return ir.DenseElementsAttr.get(values, signless=values.dtype.kind != "u")
 
 
 def _elements(result: ir.Attribute) -> Any:
