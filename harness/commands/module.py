@@ -103,6 +103,8 @@ def run_command(
     from harness.report.terminal import show
     from harness.system.files import replace_file
 
+    if save is not None and not save.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(save.parent)!r}.", param_hint="--save")
     executors = find_executors(names)
     module = load(file, function)
     arguments = _arguments(module, inputs, seed)

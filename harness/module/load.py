@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import ModuleError, unknown
 from harness.module.clone import Inliner
 from harness.module.mlir import from_bytes, function_named, functions, ir, is_public, operations, parsed, symbol
-from harness.module.refusals import Refusal, refusals, without_body
+from harness.module.refusals import Refusal, calls_itself, refusals, without_body
 from harness.module.signature import (
     ELEMENTS,
     ModuleArgument,
@@ -70,6 +70,9 @@ def load(path: Path, function: str | None = None) -> StableModule:
             declared = without_body(module)
             if declared:
                 raise ModuleError(f"{path}: function @{declared[0]} has no body. Write the module with all it calls.")
+            recursive = calls_itself(module, name)
+            if recursive is not None:
+                raise ModuleError(f"{path}: function @{recursive} calls itself. Expected calls that come to an end.")
             refused = refusals(module, name)
             given = function_named(module, name)
             kinds = ir.FunctionType(ir.TypeAttr(given.attributes["function_type"]).value)

@@ -44,6 +44,18 @@ def without_body(module: Any) -> list[str]:
     return [symbol(function) for function in functions(module) if not list(function.regions[0].blocks)]
 
 
+def calls_itself(module: Any, function: str, callers: tuple[str, ...] = ()) -> str | None:
+    """Name of a function that is called while it runs, among those that a function calls; None without one."""
+    if function in callers:
+        return function
+    block = function_named(module, function).regions[0].blocks[0]
+    callees = {
+        ir.FlatSymbolRefAttr(op.attributes["callee"]).value for op in operations(block) if op.name == "func.call"
+    }
+    found = (calls_itself(module, callee, (*callers, function)) for callee in sorted(callees))
+    return next(filter(None, found), None)
+
+
 def _called(module: Any, function: str) -> list[str]:
     """The function and those that it calls, each once."""
     names = [function]

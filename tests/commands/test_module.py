@@ -72,6 +72,7 @@ def test_check_as_json_has_a_word_for_every_executor_and_result() -> None:
         (("inspect", STEP, "--function", "step"), "unknown function 'step'"),
         (("run", STEP, "--on", "xla,tpu"), "unknown executor 'tpu'"),
         (("check", STEP, "--on", ","), "expected names separated by commas"),
+        (("run", STEP, "--save", "/nowhere/out.npz"), "there is no folder '/nowhere'"),
         (("check", STEP, "--inputs", STEP), "not an .npz of arrays"),
         (("check", STEP, "--timeout", "0"), "0.0 is not in the range"),
     ],

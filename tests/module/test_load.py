@@ -124,6 +124,18 @@ def test_a_function_without_a_body_is_refused(tmp_path: Path) -> None:
         load(written(tmp_path, text))
 
 
+def test_a_function_that_calls_itself_is_refused(tmp_path: Path) -> None:
+    body = "    %z = call @turn(%x) : (tensor<2xf32>) -> tensor<2xf32>\n    return %z : tensor<2xf32>\n"
+    text = f"""module {{
+  func.func private @turn(%x: tensor<2xf32>) -> tensor<2xf32> {{
+{body}  }}
+  func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {{
+{body}  }}
+}}"""
+    with pytest.raises(ModuleError, match="function @turn calls itself"):
+        load(written(tmp_path, text))
+
+
 X = "%x: tensor<4xf32>"
 LOOP = """
     %zero = stablehlo.constant dense<0> : tensor<i32>
