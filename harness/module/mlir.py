@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jax._src.interpreters import mlir
+import jax.interpreters.mlir
 from jaxlib.mlir import ir as _ir
 from jaxlib.mlir.dialects import func as _func
 from jaxlib.mlir.dialects import stablehlo as _stablehlo
@@ -18,7 +18,7 @@ stablehlo: Any = _stablehlo
 @contextmanager
 def parsed(text: str) -> Iterator[Any]:
     """The module of a text in normal form, which lives as long as the context."""
-    with mlir.make_ir_context(), ir.Location.unknown():
+    with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
         yield ir.Module.parse(text)
 
 
@@ -28,7 +28,7 @@ def from_bytes(content: bytes) -> Iterator[Any]:
 
     Raises: ValueError with the parser's words.
     """
-    with mlir.make_ir_context() as context, ir.Location.unknown():
+    with jax.interpreters.mlir.make_ir_context() as context, ir.Location.unknown():
         # MLIRError derives from Exception alone, and each of the three readers raises another one.
         try:
             module = ir.Module.parse(content)

@@ -1,7 +1,7 @@
 """Runs a phase-3 module in the StableHLO reference interpreter that jaxlib brings along: no compiler at all.
 
-All use of jaxlib's private interface is in this file. The interpreter knows one function, `main`, takes about a
-microsecond an operation and element, and reports what it refuses on standard error only.
+Only this file calls the interpreter, which is no public interface of jaxlib. It knows one function, `main`, takes about
+a microsecond an operation and element, and reports what it refuses on standard error only.
 """
 
 import math
