@@ -71,6 +71,10 @@ VERBS = {
         "harness.commands.init:init_command", "Write the initial parameters of MODEL and print their SHA-256."
     ),
     "models": Verb("harness.commands.models:models_command", "List the networks with their parameter counts."),
+    "module": Verb(
+        "harness.commands.module:module_command",
+        "Run any StableHLO module on several executors, and tell rounding from a fault.",
+    ),
     "nightly": Verb(
         "harness.commands.nightly:nightly_command",
         "Run what CONFIG says, all night long: cells, their verdicts, checks, and one report about it.",

@@ -59,6 +59,10 @@ class RevisionError(HarnessError):
     """A revision of a git repository cannot be had, or its code cannot be run."""
 
 
+class ModuleError(HarnessError):
+    """A StableHLO module cannot be read or judged, or what it is fed does not fit it."""
+
+
 class PackageError(HarnessError):
     """A package that only this needs is not installed."""
 

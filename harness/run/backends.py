@@ -16,7 +16,7 @@ from harness.system.process import Child, signal_name
 
 PROBE_TIMEOUT_S = 60
 
-_COMMON_FLAGS = ("--iree-input-type=stablehlo", "--iree-input-demote-f64-to-f32=false")
+COMMON_FLAGS = ("--iree-input-type=stablehlo", "--iree-input-demote-f64-to-f32=false")
 
 # A training step allocates and frees the same large buffers over and over. By default the C library gives their pages
 # back to the system each time, and touching fresh pages then costs more than the arithmetic.
@@ -61,10 +61,10 @@ class Backend:
     def compile_flags(self) -> tuple[str, ...]:
         """Flags for iree-compile. Raises: BackendError when IREE_CHIP names a chip of no row."""
         if not self.chip_flag:
-            return (*_COMMON_FLAGS, *self.target_flags)
+            return (*COMMON_FLAGS, *self.target_flags)
         rows = [row for row in BACKENDS.values() if row.chip_variable == self.chip_variable and row.chip_flag]
         named = _meant_for(self.chip_variable, self.chip_prefix, [row.chip_prefix for row in (self, *rows)])
-        return (*_COMMON_FLAGS, *self.target_flags, f"{self.chip_flag}={named or self.chip}")
+        return (*COMMON_FLAGS, *self.target_flags, f"{self.chip_flag}={named or self.chip}")
 
     def python(self) -> str:
         """The interpreter that runs this backend's programs: HARNESS_PYTHON_<BACKEND>, else this one.

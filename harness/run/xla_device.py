@@ -47,6 +47,10 @@ class XlaDevice:
         """A copy of a device array on the host."""
         return np.array(value)
 
+    def compile(self, name: str) -> None:
+        """Compile a function before it is called. Raises: EmitError when XLA refuses it."""
+        self._compiled(name)
+
     def call(self, name: str, arguments: Sequence[Any]) -> list[Any]:
         """Run a function; arguments and results are device arrays."""
         results: list[Any] = self._compiled(name).execute(list(arguments))

@@ -19,6 +19,7 @@ ROOMS = (
     "run",
     "verdict",
     "explain",
+    "module",
     "night",
     "report",
     "validation",

@@ -1,7 +1,7 @@
 """Runs a phase-3 module in the StableHLO reference interpreter that jaxlib brings along: no compiler at all.
 
-All use of jaxlib's private interface is in this file. The interpreter knows one function, `main`, takes about a
-microsecond an operation and element, and reports what it refuses on standard error only.
+Only this file calls the interpreter, which is no public interface of jaxlib. It knows one function, `main`, takes about
+a microsecond an operation and element, and reports what it refuses on standard error only.
 """
 
 import math
@@ -26,8 +26,9 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
     """
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
         module = _with_main(text, function)
+        given = [_attribute(array) for array in arguments]
         try:
-            results = stablehlo.eval_module(module, [_attribute(array) for array in arguments])
+            results = stablehlo.eval_module(module, given)
         except ValueError as error:
             raise EmitError(f"{function}: the StableHLO interpreter: {error}") from None
         return [np.array(_elements(result)) for result in results]
@@ -59,11 +60,17 @@ def _name(function: Any) -> str:
 
 
 def _cost(op: Any, of_function: Callable[[str], int]) -> int:
-    """Elements of the result; of what is reduced; multiply-adds of a product; all of what a called function does."""
+    """Elements of the result; of what is reduced; multiply-adds of a product; all of what a called function does.
+
+    A loop counts as one turn: how many it takes is not looked at.
+    """
     results = sum(_size(result.type) for result in op.results)
     match op.operation.name:
         case "func.call":
             return of_function(ir.FlatSymbolRefAttr(op.attributes["callee"]).value)
+        case "stablehlo.while" | "stablehlo.if" | "stablehlo.case":
+            blocks = [block for region in op.regions for block in region.blocks]
+            return sum(_cost(inner, of_function) for block in blocks for inner in block.operations)
         case "stablehlo.reduce":
             return _size(op.operands[0].type)
         case "stablehlo.dot_general":
@@ -72,7 +79,8 @@ def _cost(op: Any, of_function: Callable[[str], int]) -> int:
             return results * math.prod(shape[axis] for axis in numbers.lhs_contracting_dimensions)
         case "stablehlo.convolution":
             weights = ir.RankedTensorType(op.operands[1].type).shape
-            return results * math.prod(weights) // weights[-1]  # the last axis is that of the outputs: HWIO
+            axes = stablehlo.ConvDimensionNumbers(op.attributes["dimension_numbers"])
+            return results * math.prod(weights) // weights[axes.kernel_output_feature_dimension]
     return results
 
 
@@ -81,10 +89,12 @@ def _size(kind: ir.Type) -> int:
 
 
 def _attribute(array: Array) -> ir.Attribute:
-    """A constant of the array's shape and element type."""
-    # Signless, as the function's arguments are: by default integers keep the sign that they have in numpy.
+    """A constant of the array's shape and element type; truth values are bits."""
     values: Any = np.asarray(array, order="C")
-    return ir.DenseElementsAttr.get(values, signless=True)
+    if values.dtype == np.bool_:
+        return ir.DenseElementsAttr.get(values)
+    # Signless, as signed arguments are in StableHLO: by default integers keep the sign that they have in numpy.
+    return ir.DenseElementsAttr.get(values, signless=values.dtype.kind != "u")
 
 
 def _elements(result: ir.Attribute) -> Any:

@@ -1,0 +1,84 @@
+"""One verdict word for each executor and result: is what it is off by rounding, or a fault?
+
+The bound is measured, not chosen: the f64 version of the program, run with rounding noise in it, says how far rounding
+moves each result at this input. Before a fault is called one it is reproduced, and its reference is confirmed by
+something else than the compiler that made it.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from harness.errors import ModuleError
+from harness.module.execute import Execution
+from harness.module.executors import ModuleExecutor
+from harness.module.experiment import MEMBERS, ModuleExperiment
+from harness.module.load import StableModule
+from harness.module.measure import difference, finite_norm
+from harness.module.second_look import confirmed, finite_elsewhere, reproduced, with_ties
+from harness.module.task import Array, Noise
+from harness.module.words import DOUBT, FAULT, ExecutorCheck, ModuleCheck, ResultCheck, Word
+
+MORE_MEMBERS = 12  # where the first ones leave a doubt
+
+
+def check_module(
+    module: StableModule,
+    executors: Sequence[ModuleExecutor],
+    arguments: Sequence[Array],
+    *,
+    seed: int,
+    timeout_s: float,
+    say: Callable[[str], None] = lambda line: None,
+) -> ModuleCheck:
+    """Run the module on each executor and judge every result. `seed`: of the noise; `say`: is told what runs.
+
+    Raises: ModuleError for a module with an operation that is not judged.
+    """
+    if module.refusals:
+        more = f" (and {len(module.refusals) - 1} more)" if len(module.refusals) > 1 else ""
+        raise ModuleError(
+            f"{module.path}: {module.refusals[0]}{more}. `harness module inspect` lists what is not judged."
+        )
+    check = ModuleExperiment(module, arguments, seed, timeout_s, say)
+    say(f"reference in f64, and {MEMBERS} members with rounding noise …")
+    reference = check.members([Noise(0.0, 0.0, 0), *check.noises(0, MEMBERS)], check.ensemble)
+    if reference.outcome != "ran":
+        return ModuleCheck(module, reference, 0, ())
+    executions = [check.run(executor) for executor in executors]
+    checks = [_judge(check, execution) for execution in executions]
+    if any(result.ratio >= DOUBT for one in checks for result in one.results):
+        say(f"{MORE_MEMBERS} more members …")
+        check.members(check.noises(MEMBERS, MORE_MEMBERS), check.ensemble)
+        checks = [_judge(check, execution) for execution in executions]
+    checks = finite_elsewhere(check, with_ties(check, checks))
+    checks = [reproduced(check, one) for one in checks]
+    checks, by_whom = confirmed(check, checks)
+    return ModuleCheck(module, reference, check.ensemble.members, tuple(checks), by_whom)
+
+
+def _judge(check: ModuleExperiment, execution: Execution) -> ExecutorCheck:
+    """An executor with the words that the ratios alone give its results."""
+    if not execution.calls:
+        return ExecutorCheck(execution)
+    judged = []
+    for number, ratio in enumerate(check.ratios(execution.calls[0])):
+        result, exact = check.module.results[number], np.asarray(check.ensemble.reference[number], np.float64)
+        error = difference(execution.calls[0][number], exact)
+        origin = 0.0 if result.argument is None else np.asarray(check.arguments[result.argument], np.float64)
+        with np.errstate(invalid="ignore"):
+            scale = finite_norm(exact - origin) or finite_norm(exact) or 1.0
+        word: Word = "rounding" if ratio < DOUBT else "doubt" if ratio < FAULT else "fault"
+        if not np.isfinite(exact).any() and ratio < DOUBT:
+            word = "no number" if exact.size else "empty"
+        judged.append(
+            ResultCheck(
+                name=result.name,
+                word=word,
+                ratio=ratio,
+                error=error.norm / scale,
+                bound=DOUBT * check.bound(number).norm / scale,
+                of="value" if result.argument is None else "update",
+            )
+        )
+    return ExecutorCheck(execution, tuple(judged))

@@ -1,0 +1,75 @@
+"""Runs of one module at one input: as it is on an executor, and its noisy f64 version by members."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.module.execute import Execution, execute
+from harness.module.executors import REFERENCE, ModuleExecutor
+from harness.module.load import StableModule
+from harness.module.measure import NoisyEnsemble, Size, ratios, smallest_bound
+from harness.module.noise import UNIT, NoisyWidener
+from harness.module.task import Array, Noise
+
+AMPLITUDE = 4 * UNIT
+MEMBERS = 4
+
+
+@dataclass
+class ModuleExperiment:
+    """What the steps of a check share: the module, what it is fed, the ensemble so far. `say`: is told what runs."""
+
+    module: StableModule
+    arguments: Sequence[Array]
+    seed: int
+    timeout_s: float
+    say: Callable[[str], None]
+    ensemble: NoisyEnsemble = field(default_factory=NoisyEnsemble)
+
+    def __post_init__(self) -> None:
+        self._noisy = NoisyWidener().clone(self.module.inlined, "main")
+
+    def run(self, executor: ModuleExecutor) -> Execution:
+        """The module as it is."""
+        self.say(f"{executor.name} …")
+        return execute(
+            executor,
+            self.module.text,
+            self.module.function,
+            self.arguments,
+            timeout_s=self.timeout_s,
+            operations=self.module.operations,
+        )
+
+    def wide_arguments(self) -> list[Array]:
+        """The same numbers in f64."""
+        return [a.astype(np.float64) if a.dtype == np.float32 else a for a in self.arguments]
+
+    def members(self, noises: Sequence[Noise], ensemble: NoisyEnsemble) -> Execution:
+        """Run members of the noisy version and let the ensemble take them."""
+        return execute(
+            REFERENCE,
+            self._noisy,
+            "main",
+            self.wide_arguments(),
+            timeout_s=self.timeout_s,
+            noises=noises,
+            take=ensemble.take,
+        )
+
+    def ratios(self, results: Sequence[Array], ensemble: NoisyEnsemble | None = None) -> list[float]:
+        """Errors over what rounding does, by result."""
+        held = ensemble or self.ensemble
+        kinds = [result.type for result in self.module.results]
+        return ratios(results, self.ensemble.reference, held.spreads, kinds)
+
+    def bound(self, number: int) -> Size:
+        """What rounding does to a result, its own rounding included."""
+        kind, exact = self.module.results[number].type, self.ensemble.reference[number]
+        return self.ensemble.spreads[number].grown(smallest_bound(kind, exact))
+
+    def noises(self, first: int, count: int, *, ties: bool = False) -> list[Noise]:
+        """Noise of so many members, numbered from `first`; other seeds of the check give other noise."""
+        seeds = [(self.seed * 1000 + number + 1) % 2**32 for number in range(first, first + count)]
+        return [Noise(AMPLITUDE, AMPLITUDE if ties else 0.0, seed) for seed in seeds]

@@ -1,0 +1,203 @@
+"""A file becomes a module: text, MLIR bytecode or portable artifact, with all that can be told without running it."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ModuleError, unknown
+from harness.module.clone import Inliner
+from harness.module.mlir import from_bytes, function_named, functions, ir, is_public, operations, parsed, symbol
+from harness.module.refusals import Refusal, calls_itself, refusals, without_body
+from harness.module.signature import (
+    ELEMENTS,
+    ModuleArgument,
+    ModuleResult,
+    TensorType,
+    classes_of,
+    guess_role,
+    named_images,
+    pair,
+    reached_results,
+    returned_names,
+    takes_root,
+    tensor_type,
+    text_names,
+)
+from harness.run.inprocess.reference_interpreter import operations as scalar_operations
+
+_MAGIC = b"ML\xefR"
+
+
+@dataclass(frozen=True)
+class StableModule:
+    """One function of a module. `text`: of the whole module in normal form; `inlined`: of the function alone, `main`.
+
+    `ops`: its operations by name, those of what it calls included; `operations`: scalar operations of one call;
+    `classes`: for arguments of whole numbers, by number, how many values they may have.
+    """
+
+    path: Path
+    form: str
+    text: str
+    inlined: str
+    function: str
+    functions: tuple[str, ...]
+    arguments: tuple[ModuleArgument, ...]
+    results: tuple[ModuleResult, ...]
+    ops: dict[str, int]
+    operations: int
+    classes: dict[int, int]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def loss(self) -> int | None:
+        """Number of the only result that is a single number and no argument's new value; None where it is not so."""
+        single = [i for i, result in enumerate(self.results) if not result.type.shape and result.type.is_float]
+        return single[0] if len(single) == 1 else None
+
+
+def load(path: Path, function: str | None = None) -> StableModule:
+    """The module of a file. Without `function`: its only public one, or `main`.
+
+    Raises: ModuleError where it does not parse or has no such function; OSError.
+    """
+    content = path.read_bytes()
+    try:
+        with from_bytes(content) as module:
+            name = _choose(path, module, function)
+            declared = without_body(module)
+            if declared:
+                raise ModuleError(f"{path}: function @{declared[0]} has no body. Write the module with all it calls.")
+            recursive = calls_itself(module, name)
+            if recursive is not None:
+                raise ModuleError(f"{path}: function @{recursive} calls itself. Expected calls that come to an end.")
+            refused = refusals(module, name)
+            given = function_named(module, name)
+            kinds = ir.FunctionType(ir.TypeAttr(given.attributes["function_type"]).value)
+            _check_boundary(path, [*kinds.inputs, *kinds.results])
+            text = str(module)
+            titles = _result_names(given, len(kinds.results))
+            located = [_location_name(argument) for argument in given.arguments]
+            names = tuple(symbol(one) for one in functions(module))
+    except ValueError as error:
+        raise ModuleError(_parse_error(path, str(error))) from None
+    form = "text"
+    if content.startswith(_MAGIC):
+        form = "portable artifact" if content[len(_MAGIC) :].lstrip(b"\r").startswith(b"StableHLO") else "bytecode"
+    shown: list[str] = []
+    if form == "text":
+        shown = text_names(content.decode(errors="replace"), name)
+        spoken = returned_names(content.decode(errors="replace"), name)
+        if len(spoken) == len(titles):
+            titles = [title or word for title, word in zip(titles, spoken, strict=True)]
+    inlined = "" if refused else Inliner().clone(text, name)
+    called = located if all(located) else shown
+    arguments, results, classes = _signature(inlined or text, "main" if inlined else name, called, titles)
+    return StableModule(
+        path=path,
+        form=form,
+        text=text,
+        inlined=inlined,
+        function=name,
+        functions=names,
+        arguments=arguments,
+        results=results,
+        ops=_histogram(inlined or text, "main" if inlined else name),
+        operations=0 if refused else scalar_operations(inlined, "main"),
+        classes=classes,
+        refusals=tuple(refused),
+    )
+
+
+def _choose(path: Path, module: Any, function: str | None) -> str:
+    every = [symbol(one) for one in functions(module)]
+    if function is not None:
+        if function not in every:
+            raise ModuleError(f"{path}: {unknown('function', function, every)}")
+        return function
+    public = [symbol(one) for one in functions(module) if is_public(one)]
+    if len(public) == 1 or "main" in public:
+        return "main" if "main" in public else public[0]
+    if not public:
+        raise ModuleError(f"{path}: it has no public function. Expected a module with one, or choose with --function.")
+    raise ModuleError(f"{path}: it has the functions {', '.join(public)}. Choose one with --function.")
+
+
+def _check_boundary(path: Path, kinds: list[Any]) -> None:
+    for kind in kinds:
+        if not isinstance(kind, ir.RankedTensorType) or not kind.has_static_shape:
+            raise ModuleError(f"{path}: an argument or result is a {kind}. Expected tensors of known shapes.")
+        if str(kind.element_type) not in ELEMENTS:
+            known = ", ".join(sorted(ELEMENTS))
+            raise ModuleError(f"{path}: an argument or result is a {kind}. Expected elements of {known}.")
+
+
+def _signature(
+    text: str, function: str, names: list[str], titles: list[str]
+) -> tuple[tuple[ModuleArgument, ...], tuple[ModuleResult, ...], dict[int, int]]:
+    with parsed(text) as module:
+        given = function_named(module, function)
+        values = list(given.arguments)
+        types = [tensor_type(value.type) for value in values]
+        kinds = ir.FunctionType(ir.TypeAttr(given.attributes["function_type"]).value).results
+        made = [tensor_type(kind) for kind in kinds]
+        positive = [takes_root(value) for value in values]
+        reached = [reached_results(value) for value in values]
+        counts = {i: classes_of(value) for i, value in enumerate(values) if not types[i].is_float}
+    if len(names) != len(types) or len(set(names)) != len(names):
+        names = [f"arg{i}" for i in range(len(types))]
+    pairs = pair(types, made, reached)
+    back = {argument: result for result, argument in pairs.items()}
+    arguments: list[ModuleArgument] = []
+    named = any(named_images(name) for name in names)
+    for i, (name, kind) in enumerate(zip(names, types, strict=True)):
+        images = named or any(argument.role == "images" for argument in arguments)
+        role = guess_role(name, kind, paired=i in back, positive=positive[i], images=images)
+        arguments.append(ModuleArgument(name, kind, role, back.get(i), positive[i]))
+    results = _results(made, pairs, arguments, titles)
+    return tuple(arguments), results, {i: count for i, count in counts.items() if count}
+
+
+def _results(
+    types: list[TensorType], pairs: dict[int, int], arguments: list[ModuleArgument], titles: list[str]
+) -> tuple[ModuleResult, ...]:
+    single = [i for i, kind in enumerate(types) if not kind.shape and kind.is_float]
+    results = []
+    for i, kind in enumerate(types):
+        name = titles[i] or f"result{i}"
+        if i in pairs:
+            name = f"new {arguments[pairs[i]].name}"
+        elif single == [i] and not titles[i]:
+            name = "loss"
+        results.append(ModuleResult(name, kind, pairs.get(i)))
+    return tuple(results)
+
+
+def _result_names(function: Any, count: int) -> list[str]:
+    """The names that JAX gives results."""
+    if "res_attrs" not in function.attributes:
+        return [""] * count
+    named = [ir.DictAttr(one) for one in ir.ArrayAttr(function.attributes["res_attrs"])]
+    return [ir.StringAttr(one["jax.result_info"]).value if "jax.result_info" in one else "" for one in named]
+
+
+def _location_name(argument: Any) -> str:
+    location = argument.location
+    return str(location.name_str) if isinstance(location, ir.NameLoc) else ""
+
+
+def _histogram(text: str, function: str) -> dict[str, int]:
+    with parsed(text) as module:
+        counts = Counter(op.name for op in operations(function_named(module, function).regions[0].blocks[0]))
+    return {name: count for name, count in counts.most_common() if not name.endswith(".return")}
+
+
+def _parse_error(path: Path, said: str) -> str:
+    """The first error of a parser, with its place in the file."""
+    found = re.search(r'error: (?:"-":(\d+):(\d+): )?(.*)', said)
+    if found is None:
+        return f"{path}: {said.splitlines()[0]}. Expected a StableHLO module: text, bytecode or a portable artifact."
+    place = f":{found[1]}:{found[2]}" if found[1] else ""
+    return f"{path}{place}: {found[3]}. Expected a StableHLO module: text, bytecode or a portable artifact."

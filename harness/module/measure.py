@@ -1,0 +1,99 @@
+"""How far apart results are, and how far rounding alone moves them: the members of an ensemble about its reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.module.signature import TensorType
+from harness.module.task import Array
+
+_ROUNDOFF = {"f16": 2.0**-11, "f32": 2.0**-24, "f64": 2.0**-53}
+_SMALLEST = 2.0**-126  # smaller numbers may become zero on an executor
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a difference: its Euclidean norm and its largest element; infinite where only one side is a finite number."""
+
+    norm: float
+    largest: float
+
+    def grown(self, other: "Size") -> "Size":
+        """The larger one, in each of both."""
+        return Size(max(self.norm, other.norm), max(self.largest, other.largest))
+
+
+NONE = Size(0.0, 0.0)
+
+
+def difference(value: Array, reference: Array) -> Size:
+    """Of two arrays of one shape. NaN in the same places, and the same infinity, are no difference."""
+    a, b = np.asarray(value, np.float64), np.asarray(reference, np.float64)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.where(same, 0.0, np.abs(a - b))
+    apart[np.isnan(apart)] = np.inf
+    return _size(apart)
+
+
+def _size(values: Array) -> Size:
+    if not values.size:
+        return NONE
+    largest = float(np.max(np.abs(values)))
+    if largest in (0.0, np.inf):
+        return Size(largest, largest)
+    return Size(largest * float(np.linalg.norm((values / largest).ravel())), largest)
+
+
+def finite_norm(values: Array) -> float:
+    """Norm of the elements that are finite."""
+    wide = np.asarray(values, np.float64)
+    return _size(np.where(np.isfinite(wide), wide, 0.0)).norm
+
+
+def smallest_bound(kind: TensorType, reference: Array) -> Size:
+    """What the rounding of a result itself does: a unit roundoff of it, and what may be flushed to zero."""
+    roundoff = _ROUNDOFF.get(kind.element, 0.0)
+    if not roundoff:
+        return NONE
+    wide = np.asarray(reference, np.float64)
+    size = _size(np.where(np.isfinite(wide), wide, 0.0))
+    count = max(1, wide.size)
+    return Size(roundoff * size.norm + _SMALLEST * count**0.5, roundoff * size.largest + _SMALLEST)
+
+
+@dataclass
+class NoisyEnsemble:
+    """The reference, which is the first that it takes, and how far each later member is from it at most, by result."""
+
+    reference: list[Array] = field(default_factory=list)
+    spreads: list[Size] = field(default_factory=list)
+    members: int = 0
+
+    def take(self, results: list[Array]) -> None:
+        """The results of one more call."""
+        if not self.reference:
+            self.reference = results
+            self.spreads = [NONE] * len(results)
+            return
+        self.members += 1
+        moved = [difference(one, other) for one, other in zip(results, self.reference, strict=True)]
+        self.spreads = [spread.grown(size) for spread, size in zip(self.spreads, moved, strict=True)]
+
+
+def ratios(
+    results: Sequence[Array], reference: Sequence[Array], spreads: Sequence[Size], kinds: Sequence[TensorType]
+) -> list[float]:
+    """By result: the error over what rounding does, by norm or by largest element, whichever is the larger."""
+    found = []
+    for result, exact, spread, kind in zip(results, reference, spreads, kinds, strict=True):
+        error, bound = difference(result, exact), spread.grown(smallest_bound(kind, exact))
+        found.append(max(_over(error.norm, bound.norm), _over(error.largest, bound.largest)))
+    return found
+
+
+def _over(error: float, bound: float) -> float:
+    if error == 0.0 or bound == np.inf:
+        return 0.0
+    return error / bound if bound > 0.0 else float("inf")

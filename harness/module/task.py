@@ -1,0 +1,45 @@
+"""What a worker is asked to do, and the words for how it ended."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.module.executors import Driver
+
+Array = npt.NDArray[Any]
+Outcome = Literal["ran", "absent", "refused", "timed out", "hung", "crashed", "not started"]
+REFUSED = 2  # exit codes of a worker
+ABSENT = 3
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The last three arguments of a noisy module. `amplitude`, `ties`: relative standard deviations of one rounding."""
+
+    amplitude: float
+    ties: float
+    seed: int
+
+    def arguments(self) -> list[Array]:
+        """As the module takes them."""
+        return [np.array(self.amplitude), np.array(self.ties), np.array(self.seed, np.uint32)]
+
+
+@dataclass(frozen=True)
+class ModuleTask:
+    """A module to compile once and to call once for each of `noises`, once without more arguments where there is none.
+
+    `module`, `arguments`, `results`: paths of its text, of an .npz with `a0`, `a1` …, and of the folder for
+    `call0.npz` …, which hold `r0`, `r1` …
+    """
+
+    module: str
+    function: str
+    arguments: str
+    results: str
+    driver: Driver
+    flags: tuple[str, ...]
+    device: str
+    noises: tuple[Noise, ...] = ()

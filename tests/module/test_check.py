@@ -1,0 +1,158 @@
+"""Verdicts: right modules are off by rounding everywhere, an injected fault is a fault on its executor only."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import ModuleError
+from harness.module import experiment
+from harness.module.check import check_module
+from harness.module.executors import EXECUTORS, ModuleExecutor
+from harness.module.inputs import draw
+from harness.module.load import StableModule, load
+from harness.module.task import Array
+from harness.module.words import ModuleCheck
+from tests.support.paths import ROOT
+from tests.support.stablehlo_modules import (
+    SGD_STEP,
+    nested_calls,
+    one_function,
+    overlapping_pool_gradient,
+    pool_gradient,
+)
+
+WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
+XLA, IREE = EXECUTORS["xla"], EXECUTORS["iree"]
+
+
+def module_of(text: str, folder: Path) -> StableModule:
+    path = folder / "module.mlir"
+    path.write_text(text)
+    return load(path)
+
+
+def verdict(
+    module: StableModule, executors: Sequence[ModuleExecutor], arguments: Sequence[Array] | None = None
+) -> ModuleCheck:
+    fed = draw(module, 0) if arguments is None else arguments
+    return check_module(module, executors, fed, seed=0, timeout_s=120)
+
+
+def words(check: ModuleCheck) -> dict[str, str]:
+    return {one.execution.executor.name: one.word for one in check.executors}
+
+
+def faulty(row: ModuleExecutor, fault: str, *flag: str) -> ModuleExecutor:
+    """The row with a fault of tests/support/faulty_worker.py."""
+    return replace(row, name=f"faulty-{row.name}", command=(sys.executable, str(WORKER), fault, *flag))
+
+
+@pytest.mark.parametrize("text", [SGD_STEP, nested_calls()], ids=["sgd", "nested calls"])
+def test_a_right_module_is_off_by_rounding_on_every_executor(text: str, tmp_path: Path) -> None:
+    check = verdict(module_of(text, tmp_path), list(EXECUTORS.values()))
+    assert words(check) == dict.fromkeys(EXECUTORS, "rounding")
+    assert check.exit_code == 0
+    assert any(result.error > 0 for one in check.executors for result in one.results)
+
+
+@pytest.mark.parametrize("row", [XLA, IREE], ids=["xla", "iree"])
+@pytest.mark.parametrize("fault", ["scaled", "sign"])
+def test_an_injected_fault_is_found_on_its_executor_only(fault: str, row: ModuleExecutor, tmp_path: Path) -> None:
+    wrong = faulty(row, fault)
+    check = verdict(module_of(SGD_STEP, tmp_path), [XLA, IREE, wrong])
+    assert words(check) == {"xla": "rounding", "iree": "rounding", wrong.name: "fault"}
+    assert check.exit_code == 1
+    assert check.confirmed == "by executors that agree with it"
+    found = {result.name: result for result in check.executors[2].results}
+    assert found["new W0"].word == "fault"
+    assert found["new W0"].of == "update"
+    assert found["new W0"].note == "wrong in 3 of 3 runs"
+    if fault == "sign":
+        assert found["new W0"].error == pytest.approx(2.0, rel=1e-3)
+        assert found["loss"].word == "rounding"
+
+
+def test_a_fault_without_a_witness_is_confirmed_by_a_second_reference(tmp_path: Path) -> None:
+    check = verdict(module_of(SGD_STEP, tmp_path), [faulty(XLA, "scaled")])
+    assert words(check) == {"faulty-xla": "fault"}
+    assert check.confirmed == "by interpreter in f64"
+
+
+def test_a_reference_that_is_wrong_itself_is_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "REFERENCE", faulty(XLA, "sign"))
+    check = verdict(module_of(SGD_STEP, tmp_path), [XLA, IREE])
+    assert words(check) == {"xla": "reference in doubt", "iree": "reference in doubt"}
+    assert check.exit_code == 3
+
+
+def test_what_is_wrong_in_some_runs_only_is_a_race(tmp_path: Path) -> None:
+    check = verdict(module_of(SGD_STEP, tmp_path), [faulty(XLA, "scaled", str(tmp_path / "done"))])
+    assert words(check) == {"faulty-xla": "race"}
+    assert {result.note for result in check.executors[0].results if result.word == "race"} == {"wrong in 1 of 3 runs"}
+    assert check.exit_code == 1
+
+
+def test_another_choice_among_equal_elements_is_a_tie(tmp_path: Path) -> None:
+    module = module_of(pool_gradient(), tmp_path)
+    check = verdict(module, [XLA, IREE], [np.zeros((1, 8, 8, 4), np.float32)])
+    assert words(check) == {"xla": "rounding", "iree": "tie"}
+    assert check.exit_code == 0
+
+
+def test_without_equal_elements_the_same_module_has_no_tie(tmp_path: Path) -> None:
+    module = module_of(pool_gradient(), tmp_path)
+    assert words(verdict(module, [XLA, IREE])) == {"xla": "rounding", "iree": "rounding"}
+
+
+def test_what_overflows_in_f32_everywhere_is_a_doubt(tmp_path: Path) -> None:
+    kind = "tensor<4xf32>"
+    module = module_of(one_function(f"    %y = stablehlo.exponential %x : {kind}", f"%x: {kind}", kind), tmp_path)
+    check = verdict(module, [XLA, IREE], [np.array([1.0, 2.0, 100.0, 3.0], np.float32)])
+    assert words(check) == {"xla": "doubt", "iree": "doubt"}
+    assert check.exit_code == 3
+
+
+def test_a_result_without_a_number_is_no_agreement(tmp_path: Path) -> None:
+    kind = "tensor<4xf32>"
+    module = module_of(one_function(f"    %y = stablehlo.log %x : {kind}", f"%x: {kind}", kind), tmp_path)
+    check = verdict(module, [XLA], [-np.ones(4, np.float32)])
+    assert words(check) == {"xla": "no number"}
+    assert check.exit_code == 3
+
+
+def test_a_result_without_elements_is_no_agreement_alone(tmp_path: Path) -> None:
+    body = "    %y = stablehlo.slice %x [0:0] : (tensor<4xf32>) -> tensor<0xf32>"
+    module = module_of(one_function(body, "%x: tensor<4xf32>", "tensor<0xf32>"), tmp_path)
+    check = verdict(module, [XLA])
+    assert words(check) == {"xla": "empty"}
+    assert check.exit_code == 3
+
+
+def test_who_refuses_or_is_absent_is_listed_and_judges_nobody(tmp_path: Path) -> None:
+    module = module_of(overlapping_pool_gradient(), tmp_path)
+    absent = replace(IREE, name="elsewhere", device="nowhere")
+    check = verdict(module, [XLA, IREE, absent])
+    assert words(check) == {"xla": "rounding", "iree": "refused", "elsewhere": "absent"}
+    assert check.exit_code == 0
+    assert verdict(module, [IREE, absent]).exit_code == 3
+
+
+def test_whole_numbers_are_the_same_or_wrong(tmp_path: Path) -> None:
+    body = "    %n = stablehlo.convert %x : (tensor<4xf32>) -> tensor<4xi32>\n"
+    body += "    %y = stablehlo.add %n, %n : tensor<4xi32>"
+    module = module_of(one_function(body, "%x: tensor<4xf32>", "tensor<4xi32>"), tmp_path)
+    assert words(verdict(module, [XLA, IREE], [np.array([1.5, 2.5, -3.5, 0.0], np.float32)])) == {
+        "xla": "rounding",
+        "iree": "rounding",
+    }
+
+
+def test_a_module_that_is_not_judged_is_refused_with_the_operation(tmp_path: Path) -> None:
+    call = "    %y = stablehlo.custom_call @mine(%x) : (tensor<4xf32>) -> tensor<4xf32>"
+    module = module_of(one_function(call, "%x: tensor<4xf32>", "tensor<4xf32>"), tmp_path)
+    with pytest.raises(ModuleError, match=r"module\.mlir: line 3, stablehlo\.custom_call: a custom call of"):
+        verdict(module, [XLA], [np.ones(4, np.float32)])

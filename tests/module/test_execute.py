@@ -1,0 +1,129 @@
+"""How a module can end on an executor: each way has its own word, and nothing of it is left running."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.module.execute import Execution, execute
+from harness.module.executors import EXECUTORS, ModuleExecutor
+from harness.module.load import load
+from harness.system.jobs import MARKER
+from tests.support.processes import dies
+from tests.support.stablehlo_modules import one_function, overlapping_pool_gradient
+
+TEXT = one_function("    %y = stablehlo.sqrt %x : tensor<4xf32>", "%x: tensor<4xf32>", "tensor<4xf32>")
+X = np.array([1.0, 4.0, 9.0, 16.0], np.float32)
+SAID = MARKER + '{"compile_s": 1, "cpu_s": 0.05, "run_s": null}'
+COMPILED = f"print({SAID!r}, flush=True)"
+
+
+def ended(code: str, timeout_s: float = 20.0) -> Execution:
+    """The end of a worker that is this program."""
+    row = ModuleExecutor("own", "a test", "xla", "none", command=(sys.executable, "-c", code))
+    return execute(row, TEXT, "main", [X], timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("name", sorted(EXECUTORS))
+def test_every_executor_of_the_table_computes(name: str) -> None:
+    execution = execute(EXECUTORS[name], TEXT, "main", [X], timeout_s=120)
+    assert (execution.outcome, execution.message) == ("ran", "")
+    np.testing.assert_allclose(execution.calls[0][0], [1, 2, 3, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["xla", "iree", "interpreter"])
+def test_arguments_of_every_type_reach_an_executor(name: str, tmp_path: Path) -> None:
+    kinds = ("4xi1", "i1", "3xui8", "2xi64", "2xf64", "f32")
+    given = ", ".join(f"%a{i}: tensor<{kind}>" for i, kind in enumerate(kinds))
+    types = ", ".join(f"tensor<{kind}>" for kind in kinds)
+    back = ", ".join(f"%a{i}" for i in range(len(kinds)))
+    path = tmp_path / "same.mlir"
+    path.write_text(f"func.func @main({given}) -> ({types}) {{\n  return {back} : {types}\n}}\n")
+    module = load(path)
+    arguments = [
+        np.array([True, False, True, True]),
+        np.array(True),
+        np.array([1, 200, 3], np.uint8),
+        np.array([-5, 2**40]),
+        np.array([0.1, 1e300]),
+        np.array(0.5, np.float32),
+    ]
+    execution = execute(EXECUTORS[name], module.text, "main", arguments, timeout_s=120)
+    assert execution.outcome == "ran", execution.message
+    for result, argument in zip(execution.calls[0], arguments, strict=True):
+        assert result.dtype == argument.dtype
+        np.testing.assert_array_equal(result, argument)
+
+
+def test_what_a_compiler_refuses_is_refused_with_its_words() -> None:
+    x, text = np.ones((1, 8, 8, 2), np.float32), overlapping_pool_gradient()
+    execution = execute(EXECUTORS["iree"], text, "main", [x], timeout_s=120)
+    assert execution.outcome == "refused"
+    told = (
+        "iree-compile: failed to legalize operation 'stablehlo.select_and_scatter' that was explicitly marked illegal"
+    )
+    assert execution.message == told
+    assert execute(EXECUTORS["xla"], text, "main", [x], timeout_s=120).outcome == "ran"
+
+
+def test_the_interpreter_refuses_what_is_not_stablehlo() -> None:
+    text = one_function("    %y = chlo.erf %x : tensor<4xf32> -> tensor<4xf32>", "%x: tensor<4xf32>", "tensor<4xf32>")
+    execution = execute(EXECUTORS["interpreter"], text, "main", [X], timeout_s=60)
+    assert execution.outcome == "refused"
+    assert execution.message == "the interpreter knows no chlo.erf, only operations of StableHLO"
+
+
+def test_a_device_that_is_not_here_is_absent() -> None:
+    row = replace(EXECUTORS["iree"], name="iree-none", device="nowhere")
+    execution = execute(row, TEXT, "main", [X], timeout_s=120)
+    assert execution.outcome == "absent"
+    assert "nowhere" in execution.message
+
+
+def test_a_program_that_does_not_exist_is_absent() -> None:
+    row = replace(EXECUTORS["iree"], command=("/nowhere/worker",))
+    assert execute(row, TEXT, "main", [X], timeout_s=20).outcome == "absent"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import os; os.abort()", "killed by SIGABRT"),
+        ("raise ValueError('lost')", "exit code 1: ValueError: lost"),
+        (COMPILED, "exit code 0"),
+    ],
+)
+def test_a_worker_that_dies_has_crashed(code: str, message: str) -> None:
+    execution = ended(code)
+    assert (execution.outcome, execution.message) == ("crashed", message)
+
+
+def test_a_compiler_without_an_end_is_timed_out() -> None:
+    execution = ended("import time; time.sleep(60)", timeout_s=1.0)
+    assert (execution.outcome, execution.message) == ("timed out", "the compiler did not finish within 1 s")
+
+
+def test_a_program_that_computes_too_long_is_timed_out() -> None:
+    execution = ended(f"{COMPILED}\nwhile True: pass", timeout_s=2.0)
+    assert (execution.outcome, execution.message) == ("timed out", "compiled, did not finish within 2 s")
+
+
+def test_a_program_that_waits_for_ever_is_hung() -> None:
+    execution = ended(f"{COMPILED}\nimport time; time.sleep(60)", timeout_s=3.0)
+    assert execution.outcome == "hung"
+
+
+def test_what_a_worker_started_ends_with_it(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    start = "subprocess.Popen(['sleep', '300'], start_new_session=True).pid"
+    code = f"import subprocess, time\nopen({str(told)!r}, 'w').write(str({start}))\ntime.sleep(60)"
+    assert ended(code, timeout_s=2.0).outcome == "timed out"
+    assert dies(int(told.read_text()))
+
+
+def test_what_would_not_end_in_time_is_not_started() -> None:
+    execution = execute(EXECUTORS["interpreter"], TEXT, "main", [X], timeout_s=60, operations=10**9)
+    assert execution.outcome == "not started"
+    assert "2000 s" in execution.message

@@ -1,0 +1,58 @@
+"""A worker whose compiler is wrong: `python faulty_worker.py FAULT [FILE] TASK.json`, with a fault of `FAULTS`.
+
+With FILE it is wrong once: only while that file is not there, which it makes.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.module import worker
+from harness.module.clone import Cloner
+from harness.module.mlir import ir, stablehlo
+from harness.module.task import ModuleTask
+
+
+class ScaledProducts(Cloner):
+    """Every product is 0.1 % too large."""
+
+    def results(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name != "stablehlo.dot_general":
+            return values
+        kind = ir.RankedTensorType(values[0].type)
+        factor = ir.DenseElementsAttr.get_splat(kind, ir.FloatAttr.get(kind.element_type, 1.001))
+        return [stablehlo.multiply(values[0], stablehlo.constant(factor))]
+
+
+class LostSign(Cloner):
+    """Every difference of parameters, 12x6, is a sum."""
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name == "stablehlo.subtract" and list(ir.RankedTensorType(values[0].type).shape) == [12, 6]:
+            return [values[0], stablehlo.negate(values[1])]
+        return values
+
+
+FAULTS: dict[str, type[Cloner]] = {"scaled": ScaledProducts, "sign": LostSign}
+
+
+def main() -> None:
+    """Do the task with a module that has the fault."""
+    fault, *flag, written = sys.argv[1:]
+    task = msgspec.json.decode(Path(written).read_bytes(), type=ModuleTask)
+    spoiled = not flag or not Path(flag[0]).exists()
+    if flag:
+        Path(flag[0]).touch()
+    if spoiled:
+        faulty = FAULTS[fault]().clone(Path(task.module).read_text(), task.function)
+        Path(task.module).write_text(faulty)
+        Path(written).write_bytes(msgspec.json.encode(replace(task, function="main")))
+    sys.argv = [sys.argv[0], written]
+    worker.main()
+
+
+if __name__ == "__main__":
+    main()
