@@ -41,13 +41,13 @@ def main() -> None:
             for _ in range(BLOCK):
                 loss, state = step(state, x, y)
                 jax.block_until_ready(state)  # type: ignore[no-untyped-call]  # JAX leaves it untyped
+                number, params = float(loss), named(state[0])
             alone.append((time.perf_counter() - began) / BLOCK)
             began = time.perf_counter()
             for _ in range(BLOCK):
                 loss, state = step(state, x, y)
                 jax.block_until_ready(state)  # type: ignore[no-untyped-call]  # or the writer waits for the update
-                number = float(loss)  # which every loop that logs its loss has to do
-                params = named(state[0])
+                number, params = float(loss), named(state[0])
                 before = time.perf_counter()
                 trace.step(loss=number, lr=0.001, params=params, grads=params, batch=(x, y))
                 (observed if trace.observed else quiet).append(time.perf_counter() - before)
