@@ -130,7 +130,7 @@ def run_command(
                 for call in execution.calls
                 for number, array in enumerate(call)
             }
-            np.savez(target, **arrays)  # type: ignore[arg-type]
+            np.savez(target, **arrays)  # type: ignore[arg-type]  # numpy types each name as its own option
     sys.exit(0 if all(execution.calls for execution in executions) else NOTHING_COMPARED)
 
 

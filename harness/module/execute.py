@@ -73,7 +73,8 @@ def execute(
             noises=tuple(noises),
         )
         Path(task.module).write_text(text)
-        np.savez(task.arguments, **{f"a{i}": array for i, array in enumerate(arguments)})  # type: ignore[arg-type]
+        fed = {f"a{i}": array for i, array in enumerate(arguments)}
+        np.savez(task.arguments, **fed)  # type: ignore[arg-type]  # numpy types each name as its own option
         written = folder / "task.json"
         written.write_bytes(msgspec.json.encode(task))
         return _watch(executor, written, folder, timeout_s, take)

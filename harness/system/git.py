@@ -27,14 +27,15 @@ _LOCAL = (
 )
 # No prompt, no lock, nothing fetched behind the user's back, and a path is a path, whatever characters it has.
 _QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_LITERAL_PATHSPECS": "1"}
-_KINDS = {"100644": "file", "100664": "file", "100755": "file", "120000": "link", "040000": "folder"}
+Kind = Literal["file", "link", "folder", "submodule"]
+_KINDS: dict[str, Kind] = {"100644": "file", "100664": "file", "100755": "file", "120000": "link", "040000": "folder"}
 
 
 @dataclass(frozen=True)
 class Entry:
     """What lies at a path of a commit. Units: size in bytes, 0 of what is no file or link."""
 
-    kind: Literal["file", "link", "folder", "submodule"]
+    kind: Kind
     object_id: str
     size: int
 
@@ -87,7 +88,7 @@ class Repository:
             facts, _, path = line.partition(b"\t")
             mode, _, object_id, size = facts.decode().split()
             kind = _KINDS.get(mode, "submodule")
-            found[os.fsdecode(path)] = Entry(kind, object_id, int(size) if size.isdecimal() else 0)  # type: ignore[arg-type]
+            found[os.fsdecode(path)] = Entry(kind, object_id, int(size) if size.isdecimal() else 0)
         return {path: found[path] for path in paths if path in found}
 
     def write(self, entry: Entry, file: IO[bytes]) -> None:

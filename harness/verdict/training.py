@@ -15,7 +15,8 @@ ACCURACY_POINTS = 0.5  # of 100
 # itself. Copies of the MLP and the CNN that start one ulp apart differ by at most two thirds of one.
 CHANCE_DEVIATIONS = 4.0
 
-# How many times the errors of all test images the first of them may have: the first half of MNIST has 1.2 to 1.6 times.
+# How many times the errors of all test images the first of them may have. The first 2,560 to 5,120 of MNIST have 1.24
+# to 1.46 times as many, by an MLP after 20 steps and after five epochs alike.
 UNEQUALLY_HARD = 2.0
 
 

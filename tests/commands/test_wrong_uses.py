@@ -1,12 +1,15 @@
 """What people do wrong, and the one line that each of them gets: where, what was found, what to do."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from harness import cli
+from tests.support.paths import ROOT
 from tests.support.sample_traces import write
 
 FILES = {
@@ -90,3 +93,14 @@ def test_a_wrong_use_is_told_in_one_line(command: str, tmp_path: Path) -> None:
     assert re.match(r"harness: |[\w.]+:1: ", line)
     after = [path.name for path in tmp_path.rglob("*") if path.is_file()]
     assert sorted(after) == before, "nothing is left behind"
+
+
+@pytest.mark.parametrize("command", ["verify mnist_mlp", "run mnist_mlp --pipeline phase2", "oracle", "emit mnist_mlp"])
+def test_what_trains_says_what_to_install_where_the_core_is_alone(command: str) -> None:
+    missing = "; ".join(f"sys.modules[{name!r}] = None" for name in ("jax", "iree", "autograd", "scipy"))
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {missing}; from harness.cli import main; main()"
+    words = [sys.executable, "-c", program, *command.split()]
+    found = subprocess.run(words, text=True, capture_output=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr.endswith("is not installed. Run `pip install 'training-trace-harness[run]'`.\n")
+    assert found.stderr.count("\n") == 1

@@ -104,6 +104,5 @@ def test_at_most_six_statements_of_the_torch_example_are_for_the_harness() -> No
     )
     statements = [node for node in ast.walk(main) if isinstance(node, ast.stmt) and node is not main]
     ours = [ast.unparse(node) for node in statements if own_names(node) & {"harness", "weights", "run", "request"}]
-    # The data would be read and the precision set without it as well.
-    ours = [line for line in ours if "load(" not in line and "set_default_dtype" not in line]
+    ours = [line for line in ours if "load(" not in line]  # the data would be read without it as well
     assert 4 <= len(ours) <= 6, ours

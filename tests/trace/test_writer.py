@@ -147,6 +147,26 @@ def test_arrays_of_any_kind_and_shape_have_a_norm(tmp_path: Path, array: np.ndar
     assert line.grad_norm == pytest.approx(np.sqrt(expected), rel=1e-6)
 
 
+class OnlyDlpack:
+    """An array of a framework that numpy knows by DLPack alone."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __dlpack__(self, **keys: Any) -> Any:
+        return self.array.__dlpack__(**keys)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+
+def test_an_array_that_exports_dlpack_alone_has_a_norm(tmp_path: Path) -> None:
+    with harness.TraceWriter(tmp_path / "a.jsonl", network="N", params=["w"]) as trace:
+        trace.step(loss=1, lr=0, grads=[OnlyDlpack(np.arange(6, dtype=np.float32))])
+    (line,) = lines(tmp_path / "a.jsonl").values()
+    assert line.grad_norm == pytest.approx(np.sqrt(55), rel=1e-6)
+
+
 def test_batches_have_the_digest_that_our_programs_write(tmp_path: Path) -> None:
     x, y = RANDOM.normal(size=(4, 5)).astype(np.float32), np.arange(4)
     with harness.TraceWriter(tmp_path / "a.jsonl", network="N") as trace:
