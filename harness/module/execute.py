@@ -22,7 +22,10 @@ _IDLE = 0.1  # a process that used less of the processor than this share of its 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a module ran. `calls`: the results of each call, none unless `outcome` is `ran`; `message`: why not."""
+    """How a module ran. `calls`: the results of each call, none unless `outcome` is `ran`; `message`: why not.
+
+    `device`: its name, where an executor's is not the processor.
+    """
 
     executor: ModuleExecutor
     outcome: Outcome
@@ -30,14 +33,19 @@ class Execution:
     calls: list[list[Array]] = field(default_factory=list)
     compile_s: float = 0.0
     run_s: float = 0.0
+    device: str = ""
 
 
 class _Stage(msgspec.Struct, frozen=True):
-    """What a worker says. `run_s`: seconds of each call, when it is done; `cpu_s`: of the processor, so far."""
+    """What a worker says. `run_s`: seconds of each call, when it is done; `cpu_s`: of the processor, so far.
+
+    `device`: name of what it runs on.
+    """
 
     compile_s: float
     cpu_s: float
     run_s: list[float] | None
+    device: str = ""
 
 
 def execute(
@@ -70,6 +78,7 @@ def execute(
             driver=executor.driver,
             flags=executor.flags,
             device=executor.device,
+            chip=executor.chip,
             noises=tuple(noises),
         )
         Path(task.module).write_text(text)
@@ -120,8 +129,10 @@ def _ended(
 ) -> Execution:
     last = next((line for line in reversed(child.err.tail.splitlines()) if line.strip()), "")
     last = mask_secrets(" ".join(last.split()))[:400]
-    if child.returncode in (REFUSED, ABSENT):
-        return Execution(executor, "refused" if child.returncode == REFUSED else "absent", last)
+    if child.returncode == REFUSED:
+        return Execution(executor, "refused", last)
+    if child.returncode == ABSENT:
+        return Execution(executor, "absent", f"{last}: {executor.mend}" if executor.mend else last)
     said = _said(child)
     if child.returncode != 0 or said is None or said.run_s is None:
         code = child.returncode
@@ -131,7 +142,8 @@ def _ended(
     for number in range(len(said.run_s)):
         with np.load(folder / f"call{number}.npz") as file:
             (take or calls.append)([file[f"r{i}"] for i in range(len(file.files))])
-    return Execution(executor, "ran", calls=calls, compile_s=said.compile_s, run_s=said.run_s[0])
+    device = said.device if executor.chip or executor.backend else ""
+    return Execution(executor, "ran", "", calls, said.compile_s, said.run_s[0], device)
 
 
 def _said(child: Child) -> _Stage | None:

@@ -32,7 +32,7 @@ class ModuleTask:
     """A module to compile once and to call once for each of `noises`, once without more arguments where there is none.
 
     `module`, `arguments`, `results`: paths of its text, of an .npz with `a0`, `a1` …, and of the folder for
-    `call0.npz` …, which hold `r0`, `r1` …
+    `call0.npz` …, which hold `r0`, `r1` … `chip`: what it is compiled for also where `device` is not here.
     """
 
     module: str
@@ -42,4 +42,5 @@ class ModuleTask:
     driver: Driver
     flags: tuple[str, ...]
     device: str
+    chip: str
     noises: tuple[Noise, ...] = ()
