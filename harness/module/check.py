@@ -15,6 +15,7 @@ from harness.module.executors import ModuleExecutor
 from harness.module.experiment import MEMBERS, ModuleExperiment
 from harness.module.load import StableModule
 from harness.module.measure import difference, finite_norm
+from harness.module.precision import in_lower_precision
 from harness.module.second_look import confirmed, finite_elsewhere, reproduced, with_ties
 from harness.module.task import Array, Noise
 from harness.module.words import DOUBT, FAULT, ExecutorCheck, ModuleCheck, ResultCheck, Word
@@ -52,7 +53,7 @@ def check_module(
         check.members(check.noises(MEMBERS, MORE_MEMBERS), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
     checks = finite_elsewhere(check, with_ties(check, checks))
-    checks = [reproduced(check, one) for one in checks]
+    checks = [in_lower_precision(check, reproduced(check, one)) for one in checks]
     checks, by_whom = confirmed(check, checks)
     return ModuleCheck(module, reference, check.ensemble.members, tuple(checks), by_whom)
 

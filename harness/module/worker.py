@@ -70,7 +70,7 @@ def _load_xla(task: ModuleTask) -> _Loaded:
     from harness.run.xla_device import XlaDevice
 
     try:
-        device = XlaDevice([Path(task.module)])
+        device = XlaDevice([Path(task.module)], full_precision=False)
     except (RuntimeError, AssertionError) as error:  # the latter, without a word, for a platform without its plugin
         told = str(error).partition("\n")[0].partition(". (set ")[0] or "JAX has no such platform"
         raise BackendError(f"no device here ({told})") from None
