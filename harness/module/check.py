@@ -13,6 +13,7 @@ from harness.errors import ModuleError
 from harness.module.execute import Execution
 from harness.module.executors import ModuleExecutor
 from harness.module.experiment import MEMBERS, ModuleExperiment
+from harness.module.flips import with_flips
 from harness.module.load import StableModule
 from harness.module.measure import difference, finite_norm
 from harness.module.precision import in_lower_precision
@@ -55,7 +56,7 @@ def check_module(
     checks = finite_elsewhere(check, with_ties(check, checks))
     checks = [in_lower_precision(check, reproduced(check, one)) for one in checks]
     checks, by_whom = confirmed(check, checks)
-    return ModuleCheck(module, reference, check.ensemble.members, tuple(checks), by_whom)
+    return ModuleCheck(module, reference, check.ensemble.members, tuple(with_flips(check, checks)), by_whom)
 
 
 def _judge(check: ModuleExperiment, execution: Execution) -> ExecutorCheck:
