@@ -32,8 +32,11 @@ def check_module(
     seed: int,
     timeout_s: float,
     say: Callable[[str], None] = lambda line: None,
+    most_bytes: int | None = None,
 ) -> ModuleCheck:
     """Run the module on each executor and judge every result. `seed`: of the noise; `say`: is told what runs.
+
+    `timeout_s`, `most_bytes`: what one executor may take, as of `execute`.
 
     Raises: ModuleError for a module with an operation that is not judged.
     """
@@ -42,7 +45,7 @@ def check_module(
         raise ModuleError(
             f"{module.path}: {module.refusals[0]}{more}. `harness module inspect` lists what is not judged."
         )
-    check = ModuleExperiment(module, arguments, seed, timeout_s, say)
+    check = ModuleExperiment(module, arguments, seed, timeout_s, say, most_bytes)
     say(f"reference in f64, and {MEMBERS} members with rounding noise …")
     reference = check.members([Noise(0.0, 0.0, 0), *check.noises(0, MEMBERS)], check.ensemble)
     if reference.outcome != "ran":

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,14 @@ from harness.module.executors import ModuleExecutor
 from harness.module.task import ABSENT, REFUSED, Array, ModuleTask, Noise, Outcome
 from harness.system.jobs import MARKER
 from harness.system.masking import mask_secrets
+from harness.system.memory import kills_so_far, machine_bytes, tells_of_memory
 from harness.system.process import Child, Interruptions, signal_name
 from harness.system.scratch import scratch
 
+GIB = 1 << 30
+_SHARE = 0.9  # of the machine's memory, which one executor may hold where nothing else is said
+_LOOK_S = 0.5  # between two looks at what it holds
+_KILLED = f"(signal {signal.SIGKILL:d})"  # what is said of a compiler that was
 _IDLE = 0.1  # a process that used less of the processor than this share of its time was waiting for something
 
 
@@ -58,11 +64,13 @@ def execute(
     noises: Sequence[Noise] = (),
     operations: int = 0,
     take: Callable[[list[Array]], None] | None = None,
+    most_bytes: int | None = None,
 ) -> Execution:
     """Compile the module and call it with `arguments`, once for each of `noises` or once without.
 
     `operations`: scalar operations of a call, by which an executor that would not come to its end is not started.
     `take`: is handed the results of each call, which then are not kept: those of many calls need not be held at once.
+    `most_bytes`: of memory that the process and all that it starts may hold; by default nine tenths of the machine's.
     An interruption stops it and takes effect.
     """
     foreseen = operations * executor.operation_s * max(1, len(noises))
@@ -86,20 +94,29 @@ def execute(
         np.savez(task.arguments, **fed)  # type: ignore[arg-type]  # numpy types each name as its own option
         written = folder / "task.json"
         written.write_bytes(msgspec.json.encode(task))
-        return _watch(executor, written, folder, timeout_s, take)
+        limits = Limits(timeout_s, most_bytes or int(_SHARE * machine_bytes()))
+        return _watch(executor, written, folder, limits, take)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an executor may take: seconds, and bytes of memory."""
+
+    timeout_s: float
+    most_bytes: int
 
 
 def _watch(
-    executor: ModuleExecutor, task: Path, folder: Path, timeout_s: float, take: Callable[[list[Array]], None] | None
+    executor: ModuleExecutor, task: Path, folder: Path, limits: Limits, take: Callable[[list[Array]], None] | None
 ) -> Execution:
     # Nobody vouches for what lies in JAX's own cache.
     environment = {**os.environ, **executor.environment, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    used_before = _processor_s()
+    used_before, killed_before = _processor_s(), kills_so_far()
     try:
         child = Child([*executor.command, str(task)], environment, keep=1 << 16, marker=MARKER.encode())
     except (OSError, ValueError) as error:
         return Execution(executor, "absent", f"{executor.command[0]}: {error}")
-    deadline = time.monotonic() + timeout_s
+    deadline, next_look = time.monotonic() + limits.timeout_s, 0.0
     began_to_run: float | None = None
     with Interruptions() as interruptions:
         while not child.wait(0.05):
@@ -107,8 +124,15 @@ def _watch(
                 began_to_run = time.monotonic()
             if interruptions.received or time.monotonic() > deadline:
                 child.stop(patience=0)
-                return _out_of_time(executor, _said(child), timeout_s, began_to_run, used_before)
-    return _ended(executor, child, folder, take)
+                return _out_of_time(executor, _said(child), limits.timeout_s, began_to_run, used_before)
+            if time.monotonic() > next_look:
+                held, next_look = child.held_bytes(), time.monotonic() + _LOOK_S
+                if held > limits.most_bytes:
+                    child.stop(patience=0)
+                    when = "compiling" if began_to_run is None else "computing"
+                    told = f"held {held / GIB:.1f} GiB {when}, more than the {limits.most_bytes / GIB:.3g} allowed"
+                    return Execution(executor, "out of memory", f"{told}; allow more with --memory")
+    return _ended(executor, child, folder, take, killed=kills_so_far() > killed_before)
 
 
 def _out_of_time(
@@ -125,10 +149,21 @@ def _out_of_time(
 
 
 def _ended(
-    executor: ModuleExecutor, child: Child, folder: Path, take: Callable[[list[Array]], None] | None
+    executor: ModuleExecutor,
+    child: Child,
+    folder: Path,
+    take: Callable[[list[Array]], None] | None,
+    *,
+    killed: bool,
 ) -> Execution:
+    """`killed`: whether the system has killed a process meanwhile, for want of memory."""
     last = next((line for line in reversed(child.err.tail.splitlines()) if line.strip()), "")
     last = mask_secrets(" ".join(last.split()))[:400]
+    if child.returncode not in (0, ABSENT):
+        by_system = killed and (child.returncode == -signal.SIGKILL or _KILLED in last)
+        if by_system or tells_of_memory(child.err.tail):
+            how = "killed by the system, which had none left" if by_system else last
+            return Execution(executor, "out of memory", how)
     if child.returncode == REFUSED:
         return Execution(executor, "refused", last)
     if child.returncode == ABSENT:

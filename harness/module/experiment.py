@@ -18,13 +18,17 @@ MEMBERS = 4
 
 @dataclass
 class ModuleExperiment:
-    """What the steps of a check share: the module, what it is fed, the ensemble so far. `say`: is told what runs."""
+    """What the steps of a check share: the module, what it is fed, the ensemble so far.
+
+    `say`: is told what runs; `most_bytes`: as of `execute`.
+    """
 
     module: StableModule
     arguments: Sequence[Array]
     seed: int
     timeout_s: float
     say: Callable[[str], None]
+    most_bytes: int | None = None
     ensemble: NoisyEnsemble = field(default_factory=NoisyEnsemble)
 
     def __post_init__(self) -> None:
@@ -40,6 +44,7 @@ class ModuleExperiment:
             self.arguments,
             timeout_s=self.timeout_s,
             operations=self.module.operations,
+            most_bytes=self.most_bytes,
         )
 
     def wide_arguments(self) -> list[Array]:
@@ -56,6 +61,7 @@ class ModuleExperiment:
             timeout_s=self.timeout_s,
             noises=noises,
             take=ensemble.take,
+            most_bytes=self.most_bytes,
         )
 
     def ratios(self, results: Sequence[Array], ensemble: NoisyEnsemble | None = None) -> list[float]:

@@ -137,6 +137,7 @@ def _second_reference(check: ModuleExperiment) -> Execution:
             check.wide_arguments(),
             timeout_s=limit,
             operations=check.module.operations,
+            most_bytes=check.most_bytes,
         )
         if last.calls:
             return last

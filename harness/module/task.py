@@ -9,7 +9,7 @@ import numpy.typing as npt
 from harness.module.executors import Driver
 
 Array = npt.NDArray[Any]
-Outcome = Literal["ran", "absent", "refused", "timed out", "hung", "crashed", "not started"]
+Outcome = Literal["ran", "absent", "refused", "timed out", "hung", "out of memory", "crashed", "not started"]
 REFUSED = 2  # exit codes of a worker
 ABSENT = 3
 
