@@ -8,7 +8,7 @@ import numpy as np
 from harness.module.execute import Execution, execute
 from harness.module.executors import REFERENCE, ModuleExecutor
 from harness.module.load import StableModule
-from harness.module.measure import Ensemble, NoisyEnsemble, Size, ratios, smallest_bound
+from harness.module.measure import NoisyEnsemble, Size, TakesMembers, ratios, smallest_bound
 from harness.module.noise import UNIT, NoisyWidener
 from harness.module.task import Array, Noise
 
@@ -51,7 +51,7 @@ class ModuleExperiment:
         """The same numbers in f64."""
         return [a.astype(np.float64) if a.dtype == np.float32 else a for a in self.arguments]
 
-    def members(self, noises: Sequence[Noise], ensemble: Ensemble, noisy: str = "") -> Execution:
+    def members(self, noises: Sequence[Noise], ensemble: TakesMembers, noisy: str = "") -> Execution:
         """Run members of the noisy version, or of another one, and let the ensemble take them."""
         return execute(
             REFERENCE,

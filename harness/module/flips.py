@@ -38,7 +38,7 @@ class Decided:
 
 
 @dataclass
-class _Members:
+class _Flips:
     """By member: its flips, by comparison, and its distances from the reference, by result."""
 
     results: int
@@ -102,7 +102,7 @@ def with_flips(check: ModuleExperiment, checks: Sequence[ExecutorCheck]) -> list
     if not any(module.behind[i] for i in wanted) or module.units > _MOST_UNITS:
         return list(checks)
     check.say("members, to count the units that rounding flips …")
-    members = _Members(len(module.behind))
+    members = _Flips(len(module.behind))
     noises = [Noise(0.0, 0.0, 0), *check.noises(0, check.ensemble.members)]
     if check.members(noises, members, NoisyWidener().clone(module.text, "main")).outcome != "ran":
         return list(checks)
