@@ -27,13 +27,15 @@ _POLL_S = 0.002
 Call = Callable[[Sequence[Array]], list[Array]]
 
 
-def main() -> NoReturn:
-    """Do the task. What the compiler or the device refuses ends it with one line and exit code 2, no device with 3."""
-    given = Path(sys.argv[1])
+def main(given: Path, prepare: Callable[[ModuleTask], ModuleTask] = lambda task: task) -> NoReturn:
+    """Do the task of a file, or those of a folder. `prepare` is handed every task before it is done.
+
+    What the compiler or the device refuses ends the task of a file with one line and exit code 2, no device with 3.
+    """
     if given.is_dir():
-        serve(given)
+        serve(given, prepare)
     try:
-        perform(_read(given))
+        perform(prepare(_read(given)))
         code = 0
     except BackendError as error:
         code = _say(error, ABSENT)
@@ -45,14 +47,14 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-def serve(folder: Path) -> NoReturn:
+def serve(folder: Path, prepare: Callable[[ModuleTask], ModuleTask]) -> NoReturn:
     """Do the tasks of a folder in the order of their numbers as they come. What is refused is said, and not the end."""
     for number in count():
         path = task_path(folder, number)
         while not path.exists():
             time.sleep(_POLL_S)
         try:
-            perform(_read(path))
+            perform(prepare(_read(path)))
         except BackendError as error:
             answer({"task": number, "absent": _line(error)})
         except HarnessError as error:
@@ -162,4 +164,4 @@ def _line(error: HarnessError) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
