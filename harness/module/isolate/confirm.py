@@ -7,7 +7,7 @@ from harness.module.clone import Widener
 from harness.module.execute import execute
 from harness.module.executors import REFERENCE, SECOND_REFERENCES
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
-from harness.module.isolate.shrink import Smallest
+from harness.module.isolate.shrink import SmallestPart
 from harness.module.measure import difference, ratios, smallest_bound
 from harness.module.task import Array
 from harness.module.words import DOUBT, FAULT, Word
@@ -33,7 +33,7 @@ class Confirmation:
     executor_results: tuple[Array, ...]
 
 
-def confirm(laboratory: Laboratory, found: Smallest) -> Confirmation:
+def confirm(laboratory: Laboratory, found: SmallestPart) -> Confirmation:
     """Run the set again in fresh processes, and its f64 version on another executor."""
     trial, program = found.trial, laboratory.program
     part, ensemble = trial.part, trial.ensemble

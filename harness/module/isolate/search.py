@@ -9,9 +9,9 @@ from harness.module.isolate.confirm import Confirmation, confirm
 from harness.module.isolate.halves import halve
 from harness.module.isolate.laboratory import Laboratory, Trial
 from harness.module.isolate.places import OpPlace, places
-from harness.module.isolate.program import Program, opened
+from harness.module.isolate.program import OperationGraph, opened
 from harness.module.isolate.scan import RefusedOperation, ScannedWindow, scan
-from harness.module.isolate.shrink import Shrinker, Smallest
+from harness.module.isolate.shrink import Shrinker, SmallestPart
 from harness.module.isolate.windows import WINDOW, windows
 from harness.module.load import StableModule
 from harness.module.measure import Size, smallest_bound
@@ -81,7 +81,7 @@ def isolate(
     """Search the operations that an executor gets wrong at one input.
 
     `whole`: when no window is wrong, judge the whole as well, and halve it if that is wrong.
-    Raises: ModuleError for a module with an operation that is not judged; OSError.
+    Raises: ModuleError for a module with an operation that is not judged.
     """
     refuse_unjudged(module)
     with opened(module.inlined) as program, Laboratory(program, executor, seed=seed, timeout_s=timeout_s) as laboratory:
@@ -105,7 +105,7 @@ class _Search:
     """The steps of a search, and what they find in `result`."""
 
     def __init__(
-        self, module: StableModule, program: Program, laboratory: Laboratory, say: Callable[[str], None]
+        self, module: StableModule, program: OperationGraph, laboratory: Laboratory, say: Callable[[str], None]
     ) -> None:
         self.result = Isolation(module, laboratory.executor)
         self._places = places(module)
@@ -146,7 +146,7 @@ class _Search:
                 return
             left = more
 
-    def _keep(self, found: Smallest, window: int) -> None:
+    def _keep(self, found: SmallestPart, window: int) -> None:
         trial = found.trial
         ops = tuple(self._places[number] for number in trial.part.operations)
         if any(fault.ops == ops for fault in self.result.faults):
