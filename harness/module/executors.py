@@ -23,6 +23,7 @@ class ModuleExecutor:
     interpreter, where there is one. `flags`: for iree-compile. `device`: IREE's run-time device; a row whose device
     is not there is absent. `chip`: what it is compiled for, where that can be done without the device. `mend`: what an
     absent one needs. `operation_s`: seconds per scalar operation where they are slow enough to foresee the end.
+    `fresh`: every run needs a process of its own, because what one leaves behind may hide what another gets wrong.
     `environment`: what the process is given. `command`: the program, which takes the path of a task.
     """
 
@@ -36,6 +37,7 @@ class ModuleExecutor:
     chip: str = ""
     mend: str = ""
     operation_s: float = 0.0
+    fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = WORKER
 
@@ -92,6 +94,7 @@ EXECUTORS = {
             device="vulkan",
             chip="Vulkan",
             mend="`apt-get install mesa-vulkan-drivers` brings one that needs no GPU",
+            fresh=True,
         ),
         ModuleExecutor(
             name="iree-cuda",
@@ -100,6 +103,7 @@ EXECUTORS = {
             compiler="IREE CUDA",
             backend="cuda",
             mend="needs an NVIDIA GPU and its driver",
+            fresh=True,
         ),
         ModuleExecutor(
             name="iree-rocm",
@@ -108,6 +112,7 @@ EXECUTORS = {
             compiler="IREE HIP",
             backend="rocm",
             mend="needs an AMD GPU, its driver and ROCm's libraries",
+            fresh=True,
         ),
         ModuleExecutor(
             name="xla-cuda",
@@ -116,6 +121,7 @@ EXECUTORS = {
             compiler="XLA",
             backend="cuda",
             mend=f"needs an NVIDIA GPU, its driver, and {_OWN_PYTHON.format('cuda', 'CUDA')}",
+            fresh=True,
         ),
         ModuleExecutor(
             name="xla-rocm",
@@ -124,6 +130,7 @@ EXECUTORS = {
             compiler="XLA",
             backend="rocm",
             mend=f"needs an AMD GPU, its driver, and {_OWN_PYTHON.format('rocm', 'ROCM')}",
+            fresh=True,
         ),
     )
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.module.experiment import ModuleExperiment
+from harness.module.experiment import ModuleExperiment, noises
 from harness.module.measure import difference
 from harness.module.mlir import element_of, func, function_named, ir, parsed, shape_of
 from harness.module.noise import NoisyWidener
@@ -103,8 +103,8 @@ def with_flips(check: ModuleExperiment, checks: Sequence[ExecutorCheck]) -> list
         return list(checks)
     check.say("members, to count the units that rounding flips …")
     members = _Flips(len(module.behind))
-    noises = [Noise(0.0, 0.0, 0), *check.noises(0, check.ensemble.members)]
-    if check.members(noises, members, NoisyWidener().clone(module.text, "main")).outcome != "ran":
+    drawn = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, check.ensemble.members)]
+    if check.members(drawn, members, NoisyWidener().clone(module.text, "main")).outcome != "ran":
         return list(checks)
     notes = {i: members.told(i, module.behind[i]) for i in wanted}
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.module.execute import Execution
-from harness.module.experiment import MEMBERS, ModuleExperiment
+from harness.module.experiment import MEMBERS, ModuleExperiment, noises
 from harness.module.measure import NoisyEnsemble, difference
 from harness.module.mlir import element_of, ir, operations, parsed, shape_of, stablehlo
 from harness.module.noise import NoisyWidener
@@ -109,8 +109,8 @@ def _right(check: ModuleExperiment, execution: Execution) -> set[int]:
 def _explained(check: ModuleExperiment, execution: Execution, to: ProductFormat) -> set[int]:
     """Numbers of the results that the f64 version with products in a format computes, up to rounding."""
     rounded = NoisyEnsemble()
-    noises = [Noise(0.0, 0.0, 0), *check.noises(0, MEMBERS)]
-    if check.members(noises, rounded, RoundedProducts(to).clone(check.module.inlined, "main")).outcome != "ran":
+    drawn = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)]
+    if check.members(drawn, rounded, RoundedProducts(to).clone(check.module.inlined, "main")).outcome != "ran":
         return set()
     found, results = check.ratios(execution.calls[0], rounded), execution.calls[0]
     return {

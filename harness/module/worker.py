@@ -1,4 +1,6 @@
-"""Compiles one module and runs it, in a process: `python -m harness.module.worker TASK.json`.
+"""Compiles a module and runs it, in a process: `python -m harness.module.worker TASK.json`.
+
+With a folder in the place of the file it does the tasks that come there, one after another, until it is killed.
 
 A compiler that crashes or hangs takes this process with it and no other. The process prints that it has compiled, and
 when it is done how long that took; results go to files.
@@ -10,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,15 +20,22 @@ import msgspec
 import numpy as np
 
 from harness.errors import BackendError, EmitError, HarnessError
-from harness.module.task import ABSENT, REFUSED, Array, ModuleTask
+from harness.module.task import ABSENT, REFUSED, Array, ModuleTask, task_path
 from harness.system.jobs import answer
 
+_POLL_S = 0.002
 
-def main() -> NoReturn:
-    """Do the task. What the compiler or the device refuses ends it with one line and exit code 2, no device with 3."""
-    task = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=ModuleTask)
+
+
+def main(given: Path, prepare: Callable[[ModuleTask], ModuleTask] = lambda task: task) -> NoReturn:
+    """Do the task of a file, or those of a folder. `prepare` is handed every task before it is done.
+
+    What the compiler or the device refuses ends the task of a file with one line and exit code 2, no device with 3.
+    """
+    if given.is_dir():
+        serve(given, prepare)
     try:
-        perform(task)
+        perform(prepare(_read(given)))
         code = 0
     except BackendError as error:
         code = _say(error, ABSENT)
@@ -37,13 +47,36 @@ def main() -> NoReturn:
     os._exit(code)
 
 
+def serve(folder: Path, prepare: Callable[[ModuleTask], ModuleTask]) -> NoReturn:
+    """Do the tasks of a folder in the order of their numbers as they come. What is refused is said, and not the end."""
+    for number in count():
+        path = task_path(folder, number)
+        while not path.exists():
+            time.sleep(_POLL_S)
+        try:
+            perform(prepare(_read(path)))
+        except BackendError as error:
+            answer({"task": number, "absent": _line(error)})
+        except HarnessError as error:
+            answer({"task": number, "refused": _line(error)})
+    raise AssertionError("numbers do not end")
+
+
+def _read(path: Path) -> ModuleTask:
+    return msgspec.json.decode(path.read_bytes(), type=ModuleTask)
+
+
 def perform(task: ModuleTask) -> None:
     """Compile, call, write. Raises: BackendError without the device, EmitError for what is refused."""
     with np.load(task.arguments) as file:
         arguments = [file[f"a{i}"] for i in range(len(file.files))]
     started = time.monotonic()
     loaded = _LOADERS[task.driver](task)
-    said: dict[str, Any] = {"compile_s": time.monotonic() - started, "device": loaded.device}
+    said: dict[str, Any] = {
+        "task": task.number,
+        "compile_s": time.monotonic() - started,
+        "device": loaded.device,
+    }
     answer(said | {"cpu_s": time.process_time(), "run_s": None})
     seconds = []
     for number, noise in enumerate(task.noises or (None,)):
@@ -154,9 +187,13 @@ _LOADERS: dict[str, Callable[[ModuleTask], _Loaded]] = {
 
 
 def _say(error: HarnessError, code: int) -> int:
-    print(" ".join(str(error).split()), file=sys.stderr)
+    print(_line(error), file=sys.stderr)
     return code
 
 
+def _line(error: HarnessError) -> str:
+    return " ".join(str(error).split())
+
+
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.errors import BackendError
-from harness.module import execute as execute_module
+from harness.module import memory_watch
 from harness.module.execute import Execution, execute
 from harness.module.executors import EXECUTORS, ModuleExecutor, find_executors
 from harness.module.load import load
@@ -193,7 +193,7 @@ def test_what_the_system_kills_for_want_of_memory_is_out_of_it(
     code: str, kills: list[int], outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter(kills)
-    monkeypatch.setattr(execute_module, "kills_so_far", lambda: next(counts))
+    monkeypatch.setattr(memory_watch, "kills_so_far", lambda: next(counts))
     found = ended(code)
     assert found.outcome == ("refused" if outcome == "crashed" and "compile" in code else outcome)
 
