@@ -34,7 +34,9 @@ class ModuleExperiment:
     ensemble: NoisyEnsemble = field(default_factory=NoisyEnsemble)
 
     def __post_init__(self) -> None:
-        self._noisy = NoisyWidener().clone(self.module.inlined, "main")
+        widener = NoisyWidener()
+        self._noisy = widener.clone(self.module.inlined, "main")
+        self.chooses = widener.chooses  # among equal elements
 
     def run(self, executor: ModuleExecutor, text: str = "") -> Execution:
         """The module as it is, or another `text` of it."""

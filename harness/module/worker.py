@@ -26,7 +26,6 @@ from harness.system.jobs import answer
 _POLL_S = 0.002
 
 
-
 def main(given: Path, prepare: Callable[[ModuleTask], ModuleTask] = lambda task: task) -> NoReturn:
     """Do the task of a file, or those of a folder. `prepare` is handed every task before it is done.
 

@@ -80,6 +80,8 @@ class FewBitsUnlessHighest(RoundedOperands):
 
     bits = 9
     kept_at_highest = True
+
+
 class FusedSums(Cloner):
     """A product is wrong where something is added to it in the same module, and right alone."""
 
@@ -99,11 +101,25 @@ class Refused(Cloner):
         return values
 
 
+class Backwards(Cloner):
+    """What is sorted, and what several operands are reduced of, comes in the reverse order."""
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name == "stablehlo.sort":
+            axes, count = [ir.IntegerAttr(op.attributes["dimension"]).value], len(values)
+        elif op.operation.name == "stablehlo.reduce" and len(values) > 2:
+            axes, count = list(ir.DenseI64ArrayAttr(op.attributes["dimensions"])), len(values) // 2
+        else:
+            return values
+        return [stablehlo.reverse(value, axes) if i < count else value for i, value in enumerate(values)]
+
+
 FAULTS: dict[str, type[Cloner]] = {
     "scaled": ScaledProducts,
     "sign": LostSign,
     "fused": FusedSums,
     "refused": Refused,
+    "backwards": Backwards,
     "bf16": RoundedOperands,
     "tf32": Tf32,
     "tf32 unless highest": Tf32UnlessHighest,
