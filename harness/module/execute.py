@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
+from harness.module.arrays import read_arrays
 from harness.module.executors import ModuleExecutor
 from harness.module.memory_watch import MemoryWatch
 from harness.module.task import ABSENT, REFUSED, Array, ModuleTask, Noise, Outcome
@@ -207,8 +207,8 @@ def taken(
         return Execution(executor, "out of memory" if want else "refused", _short(want or stage.refused))
     calls: list[list[Array]] = []
     for number in range(len(stage.run_s)):
-        with np.load(folder / f"call{number}.npz") as file:
-            (take or calls.append)([file[f"r{i}"] for i in range(len(file.files))])
+        held = read_arrays(folder / f"call{number}.npz")
+        (take or calls.append)([held[f"r{i}"] for i in range(len(held))])
     device = stage.device if executor.chip or executor.backend else ""
     return Execution(executor, "ran", "", calls, stage.compile_s, stage.run_s[0], device)
 

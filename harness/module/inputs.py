@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from harness.errors import ModuleError
@@ -86,10 +87,13 @@ def read(path: Path, module: StableModule) -> list[Array]:
         array = held.get(argument.name, held.get(str(number)))
         if array is None:
             raise ModuleError(f"{path}: '{argument.name}' is missing; expected a {argument.type} under that name.")
+        if argument.type.element == "bf16":
+            array = _narrowed(array)
         if TensorType(array.shape, _element(array)) != argument.type:
             found = "x".join([*map(str, array.shape), str(array.dtype)])
             wanted = "x".join([*map(str, argument.type.shape), str(argument.type.dtype)])
-            raise ModuleError(f"{path}: '{argument.name}' is {found}, expected {wanted}. Convert it.")
+            exact = " or float32 that it can hold" if argument.type.element == "bf16" else ""
+            raise ModuleError(f"{path}: '{argument.name}' is {found}, expected {wanted}{exact}. Convert it.")
         arguments.append(array)
     return arguments
 
@@ -115,7 +119,20 @@ def digest(arguments: Sequence[Array]) -> str:
     return made.hexdigest()
 
 
+def _narrowed(array: Array) -> Array:
+    """As bf16: what numpy.savez makes of it, which is 16 bits without a name, and f32 that loses nothing by it."""
+    if array.dtype.kind == "V" and array.dtype.itemsize == 2:
+        return array.view(ml_dtypes.bfloat16)
+    if array.dtype == np.float32:
+        narrow = array.astype(ml_dtypes.bfloat16)
+        if np.array_equal(narrow.astype(np.float32), array, equal_nan=True):
+            return narrow
+    return array
+
+
 def _element(array: Array) -> str:
     """Element type of an array as MLIR writes it, its own name where MLIR has none."""
+    if array.dtype == ml_dtypes.bfloat16:
+        return "bf16"
     kind, bits = array.dtype.kind, array.dtype.itemsize * 8
     return {"f": f"f{bits}", "i": f"i{bits}", "u": f"ui{bits}", "b": "i1"}.get(kind, str(array.dtype))

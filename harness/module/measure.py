@@ -9,7 +9,7 @@ import numpy as np
 from harness.module.signature import TensorType
 from harness.module.task import Array
 
-_ROUNDOFF = {"f16": 2.0**-11, "f32": 2.0**-24, "f64": 2.0**-53}
+_ROUNDOFF = {"bf16": 2.0**-8, "f16": 2.0**-11, "f32": 2.0**-24, "f64": 2.0**-53}
 _SMALLEST = 2.0**-126  # smaller numbers may become zero on an executor
 
 

@@ -13,7 +13,6 @@ _BETWEEN_DEVICES = """
 """
 _COLLECTIVE = frozenset(_BETWEEN_DEVICES.split())
 _DIALECTS = frozenset({"stablehlo", "chlo", "func"})
-_ELEMENTS = ELEMENTS | {"bf16"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _of_type(kind: Any) -> Iterator[str]:
     if isinstance(kind, ir.RankedTensorType):
         if not kind.has_static_shape:
             yield f"a shape that is not known before the run: {kind}"
-        elif str(kind.element_type) not in _ELEMENTS:
+        elif str(kind.element_type) not in ELEMENTS:
             yield f"numbers of type {kind.element_type}"
     elif isinstance(kind, ir.UnrankedTensorType):
         yield f"a shape that is not known before the run: {kind}"

@@ -5,12 +5,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import ml_dtypes
 import numpy as np
 
 from harness.module.mlir import element_of, ir, shape_of
 
 Role = Literal["parameter", "state", "squares", "images", "labels", "one-hot", "rate", "step", "number", "data"]
 _NUMPY: dict[str, Any] = {
+    "bf16": ml_dtypes.bfloat16,
     "f16": np.float16,
     "f32": np.float32,
     "f64": np.float64,
@@ -18,7 +20,7 @@ _NUMPY: dict[str, Any] = {
     **{f"i{bits}": np.dtype(f"int{bits}").type for bits in (8, 16, 32, 64)},
     **{f"ui{bits}": np.dtype(f"uint{bits}").type for bits in (8, 16, 32, 64)},
 }
-ELEMENTS = frozenset(_NUMPY)  # those that a file of arrays can hold
+ELEMENTS = frozenset(_NUMPY)
 _IMAGES = r"(x|images?|inputs?|pixels)"
 _NAMED: tuple[tuple[str, Role], ...] = (
     (r"(one_?hot|onehot).*", "one-hot"),
@@ -54,7 +56,7 @@ class TensorType:
     @property
     def is_float(self) -> bool:
         """Whether its elements round."""
-        return self.element.startswith("f")
+        return self.element.startswith(("f", "bf"))
 
 
 @dataclass(frozen=True)

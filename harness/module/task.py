@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from harness.module.arrays import write_arrays
 from harness.module.executors import Driver
 
 Array = npt.NDArray[Any]
@@ -52,8 +53,7 @@ class ModuleTask:
     def write(self, text: str, arguments: Sequence[Array]) -> None:
         """The files of the module and of what it is fed."""
         Path(self.module).write_text(text)
-        fed = {f"a{i}": array for i, array in enumerate(arguments)}
-        np.savez(self.arguments, **fed)  # type: ignore[arg-type]  # numpy types each name as its own option
+        write_arrays(self.arguments, {f"a{i}": array for i, array in enumerate(arguments)})
 
 
 def task_path(folder: Path, number: int) -> Path:

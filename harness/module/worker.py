@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
-import numpy as np
 
 from harness.errors import BackendError, EmitError, HarnessError
+from harness.module.arrays import read_arrays, write_arrays
 from harness.module.task import ABSENT, REFUSED, Array, ModuleTask, task_path
 from harness.system.jobs import answer
 
@@ -67,8 +67,8 @@ def _read(path: Path) -> ModuleTask:
 
 def perform(task: ModuleTask) -> None:
     """Compile, call, write. Raises: BackendError without the device, EmitError for what is refused."""
-    with np.load(task.arguments) as file:
-        arguments = [file[f"a{i}"] for i in range(len(file.files))]
+    held = read_arrays(task.arguments)
+    arguments = [held[f"a{i}"] for i in range(len(held))]
     started = time.monotonic()
     loaded = _LOADERS[task.driver](task)
     said: dict[str, Any] = {
@@ -83,8 +83,8 @@ def perform(task: ModuleTask) -> None:
         started = time.monotonic()
         results = loaded.call(given)
         seconds.append(time.monotonic() - started)
-        named: Any = {f"r{i}": result for i, result in enumerate(results)}
-        np.savez(Path(task.results, f"call{number}.npz"), **named)
+        named = {f"r{i}": result for i, result in enumerate(results)}
+        write_arrays(Path(task.results, f"call{number}.npz"), named)
     answer(said | {"cpu_s": time.process_time(), "run_s": seconds})
 
 

@@ -1,4 +1,4 @@
-"""Which of several equal elements is chosen: a tie where the specification leaves it open, a fault where it does not."""
+"""Which of several equal elements is chosen: a tie where the specification leaves it open, else a fault."""
 
 import sys
 from dataclasses import replace

@@ -49,6 +49,7 @@ def run_command(
     Exit codes: 0 every executor ran it, 2 usage or a module that cannot be read, 3 one did not.
     """
     import numpy as np
+    from ml_dtypes import bfloat16
 
     from harness.module.execute import execute
     from harness.module.executors import find_executors
@@ -80,7 +81,7 @@ def run_command(
     if save is not None:
         with replace_file(save) as target:
             arrays = {
-                f"{execution.executor.name}/{number}": array
+                f"{execution.executor.name}/{number}": array.astype(np.float32) if array.dtype == bfloat16 else array
                 for execution in executions
                 for call in execution.calls
                 for number, array in enumerate(call)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.interpreters.mlir
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 from jaxlib.mlir import ir
-from jaxlib.mlir.dialects import stablehlo
+from jaxlib.mlir.dialects import func, stablehlo
 
 from harness.errors import EmitError
 
@@ -26,12 +27,14 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
     """
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
         module = _with_main(text, function)
+        narrow = _widen_results(module)
         given = [_attribute(array) for array in arguments]
         try:
             results = stablehlo.eval_module(module, given)
         except ValueError as error:
             raise EmitError(f"{function}: the StableHLO interpreter: {error}") from None
-        return [np.array(_elements(result)) for result in results]
+        arrays = [np.array(_elements(result)) for result in results]
+        return [array.astype(kind) if kind is not None else array for array, kind in zip(arrays, narrow, strict=True)]
 
 
 def operations(text: str, function: str) -> int:
@@ -53,6 +56,27 @@ def _with_main(text: str, function: str) -> ir.Module:
         if _name(op) == function:
             op.attributes["sym_name"] = ir.StringAttr.get("main")
     return module
+
+
+def _widen_results(module: ir.Module) -> list[Any]:
+    """Let `main` give bf16 as f32, which numpy can be handed; the types to take instead, None for the others."""
+    main = next(op for op in module.body.operations if _name(op) == "main")
+    block = main.regions[0].blocks[0]
+    *_, last = block.operations
+    kinds = [ir.RankedTensorType(value.type) for value in last.operands]
+    narrow = [isinstance(kind.element_type, ir.BF16Type) for kind in kinds]
+    if not any(narrow):
+        return [None] * len(kinds)
+    with ir.InsertionPoint(last):
+        values = [
+            stablehlo.convert(ir.RankedTensorType.get(kind.shape, ir.F32Type.get()), value) if one else value
+            for value, kind, one in zip(last.operands, kinds, narrow, strict=True)
+        ]
+        func.ReturnOp(values)
+    last.operation.erase()
+    given = ir.FunctionType(ir.TypeAttr(main.attributes["function_type"]).value)
+    main.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(given.inputs, [v.type for v in values]))
+    return [ml_dtypes.bfloat16 if one else None for one in narrow]
 
 
 def _name(function: Any) -> str:
@@ -93,6 +117,8 @@ def _attribute(array: Array) -> ir.Attribute:
     values: Any = np.asarray(array, order="C")
     if values.dtype == np.bool_:
         return ir.DenseElementsAttr.get(values)
+    if values.dtype == ml_dtypes.bfloat16:
+        return ir.DenseElementsAttr.get(values, type=ir.RankedTensorType.get(values.shape, ir.BF16Type.get()))
     # Signless, as signed arguments are in StableHLO: by default integers keep the sign that they have in numpy.
     return ir.DenseElementsAttr.get(values, signless=values.dtype.kind != "u")
 
