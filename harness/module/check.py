@@ -30,13 +30,16 @@ def check_module(
     seed: int,
     timeout_s: float,
     say: Callable[[str], None] = lambda line: None,
+    most_bytes: int | None = None,
 ) -> ModuleCheck:
     """Run the module on each executor and judge every result. `seed`: of the noise; `say`: is told what runs.
+
+    `timeout_s`, `most_bytes`: what one executor may take, as of `execute`.
 
     Raises: ModuleError for a module with an operation that is not judged.
     """
     refuse_unjudged(module)
-    check = ModuleExperiment(module, arguments, seed, timeout_s, say)
+    check = ModuleExperiment(module, arguments, seed, timeout_s, say, most_bytes)
     say(f"reference in f64, and {MEMBERS} members with rounding noise …")
     reference = check.members([Noise(0.0, 0.0, 0), *noises(seed, 0, MEMBERS)], check.ensemble)
     if reference.outcome != "ran":

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from harness.module.executors import ModuleExecutor
+from harness.module.memory_watch import MemoryWatch
 from harness.module.task import ABSENT, REFUSED, Array, ModuleTask, Noise, Outcome
 from harness.system.jobs import MARKER
 from harness.system.masking import mask_secrets
@@ -66,11 +67,13 @@ def execute(
     noises: Sequence[Noise] = (),
     operations: int = 0,
     take: Callable[[list[Array]], None] | None = None,
+    most_bytes: int | None = None,
 ) -> Execution:
     """Compile the module and call it with `arguments`, once for each of `noises` or once without.
 
     `operations`: scalar operations of a call, by which an executor that would not come to its end is not started.
     `take`: is handed the results of each call, which then are not kept: those of many calls need not be held at once.
+    `most_bytes`: of memory that the process and all that it starts may hold; by default nine tenths of the machine's.
     An interruption stops it and takes effect.
     """
     too_long = foreseen_end(executor, operations, len(noises), timeout_s)
@@ -91,7 +94,7 @@ def execute(
         task.write(text, arguments)
         written = folder / "task.json"
         written.write_bytes(msgspec.json.encode(task))
-        return _watch(executor, written, folder, timeout_s, take)
+        return _watch(executor, written, folder, timeout_s, take, MemoryWatch(most_bytes))
 
 
 def foreseen_end(executor: ModuleExecutor, operations: int, calls: int, timeout_s: float) -> Execution | None:
@@ -104,7 +107,12 @@ def foreseen_end(executor: ModuleExecutor, operations: int, calls: int, timeout_
 
 
 def _watch(
-    executor: ModuleExecutor, task: Path, folder: Path, timeout_s: float, take: Callable[[list[Array]], None] | None
+    executor: ModuleExecutor,
+    task: Path,
+    folder: Path,
+    timeout_s: float,
+    take: Callable[[list[Array]], None] | None,
+    memory: MemoryWatch,
 ) -> Execution:
     # Nobody vouches for what lies in JAX's own cache.
     environment = {**os.environ, **executor.environment, "JAX_ENABLE_COMPILATION_CACHE": "false"}
@@ -122,7 +130,11 @@ def _watch(
             if interruptions.received or time.monotonic() > deadline:
                 child.stop(patience=0)
                 return out_of_time(executor, said(child), timeout_s, began_to_run, used_before)
-    return _ended(executor, child, folder, take)
+            told = memory.trouble(child, computing=began_to_run is not None)
+            if told:
+                child.stop(patience=0)
+                return Execution(executor, "out of memory", told)
+    return _ended(executor, child, folder, take, memory)
 
 
 def out_of_time(
@@ -140,39 +152,59 @@ def out_of_time(
 
 
 def _ended(
-    executor: ModuleExecutor, child: Child, folder: Path, take: Callable[[list[Array]], None] | None
+    executor: ModuleExecutor,
+    child: Child,
+    folder: Path,
+    take: Callable[[list[Array]], None] | None,
+    memory: MemoryWatch,
 ) -> Execution:
     stage = said(child)
-    if child.returncode in (REFUSED, ABSENT):
-        told = _last_line(child)
-        said_last = Stage(refused=told) if child.returncode == REFUSED else Stage(absent=told)
-        return taken(executor, said_last, folder)
+    if child.returncode == ABSENT:
+        return _absent(executor, _last_line(child))
+    if child.returncode == REFUSED:
+        want = memory.reason(REFUSED, child.err.tail)
+        return Execution(executor, "out of memory" if want else "refused", _short(want) or _last_line(child))
     if child.returncode != 0 or stage is None or not stage.ends:
-        return died(executor, child)
-    return taken(executor, stage, folder, take)
+        return died(executor, child, memory)
+    return taken(executor, stage, folder, memory, take)
 
 
-def died(executor: ModuleExecutor, child: Child) -> Execution:
+def died(executor: ModuleExecutor, child: Child, memory: MemoryWatch) -> Execution:
     """The outcome of a process that ended before its task did."""
     code, last = child.returncode, _last_line(child)
+    want = memory.reason(code, child.err.tail)
+    if want:
+        return Execution(executor, "out of memory", _short(want))
     how = f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
     return Execution(executor, "crashed", f"{how}: {last}" if last else how)
 
 
+def _absent(executor: ModuleExecutor, why: str) -> Execution:
+    return Execution(executor, "absent", f"{why}: {executor.mend}" if executor.mend else why)
+
+
 def _last_line(child: Child) -> str:
     last = next((line for line in reversed(child.err.tail.splitlines()) if line.strip()), "")
-    return mask_secrets(" ".join(last.split()))[:400]
+    return _short(" ".join(last.split()))
+
+
+def _short(text: str) -> str:
+    return mask_secrets(text)[:400]
 
 
 def taken(
-    executor: ModuleExecutor, stage: Stage, folder: Path, take: Callable[[list[Array]], None] | None = None
+    executor: ModuleExecutor,
+    stage: Stage,
+    folder: Path,
+    memory: MemoryWatch,
+    take: Callable[[list[Array]], None] | None = None,
 ) -> Execution:
     """The outcome of a task that a worker has come to the end of."""
     if stage.run_s is None:
-        if stage.refused:
-            return Execution(executor, "refused", mask_secrets(stage.refused)[:400])
-        told = mask_secrets(stage.absent)[:400]
-        return Execution(executor, "absent", f"{told}: {executor.mend}" if executor.mend else told)
+        if not stage.refused:
+            return _absent(executor, _short(stage.absent))
+        want = memory.reason(REFUSED, stage.refused)
+        return Execution(executor, "out of memory" if want else "refused", _short(want or stage.refused))
     calls: list[list[Array]] = []
     for number in range(len(stage.run_s)):
         with np.load(folder / f"call{number}.npz") as file:

@@ -8,7 +8,7 @@ import numpy as np
 from harness.module.execute import Execution, execute
 from harness.module.executors import REFERENCE, ModuleExecutor
 from harness.module.load import StableModule
-from harness.module.measure import Ensemble, NoisyEnsemble, Size, ratios, smallest_bound
+from harness.module.measure import NoisyEnsemble, Size, TakesMembers, ratios, smallest_bound
 from harness.module.noise import UNIT, NoisyWidener
 from harness.module.task import Array, Noise
 
@@ -20,17 +20,23 @@ TIED = 100  # number of the first member that may choose otherwise: none of the 
 
 @dataclass
 class ModuleExperiment:
-    """What the steps of a check share: the module, what it is fed, the ensemble so far. `say`: is told what runs."""
+    """What the steps of a check share: the module, what it is fed, the ensemble so far.
+
+    `say`: is told what runs; `most_bytes`: as of `execute`.
+    """
 
     module: StableModule
     arguments: Sequence[Array]
     seed: int
     timeout_s: float
     say: Callable[[str], None]
+    most_bytes: int | None = None
     ensemble: NoisyEnsemble = field(default_factory=NoisyEnsemble)
 
     def __post_init__(self) -> None:
-        self._noisy = NoisyWidener().clone(self.module.inlined, "main")
+        widener = NoisyWidener()
+        self._noisy = widener.clone(self.module.inlined, "main")
+        self.chooses = widener.chooses  # among equal elements
 
     def run(self, executor: ModuleExecutor, text: str = "") -> Execution:
         """The module as it is, or another `text` of it."""
@@ -42,13 +48,14 @@ class ModuleExperiment:
             self.arguments,
             timeout_s=self.timeout_s,
             operations=self.module.operations,
+            most_bytes=self.most_bytes,
         )
 
     def wide_arguments(self) -> list[Array]:
         """The same numbers in f64."""
         return [a.astype(np.float64) if a.dtype == np.float32 else a for a in self.arguments]
 
-    def members(self, noises: Sequence[Noise], ensemble: Ensemble, noisy: str = "") -> Execution:
+    def members(self, noises: Sequence[Noise], ensemble: TakesMembers, noisy: str = "") -> Execution:
         """Run members of the noisy version, or of another one, and let the ensemble take them."""
         return execute(
             REFERENCE,
@@ -58,6 +65,7 @@ class ModuleExperiment:
             timeout_s=self.timeout_s,
             noises=noises,
             take=ensemble.take,
+            most_bytes=self.most_bytes,
         )
 
     def ratios(self, results: Sequence[Array], ensemble: NoisyEnsemble | None = None) -> list[float]:

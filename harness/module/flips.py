@@ -38,7 +38,7 @@ class Decided:
 
 
 @dataclass
-class _Members:
+class _Flips:
     """By member: its flips, by comparison, and its distances from the reference, by result."""
 
     results: int
@@ -102,9 +102,9 @@ def with_flips(check: ModuleExperiment, checks: Sequence[ExecutorCheck]) -> list
     if not any(module.behind[i] for i in wanted) or module.units > _MOST_UNITS:
         return list(checks)
     check.say("members, to count the units that rounding flips …")
-    members = _Members(len(module.behind))
-    given = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, check.ensemble.members)]
-    if check.members(given, members, NoisyWidener().clone(module.text, "main")).outcome != "ran":
+    members = _Flips(len(module.behind))
+    drawn = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, check.ensemble.members)]
+    if check.members(drawn, members, NoisyWidener().clone(module.text, "main")).outcome != "ran":
         return list(checks)
     notes = {i: members.told(i, module.behind[i]) for i in wanted}
     return [

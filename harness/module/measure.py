@@ -64,7 +64,7 @@ def smallest_bound(kind: TensorType, reference: Array) -> Size:
     return Size(roundoff * size.norm + _SMALLEST * count**0.5, roundoff * size.largest + _SMALLEST)
 
 
-class Ensemble(Protocol):
+class TakesMembers(Protocol):
     """What takes the reference, and then one member after another."""
 
     def take(self, results: list[Array]) -> None:

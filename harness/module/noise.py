@@ -65,9 +65,11 @@ func.func private @{name}(%x: tensor<{shape}f64>, %amplitude: tensor<f64>, %key:
 class NoisyWidener(Widener):
     """The f64 version with three more arguments: amplitude (f64), amplitude for ties (f64), seed (ui32).
 
-    The amplitude for ties moves what a `select_and_scatter` chooses by, also zeros: it lets another of several equal
-    elements be chosen, which the specification leaves open.
+    The amplitude for ties moves what elements are chosen by where the specification leaves open which of several equal
+    ones it is, also zeros: it lets another one be chosen. `chooses`: after `clone`, whether there is such a place.
     """
+
+    chooses = False
 
     def extra_arguments(self) -> Sequence[Any]:
         """Amplitude, amplitude for ties, seed."""
@@ -83,9 +85,11 @@ class NoisyWidener(Widener):
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
         kind, values = _kind(op), super().operands(op, values)
+        open_choices = choices(op)
+        values = [self._untied(value) if i in open_choices else value for i, value in enumerate(values)]
         if kind == "select_and_scatter":
             chosen, source, initial = values
-            return [self._untied(chosen), self._summed(op, source, 1), initial]
+            return [chosen, self._summed(op, source, 1), initial]
         terms = _terms(op)
         if terms is None:
             return values
@@ -113,6 +117,7 @@ class NoisyWidener(Widener):
     def _untied(self, value: Any) -> Any:
         if element_of(value.type) != "f64":
             return value
+        self.chooses = True
         moved = self._perturbed(value, self._ties, 1.0)
         one = stablehlo.constant(ir.DenseElementsAttr.get_splat(value.type, ir.FloatAttr.get(ir.F64Type.get(), 1.0)))
         least = ir.DenseElementsAttr.get_splat(value.type, ir.FloatAttr.get(ir.F64Type.get(), _TIE))
@@ -152,6 +157,36 @@ def _constant(value: float, *, unsigned: bool = False) -> Any:
     element = ir.IntegerType.get_unsigned(32) if unsigned else ir.F64Type.get()
     number = ir.IntegerAttr.get(element, int(value)) if unsigned else ir.FloatAttr.get(element, value)
     return stablehlo.constant(ir.DenseElementsAttr.get_splat(ir.RankedTensorType.get([], element), number))
+
+
+def choices(op: Any) -> frozenset[int]:
+    """Numbers of the operands by which an operation chooses, where any of several equal elements may be chosen.
+
+    A pool's gradient, a sort that is not stable, and a reduction of several operands whose function does not compare
+    all of them: one that compares positions as well, as JAX's argmax, leaves nothing open.
+    """
+    kind, count = _kind(op), len(op.operands)
+    if kind == "select_and_scatter":
+        return frozenset({0})
+    if kind == "sort" and count > 1:
+        stable = "is_stable" in op.attributes and ir.BoolAttr(op.attributes["is_stable"]).value
+        arguments = list(op.regions[0].blocks[0].arguments)
+        return frozenset() if stable else _compared([arguments[2 * i : 2 * i + 2] for i in range(count)])
+    if kind in ("reduce", "reduce_window") and count > 2:
+        arguments = list(op.regions[0].blocks[0].arguments)
+        found = _compared([[arguments[i], arguments[count // 2 + i]] for i in range(count // 2)])
+        return found if len(found) < count // 2 else frozenset()
+    return frozenset()
+
+
+def _compared(pairs: list[list[Any]]) -> frozenset[int]:
+    """Numbers of the pairs of arguments of a function that something is compared by."""
+    return frozenset(i for i, pair in enumerate(pairs) if any(_reaches_compare(argument) for argument in pair))
+
+
+def _reaches_compare(value: Any) -> bool:
+    owners = [use.owner for use in value.uses]
+    return any(_kind(op) == "compare" or any(map(_reaches_compare, op.results)) for op in owners)
 
 
 def _kind(op: Any) -> str:

@@ -111,8 +111,8 @@ def _right(check: ModuleExperiment, execution: Execution) -> set[int]:
 def _explained(check: ModuleExperiment, execution: Execution, to: ProductFormat) -> set[int]:
     """Numbers of the results that the f64 version with products in a format computes, up to rounding."""
     rounded = NoisyEnsemble()
-    given = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)]
-    if check.members(given, rounded, RoundedProducts(to).clone(check.module.inlined, "main")).outcome != "ran":
+    drawn = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)]
+    if check.members(drawn, rounded, RoundedProducts(to).clone(check.module.inlined, "main")).outcome != "ran":
         return set()
     kinds = [result.type for result in check.module.results]
     return explained(execution.calls[0], check.ensemble.reference, rounded, kinds)

@@ -16,9 +16,9 @@ _INTERPRETER_S = 30.0  # what a confirmation by the interpreter may take
 
 
 def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
-    """Where a pool chooses among equal elements: an error that another choice explains is called a tie."""
+    """Where the module chooses among equal elements: an error that another choice explains is called a tie."""
     suspected = any(result.word in ("doubt", "fault") for one in checks for result in one.results)
-    if not suspected or "stablehlo.select_and_scatter" not in check.module.ops:
+    if not suspected or not check.chooses:
         return checks
     check.say("members that choose otherwise among equal elements …")
     tied = NoisyEnsemble(check.ensemble.reference, list(check.ensemble.spreads), check.ensemble.members)
@@ -136,6 +136,7 @@ def _second_reference(check: ModuleExperiment) -> Execution:
             check.wide_arguments(),
             timeout_s=limit,
             operations=check.module.operations,
+            most_bytes=check.most_bytes,
         )
         if last.calls:
             return last

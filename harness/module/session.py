@@ -17,6 +17,7 @@ import msgspec
 
 from harness.module.execute import Execution, Stage, died, execute, foreseen_end, out_of_time, processor_s, said, taken
 from harness.module.executors import ModuleExecutor
+from harness.module.memory_watch import MemoryWatch
 from harness.module.task import Array, ModuleTask, Noise, task_path
 from harness.system.jobs import MARKER
 from harness.system.process import Child, Interruptions
@@ -31,15 +32,17 @@ class Session:
     `begin` and `end` are apart so that two sessions can compute at the same time.
     """
 
-    def __init__(self, executor: ModuleExecutor, timeout_s: float) -> None:
+    def __init__(self, executor: ModuleExecutor, timeout_s: float, most_bytes: int | None = None) -> None:
         self.executor = executor
         self._timeout_s = timeout_s
+        self._most_bytes = most_bytes
         self._lasting = not executor.fresh
         self._stack = ExitStack()
         self._child: Child | None = None
         self._processes = self._number = 0
         self._begun: tuple[ModuleTask, float, float] | None = None
         self._at_once: Execution | None = None
+        self._memory = MemoryWatch(most_bytes)
 
     def __enter__(self) -> Self:
         self._folder = self._stack.enter_context(scratch())
@@ -64,7 +67,15 @@ class Session:
         if self._at_once is not None:
             return
         if not self._lasting:
-            self._at_once = execute(self.executor, text, "main", arguments, timeout_s=self._timeout_s, noises=noises)
+            self._at_once = execute(
+                self.executor,
+                text,
+                "main",
+                arguments,
+                timeout_s=self._timeout_s,
+                noises=noises,
+                most_bytes=self._most_bytes,
+            )
             return
         try:
             if self._child is None or self._child.wait(0):
@@ -90,6 +101,7 @@ class Session:
         written = folder / "task.json"
         written.write_bytes(msgspec.json.encode(task))
         written.rename(task_path(self._tasks, self._number))  # whole as soon as it is there
+        self._memory = MemoryWatch(self._most_bytes)
         self._begun = task, time.monotonic(), processor_s()
         self._number += 1
 
@@ -120,11 +132,16 @@ class Session:
                     child.stop(patience=0)
                     stage = stage if stage is not None and stage.task == task.number else None
                     return out_of_time(self.executor, stage, self._timeout_s, compiled, used)
+                told = self._memory.trouble(child, computing=compiled is not None)
+                if told:
+                    self._child = None
+                    child.stop(patience=0)
+                    return Execution(self.executor, "out of memory", told)
         self._child = None
-        return died(self.executor, child)
+        return died(self.executor, child, self._memory)
 
     def _take(self, stage: Stage, folder: Path, take: Callable[[list[Array]], None] | None) -> Execution:
-        execution = taken(self.executor, stage, folder, take)
+        execution = taken(self.executor, stage, folder, self._memory, take)
         shutil.rmtree(folder)
         return execution
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from harness.module.executors import Driver
 
 Array = npt.NDArray[Any]
-Outcome = Literal["ran", "absent", "refused", "timed out", "hung", "crashed", "not started"]
+Outcome = Literal["ran", "absent", "refused", "timed out", "hung", "out of memory", "crashed", "not started"]
 REFUSED = 2  # exit codes of a worker
 ABSENT = 3
 
@@ -34,8 +34,8 @@ class ModuleTask:
     """A module to compile once and to call once for each of `noises`, once without more arguments where there is none.
 
     `module`, `arguments`, `results`: paths of its text, of an .npz with `a0`, `a1` …, and of the folder for
-    `call0.npz` …, which hold `r0`, `r1` … `chip`: what it is compiled for also where `device` is not here.
-    `number`: of the task among those of one worker.
+    `call0.npz` …, which hold `r0`, `r1` … `chip`: what it is compiled for also where `device` is not here. `number`: of
+    the task among those of one worker.
     """
 
     module: str

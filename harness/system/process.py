@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
 
-from harness.system.survivors import kill_survivors, mark
+from harness.system.survivors import held_bytes, kill_survivors, mark
 
 GRACE_S = 5.0  # between asking a program to stop and killing it
 LINE_BYTES = 4096  # of a line of output, at most so much is looked at
@@ -92,6 +92,10 @@ class Child:
     def returncode(self) -> int:
         """Exit code, or minus the signal; only after its end."""
         return self._process.returncode
+
+    def held_bytes(self) -> int:
+        """What it and all that it has started hold in memory."""
+        return held_bytes(self._process.pid, self._mark)
 
     def wait(self, seconds: float) -> bool:
         """Read output for at most so long; True when the program has ended, and then nothing of it is left."""

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from harness.system.memory import resident_bytes
+
 _PREFIX = "HARNESS_CHILD_"
 _ROUNDS = 50  # a process that forks faster than it is found is given up in the end
 _PROCESSES = Path("/proc")
@@ -31,6 +33,11 @@ def kill_survivors(session: int, variable: str) -> None:
                 os.kill(pid, signal.SIGKILL)
         if not found:
             return
+
+
+def held_bytes(session: int, variable: str) -> int:
+    """What the processes of a session, and all others that have the variable, hold in memory."""
+    return sum(map(resident_bytes, _survivors(session, f"{variable}=1".encode())))
 
 
 def _survivors(session: int, entry: bytes) -> Iterator[int]:

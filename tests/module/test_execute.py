@@ -1,5 +1,6 @@
 """How a module can end on an executor: each way has its own word, and nothing of it is left running."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.errors import BackendError
+from harness.module import memory_watch
 from harness.module.execute import Execution, execute
 from harness.module.executors import EXECUTORS, ModuleExecutor, find_executors
 from harness.module.load import load
@@ -21,10 +23,10 @@ SAID = MARKER + '{"compile_s": 1, "cpu_s": 0.05, "run_s": null}'
 COMPILED = f"print({SAID!r}, flush=True)"
 
 
-def ended(code: str, timeout_s: float = 20.0) -> Execution:
+def ended(code: str, timeout_s: float = 20.0, most_bytes: int | None = None) -> Execution:
     """The end of a worker that is this program."""
     row = ModuleExecutor("own", "a test", "xla", "none", command=(sys.executable, "-c", code))
-    return execute(row, TEXT, "main", [X], timeout_s=timeout_s)
+    return execute(row, TEXT, "main", [X], timeout_s=timeout_s, most_bytes=most_bytes)
 
 
 @pytest.mark.parametrize("name", sorted(EXECUTORS))
@@ -149,6 +151,51 @@ def test_a_program_that_computes_too_long_is_timed_out() -> None:
 def test_a_program_that_waits_for_ever_is_hung() -> None:
     execution = ended(f"{COMPILED}\nimport time; time.sleep(60)", timeout_s=3.0)
     assert execution.outcome == "hung"
+
+
+def test_what_holds_too_much_memory_is_ended(tmp_path: Path) -> None:
+    held = "held = bytearray(400 << 20); held[::4096] = bytes(len(held[::4096])); time.sleep(60)"
+    told = tmp_path / "pid"
+    start = f"subprocess.Popen([sys.executable, '-c', {'import time; ' + held!r}]).pid"
+    code = f"import subprocess, sys, time\nopen({str(told)!r}, 'w').write(str({start}))\ntime.sleep(60)"
+    execution = ended(code, most_bytes=300 << 20)
+    assert execution.outcome == "out of memory"
+    assert re.fullmatch(
+        r"held 0\.[34] GiB compiling, more than the 0\.293 allowed; allow more with --memory", execution.message
+    )
+    assert dies(int(told.read_text()))
+    computing = ended(f"{COMPILED}\nimport time; {held}", most_bytes=300 << 20)
+    assert "GiB computing" in computing.message
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys; print('LLVM ERROR: out of memory', file=sys.stderr); sys.exit(1)",
+        "import sys; print('RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes', file=sys.stderr); sys.exit(2)",
+        "bytearray(1 << 60)",
+    ],
+)
+def test_who_says_that_there_is_no_memory_is_out_of_it(code: str) -> None:
+    assert ended(code).outcome == "out of memory"
+
+
+@pytest.mark.parametrize(("kills", "outcome"), [([3, 4], "out of memory"), ([3, 3], "crashed")])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os; os.kill(os.getpid(), 9)",
+        "import sys; print('iree-compile: no message (signal 9)', file=sys.stderr); sys.exit(2)",
+    ],
+    ids=["worker", "compiler"],
+)
+def test_what_the_system_kills_for_want_of_memory_is_out_of_it(
+    code: str, kills: list[int], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter(kills)
+    monkeypatch.setattr(memory_watch, "kills_so_far", lambda: next(counts))
+    found = ended(code)
+    assert found.outcome == ("refused" if outcome == "crashed" and "compile" in code else outcome)
 
 
 def test_what_a_worker_started_ends_with_it(tmp_path: Path) -> None:

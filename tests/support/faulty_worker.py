@@ -33,25 +33,6 @@ class LostSign(Cloner):
         return values
 
 
-class FusedSums(Cloner):
-    """A product is wrong where something is added to it in the same module, and right alone."""
-
-    def results(self, op: Any, values: list[Any]) -> list[Any]:
-        users = [use.owner.operation.name for result in op.results for use in result.uses]
-        if op.operation.name != "stablehlo.dot_general" or "stablehlo.add" not in users:
-            return values
-        return [_scaled(values[0])]
-
-
-class Refused(Cloner):
-    """No maximum is known."""
-
-    def results(self, op: Any, values: list[Any]) -> list[Any]:
-        if op.operation.name == "stablehlo.maximum":
-            raise EmitError("no maximum is known here")
-        return values
-
-
 class RoundedOperands(Cloner):
     """The operands of every product have so many bits behind the point."""
 
@@ -101,11 +82,44 @@ class FewBitsUnlessHighest(RoundedOperands):
     kept_at_highest = True
 
 
+class FusedSums(Cloner):
+    """A product is wrong where something is added to it in the same module, and right alone."""
+
+    def results(self, op: Any, values: list[Any]) -> list[Any]:
+        users = [use.owner.operation.name for result in op.results for use in result.uses]
+        if op.operation.name != "stablehlo.dot_general" or "stablehlo.add" not in users:
+            return values
+        return [_scaled(values[0])]
+
+
+class Refused(Cloner):
+    """No maximum is known."""
+
+    def results(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name == "stablehlo.maximum":
+            raise EmitError("no maximum is known here")
+        return values
+
+
+class Backwards(Cloner):
+    """What is sorted, and what several operands are reduced of, comes in the reverse order."""
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name == "stablehlo.sort":
+            axes, count = [ir.IntegerAttr(op.attributes["dimension"]).value], len(values)
+        elif op.operation.name == "stablehlo.reduce" and len(values) > 2:
+            axes, count = list(ir.DenseI64ArrayAttr(op.attributes["dimensions"])), len(values) // 2
+        else:
+            return values
+        return [stablehlo.reverse(value, axes) if i < count else value for i, value in enumerate(values)]
+
+
 FAULTS: dict[str, type[Cloner]] = {
     "scaled": ScaledProducts,
     "sign": LostSign,
     "fused": FusedSums,
     "refused": Refused,
+    "backwards": Backwards,
     "bf16": RoundedOperands,
     "tf32": Tf32,
     "tf32 unless highest": Tf32UnlessHighest,

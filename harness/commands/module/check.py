@@ -11,6 +11,7 @@ from harness.commands.module.options import (
     function_option,
     given_arguments,
     inputs_option,
+    memory_option,
     on_option,
     say,
     seed_option,
@@ -26,6 +27,7 @@ from harness.commands.options import format_option
 @inputs_option
 @seed_option
 @timeout_option
+@memory_option
 @format_option("text", "json")
 @click.pass_context
 def check_command(
@@ -36,6 +38,7 @@ def check_command(
     inputs: Path | None,
     seed: int,
     timeout: float,
+    most_bytes: int | None,
     form: str,
 ) -> None:
     """Run a module on each executor and judge every result: rounding, or a fault?
@@ -55,7 +58,7 @@ def check_command(
     executors = find_executors(names)
     module = load(file, function)
     arguments = given_arguments(module, inputs, seed)
-    check = check_module(module, executors, arguments, seed=seed, timeout_s=timeout, say=say)
+    check = check_module(module, executors, arguments, seed=seed, timeout_s=timeout, say=say, most_bytes=most_bytes)
     show(checked(check, form, digest(arguments)))
     named = context.get_parameter_source("names") is not click.core.ParameterSource.DEFAULT
     absent = named and any(one.word == "absent" for one in check.executors)

@@ -45,6 +45,14 @@ timeout_option = click.option(
     show_default=True,
     help="Longest compilation and run of one executor.",
 )
+memory_option = click.option(
+    "--memory",
+    "most_bytes",
+    type=FiniteRange(min=0.1),
+    callback=lambda context, parameter, value: None if value is None else int(value * 2**30),
+    metavar="GIB",
+    help="Most memory that one executor may hold. Default: nine tenths of the machine's.",
+)
 
 
 def given_arguments(module: "StableModule", inputs: Path | None, seed: int) -> "Sequence[Array]":

@@ -11,6 +11,7 @@ from harness.commands.module.options import (
     function_option,
     given_arguments,
     inputs_option,
+    memory_option,
     on_option,
     say,
     seed_option,
@@ -30,6 +31,7 @@ from harness.commands.paths import FilePath
     "--save", type=FilePath(), metavar="FILE.npz", help="Write results as EXECUTOR/RESULT, by name or number."
 )
 @timeout_option
+@memory_option
 @format_option("text", "json")
 def run_command(
     file: Path,
@@ -39,6 +41,7 @@ def run_command(
     seed: int,
     save: Path | None,
     timeout: float,
+    most_bytes: int | None,
     form: str,
 ) -> None:
     """Run a module once on each executor, each in a process of its own.
@@ -70,6 +73,7 @@ def run_command(
                 arguments,
                 timeout_s=timeout,
                 operations=module.operations,
+                most_bytes=most_bytes,
             )
         )
     show(ran(module, executions, form))

@@ -94,7 +94,8 @@ class Laboratory:
         text, kinds = self.program.text(part), [self.program.types[value] for value in part.outputs]
         fed = [known[value] for value in part.inputs]
         self._tested.begin(text, fed, operations=operations(text, "main") if self.executor.operation_s else 0)
-        noisy, wide, ensemble = NoisyWidener().clone(text, "main"), [widened(array) for array in fed], NoisyEnsemble()
+        widener, wide, ensemble = NoisyWidener(), [widened(array) for array in fed], NoisyEnsemble()
+        noisy = widener.clone(text, "main")
         self._exact.begin(noisy, wide, noises=[Noise(0.0, 0.0, 0), *noises(self.seed, 0, MEMBERS)])
         execution = self._tested.end()
         reference = self._exact.end(ensemble.take)
@@ -108,7 +109,7 @@ class Laboratory:
             self._exact.begin(noisy, wide, noises=noises(self.seed, MEMBERS, MORE_MEMBERS))
             self._exact.end(ensemble.take)
             found = ratios(results, ensemble.reference, ensemble.spreads, kinds)
-        if max(found, default=0.0) >= DOUBT and self._chooses(part):
+        if max(found, default=0.0) >= DOUBT and widener.chooses:
             loose = NoisyEnsemble(ensemble.reference, list(ensemble.spreads), ensemble.members)
             self._exact.begin(noisy, wide, noises=noises(self.seed, TIED, MEMBERS, ties=True))
             self._exact.end(loose.take)
@@ -132,9 +133,6 @@ class Laboratory:
             if value not in trial.tied and trial.ratios.get(value, 0.0) >= DOUBT:
                 return trial
         return None
-
-    def _chooses(self, part: ProgramPart) -> bool:
-        return any(self.program.operations[number].kind == "select_and_scatter" for number in part.operations)
 
     def _narrowed(self, part: ProgramPart, reference: Sequence[Array]) -> dict[int, Array]:
         with np.errstate(over="ignore"):
