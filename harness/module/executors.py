@@ -23,7 +23,6 @@ class ModuleExecutor:
     interpreter, where there is one. `flags`: for iree-compile. `device`: IREE's run-time device; a row whose device
     is not there is absent. `chip`: what it is compiled for, where that can be done without the device. `mend`: what an
     absent one needs. `operation_s`: seconds per scalar operation where they are slow enough to foresee the end.
-    `fresh`: every run needs a process of its own, because what one leaves behind may hide what another gets wrong.
     `environment`: what the process is given. `command`: the program, which takes the path of a task.
     """
 
@@ -37,9 +36,13 @@ class ModuleExecutor:
     chip: str = ""
     mend: str = ""
     operation_s: float = 0.0
-    fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = WORKER
+
+    @property
+    def fresh(self) -> bool:
+        """Whether every run needs a process of its own: what one leaves on a GPU may hide what the next gets wrong."""
+        return bool(self.chip or self.backend)
 
 
 EXECUTORS = {
@@ -94,7 +97,6 @@ EXECUTORS = {
             device="vulkan",
             chip="Vulkan",
             mend="`apt-get install mesa-vulkan-drivers` brings one that needs no GPU",
-            fresh=True,
         ),
         ModuleExecutor(
             name="iree-cuda",
@@ -103,7 +105,6 @@ EXECUTORS = {
             compiler="IREE CUDA",
             backend="cuda",
             mend="needs an NVIDIA GPU and its driver",
-            fresh=True,
         ),
         ModuleExecutor(
             name="iree-rocm",
@@ -112,7 +113,6 @@ EXECUTORS = {
             compiler="IREE HIP",
             backend="rocm",
             mend="needs an AMD GPU, its driver and ROCm's libraries",
-            fresh=True,
         ),
         ModuleExecutor(
             name="xla-cuda",
@@ -121,7 +121,6 @@ EXECUTORS = {
             compiler="XLA",
             backend="cuda",
             mend=f"needs an NVIDIA GPU, its driver, and {_OWN_PYTHON.format('cuda', 'CUDA')}",
-            fresh=True,
         ),
         ModuleExecutor(
             name="xla-rocm",
@@ -130,7 +129,6 @@ EXECUTORS = {
             compiler="XLA",
             backend="rocm",
             mend=f"needs an AMD GPU, its driver, and {_OWN_PYTHON.format('rocm', 'ROCM')}",
-            fresh=True,
         ),
     )
 }

@@ -4,18 +4,20 @@ Two things show it, and size is none of them. The f64 version whose products hav
 executor did; or the executor is right when the module asks for the highest precision.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.module.execute import Execution
 from harness.module.experiment import MEMBERS, ModuleExperiment, noises
-from harness.module.measure import NoisyEnsemble, difference
+from harness.module.measure import NoisyEnsemble, difference, ratios
 from harness.module.mlir import element_of, ir, operations, parsed, shape_of, stablehlo
 from harness.module.noise import NoisyWidener
-from harness.module.task import Noise
+from harness.module.signature import TensorType
+from harness.module.task import Array, Noise
 from harness.module.words import DOUBT, ExecutorCheck
 
-_PRODUCTS = frozenset({"stablehlo.dot_general", "stablehlo.dot", "stablehlo.convolution"})
+PRODUCTS = frozenset({"stablehlo.dot_general", "stablehlo.dot", "stablehlo.convolution"})
 _NAME = "precision_config"
 _SUSPECT = ("doubt", "fault")
 _MOST_LEFT = 0.5  # of an error that is explained; less tells its direction, and not only its size
@@ -45,7 +47,7 @@ class RoundedProducts(NoisyWidener):
         self._to = to
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
-        if op.operation.name in _PRODUCTS:
+        if op.operation.name in PRODUCTS:
             kinds = [element_of(operand.type) for operand in op.operands]
             values = [
                 self._rounded(value) if kind == "f32" else value for value, kind in zip(values, kinds, strict=True)
@@ -73,7 +75,7 @@ def at_highest(text: str) -> str:
         changed = False
         for function in module.body.operations:
             for op in operations(function.regions[0].blocks[0]):
-                if op.name in _PRODUCTS and (
+                if op.name in PRODUCTS and (
                     "precision_config" not in op.attributes or op.attributes["precision_config"] != asked
                 ):
                     op.attributes["precision_config"] = asked
@@ -83,7 +85,7 @@ def at_highest(text: str) -> str:
 
 def in_lower_precision(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorCheck:
     """A fault that a lower precision of products explains is called so."""
-    if one.word != "fault" or not any(name in check.module.ops for name in _PRODUCTS):
+    if one.word != "fault" or not any(name in check.module.ops for name in PRODUCTS):
         return one
     faulty = {i for i, result in enumerate(one.results) if result.word == "fault"}
     text = at_highest(check.module.text)
@@ -112,13 +114,20 @@ def _explained(check: ModuleExperiment, execution: Execution, to: ProductFormat)
     drawn = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)]
     if check.members(drawn, rounded, RoundedProducts(to).clone(check.module.inlined, "main")).outcome != "ran":
         return set()
-    found, results = check.ratios(execution.calls[0], rounded), execution.calls[0]
+    kinds = [result.type for result in check.module.results]
+    return explained(execution.calls[0], check.ensemble.reference, rounded, kinds)
+
+
+def explained(
+    results: Sequence[Array], exact: Sequence[Array], rounded: NoisyEnsemble, kinds: Sequence[TensorType]
+) -> set[int]:
+    """Numbers of the results that are those of a lower precision, up to rounding, and not of the exact version."""
+    found = ratios(results, rounded.reference, rounded.spreads, kinds)
     return {
         i
         for i, ratio in enumerate(found)
         if ratio < DOUBT
-        and difference(results[i], rounded.reference[i]).norm
-        <= _MOST_LEFT * difference(results[i], check.ensemble.reference[i]).norm
+        and difference(results[i], rounded.reference[i]).norm <= _MOST_LEFT * difference(results[i], exact[i]).norm
     }
 
 

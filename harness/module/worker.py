@@ -70,7 +70,7 @@ def perform(task: ModuleTask) -> None:
     held = read_arrays(task.arguments)
     arguments = [held[f"a{i}"] for i in range(len(held))]
     started = time.monotonic()
-    loaded = _LOADERS[task.driver](task)
+    loaded = _load(task)
     said: dict[str, Any] = {
         "task": task.number,
         "compile_s": time.monotonic() - started,
@@ -94,6 +94,17 @@ class _Loaded:
 
     call: Callable[[Sequence[Array]], list[Array]]
     device: str = ""
+
+
+_last: list[tuple[tuple[object, ...], _Loaded]] = []  # one module, which the next task may call with other arguments
+
+
+def _load(task: ModuleTask) -> _Loaded:
+    key = Path(task.module).read_text(), task.function, task.driver, task.flags, task.device
+    if not _last or _last[0][0] != key:
+        _last.clear()  # before its successor takes memory
+        _last.append((key, _LOADERS[task.driver](task)))
+    return _last[0][1]
 
 
 def _load_xla(task: ModuleTask) -> _Loaded:

@@ -81,6 +81,13 @@ class Laboratory:
         done = self._exact.run(NoisyWidener().clone(self.program.text(part), "main"), fed, noises=[Noise(0.0, 0.0, 0)])
         return self._narrowed(part, done.calls[0]) if done.calls else {}
 
+    def members(self, noisy: str, fed: Sequence[Array]) -> NoisyEnsemble:
+        """The members of a noisy module, which is another than that of the part; without a reference where it fails."""
+        ensemble = NoisyEnsemble()
+        self._exact.begin(noisy, [widened(a) for a in fed], noises=[Noise(0.0, 0.0, 0), *noises(self.seed, 0, MEMBERS)])
+        self._exact.end(ensemble.take)
+        return ensemble
+
     def judge(self, part: ProgramPart, known: Mapping[int, Array]) -> Trial:
         """Run a part on both. `known`: values by number, among them its inputs."""
         self.trials += 1

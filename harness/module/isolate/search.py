@@ -16,7 +16,7 @@ from harness.module.isolate.windows import WINDOW, windows
 from harness.module.load import StableModule
 from harness.module.measure import Size, smallest_bound
 from harness.module.task import Array
-from harness.module.words import ExecutorCheck
+from harness.module.words import WRONG, ExecutorCheck
 
 _TRIES_IF_FRESH = 3  # of a candidate, on an executor whose runs may differ
 _MOST_FAULTS = 8  # in one window
@@ -61,7 +61,7 @@ class Isolation:
         """0 rounding only, 1 a fault, 3 nothing compared, or a doubt."""
         words = {fault.confirmation.word for fault in self.faults}
         whole = self.whole.word if self.whole is not None else ""
-        if words & {"fault", "race"} or self.fleeting or whole in ("fault", "race"):
+        if words.intersection(WRONG) or self.fleeting or whole in WRONG:
             return 1
         compared = any(window.outcome == "ran" for window in self.windows)
         return 0 if compared and not words and whole != "doubt" else 3
@@ -91,7 +91,7 @@ def isolate(
         if not isolation.faults and whole:
             check = check_module(module, [executor], arguments, seed=seed, timeout_s=timeout_s, say=say)
             isolation.whole = check.executors[0] if check.executors else None
-            if isolation.whole is not None and isolation.whole.word in ("fault", "race"):
+            if isolation.whole is not None and isolation.whole.word in WRONG:
                 isolation.procedure = "scan with shifted windows"
                 search.scan(arguments, window, max(1, window // 2))
                 if not isolation.faults:

@@ -24,7 +24,7 @@ def isolated(isolation: Isolation, reproducers: Sequence[ModuleReproducer], form
     blocks: list[str | Table] = [told]
     if isolation.faults:
         rows = [_row(fault) for fault in isolation.faults]
-        head = ("verdict", "operations", "wrong in", "ratio", "error", "reference confirmed by")
+        head = ("verdict", "operations", "wrong in", "ratio", "error", "reference confirmed by", "note")
         blocks += ["", Table(head, rows, right=("ratio", "error"), wrapped=True)]
     elif compared and largest < DOUBT and not isolation.refused:
         blocks.append("Every window is off by rounding alone.")
@@ -42,7 +42,15 @@ def isolated(isolation: Isolation, reproducers: Sequence[ModuleReproducer], form
 def _row(fault: IsolatedFault) -> list[str]:
     held = fault.confirmation
     runs = f"{held.wrong} of {held.runs} runs"
-    return [held.word, " + ".join(map(str, fault.ops)), runs, ratio_text(held.ratio), f"{held.error:.1e}", held.by]
+    return [
+        held.word,
+        " + ".join(map(str, fault.ops)),
+        runs,
+        ratio_text(held.ratio),
+        f"{held.error:.1e}",
+        held.by,
+        held.note,
+    ]
 
 
 def _facts(isolation: Isolation, reproducers: Sequence[ModuleReproducer], inputs: str) -> dict[str, Any]:
@@ -75,6 +83,7 @@ def _facts(isolation: Isolation, reproducers: Sequence[ModuleReproducer], inputs
                 "ratio": finite(fault.confirmation.ratio),
                 "error": finite(fault.confirmation.error),
                 "confirmed": fault.confirmation.by,
+                "note": fault.confirmation.note,
             }
             for fault in isolation.faults
         ],
