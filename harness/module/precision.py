@@ -11,7 +11,7 @@ from typing import Any
 from harness.module.execute import Execution
 from harness.module.experiment import MEMBERS, ModuleExperiment, noises
 from harness.module.measure import NoisyEnsemble, difference, ratios
-from harness.module.mlir import element_of, ir, operations, parsed, shape_of, stablehlo
+from harness.module.mlir import element_of, functions, ir, operations, parsed, shape_of, stablehlo
 from harness.module.noise import NoisyWidener
 from harness.module.signature import TensorType
 from harness.module.task import Array, Noise
@@ -72,15 +72,12 @@ def at_highest(text: str) -> str:
     """The module with every product at the highest precision; empty where it asks for that already."""
     with parsed(text) as module:
         asked = ir.ArrayAttr.get([stablehlo.PrecisionAttr.get("HIGHEST")] * 2)
-        changed = False
-        for function in module.body.operations:
-            for op in operations(function.regions[0].blocks[0]):
-                if op.name in PRODUCTS and (
-                    "precision_config" not in op.attributes or op.attributes["precision_config"] != asked
-                ):
-                    op.attributes["precision_config"] = asked
-                    changed = True
-        return str(module) if changed else ""
+        blocks = [function.regions[0].blocks[0] for function in functions(module)]
+        products = [op for block in blocks for op in operations(block) if op.name in PRODUCTS]
+        lower = [op for op in products if _NAME not in op.attributes or op.attributes[_NAME] != asked]
+        for op in lower:
+            op.attributes[_NAME] = asked
+        return str(module) if lower else ""
 
 
 def in_lower_precision(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorCheck:
