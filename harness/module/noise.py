@@ -2,8 +2,9 @@
 
 Each rounding operation's result is multiplied by (1 + a c r): r uniform with variance 1, drawn by a hash of element,
 operation and seed; c the operation's own number of roundings. What is summed over K terms is multiplied by
-(1 + a sqrt(K) r) before. The amplitude a and the seed are *arguments* of the clone, so that one compilation gives the
-exact reference (a = 0: every factor is exactly 1) and any number of members of an ensemble.
+(1 + a sqrt(K) r) before, and the sum by the roundings of its partial sums after. The amplitude a and the seed are
+*arguments* of the clone, so that one compilation gives the exact reference (a = 0: every factor is exactly 1) and any
+number of members of an ensemble.
 """
 
 import math
@@ -16,6 +17,9 @@ from harness.module.mlir import element_of, func, ir, shape_of, stablehlo
 UNIT = 2.0**-24  # unit roundoff of f32
 # Roundings of one operation, those of the field's libraries: 1 where the result is the nearest number.
 _ROUNDINGS = {"add": 1.0, "subtract": 1.0, "multiply": 1.0, "square": 1.0, "sqrt": 1.0, "divide": 2.0, "rsqrt": 2.0}
+# K terms added one after another: where they have one sign, the roundings of all partial sums are sqrt(K / 3) unit
+# roundoffs of the last one. The amplitude has four of them in it.
+_IN_A_ROW = 1.0 / (4.0 * math.sqrt(3.0))
 _OTHER_ROUNDINGS = 4.0  # exponential, tanh and so on
 # Operations whose results are among their operands, or whole numbers, or the same number again.
 _EXACT = """
@@ -100,7 +104,9 @@ class NoisyWidener(Widener):
         kind, values = _kind(op), super().results(op, values)
         if kind in EXACT or (kind in SUMS and not _adds(op)):
             return values
-        roundings = _ROUNDINGS.get(kind, 1.0 if kind in SUMS or _terms(op) is not None else _OTHER_ROUNDINGS)
+        terms = _terms(op)
+        summed = 1.0 if terms is None else max(1.0, _IN_A_ROW * math.sqrt(terms))
+        roundings = _ROUNDINGS.get(kind, summed if kind in SUMS or terms is not None else _OTHER_ROUNDINGS)
         return [
             self._perturbed(value, self._amplitude, roundings * _COARSER.get(element_of(result.type), 0.0))
             for value, result in zip(values, op.results, strict=True)

@@ -142,6 +142,17 @@ def test_who_refuses_or_is_absent_is_listed_and_judges_nobody(tmp_path: Path) ->
     assert verdict(module, [IREE, absent]).exit_code == 3
 
 
+def test_a_long_sum_that_is_added_one_by_one_is_rounding(tmp_path: Path) -> None:
+    body = "    %zero = stablehlo.constant dense<0.0> : tensor<f32>\n    %y = stablehlo.reduce(%x init: %zero)"
+    kind = "(tensor<800000x2xf32>, tensor<f32>) -> tensor<2xf32>"
+    body += f" applies stablehlo.add across dimensions = [0] : {kind}"
+    module = module_of(one_function(body, "%x: tensor<800000x2xf32>", "tensor<2xf32>"), tmp_path)
+    x = np.random.default_rng(0).uniform(0.0, 1.0, (800000, 2)).astype(np.float32)
+    check = verdict(module, [XLA, IREE], [x])
+    assert words(check) == {"xla": "rounding", "iree": "rounding"}
+    assert all(result.bound < 2e-4 for one in check.executors for result in one.results)
+
+
 def test_whole_numbers_are_the_same_or_wrong(tmp_path: Path) -> None:
     body = "    %n = stablehlo.convert %x : (tensor<4xf32>) -> tensor<4xi32>\n"
     body += "    %y = stablehlo.add %n, %n : tensor<4xi32>"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.module.clone import Widener
-from harness.module.noise import NoisyWidener
+from harness.module.noise import UNIT, NoisyWidener
 from harness.run.inprocess.reference_interpreter import interpret
 from tests.support.stablehlo_modules import SGD_STEP, one_function, pool_gradient
 
@@ -61,8 +61,21 @@ def test_a_sum_is_moved_as_by_the_rounding_of_all_its_terms() -> None:
     text = one_function(zero + body, "%x: tensor<400x100xf32>", "tensor<400xf32>")
     ones = np.ones((400, 100))
     (noisy,) = run(text, ones, amplitude=1e-6)
-    # A hundred terms, each moved by ten amplitudes, and the result once more.
-    assert np.std(noisy / 100 - 1) == pytest.approx(1e-6 * np.sqrt(2), rel=0.15)
+    # A hundred terms, each moved by ten amplitudes, and the result by a quarter of the root of 100 / 3.
+    assert np.std(noisy / 100 - 1) == pytest.approx(1e-6 * np.sqrt(1 + 100 / 48), rel=0.15)
+
+
+def test_a_long_sum_of_one_sign_is_moved_as_by_its_partial_sums() -> None:
+    terms, rows = 1 << 14, 64
+    zero = "    %zero = stablehlo.constant dense<0.0> : tensor<f32>\n"
+    kind = f"(tensor<{rows}x{terms}xf32>, tensor<f32>) -> tensor<{rows}xf32>"
+    body = f"    %y = stablehlo.reduce(%x init: %zero) applies stablehlo.add across dimensions = [1] : {kind}"
+    text = one_function(zero + body, f"%x: tensor<{rows}x{terms}xf32>", f"tensor<{rows}xf32>")
+    x = np.random.default_rng(0).uniform(0.0, 1.0, (rows, terms)).astype(np.float32)
+    exact = x.sum(1, dtype=np.float64)
+    (noisy,) = run(text, x.astype(np.float64), amplitude=4 * UNIT)
+    moved, added = np.std(noisy / exact - 1), np.std(np.cumsum(x, 1)[:, -1] / exact - 1)  # cumsum adds one by one
+    assert added < moved < 5 * added
 
 
 def test_ties_of_a_pool_are_broken_by_their_own_amplitude_only() -> None:
