@@ -17,17 +17,6 @@ from tests.support.stablehlo_modules import SGD_STEP, one_function
 VULKAN = EXECUTORS["vulkan"]
 
 
-@pytest.fixture(scope="module")
-def vulkan() -> None:
-    """Skips without a driver: `make vulkan` installs one where it can."""
-    text = one_function("    %y = stablehlo.negate %x : tensor<2xf32>", "%x: tensor<2xf32>", "tensor<2xf32>")
-    execution = execute(VULKAN, text, "main", [np.ones(2, np.float32)], timeout_s=120)
-    if execution.outcome == "absent":
-        pytest.skip(execution.message)
-    assert execution.outcome == "ran", execution.message
-    assert execution.device
-
-
 def summed(shape: tuple[int, ...], axes: tuple[int, ...], *, back: bool) -> str:
     """A module that sums over axes, and with `back` has the sums in every place that they are of."""
     kept = [axis for axis in range(len(shape)) if axis not in axes]

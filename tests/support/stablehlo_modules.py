@@ -51,6 +51,21 @@ def nested_calls() -> str:
     return lowered(whole, jnp.ones((4, 5), jnp.float32), jnp.ones((5, 5), jnp.float32))
 
 
+def long_sums() -> str:
+    """A training step, SGD, whose gradients of gain and bias add up 128x28x28 numbers each."""
+
+    def loss(gain: jax.Array, bias: jax.Array, w: jax.Array, x: jax.Array, onehot: jax.Array) -> jax.Array:
+        h = jax.nn.relu(x * gain[:, None, None] + bias[:, None, None])
+        return -(jax.nn.log_softmax(h.mean((2, 3)) @ w) * onehot).sum(1).mean()
+
+    def step(gain: jax.Array, bias: jax.Array, w: jax.Array, x: jax.Array, onehot: jax.Array, lr: jax.Array) -> object:
+        value, moves = jax.value_and_grad(loss, (0, 1, 2))(gain, bias, w, x, onehot)
+        return *(p - lr * g for p, g in zip((gain, bias, w), moves, strict=True)), value
+
+    shapes = [(6,), (6,), (6, 10), (128, 6, 28, 28), (128, 10), ()]
+    return lowered(step, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes))
+
+
 def lowered(function: object, *arguments: object) -> str:
     """The text of a function as JAX lowers it, in f32."""
     with jax.enable_x64(False):

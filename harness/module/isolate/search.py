@@ -16,9 +16,9 @@ from harness.module.isolate.windows import WINDOW, windows
 from harness.module.load import StableModule
 from harness.module.measure import Size, smallest_bound
 from harness.module.task import Array
-from harness.module.words import WRONG, ExecutorCheck
+from harness.module.words import DOUBT, WRONG, ExecutorCheck
 
-_TRIES_IF_FRESH = 3  # of a candidate, on an executor whose runs may differ
+_TRIES_IF_UNSTEADY = 3  # of a candidate, where a second run of the window was right
 _MOST_FAULTS = 8  # in one window
 
 
@@ -127,11 +127,12 @@ class _Search:
 
     def _suspect(self, trial: Trial, known: dict[int, Array]) -> None:
         """Shrink every fault of a window, one after another."""
-        tries = _TRIES_IF_FRESH if self._laboratory.executor.fresh else 1
+        again = self._laboratory.judge(trial.part, known)
+        tries = 1 if again.worst[0] >= DOUBT else _TRIES_IF_UNSTEADY
         shrinker = Shrinker(self._laboratory, trial.part, known, tries)
         window, done, left = len(trial.part.operations), list[int](), trial
         for _ in range(_MOST_FAULTS):
-            smallest = shrinker.smallest(left.worst[1])
+            smallest = shrinker.smallest(left)
             if smallest is None:
                 self._say("a window was wrong once, and not again")
                 numbers = left.part.operations

@@ -6,12 +6,15 @@ The value under suspicion stays the same while the set shrinks, or the search wo
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.module.isolate.halves import shortest, stretch
 from harness.module.isolate.laboratory import Laboratory, Trial
 from harness.module.isolate.program import ProgramPart, slice_of
 from harness.module.task import Array
 from harness.module.words import DOUBT
 
 _MOST_DROPS = 40  # trials of dropping one operation
+_MOST_SUSPECTS = 4  # values of one window that are tried
+_MOST_BYTES = 1 << 28  # of values that are looked at in one run
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,59 @@ class Shrinker:
         self._known = {value: known[value] for value in part.inputs}
         self._tries = tries
         inside = [value for number in part.operations for value in self._program.operations[number].results]
-        inside = [value for value in inside if value not in self._program.copied]
-        self._known |= laboratory.values(self._program.part(part.operations, inside), self._known)
+        self._inside = [value for value in inside if value not in self._program.copied]
+        self._known |= laboratory.values(self._program.part(part.operations, self._inside), self._known)
 
-    def smallest(self, value: int) -> SmallestPart | None:
-        """The smallest set in which a value is wrong; None where it is not, even in the whole window."""
-        numbers: Sequence[int] = slice_of(self._program, self._part.operations, [value])
-        trial = self._wrong(numbers, value)
-        if trial is None:
-            beside = self._with_bystanders(numbers, value)
-            return None if beside is None else SmallestPart(beside, self._known)
-        numbers, trial = self._without_beginning(numbers, value, trial)
-        numbers, value, trial = self._without_end(numbers, value, trial)
-        _, trial = self._without_middle(numbers, value, trial)
-        return SmallestPart(trial, self._known)
+    def smallest(self, trial: Trial) -> SmallestPart | None:
+        """The smallest set that is wrong where a trial of the window was; None where nothing is wrong any more."""
+        found = self._by_value(trial)
+        if found is None:
+            # More results, or fewer, are another program: a stretch has those that the window has at its place.
+            stretched: list[Trial] = []
+            numbers = trial.part.operations
+            shortest(len(numbers), lambda start, stop: self._wrong_stretch(numbers[start:stop], stretched))
+            found = (self._by_value(stretched[-1]) or stretched[-1]) if stretched else None
+        if found is None:
+            _, value = trial.worst
+            found = self._with_bystanders(slice_of(self._program, self._part.operations, [value]), value)
+        return None if found is None else SmallestPart(found, self._known)
+
+    def _by_value(self, trial: Trial) -> Trial | None:
+        """The smallest set that makes one of the wrong values wrong alone; None where none of them is."""
+        for value in self._suspects(trial):
+            numbers: Sequence[int] = slice_of(self._program, trial.part.operations, [value])
+            found = self._wrong([self._program.maker[value]], value) or self._wrong(numbers, value)
+            if found is None:
+                continue
+            if len(found.part.operations) > 1:
+                numbers, found = self._without_beginning(numbers, value, found)
+                numbers, value, found = self._without_end(numbers, value, found)
+                _, found = self._without_middle(numbers, value, found)
+            return found
+        return None
+
+    def _wrong_stretch(self, numbers: Sequence[int], found: list[Trial]) -> bool:
+        part = stretch(self._program, numbers)
+        if not part.outputs or any(value not in self._known for value in part.inputs):
+            return False
+        for _ in range(self._tries):
+            trial = self._laboratory.judge(part, self._known)
+            if trial.worst[0] >= DOUBT:
+                found.append(trial)
+                return True
+        return False
+
+    def _suspects(self, trial: Trial) -> list[int]:
+        """Values of the window in the order in which they are looked at: what is wrong first makes others wrong."""
+        wrong = sorted(value for value, ratio in trial.ratios.items() if ratio >= DOUBT and value not in trial.tied)
+        first: list[int] = []
+        inside = [value for value in self._inside if self._program.maker[value] in trial.part.operations]
+        if sum(self._known[value].nbytes for value in inside if value in self._known) <= _MOST_BYTES:
+            # With every value a result the compiler fuses otherwise, so that this is a hint and no more.
+            seen = self._laboratory.judge(self._program.part(trial.part.operations, inside), self._known)
+            first = sorted(v for v, ratio in seen.ratios.items() if ratio >= DOUBT and v not in seen.tied)[:1]
+        _, worst = trial.worst
+        return list(dict.fromkeys([*first, *wrong[: _MOST_SUSPECTS - 2], worst]))
 
     def others(self, found: Sequence[int]) -> Trial | None:
         """The window without some operations, whose results it is fed: the trial where it is still wrong."""
