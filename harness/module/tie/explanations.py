@@ -39,17 +39,17 @@ class TensorPair:
         return self.closes(self.function)
 
 
-def explanations(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> list[str]:
-    """A sentence that closes the whole gap; without one, those that close it for some tensors.
+def explanations(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> tuple[list[str], bool]:
+    """A sentence that closes the whole gap, and true; without one, those that close it for some tensors, and false.
 
     `numbers`: those that a factor is called after, by their names.
     """
     apart = [pair for pair in pairs if not pair.tied]
-    if not apart:
-        return []
     whole = (rule(pairs, numbers) for rule in (_scaled, _decayed, _smoothed, _scaled_and_decayed))
-    told = next(filter(None, whole), "")
-    return [told] if told else [told for pair in apart if (told := _alone(pair, numbers))]
+    told = next(filter(None, whole), "") if apart else ""
+    if told or not apart:
+        return [told] if told else [], True
+    return [told for pair in apart if (told := _alone(pair, numbers))], False
 
 
 def _scaled(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> str:
@@ -57,7 +57,9 @@ def _scaled(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> str:
     factor = _fit([_stack(pairs, "function")], _stack(pairs, "module"))[0]
     if not all(pair.closes(factor * pair.function) for pair in pairs):
         return ""
-    return f"the module's gradients are {_called(factor, numbers)}, times those it is held against"
+    norm = factor * float(np.linalg.norm(_stack(pairs, "function")))
+    clipped = f", as if clipped to a global norm of {norm:.6g}" if 0 < factor < 1 and _is_round(norm) else ""
+    return f"the module's gradients are {_called(factor, numbers)}, times those it is held against{clipped}"
 
 
 def _decayed(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> str:
@@ -152,6 +154,11 @@ def _called(factor: float, numbers: Mapping[str, float]) -> str:
                 if value and abs(factor - sign * value) <= _SAME_NUMBER * abs(value):
                     return f"{shown}, {signed}"
     return shown
+
+
+def _is_round(number: float) -> bool:
+    """Whether a number has two digits or fewer, as what people choose has."""
+    return abs(number - float(f"{number:.2g}")) <= _SAME_NUMBER * number
 
 
 def _agree(numbers: Sequence[float]) -> bool:

@@ -95,17 +95,23 @@ def _bound(shown: str, function: Loss, module: StableModule, parameters: Sequenc
             return _loss(shown, function(**dict(zip(names, arrays, strict=True))))
 
     elif len(needed) == len(own) + 2:
-        numbers = [*own, *_data(shown, module, own)]
+        numbers = [*own, *data_arguments(shown, module, own)]
 
         def call(arrays: Sequence[Any]) -> Any:
             return _loss(shown, function(*arrays))
 
     elif len(needed) == 3:
-        numbers = [*own, *_data(shown, module, own)]
+        numbers = [*own, *data_arguments(shown, module, own)]
 
         def call(arrays: Sequence[Any]) -> Any:
-            tree = _tree([parameter.name for parameter in parameters], arrays[: len(own)])
-            return _loss(shown, function(tree, *arrays[len(own) :]))
+            names = [parameter.name for parameter in parameters]
+            try:
+                return _loss(shown, function(_tree(names, arrays[: len(own)]), *arrays[len(own) :]))
+            except KeyError as error:
+                raise ModuleError(
+                    f"{shown} looks up {error}, and the module's parameters are called {', '.join(names)}. JAX writes "
+                    "names with as_text(debug_info=True); or let the function take parameters in this order."
+                ) from None
 
     else:
         wanted = ", ".join(parameter.name for parameter in parameters)
@@ -121,7 +127,7 @@ def _bound(shown: str, function: Loss, module: StableModule, parameters: Sequenc
     return LossFunction(shown, tuple(numbers), differentiated, call)
 
 
-def _data(shown: str, module: StableModule, own: Sequence[int]) -> list[int]:
+def data_arguments(shown: str, module: StableModule, own: Sequence[int]) -> list[int]:
     """Images and labels."""
     roles = {number: argument.role for number, argument in enumerate(module.arguments) if number not in own}
     images = [number for number, role in roles.items() if role == "images"]

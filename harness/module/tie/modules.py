@@ -73,7 +73,7 @@ def tie_to_module(module: StableModule, other: StableModule, arguments: Sequence
                     2.0 * allowed * sizes[i],
                 )
             )
-    told = explanations(pairs, {"one": 1.0, "two": 2.0}) if any(row.word == "apart" for row in rows) else []
+    told = explanations(pairs, {"one": 1.0, "two": 2.0})[0] if any(row.word == "apart" for row in rows) else []
     return Tie(str(module.path), str(other.path), tuple(rows), tuple(told))
 
 

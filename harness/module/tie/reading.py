@@ -1,5 +1,6 @@
 """Where the gradients of a step are read: a step returns updates, which hold them in a way that its form tells."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -100,14 +101,15 @@ class GradientReader:
 
 
 def find_reader(
-    module: StableModule, parameters: Sequence[TiedParameter], rate: float | None, arguments: Sequence[Array]
+    module: StableModule, parameters: Sequence[TiedParameter], rate: str, arguments: Sequence[Array]
 ) -> GradientReader:
-    """How the gradients of these parameters are read. `rate`: of a step that has it as a constant.
+    """How the gradients of these parameters are read. `rate`: an argument's name, or the number that is a constant.
 
     Raises: ModuleError where there is no way.
     """
-    rates = [number for number, argument in enumerate(module.arguments) if argument.role == "rate"]
-    value = float(np.asarray(arguments[rates[0]])) if len(rates) == 1 else rate
+    argument, value = _rate(module, rate)
+    if argument is not None:
+        value = float(np.asarray(arguments[argument]))
     by_name = {plain(one.name): i for i, one in enumerate(module.results) if one.argument is None}
     in_order = _in_order(module, parameters)
     sources = []
@@ -129,7 +131,26 @@ def find_reader(
                 f"{module.path}: nothing tells the gradient of '{parameter.name}': '{second}' is a second moment, and "
                 "there is no first one. Let the module return gradients."
             )
-    return GradientReader(module, tuple(sources), rates[0] if len(rates) == 1 else None, value)
+    return GradientReader(module, tuple(sources), argument, value)
+
+
+def _rate(module: StableModule, said: str) -> tuple[int | None, float | None]:
+    """Number of the argument that is the rate, or the rate itself; neither where nobody knows."""
+    names = [argument.name for argument in module.arguments if not argument.type.shape and argument.type.is_float]
+    if not said:
+        found = [i for i, argument in enumerate(module.arguments) if argument.role == "rate"]
+        return (found[0] if len(found) == 1 else None), None
+    if said in names:
+        return next(i for i, argument in enumerate(module.arguments) if argument.name == said), None
+    try:
+        value = float(said)
+    except ValueError:
+        raise ModuleError(
+            f"--rate {said}: expected a number, or an argument: {', '.join(names) or 'it has none'}."
+        ) from None
+    if not 0.0 < value < math.inf:
+        raise ModuleError(f"--rate {said}: expected a number above 0.")
+    return None, value
 
 
 def _in_order(module: StableModule, parameters: Sequence[TiedParameter]) -> list[int]:
