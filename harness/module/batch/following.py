@@ -66,6 +66,7 @@ RULES: dict[str, Rule] = {
     "select_and_scatter": rules.select_and_scatter,
     "slice": rules.slice_,
     "sort": rules.sort,
+    "top_k": rules.top_k,
     "transpose": rules.transpose,
     "while": _loop,
 }

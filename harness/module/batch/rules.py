@@ -198,6 +198,13 @@ def sort(op: Any, place: Place) -> Iterator[Implied]:
     yield from alike(op, place)
 
 
+def top_k(op: Any, place: Place) -> Iterator[Implied]:
+    """The largest along the last axis: the others stay."""
+    if place.axis == rank(op.operands[0]) - 1:
+        raise UnfollowedError("it takes the largest of the samples")
+    yield from alike(op, place)
+
+
 def bitcast_convert(op: Any, place: Place) -> Iterator[Implied]:
     """The same axes: one that the bits of an element are split into is a last one more."""
     for value in (op.operands[0], op.results[0]):

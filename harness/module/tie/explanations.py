@@ -29,9 +29,13 @@ class TensorPair:
     tolerance: float
     uniform: Array | None = None
 
+    def left(self, predicted: Array) -> float:
+        """The difference of the module's gradient from a prediction, over what is none."""
+        return float(np.linalg.norm(self.module - predicted)) / self.tolerance
+
     def closes(self, predicted: Array) -> bool:
         """Whether a prediction is the module's gradient."""
-        return bool(np.linalg.norm(self.module - predicted) <= self.tolerance)
+        return self.left(predicted) <= 1.0
 
     @property
     def tied(self) -> bool:

@@ -30,9 +30,9 @@ class NetworkLoss:
         """The loss with everything at its default."""
         return self._by(applied([], self.model.config))
 
-    def under(self, switch: Switch) -> LossFunction:
-        """The loss under one switch."""
-        return self._by(applied([switch], self.model.config))
+    def under(self, switches: Sequence[Switch]) -> LossFunction:
+        """The loss under some switches."""
+        return self._by(applied(switches, self.model.config))
 
     def _by(self, practice: Practice) -> LossFunction:
         """The emitted script's own loss, emitted for each precision."""
@@ -57,9 +57,11 @@ class NetworkLoss:
         of = switches_of(self.model.graph, self.model.config)
         return [one for one in of if one.before_update and one.stage in ("forward", "backward") and not one.rounds]
 
-    def recorded(self, switch: Switch, grads: dict[str, Array], params: dict[str, Array]) -> dict[str, Array]:
-        """Gradients as they are recorded under a switch; by the module's names, in f64."""
-        practice = applied([switch], self.model.config)
+    def recorded(
+        self, switches: Sequence[Switch], grads: dict[str, Array], params: dict[str, Array]
+    ) -> dict[str, Array]:
+        """Gradients as they are recorded under some switches; by the module's names, in f64."""
+        practice = applied(switches, self.model.config)
         if not practice.gradients:
             return grads
         own = dict(zip((self.module.arguments[number].name for number in self.numbers), self.names, strict=False))
