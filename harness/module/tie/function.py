@@ -1,9 +1,14 @@
 """A loss in a Python file becomes a module: its value and gradients, lowered by JAX in f64 and in f32."""
 
+import contextlib
+import hashlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -13,7 +18,7 @@ import numpy as np
 from harness.errors import ModuleError, unknown
 from harness.module.load import StableModule
 from harness.module.tie.slots import TiedParameter, plain
-from harness.spec.network_file import blamed, run_file
+from harness.spec.network_file import blamed
 
 Loss = Callable[..., Any]
 
@@ -72,12 +77,29 @@ def find_loss(against: str, module: StableModule, parameters: Sequence[TiedParam
     Raises: ModuleError for what cannot be bound; SpecError for a file that does not run.
     """
     path, _, name = against.rpartition(":")
-    loaded = vars(run_file(path).module)
+    loaded = _run(Path(path))
     function = loaded.get(name)
     if not callable(function):
         own = [key for key, value in loaded.items() if callable(value) and not key.startswith("_")]
         raise ModuleError(f"{path}: {unknown('function', name, own)}")
     return _bound(against, function, module, parameters)
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """What a Python file defines. What it prints goes to standard error; modules beside it are not looked for.
+
+    Raises: ModuleError, SpecError in one line with the place in the file.
+    """
+    try:
+        source = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModuleError(f"{path}: cannot be read: {error}. Expected a Python file in UTF-8.") from None
+    module = ModuleType(f"harness_loss_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look up the names in annotations
+    with blamed(str(path), str(path)), contextlib.redirect_stdout(sys.stderr):
+        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
+    return vars(module)
 
 
 def _bound(shown: str, function: Loss, module: StableModule, parameters: Sequence[TiedParameter]) -> LossFunction:
