@@ -44,15 +44,20 @@ def parameters_of(module: StableModule) -> tuple[TiedParameter, ...]:
     """The parameters of a step with their moments, whatever they are called.
 
     A moment goes element by element into its own new value and into that of one parameter, and nowhere else; the second
-    one through a root. A parameter also goes into the forward pass.
+    one through a root. A parameter also goes into the forward pass. One that was forgotten there is told from a running
+    statistic by the rate, which moves it.
 
     Raises: ModuleError where there is none.
     """
     with parsed(module.inlined) as source:
         values = list(function_named(source, "main").regions[0].blocks[0].arguments)
         reached = {i: _reach(values[i]) for i, one in enumerate(module.arguments) if one.result is not None}
+        rates = [values[i] for i, one in enumerate(module.arguments) if one.role == "rate"]
+        moved = _depending(rates[0]) if len(rates) == 1 else set()
     new = {i: module.arguments[i].result for i in reached}
-    parameters = [i for i in reached if reached[i].whole]
+    parameters = [
+        i for i, reach in reached.items() if reach.whole or (set(reach.roots) == {new[i]} and new[i] in moved)
+    ]
     moments: dict[int, dict[str, int]] = {}
     for i in reached:
         owners = [p for p in parameters if new[p] in reached[i].roots]
@@ -88,6 +93,22 @@ def _reach(argument: Any) -> _Reach:
                         seen.add(after)
                         ahead.append(after)
     return _Reach(whole, roots)
+
+
+def _depending(argument: Any) -> set[int]:
+    """Numbers of the results that an argument has any part in."""
+    found: set[int] = set()
+    ahead, seen = [argument], {argument}
+    while ahead:
+        for use in ahead.pop().uses:
+            op = use.owner
+            if op.operation.name == "func.return":
+                found.add(int(use.operand_number))
+            for result in op.results:
+                if result not in seen:
+                    seen.add(result)
+                    ahead.append(result)
+    return found
 
 
 def _results(op: Any, operand: int) -> Iterator[Any]:
