@@ -26,6 +26,14 @@ class Cloner:
         """The type of a result of the clone of `op`, before `results` takes it."""
         return self.type_of(result.type)
 
+    def value_type(self, value: Any) -> Any:
+        """The clone's type of an argument, of the function or of a region, and of what is returned."""
+        return self.type_of(value.type)
+
+    def attributes(self, op: Any) -> dict[str, Any]:
+        """The attributes of the clone of `op`."""
+        return {name: self._attribute(op, op.attributes[name]) for name in _names(op)}
+
     def extra_arguments(self) -> Sequence[Any]:
         """Types of the arguments that the clone has after those of the original."""
         return ()
@@ -50,20 +58,25 @@ class Cloner:
 
         Raises: ModuleError for what cannot be cloned.
         """
-        with parsed(text) as source, ir.Location.unknown():
+        with parsed(text) as source:
+            return str(self.made(source, function))
+
+    def made(self, source: Any, function: str) -> Any:
+        """As `clone`, from a module to one in the same context. Operations keep their locations."""
+        with ir.Location.unknown():
             try:
                 return self._rewritten(source, function)
             except ir.MLIRError as error:
                 told = next((line for line in str(error).splitlines() if "error:" in line), str(error))
                 raise ModuleError(f"@{function} cannot be made anew: {told.partition('error: ')[2] or told}.") from None
 
-    def _rewritten(self, source: Any, function: str) -> str:
+    def _rewritten(self, source: Any, function: str) -> Any:
         module = ir.Module.create()
         original = function_named(source, function)
         block = original.regions[0].blocks[0]
         extra = list(self.extra_arguments())
-        arguments = [self.type_of(argument.type) for argument in block.arguments]
-        results = [self.type_of(kind) for kind in ir.FunctionType(_function_type(original)).results]
+        arguments = [self.value_type(argument) for argument in block.arguments]
+        results = [self.value_type(value) for value in list(block.operations)[-1].operands]
         with ir.InsertionPoint(module.body):
             main = func.FuncOp("main", ir.FunctionType.get([*arguments, *extra], results), visibility="public")
         entry = main.add_entry_block()
@@ -73,7 +86,7 @@ class Cloner:
             values: Values = dict(zip(block.arguments, given, strict=False))
             func.ReturnOp(self._operations(source, block, values, plain=False))
         module.operation.verify()
-        return str(module)
+        return module
 
     def _operations(self, source: Any, block: Any, values: Values, *, plain: bool) -> list[Any]:
         """Clone the operations of a block to the insertion point, all but its terminator; the latter's operands."""
@@ -98,13 +111,14 @@ class Cloner:
             op.operation.name,
             results=[self.result_type(op, result) for result in op.results],
             operands=operands,
-            attributes={name: self._attribute(op, op.attributes[name]) for name in _names(op)},
+            attributes=self.attributes(op),
             regions=len(op.regions),
+            loc=op.location,
         )
         within = plain or self.regions_are_plain(op)
         for region, new_region in zip(op.regions, made.regions, strict=True):
             for block in region.blocks:
-                kinds = [self.type_of(argument.type) for argument in block.arguments]
+                kinds = [self.value_type(argument) for argument in block.arguments]
                 new = new_region.blocks.append(*kinds)
                 inner = values | dict(zip(block.arguments, new.arguments, strict=True))
                 with ir.InsertionPoint(new):
@@ -177,10 +191,6 @@ def _widened(attribute: Any, kind: Any) -> Any:
         return ir.DenseElementsAttr.get_splat(kind, value)
     values = np.array(attribute).astype(np.float64)
     return ir.DenseElementsAttr.get(values, type=kind)
-
-
-def _function_type(function: Any) -> Any:
-    return ir.TypeAttr(function.attributes["function_type"]).value
 
 
 def _names(op: Any) -> list[str]:

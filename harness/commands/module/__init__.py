@@ -5,7 +5,9 @@ import click
 from harness.commands.module.check import check_command
 from harness.commands.module.inspect import inspect_command
 from harness.commands.module.isolate import isolate_command
+from harness.commands.module.reduce_batch import reduce_batch_command
 from harness.commands.module.run import run_command
+from harness.commands.module.tie import tie_command
 
 
 @click.group("module")
@@ -13,5 +15,12 @@ def module_command() -> None:
     """Run any StableHLO module on several executors, and tell rounding from a fault."""
 
 
-for verb in (inspect_command, run_command, check_command, isolate_command):
+for verb in (
+    inspect_command,
+    run_command,
+    check_command,
+    isolate_command,
+    reduce_batch_command,
+    tie_command,
+):
     module_command.add_command(verb)

@@ -1,0 +1,29 @@
+"""The names of arguments and results in the text of a module made anew, where MLIR has only numbers for them."""
+
+import re
+from typing import Any
+
+from harness.module.load import StableModule
+
+_NAME = re.compile(r"[A-Za-z_][\w$.-]*")
+_TAKEN = re.compile(r"(arg|cst|c|true|false|iterArg)(_?\d+)?")  # MLIR's own names
+
+
+def named_text(made: Any, module: StableModule) -> str:
+    """The text of one function whose arguments and results are called as in the original.
+
+    A result that is an argument's new value has its name from that one, and needs no other.
+    """
+    text = str(made)
+    names = {f"arg{i}": argument.name for i, argument in enumerate(module.arguments)}
+    returned = re.findall(r"^    (?:func\.)?return ([^:]*) :", text, re.MULTILINE)
+    for value, result in zip(returned[-1].split(", ") if returned else (), module.results, strict=False):
+        if result.argument is None and re.fullmatch(r"%\d+", value):
+            names[value[1:]] = result.name
+    new = [name for name in names.values() if _NAME.fullmatch(name) and not _TAKEN.fullmatch(name)]
+    usable = {old: name for old, name in names.items() if new.count(name) == 1}
+
+    def renamed(found: re.Match[str]) -> str:
+        return f"%{usable.get(found[1], found[1])}"
+
+    return re.sub(r"%([\w$.-]+)(?![\w$.#-]|:\d)", renamed, text)
