@@ -30,6 +30,15 @@ from harness.trace.logits import MOST_IMAGES, write_logits
 from harness.trace.parts import Part, format_parts
 
 
+_ELEMENTS = {
+    "float16": "FLOAT_16",
+    "float32": "FLOAT_32",
+    "float64": "FLOAT_64",
+    "bool": "BOOL_8",
+    **{f"{kind}int{bits}": f"{sign}INT_{bits}" for kind, sign in (("", "S"), ("u", "U")) for bits in (8, 16, 32, 64)},
+}
+
+
 class Device:
     """An IREE device with the modules of a cell loaded; their functions are called by name."""
 
@@ -50,7 +59,7 @@ class Device:
 
     def put(self, array: Array) -> Any:
         """A copy of `array` on the device."""
-        element = {"float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32"}[array.dtype.name]
+        element = _ELEMENTS[array.dtype.name]
         return self._device.allocator.allocate_buffer_copy(
             memory_type=rt.MemoryType.DEVICE_LOCAL,
             allowed_usage=rt.BufferUsage.DEFAULT | rt.BufferUsage.MAPPING,
