@@ -29,7 +29,6 @@ from harness.trace.format import WHOLE_NORMS, TraceFile, TraceHeader
 from harness.trace.logits import MOST_IMAGES, write_logits
 from harness.trace.parts import Part, format_parts
 
-
 _ELEMENTS = {
     "float16": "FLOAT_16",
     "float32": "FLOAT_32",

@@ -28,12 +28,27 @@ if TYPE_CHECKING:
 
 @click.command("trace")
 @click.argument("file", type=FilePath(exists=True), metavar="STEP.toml")
-@click.option("--model", required=True, shell_complete=complete_models, metavar="MODEL", help="Network that the step trains.")
-@click.option("--on", "executor", default="xla", show_default=True, metavar="NAME", help="Executor: xla, iree, iree-generic, vmvx.")
+@click.option(
+    "--model", required=True, shell_complete=complete_models, metavar="MODEL", help="Network that the step trains."
+)
+@click.option(
+    "--on",
+    "executor",
+    default="xla",
+    show_default=True,
+    metavar="NAME",
+    help="Executor: xla, iree, iree-generic or vmvx.",
+)
 @steps_option
 @batch_option
 @image_size_option
-@click.option("--dtype", type=click.Choice(["f32", "f64"]), default="f32", show_default=True, help="f64: widened, on XLA.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["f32", "f64"]),
+    default="f32",
+    show_default=True,
+    help="f64: the module is widened, and runs on XLA.",
+)
 @seed_option
 @start_option
 @data_option
@@ -63,7 +78,7 @@ def trace_command(
 
     STEP.toml says what the module's arguments and results are; `harness module inspect --toml` writes it.
 
-    Exit codes: 0 the run is complete, 2 usage, or a module, step file and network that do not fit, 3 it is not complete.
+    Exit codes: 0 the run is complete, 2 usage, or module, step file and network do not fit, 3 it is not complete.
     """
     from dataclasses import replace
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data import task
 from harness.errors import ModuleError
 from harness.module.load import StableModule, load
-from harness.module.training.expression import Formula
+from harness.module.training.expression import NAMES, Formula
+from harness.module.training.feeding import check_labels, choose_layout
 from harness.module.training.guess import guessed_results, guessed_roles
-from harness.module.training.layout import Shape, fitting_layouts, guess_layout, images_shape
+from harness.module.training.layout import Shape
 from harness.module.training.step_file import (
     IMAGES,
     LABELS,
@@ -81,13 +81,13 @@ def _bind(path: Path, file: StepFile, module: StableModule, model: Model) -> Tra
     new = _new_values(file, module)
     images = _only(module, roles, (IMAGES,))
     labels = _only(module, roles, (LABELS, ONE_HOT))
-    image, layout = _layout(file, module, images, model)
+    image, layout = choose_layout(module.arguments[images], file.images, model.spec)
     batch, wanted = module.arguments[images].type.shape[0], model.config.batch_size
     if batch != wanted:
         raise ModuleError(
-            f"the module takes {batch} images a step, {model.spec.name} trains with {wanted}. Run it with --batch {batch}"
+            f"the module takes {batch} images a step, {model.spec.name} trains with {wanted}. Give --batch {batch}"
         )
-    _check_labels(module, labels, roles[labels], batch, model.spec.classes)
+    check_labels(module.arguments[labels], roles[labels], batch, model.spec.classes)
     formulas = {}
     for number, role in enumerate(roles):
         if not (role in (IMAGES, LABELS, ONE_HOT, PARAMETER, STATISTIC) or role.startswith(SLOT)):
@@ -96,7 +96,7 @@ def _bind(path: Path, file: StepFile, module: StableModule, model: Model) -> Tra
             except ModuleError as error:
                 name = module.arguments[number].name
                 raise ModuleError(
-                    f"argument {name}: {error}. Other roles are images, labels, one-hot, parameter, slot NAME, statistic"
+                    f"argument {name}: {error}. Roles are images, labels, one-hot, parameter, slot NAME, statistic"
                 ) from None
     held, missing = hold_tensors(file, module, model, roles, new)
     kept = {tensor.argument for tensor in held}
@@ -145,8 +145,8 @@ def _roles(file: StepFile, module: StableModule) -> list[str]:
         role = guess if stated is None else stated
         if not role:
             raise ModuleError(
-                f"argument {name}, a {argument.type}, has no role. Say under [arguments] what it is: a role, or a formula "
-                "of step, rate, epoch, batch"
+                f"argument {name}, a {argument.type}, has no role. Say under [arguments] what it is: a role, or a "
+                f"formula of {', '.join(NAMES)}"
             )
         roles.append(role)
     return roles
@@ -184,45 +184,3 @@ def _only(module: StableModule, roles: Sequence[str], wanted: Sequence[str]) -> 
         names = ", ".join(module.arguments[number].name for number in found) or "no argument"
         raise ModuleError(f"{names} has the role {' or '.join(wanted)}, expected exactly one argument")
     return found[0]
-
-
-def _layout(file: StepFile, module: StableModule, number: int, model: Model) -> tuple[Shape, ImageLayout]:
-    """What one image is, and how a batch of them lies. Only a vector's length is known where that is no image's."""
-    argument = module.arguments[number]
-    shape = argument.type.shape
-    if argument.type.element != "f32":
-        raise ModuleError(f"the images, {argument.name}, are {argument.type}, expected f32")
-    own = model.spec.input_shape
-    facts = task(model.spec.dataset, own).facts
-    image = own if len(own) == 3 else facts.image_shape if _size(facts.image_shape) == _size(own) else own
-    fitting = fitting_layouts(shape, image)
-    if file.images is not None and file.images not in fitting and shape:
-        by = (
-            "x".join(map(str, images_shape(image, shape[0], file.images)))
-            if len(image) == 3
-            else f"{shape[0]}x{_size(image)}"
-        )
-        raise ModuleError(f"images of {argument.name} are {argument.type}, as {file.images} they would be {by}xf32")
-    if not fitting:
-        by = "x".join(map(str, image))
-        raise ModuleError(
-            f"the images, {argument.name}, are {argument.type}; {model.spec.name} has images of {by}: flat, NCHW or NHWC"
-        )
-    guess = guess_layout(shape)
-    return image, file.images or (guess if guess in fitting else fitting[0])
-
-
-def _check_labels(module: StableModule, number: int, role: str, batch: int, classes: int) -> None:
-    argument = module.arguments[number]
-    shape, is_float = argument.type.shape, argument.type.is_float
-    if role == ONE_HOT and not (is_float and shape == (batch, classes)):
-        raise ModuleError(f"one-hot labels, {argument.name}, are {argument.type}, expected {batch}x{classes}xf32")
-    if role == LABELS and (is_float or argument.type.element == "i1" or _size(shape) != batch):
-        raise ModuleError(f"labels, {argument.name}, are {argument.type}, expected {batch}xi32")
-
-
-def _size(shape: Shape) -> int:
-    count = 1
-    for side in shape:
-        count *= side
-    return count

@@ -23,10 +23,9 @@ def open_device(executor: ModuleExecutor, texts: Mapping[str, str], folder: Path
 def _on_xla(texts: Mapping[str, str], folder: Path) -> Executor:
     from harness.run.xla_device import XlaDevice  # here, because IREE does without
 
-    paths = []
-    for function, text in texts.items():
-        paths.append(folder / f"{len(paths)}.mlir")
-        paths[-1].write_text(text)
+    paths = [folder / f"{number}.mlir" for number in range(len(texts))]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
     device = XlaDevice(paths)
     for function in texts:
         device.compile(function)

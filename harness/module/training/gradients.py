@@ -20,8 +20,8 @@ class GradientSource:
 
     `moment`: what the optimizer keeps of them, whose old part is known. `increment`: what plain descent adds to a
     parameter, by the rate; `text` is the module that gives it, its function `function`, and `subtracted` the sign by
-    parameter. `difference`: a parameter before and after, by the rate: in f32 the parameter absorbs most digits, so that
-    it serves a state, which holds it for nobody to read, and no channel of a trace.
+    parameter. `difference`: a parameter before and after, by the rate. In f32 the parameter absorbs most digits: it
+    serves a state, which holds it for nobody to read, and no channel of a trace.
     """
 
     kind: Kind

@@ -5,10 +5,12 @@ import os
 import re
 from pathlib import Path
 
+from harness.errors import ModuleError
 from harness.module.load import StableModule
 from harness.module.signature import ModuleArgument
 from harness.module.training.layout import guess_layout
 from harness.module.training.step_file import IMAGES, LOSS, NEW, PARAMETER, SLOT, STATISTIC, UNUSED
+from harness.system.files import replace_file
 
 _STATISTIC = re.compile(r".*(mean|var(iance)?)")
 _VELOCITY = re.compile(r".*(vel(ocity)?|mom(entum)?)\d*|(vel|mom|velocity|momentum)[._]?\w+")
@@ -21,9 +23,8 @@ _CORRECTIONS = (
 
 def guessed_roles(module: StableModule) -> list[str]:
     """The roles of all arguments; empty where nothing tells."""
-    squares = any(
-        argument.role == "squares" and not _STATISTIC.fullmatch(argument.name.lower()) for argument in module.arguments
-    )
+    roots = [argument.name.lower() for argument in module.arguments if argument.role == "squares"]
+    squares = any(not _STATISTIC.fullmatch(name) for name in roots)
     return [_role(argument, squares) for argument in module.arguments]
 
 
@@ -44,13 +45,12 @@ def _role(argument: ModuleArgument, squares: bool) -> str:
 
 def guessed_results(module: StableModule) -> list[str]:
     """What each result is."""
-    known = {
-        result.argument: f"{NEW}{module.arguments[result.argument].name}"
-        for result in module.results
-        if result.argument is not None
-    }
     return [
-        LOSS if number == module.loss else UNUSED if result.argument is None else known[result.argument]
+        LOSS
+        if number == module.loss
+        else UNUSED
+        if result.argument is None
+        else NEW + module.arguments[result.argument].name
         for number, result in enumerate(module.results)
     ]
 
@@ -70,10 +70,14 @@ def step_file_text(module: StableModule, path: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def relative_path(module: Path, folder: Path) -> str:
-    """The path of a module from the folder of its step file; absolute on another drive."""
-    own, start = module.resolve(), folder.resolve()
-    return os.path.relpath(own, start) if own.anchor == start.anchor else str(own)
+def write_step_file(path: Path, module: StableModule) -> None:
+    """Write a step file with all that is guessed. Raises: ModuleError where it cannot be written."""
+    own, folder = module.path.resolve(), path.parent.resolve()
+    try:
+        with replace_file(path) as file:
+            file.write(step_file_text(module, os.path.relpath(own, folder)).encode())
+    except OSError as error:
+        raise ModuleError(f"{path}: it cannot be written: {error.strerror or error}. Give another path.") from None
 
 
 def _key(name: str) -> str:

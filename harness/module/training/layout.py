@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.module.task import Array
-from harness.module.training.step_file import LAYOUTS, ImageLayout
+from harness.module.training.step_file import ImageLayout
 
 Shape = tuple[int, ...]
 _CHANNELS = (1, 3)
@@ -53,12 +53,6 @@ def images_shape(image: Shape, batch: int, layout: ImageLayout) -> Shape:
         return batch, math.prod(image)
     channels, height, width = image
     return (batch, channels, height, width) if layout == "NCHW" else (batch, height, width, channels)
-
-
-def fitting_layouts(shape: Shape, image: Shape) -> list[ImageLayout]:
-    """The layouts in which a batch of such images has that shape."""
-    known = LAYOUTS if len(image) == 3 else LAYOUTS[:1]
-    return [layout for layout in known if shape and images_shape(image, shape[0], layout) == shape]
 
 
 def laid_out(images: Array, image: Shape, layout: ImageLayout) -> Array:

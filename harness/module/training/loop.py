@@ -19,6 +19,7 @@ from harness.module.training.weights import StepWeights
 from harness.run.contract import STATE_OUT, read_contract
 from harness.run.iree_runner import learning_rate
 from harness.run.request import RunRequest
+from harness.spec.netspec import arithmetic_of
 
 _ON_CPU = ("", "local-task", "local-sync")  # devices of executors that compute on the processor
 
@@ -49,7 +50,7 @@ def train(step: TrainingStep, executor: ModuleExecutor, data_folder: Path, name:
     texts = {function: text}
     if gradient is not None and gradient.text and (contract.channels != "none" or STATE_OUT in os.environ):
         texts[gradient.function] = gradient.text
-    weights = StepWeights(step, open_device(executor, texts, folder), function, request.dtype, gradient)
+    weights = StepWeights(step, open_device(executor, texts, folder), function, arithmetic_of(request.dtype), gradient)
     if contract.init_load is None:
         params = step.model.graph.params
         weights.put({param.name: x for param, x in zip(params, initial_parameters(params), strict=True)}, None)

@@ -13,9 +13,9 @@ from harness.spec.models import Model
 
 @dataclass(frozen=True)
 class HeldTensor:
-    """A tensor of a training's state. `argument`, `result`: their numbers; `axes`: the module's, in the network's order.
+    """A tensor of a training's state. `argument`, `result`: their numbers.
 
-    Shapes: `shape` is the network's.
+    Shapes: `shape` is the network's; `axes` are the module's in the order that makes it so.
     """
 
     name: str
@@ -146,8 +146,8 @@ class _Binder:
         found = possible_axes(own, shape)
         if not found:
             raise ModuleError(
-                f"{argument} is {_by(own)}, {name} of {self._model.spec.name} is {_by(shape)}. Say under [parameters] which "
-                "tensor it holds"
+                f"{argument} is {_by(own)}, {name} of {self._model.spec.name} is {_by(shape)}. Say under [parameters] "
+                "which tensor it holds"
             )
         if len(found) > 1 and found[0] != tuple(range(len(own))):
             raise self._undecided(argument, name, found)

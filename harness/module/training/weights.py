@@ -1,4 +1,4 @@
-"""A training by a module's step: its state on a device, taken on step by step, and read and set by the network's names."""
+"""A training by a module's step: its state stays on a device, and is read and set by the network's names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
