@@ -98,14 +98,11 @@ def _bind(path: Path, file: StepFile, module: StableModule, model: Model) -> Tra
                 raise ModuleError(
                     f"argument {name}: {error}. Roles are images, labels, one-hot, parameter, slot NAME, statistic"
                 ) from None
-    held, missing = hold_tensors(file, module, model, roles, new)
-    kept = {tensor.argument for tensor in held}
     for argument in new:
-        if argument not in kept:
+        if argument in (images, labels, *formulas):
             name = module.arguments[argument].name
-            raise ModuleError(
-                f"a result is the new value of {name}, which is {roles[argument]} and not kept. Correct either"
-            )
+            raise ModuleError(f"a result is the new {name}, whose role is {roles[argument]}. Correct either")
+    held, missing = hold_tensors(file, module, model, roles, new)
     loss = [number for number, result in enumerate(_results(file, module)) if result == LOSS]
     if len(loss) != 1:
         told = "no result is" if not loss else f"{len(loss)} results are"

@@ -32,9 +32,7 @@ class Formula:
     def __init__(self, text: str) -> None:
         self.text = text
         if len(text) > _LONGEST:
-            raise ModuleError(
-                f"{text[:40]!r}… is {len(text)} characters long, expected a formula of at most {_LONGEST}"
-            )
+            raise ModuleError(f"{text[:40]!r}… is longer than {_LONGEST} characters, expected a formula")
         try:
             self._tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError):

@@ -154,16 +154,17 @@ class _Binder:
         return found[0]
 
     def refuse_undecided(self) -> None:
-        """Where some tensors are surely held transposed, one that could be either way has to be stated."""
-        as_it_is = {rank: tuple(range(rank)) for rank in range(9)}
-        moved = {tensor.axes for tensor in self.held.values() if tensor.axes != as_it_is[len(tensor.axes)]}
+        """Where shapes tell that some tensors are held transposed, one that could be either way has to be stated."""
+        guessed = []
         for tensor in self.held.values():
             argument = self._module.arguments[tensor.argument]
             stated = self._file.tensor(argument.name)
-            if stated is not None and stated.transpose is not None:
-                continue
+            if stated is None or stated.transpose is None:
+                guessed.append((argument, tensor))
+        turned = {tensor.axes for _, tensor in guessed if tensor.axes != tuple(range(len(tensor.axes)))}
+        for argument, tensor in guessed:
             possible = possible_axes(argument.type.shape, tensor.shape)
-            if tensor.axes == as_it_is[len(tensor.axes)] and moved & set(possible):
+            if len(possible) > 1 and turned & set(possible):
                 raise self._undecided(argument.name, tensor.name, possible)
 
     def _undecided(self, argument: str, name: str, possible: Sequence[Shape]) -> ModuleError:
