@@ -4,8 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import ModuleError
-from harness.module.executors import ModuleExecutor
+from harness.module.executors import ModuleExecutor, find_executors
 from harness.run.trainer import Executor
+
+
+def step_executor(name: str) -> ModuleExecutor:
+    """The executor of that name. Raises: ModuleError where there is none, or it has no device to keep a state on."""
+    (executor,) = find_executors((name,))
+    if executor.driver == "interpreter":
+        raise ModuleError(f"the executor {name} keeps no state between steps. Take xla, or one of IREE's.")
+    return executor
 
 
 def open_device(executor: ModuleExecutor, texts: Mapping[str, str], folder: Path) -> Executor:
@@ -13,11 +21,7 @@ def open_device(executor: ModuleExecutor, texts: Mapping[str, str], folder: Path
 
     Raises: HarnessError, also for what the compiler refuses.
     """
-    if executor.driver == "xla":
-        return _on_xla(texts, folder)
-    if executor.driver == "iree":
-        return _on_iree(executor, texts)
-    raise ModuleError(f"the executor {executor.name} keeps no state between steps; a step is traced on xla or on IREE.")
+    return _on_xla(texts, folder) if executor.driver == "xla" else _on_iree(executor, texts)
 
 
 def _on_xla(texts: Mapping[str, str], folder: Path) -> Executor:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ModuleError
-from harness.module.executors import REFERENCE, find_executors
+from harness.module.executors import REFERENCE
+from harness.module.training.device import step_executor
 from harness.module.training.step_file import read_step_file
 from harness.run.external import External, split_named
 from harness.spec.models import Model
@@ -36,7 +37,7 @@ def step_pipeline(name: str, file: Path, executor: str, model: Model, *, given: 
 
     Raises: HarnessError in one line for what does not fit.
     """
-    find_executors((executor,))
+    step_executor(executor)
     try:
         module = file.parent / read_step_file(file).module
     except OSError as error:

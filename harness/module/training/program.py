@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.errors import ContractError, HarnessError
-from harness.module.executors import EXECUTORS, REFERENCE, find_executors
+from harness.module.executors import EXECUTORS, REFERENCE
+from harness.module.training.device import step_executor
 from harness.system.scratch import scratch
 
 FAILED, WRONG = 1, 2  # exit codes: the system or the device does not let it go on; what it was given makes no sense
@@ -49,7 +50,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run(given: argparse.Namespace) -> None:
-    (executor,) = find_executors((given.on,))
+    executor = step_executor(given.on)
     os.environ.update(executor.environment)
     from harness.module.training.binding import load_step  # here, because JAX reads the environment when it is imported
     from harness.spec.models import load_model
