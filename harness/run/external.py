@@ -33,12 +33,16 @@ class External:
         return (*self.words, "{data}")
 
     @property
-    def told(self) -> tuple[str, str]:
-        """The option and its value as they were given, for reports: no secret in them, nothing about the machine."""
+    def option(self) -> str:
+        """The option that asked for it."""
+        return OPTION if self.asked is None else self.asked[0]
+
+    @property
+    def told(self) -> str:
+        """The option's value as it was given, for reports: they hold no secret and nothing about the machine."""
         if self.asked is not None:
-            return self.asked[0], scrub(self.asked[1])
-        # A flag and its value are two words.
-        return OPTION, f"{self.name}={mask_secrets(shlex.join(map(scrub, self.words)))}"
+            return scrub(self.asked[1])
+        return f"{self.name}={mask_secrets(shlex.join(map(scrub, self.words)))}"  # a flag and its value are two words
 
 
 def parse_external(text: str) -> External:
@@ -79,4 +83,4 @@ def refuse_same_names(externals: Sequence[External]) -> None:
     names = [external.name for external in externals]
     for external in externals:
         if names.count(external.name) > 1:
-            raise ContractError(f"{external.told[0]}: the name {external.name} is given twice. Give each its own.")
+            raise ContractError(f"{external.option}: the name {external.name} is given twice. Give each its own.")
