@@ -166,6 +166,16 @@ def test_a_module_of_verify_that_makes_no_sense_is_one_line(tmp_path: Path, opti
     assert done.stderr.count("\n") == 1
 
 
+def test_the_process_that_judges_parses_no_module(tmp_path: Path) -> None:
+    net, step = write_step(tmp_path, SMALL, small_step())
+    code = (
+        "import sys; from harness.module.training.pipeline import module_pipeline; from harness.spec.models import *; "
+        f"print(module_pipeline('mine={step}@iree', load_model({str(net)!r})).words[-4:], 'jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "('--on', 'iree', '--name', 'mine') False\n", done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_trace_leaves_its_prefix_and_says_so(
     tmp_path: Path, pictures: Path, number: signal.Signals
