@@ -67,7 +67,7 @@ def load_step(path: Path, model: Model) -> TrainingStep:
     module = load(module_path, file.function)
     if module.refusals:
         raise ModuleError(
-            f"{module_path}: {module.refusals[0]}. `harness module inspect` lists what of a module is not run in f64."
+            f"{module_path}: {module.refusals[0]}. A step with it is not traced; `harness module inspect` lists them."
         )
     try:
         return _bind(path, file, module, model)
@@ -103,13 +103,6 @@ def _bind(path: Path, file: StepFile, module: StableModule, model: Model) -> Tra
             name = module.arguments[argument].name
             raise ModuleError(f"a result is the new {name}, whose role is {roles[argument]}. Correct either")
     held, missing = hold_tensors(file, module, model, roles, new)
-    loss = [number for number, result in enumerate(_results(file, module)) if result == LOSS]
-    if len(loss) != 1:
-        told = "no result is" if not loss else f"{len(loss)} results are"
-        raise ModuleError(f'{told} the loss. List what the results are: results = ["new …", …, "loss"]')
-    kind = module.results[loss[0]].type
-    if not kind.is_float or any(size != 1 for size in kind.shape):
-        raise ModuleError(f"the loss, result {loss[0]}, is a {kind}, expected one number")
     return TrainingStep(
         path=path,
         file=file,
@@ -123,8 +116,19 @@ def _bind(path: Path, file: StepFile, module: StableModule, model: Model) -> Tra
         formulas=formulas,
         held=held,
         missing=missing,
-        loss=loss[0],
+        loss=_loss(file, module),
     )
+
+
+def _loss(file: StepFile, module: StableModule) -> int:
+    found = [number for number, result in enumerate(_results(file, module)) if result == LOSS]
+    if len(found) != 1:
+        told = "no result is" if not found else f"{len(found)} results are"
+        raise ModuleError(f'{told} the loss. List what the results are: results = ["new …", …, "loss"]')
+    kind = module.results[found[0]].type
+    if not kind.is_float or any(size != 1 for size in kind.shape):
+        raise ModuleError(f"the loss, result {found[0]}, is a {kind}, expected one number")
+    return found[0]
 
 
 def _roles(file: StepFile, module: StableModule) -> list[str]:

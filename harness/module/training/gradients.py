@@ -10,6 +10,7 @@ from harness.module.task import Array
 from harness.module.training.binding import TrainingStep
 from harness.module.training.increments import with_increments
 from harness.nn.optimizers import Adam, Sgd
+from harness.spec.models import Model
 
 Kind = Literal["moment", "increment", "difference"]
 
@@ -51,21 +52,26 @@ def gradient_source(step: TrainingStep, text: str, function: str) -> GradientSou
     )
 
 
-def from_moments(step: TrainingStep, before: Mapping[str, Array], after: Mapping[str, Array]) -> dict[str, Array]:
+def moment_of(model: Model) -> str:
+    """The slot that the gradient goes into first."""
+    return "m" if isinstance(model.config.optimizer, Adam) else "velocity"
+
+
+def from_moments(model: Model, before: Mapping[str, Array], after: Mapping[str, Array]) -> dict[str, Array]:
     """Gradients from the moments around a step: of Adam (m' - b1 m) / (1 - b1), of a momentum v' - momentum v."""
-    optimizer = step.model.config.optimizer
-    slot, kept, gained = (
-        ("m", optimizer.beta1, 1 - optimizer.beta1)
-        if isinstance(optimizer, Adam)
-        else ("velocity", getattr(optimizer, "momentum", 0.0), 1.0)
-    )
+    optimizer, slot = model.config.optimizer, moment_of(model)
+    kept, gained = 0.0, 1.0
+    if isinstance(optimizer, Adam):
+        kept, gained = optimizer.beta1, 1 - optimizer.beta1
+    elif isinstance(optimizer, Sgd):
+        kept = optimizer.momentum
 
     def gradient(name: str) -> Array:
         old, new = (x[f"{name}.{slot}"] for x in (before, after))
         found: Array = ((new.astype(np.float64) - kept * old.astype(np.float64)) / gained).astype(new.dtype)
         return found
 
-    return {param.name: gradient(param.name) for param in step.model.graph.params}
+    return {param.name: gradient(param.name) for param in model.graph.params}
 
 
 def by_rate(change: Array, rate: float, dtype: Any) -> Array:

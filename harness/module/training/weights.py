@@ -8,7 +8,7 @@ import numpy as np
 from harness.errors import ContractError
 from harness.module.task import Array
 from harness.module.training.binding import TrainingStep
-from harness.module.training.gradients import GradientSource, by_rate, from_moments
+from harness.module.training.gradients import GradientSource, by_rate, from_moments, moment_of
 from harness.module.training.layout import laid_out, to_module, to_network
 from harness.run.trainer import Executor
 from harness.run.weights import Weights
@@ -45,7 +45,7 @@ class StepWeights(Weights):
 
     def parameters(self) -> dict[str, Array]:
         """Copies, by the network's names, in its order and shapes."""
-        return self._get(self._held, len(self._params))
+        return self._get(self._held, self._params)
 
     def gradients(self) -> dict[str, Array]:
         """Of the last step, where they can be told to a few roundings; otherwise none."""
@@ -54,12 +54,11 @@ class StepWeights(Weights):
 
     def statistics(self) -> dict[str, Array]:
         """Running statistics."""
-        count = len(self._step.model.graph.states)
-        return {name: x for name, x in self._get(self._held).items() if name in self._names(count)} if count else {}
+        return self._get(self._held, [state.name for state in self._step.model.graph.states])
 
     def state(self) -> dict[str, Array]:
         """Parameters, slots and running statistics."""
-        held = self._get(self._held)
+        held = self._get(self._held, [tensor.name for tensor in self._step.held])
         if not self._step.missing:
             return held
         zeros = {name: np.zeros(held[name].shape, self._float) for name in self._params}
@@ -83,9 +82,6 @@ class StepWeights(Weights):
             named = [(f"{name}.{slot}", shapes[name]) for slot in self._step.missing for name in self._params]
             self._given = {name: self._fitting(tensors, name, shape).astype(self._float) for name, shape in named}
 
-    def _names(self, count: int) -> list[str]:
-        return [tensor.name for tensor in self._step.held[len(self._step.held) - count :]]
-
     def _fitting(self, tensors: Mapping[str, Array], name: str, shape: Sequence[int]) -> Array:
         found = tensors.get(name)
         if found is None or found.shape != tuple(shape) or not np.can_cast(found.dtype, self._float):
@@ -96,12 +92,10 @@ class StepWeights(Weights):
     def _put(self, array: Array, axes: tuple[int, ...]) -> Any:
         return self._device.put(to_module(array, axes).astype(self._float))
 
-    def _get(self, views: Sequence[Any], count: int | None = None) -> dict[str, Array]:
-        held = self._step.held[:count]
-        return {
-            tensor.name: to_network(self._device.get(view), tensor.axes)
-            for tensor, view in zip(held, views, strict=False)
-        }
+    def _get(self, views: Sequence[Any], names: Sequence[str]) -> dict[str, Array]:
+        """Copies of those tensors, in their order in the state. `views`: of all of it, or of its beginning."""
+        pairs = [(tensor, view) for tensor, view in zip(self._step.held, views, strict=False) if tensor.name in names]
+        return {tensor.name: to_network(self._device.get(view), tensor.axes) for tensor, view in pairs}
 
     def _arguments(self, x: Array, labels: Array, numbers: Mapping[str, float]) -> list[Any]:
         """What a step is fed, on the device; None where a tensor of the state goes."""
@@ -126,10 +120,11 @@ class StepWeights(Weights):
             return {}
         before, arguments, rate = self._last
         if self._gradient.kind == "moment":
-            return from_moments(self._step, self._get(before), self._get(self._held))
+            names = [f"{name}.{moment_of(self._step.model)}" for name in self._params]
+            return from_moments(self._step.model, self._get(before, names), self._get(self._held, names))
         if self._gradient.kind == "increment":
             found = self._device.call(self._gradient.function, arguments)
-            pairs = zip(self._get(found, len(self._params)).items(), self._gradient.subtracted, strict=True)
+            pairs = zip(self._get(found, self._params).items(), self._gradient.subtracted, strict=True)
             return {name: by_rate(x if minus else -x, rate, self._float) for (name, x), minus in pairs}
-        old, new = self._get(before, len(self._params)), self.parameters()
+        old, new = self._get(before, self._params), self.parameters()
         return {name: by_rate(old[name].astype(np.float64) - new[name], rate, self._float) for name in old}
