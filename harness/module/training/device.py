@@ -1,6 +1,7 @@
 """An executor of the table as a device that keeps a training's state between two steps."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.errors import ModuleError
@@ -31,8 +32,8 @@ def _on_xla(texts: Mapping[str, str], folder: Path) -> Executor:
     for path, text in zip(paths, texts.values(), strict=True):
         path.write_text(text)
     device = XlaDevice(paths)
-    for function in texts:
-        device.compile(function)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(device.compile, texts))
     return device
 
 
@@ -40,5 +41,6 @@ def _on_iree(executor: ModuleExecutor, texts: Mapping[str, str]) -> Executor:
     from harness.run.compile import compile_module
     from harness.run.iree_runner import Device
 
-    compiled = [compile_module(text, executor.flags, function) for function, text in texts.items()]
+    with ThreadPoolExecutor() as pool:
+        compiled = list(pool.map(lambda function: compile_module(texts[function], executor.flags, function), texts))
     return Device(executor.device, [module.path for module in compiled])
