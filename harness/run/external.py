@@ -18,13 +18,15 @@ class External:
     """A pipeline of another project. `words`: of its command, run without a shell.
 
     `asked`: the option that asked for it and its value, where that was not `--pipeline-cmd`. `files`: those that decide
-    what it does and that its words do not name.
+    what it does and that its words do not name. `refused`: why a compiler has refused it, if one has; its cells are
+    refused then.
     """
 
     name: str
     words: tuple[str, ...]
     asked: tuple[str, str] | None = None
     files: tuple[str, ...] = ()
+    refused: str = ""
 
     def command(self) -> tuple[str, ...]:
         """The words with `{data}` where the data folder goes: its place in the command, else the last argument."""

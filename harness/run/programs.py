@@ -211,7 +211,12 @@ def _emitted_sha256(plan: Path) -> str:
 
 
 def external_program(external: External, cell: Cell) -> Program:
-    """Somebody else's command; what the backend needs of the environment is given to it as well."""
+    """Somebody else's command; what the backend needs of the environment is given to it as well.
+
+    Raises: EmitError for one that a compiler has refused.
+    """
+    if external.refused:
+        raise EmitError(external.refused)
     backend = BACKENDS[cell.backend]
     return Program(
         command=external.command(),

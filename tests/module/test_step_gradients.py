@@ -12,6 +12,7 @@ from harness.module.training.binding import TrainingStep, load_step
 from harness.module.training.decimals import DecimalWidener, meant
 from harness.module.training.device import open_device
 from harness.module.training.gradients import GradientSource, gradient_source
+from harness.module.training.texts import step_texts
 from harness.module.training.weights import StepWeights
 from harness.spec.models import load_model
 from harness.spec.netspec import Arithmetic
@@ -30,14 +31,10 @@ def begun(
     step: TrainingStep, folder: Path, dtype: Arithmetic = "f32", source: GradientSource | None = None
 ) -> StepWeights:
     """A training with drawn parameters on XLA, before its first step."""
-    text, inlined, function = step.module.text, step.module.inlined, step.module.function
-    if dtype == "f64":
-        text = inlined = DecimalWidener().clone(text, function)
-        function = "main"
-    gradient = source or gradient_source(step, inlined, "main")
-    assert gradient is not None
-    texts = {function: text} | ({gradient.function: gradient.text} if gradient.text else {})
-    weights = StepWeights(step, open_device(EXECUTORS["xla"], texts, folder), function, dtype, gradient)
+    modules = step_texts(step, dtype)
+    weights = StepWeights(
+        step, open_device(EXECUTORS["xla"], modules.texts, folder), modules.function, dtype, source or modules.gradient
+    )
     params = step.model.graph.params
     weights.put({param.name: x for param, x in zip(params, initial_parameters(params), strict=True)}, None)
     return weights

@@ -166,6 +166,16 @@ def test_a_module_of_verify_that_makes_no_sense_is_one_line(tmp_path: Path, opti
     assert done.stderr.count("\n") == 1
 
 
+def test_a_module_that_a_compiler_refuses_is_a_refused_cell(tmp_path: Path, pictures: Path) -> None:
+    write_step(tmp_path, CONV, conv_step(pooled=True))
+    words = ("--model", "./net.py", "--steps", 2, "--data", pictures, "--on", "iree")
+    done = harness(tmp_path, "module", "trace", "step.toml", *words)
+    assert done.returncode == 3, done.stderr
+    manifest = json.loads((tmp_path / "traces" / "net.step_iree-noshuf-cpu.manifest.json").read_text())
+    assert manifest["status"] == "refused"
+    assert "failed to legalize operation 'stablehlo.select_and_scatter'" in manifest["reason"]
+
+
 def test_the_process_that_judges_parses_no_module(tmp_path: Path) -> None:
     net, step = write_step(tmp_path, SMALL, small_step())
     code = (

@@ -57,8 +57,11 @@ def small_step() -> str:
     return text.replace("0.03125", "0.25")
 
 
-def conv_step() -> str:
-    """A step of CONV as JAX lowers it, in other layouts: images NHWC, kernel HWIO, matrix (out, in), whole labels."""
+def conv_step(*, pooled: bool = False) -> str:
+    """A step of CONV as JAX lowers it, in other layouts: images NHWC, kernel HWIO, matrix (out, in), whole labels.
+
+    `pooled`: with a pool of windows that overlap in its loss, whose gradient IREE does not compile.
+    """
 
     def loss_of(params, x, labels):  # type: ignore[no-untyped-def]
         kernel, gamma, beta, matrix, bias = params
@@ -68,7 +71,11 @@ def conv_step() -> str:
         y = jnp.maximum(gamma * (y - mean) / jnp.sqrt(var + 1e-5) + beta, 0)
         z = y.transpose(0, 3, 1, 2).reshape(len(x), -1) @ matrix.T + bias
         picked = jnp.take_along_axis(jax.nn.log_softmax(z), labels[:, None], axis=1)
-        return -picked.mean(), (mean, var)
+        loss = -picked.mean()
+        if pooled:
+            wide, pad = (1, 3, 3, 1), [(0, 0), (1, 1), (1, 1), (0, 0)]
+            loss += jax.lax.reduce_window(y, -jnp.inf, jax.lax.max, wide, (1, 2, 2, 1), pad).sum()
+        return loss, (mean, var)
 
     def step(  # type: ignore[no-untyped-def]
         kernel,

@@ -38,9 +38,20 @@ def _on_xla(texts: Mapping[str, str], folder: Path) -> Executor:
 
 
 def _on_iree(executor: ModuleExecutor, texts: Mapping[str, str]) -> Executor:
-    from harness.run.compile import compile_module
     from harness.run.iree_runner import Device
 
+    return Device(executor.device, compile_ahead(executor, texts))
+
+
+def compile_ahead(executor: ModuleExecutor, texts: Mapping[str, str]) -> list[Path]:
+    """What IREE makes of the modules, from its cache where it has made it before; nothing of another executor's.
+
+    Raises: EmitError for what the compiler refuses.
+    """
+    if executor.driver != "iree":
+        return []
+    from harness.run.compile import compile_module  # here, because XLA does without
+
     with ThreadPoolExecutor() as pool:
-        compiled = list(pool.map(lambda function: compile_module(texts[function], executor.flags, function), texts))
-    return Device(executor.device, [module.path for module in compiled])
+        compiled = pool.map(lambda function: compile_module(texts[function], executor.flags, function), texts)
+        return [module.path for module in compiled]

@@ -12,9 +12,8 @@ from harness.data.initial_parameters import initial_parameters
 from harness.emit.plan import PlannedTraining
 from harness.module.executors import REFERENCE, ModuleExecutor
 from harness.module.training.binding import TrainingStep
-from harness.module.training.decimals import DecimalWidener
 from harness.module.training.device import open_device
-from harness.module.training.gradients import gradient_source
+from harness.module.training.texts import step_texts
 from harness.module.training.weights import StepWeights
 from harness.run.contract import STATE_OUT, read_contract
 from harness.run.iree_runner import learning_rate
@@ -30,7 +29,7 @@ def train(step: TrainingStep, executor: ModuleExecutor, data_folder: Path, name:
     Raises: HarnessError; OSError where the disk is full.
     """
     request = RunRequest(dtypes=("f32", "f64"))
-    module, spec, config = step.module, step.model.spec, step.model.config
+    spec, config = step.model.spec, step.model.config
     data = read_data(data_folder, spec.dataset, spec.input_shape)
     feed = BatchFeed(
         data,
@@ -41,16 +40,11 @@ def train(step: TrainingStep, executor: ModuleExecutor, data_folder: Path, name:
         augmented=config.augment,
         shuffle=request.shuffle,
     )
-    contract = read_contract()
-    text, inlined, function = module.text, module.inlined, module.function
-    if request.dtype == "f64":
-        text = inlined = DecimalWidener().clone(module.text, module.function)
-        function, executor = "main", REFERENCE
-    gradient = gradient_source(step, inlined, "main")
-    texts = {function: text}
-    if gradient is not None and gradient.text and (contract.channels != "none" or STATE_OUT in os.environ):
-        texts[gradient.function] = gradient.text
-    weights = StepWeights(step, open_device(executor, texts, folder), function, arithmetic_of(request.dtype), gradient)
+    contract, dtype = read_contract(), arithmetic_of(request.dtype)
+    modules = step_texts(step, dtype, gradients=contract.channels != "none" or STATE_OUT in os.environ)
+    executor = executor if dtype == "f32" else REFERENCE
+    device = open_device(executor, modules.texts, folder)
+    weights = StepWeights(step, device, modules.function, dtype, modules.gradient)
     if contract.init_load is None:
         params = step.model.graph.params
         weights.put({param.name: x for param, x in zip(params, initial_parameters(params), strict=True)}, None)
@@ -68,7 +62,7 @@ def train(step: TrainingStep, executor: ModuleExecutor, data_folder: Path, name:
         units={"loss": "nats"},
         shuffle=request.shuffle,
         backend="cpu" if executor.device in _ON_CPU else None,
-        emitted_sha256=hashlib.sha256(module.text.encode()).hexdigest(),
+        emitted_sha256=hashlib.sha256(step.module.text.encode()).hexdigest(),
     ) as run:
         for number in run.steps():
             rate = float(learning_rate(planned, number, feed.steps_per_epoch))

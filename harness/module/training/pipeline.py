@@ -1,7 +1,6 @@
 """A module's step as a pipeline: the command that trains with it, from NAME=FILE or NAME=FILE@EXECUTOR."""
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from harness.spec.models import Model
 from harness.system.process import capture, run_module
 
 OPTION = "--module"
-_CHECK_S = 600.0  # for reading a module of ten thousand operations on a busy machine
-_PREFIX = "module step: "
+PREFIX = "module step: "  # of what the program says
+REFUSED = 4  # its exit code where the compiler refuses the module
+_CHECK_S = 3600.0  # iree-compile takes minutes for the largest modules
 
 
 def module_pipelines(texts: Sequence[str], model: Model) -> tuple[External, ...]:
@@ -44,18 +44,20 @@ def step_pipeline(name: str, file: Path, executor: str, model: Model, *, given: 
         raise ModuleError(f"{file}: {error.strerror or error}. Expected a step file, STEP.toml.") from None
     words = [*run_module("harness.module.training.program"), str(file), "--model", model.source]
     words += [*model.size_options.split(), "--on", executor, "--name", name]
-    _check(words, file)
-    return External(name, tuple(words), asked=given, files=(str(module),))
+    return External(name, tuple(words), asked=given, files=(str(module),), refused=_refusal(words, file))
 
 
-def _check(words: Sequence[str], file: Path) -> None:
-    """See in a process of its own whether module, step file and network fit: what parses modules stays out of this one.
+def _refusal(words: Sequence[str], file: Path) -> str:
+    """The compiler's words where it refuses the module, in a process of its own: what parses modules stays out of this.
 
-    Raises: ModuleError with its line.
+    Raises: ModuleError where module, step file and network do not fit.
     """
     found = capture([*words, "--check"], os.environ, _CHECK_S)
     if found is None:
-        raise ModuleError(f"{file}: its module was not read within {_CHECK_S:g} s.")
-    if found.code != 0:
-        lines = [line for line in found.err.splitlines() if line.strip()] or [f"exit code {found.code}"]
-        raise ModuleError(re.sub(rf"^{_PREFIX}", "", lines[-1]))
+        raise ModuleError(f"{file}: its module was not read and compiled within {_CHECK_S:g} s.")
+    if found.code == 0:
+        return ""
+    lines = [line for line in found.err.splitlines() if line.strip()] or [f"exit code {found.code}"]
+    if found.code == REFUSED:
+        return lines[-1].removeprefix(PREFIX)
+    raise ModuleError(lines[-1].removeprefix(PREFIX))

@@ -10,19 +10,22 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from harness.errors import ContractError, HarnessError
+from harness.errors import ContractError, EmitError, HarnessError
 from harness.module.executors import EXECUTORS, REFERENCE
-from harness.module.training.device import step_executor
+from harness.module.training.device import compile_ahead, step_executor
+from harness.module.training.pipeline import PREFIX, REFUSED
 from harness.system.scratch import scratch
 
 FAILED, WRONG = 1, 2  # exit codes: the system or the device does not let it go on; what it was given makes no sense
 
 
 def main() -> NoReturn:
-    """Train, or with --check only see whether module, step file and network fit."""
+    """Train, or with --check only see whether module, step file and network fit, and what the compiler says."""
     code = 0
     try:
         _run(_arguments())
+    except EmitError as error:
+        code = _say(str(error), REFUSED)
     except HarnessError as error:
         code = _say(str(error), WRONG)
     except OSError as error:
@@ -51,12 +54,14 @@ def _arguments() -> argparse.Namespace:
 
 def _run(given: argparse.Namespace) -> None:
     executor = step_executor(given.on)
-    os.environ.update(executor.environment)
+    os.environ.update({**REFERENCE.environment, **executor.environment})
     from harness.module.training.binding import load_step  # here, because JAX reads the environment when it is imported
+    from harness.module.training.texts import step_texts
     from harness.spec.models import load_model
 
     step = load_step(given.step, load_model(given.model, batch=given.batch, image_size=given.image_size))
     if given.check:
+        compile_ahead(executor, step_texts(step, "f32").texts)
         return
     if given.data is None:
         raise ContractError("the data folder is missing. Give it as the last argument.")
@@ -67,7 +72,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _say(line: str, code: int) -> int:
-    print(f"module step: {' '.join(line.split())}", file=sys.stderr)
+    print(PREFIX + " ".join(line.split()), file=sys.stderr)
     return code
 
 
