@@ -99,6 +99,7 @@ def verify(
     require_coverage: float = 0.0,
     backends: Sequence[str] | None = None,
     pipeline_cmd: Sequence[str] = (),
+    modules: Sequence[str] = (),
     **settings: Any,
 ) -> VerifiedNetwork:
     """Train a network with every pipeline on every backend and judge each pair, as `harness verify` does.
@@ -121,7 +122,7 @@ def verify(
     _check({"steps": steps, "batch": batch, "image_size": image_size, "seed": seed}, settings)
     if dtype not in get_args(DType):
         raise ContractError(f"dtype is {dtype!r}, expected {' or '.join(get_args(DType))}.")
-    for option, names in (("backends", backends), ("pipeline_cmd", pipeline_cmd)):
+    for option, names in (("backends", backends), ("pipeline_cmd", pipeline_cmd), ("modules", modules)):
         if isinstance(names, str):
             raise ContractError(f"{option} is {names!r}, expected a list: [{names!r}].")
     for name in backends or ():
@@ -144,6 +145,7 @@ def verify(
         timeout=None,
         keep_states=0,
         externals=tuple(pipeline_cmd),
+        modules=tuple(modules),
         out=folder,
     )
     chosen = None if backends is None else tuple(backends)

@@ -58,7 +58,7 @@ def run_command(
     verification = replace(loaded, run=run, segment=segment, backends=(backend,), factorial=pipeline in CONTROLS)
     if follow is None:
         interruptible()
-        _run_alone(verification, pipeline, backend)
+        run_alone(verification, pipeline, backend)
     leader, _, place = follow.rpartition("-")
     if place not in BACKENDS:
         leader, place = follow, backend
@@ -78,7 +78,8 @@ def _refuse_unknown(pipeline: str, verification: "Verification", option: str) ->
         raise click.BadParameter(unknown("pipeline", pipeline, known), param_hint=option)
 
 
-def _run_alone(verification: "Verification", pipeline: str, backend: str) -> NoReturn:
+def run_alone(verification: "Verification", pipeline: str, backend: str) -> NoReturn:
+    """Run one cell, print the path of its trace, and exit."""
     from harness.run.run_cells import run_single
 
     cell = run_single(verification, pipeline, backend, announce_states)

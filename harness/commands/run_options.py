@@ -43,6 +43,7 @@ class RunOptions:
     timeout: float | None
     keep_states: int
     externals: tuple[str, ...]
+    modules: tuple[str, ...]
     out: Path
 
     def load(self) -> "Verification":
@@ -51,13 +52,18 @@ class RunOptions:
         Raises: HarnessError.
         """
         from harness.run.cell_plan import DEFAULT_TIMEOUT_S
-        from harness.run.external import parse_externals
+        from harness.run.external import parse_externals, refuse_same_names
         from harness.run.verification import Verification
         from harness.spec.models import load_for_run
         from harness.spec.run_config import RunConfig
 
         externals = parse_externals(self.externals)
         model, steps = load_for_run(self.model, self.steps, self.batch, self.image_size)
+        if self.modules:
+            from harness.module.training.pipeline import module_pipelines
+
+            externals = (*externals, *module_pipelines(self.modules, model))
+            refuse_same_names(externals)
         return Verification(
             model=model,
             out=self.out,
@@ -77,35 +83,47 @@ class RunOptions:
         )
 
 
+steps_option = click.option(
+    "--steps", callback=read_count, metavar="N|full", help="Training steps. Default: the network's own."
+)
+batch_option = click.option(
+    "--batch", callback=read_count, metavar="N|full", help="Examples a step. Default: the network's own for verify."
+)
+shuffle_option = click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines.")
+channels_option = click.option(
+    "--channels",
+    type=click.Choice(["default", "all", "none"]),
+    default="default",
+    show_default=True,
+    help="Steps that carry norms, projections and batch digests: 1-8 and every 64th, all, or none.",
+)
+timeout_option = click.option(
+    "--timeout", type=FiniteRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."
+)
+keep_states_option = click.option(
+    "--keep-states",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Keep N states with each cell, from which `harness replay` can judge it on another host.",
+)
+out_option = click.option("--out", type=FolderPath(), default=Path(), help="Output directory.")
+
 _DECLARED = (
     model_argument,
-    click.option("--steps", callback=read_count, metavar="N|full", help="Training steps. Default: the network's own."),
-    click.option(
-        "--batch", callback=read_count, metavar="N|full", help="Examples a step. Default: the network's own for verify."
-    ),
+    steps_option,
+    batch_option,
     image_size_option,
     profile_option,
     dtype_option,
     seed_option,
     data_option,
-    click.option("--shuffle", is_flag=True, help="Shuffle every epoch, alike in all pipelines."),
+    shuffle_option,
     click.option("--eager", is_flag=True, help="Phase 2 without just-in-time compilation."),
-    click.option(
-        "--channels",
-        type=click.Choice(["default", "all", "none"]),
-        default="default",
-        show_default=True,
-        help="Steps that carry norms, projections and batch digests: 1-8 and every 64th, all, or none.",
-    ),
-    click.option("--timeout", type=FiniteRange(min=0.1), metavar="SECONDS", help="Longest run of one cell."),
-    click.option(
-        "--keep-states",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        metavar="N",
-        help="Keep N states with each cell, from which `harness replay` can judge it on another host.",
-    ),
+    channels_option,
+    timeout_option,
+    keep_states_option,
     click.option(
         "--pipeline-cmd",
         "externals",
@@ -113,7 +131,14 @@ _DECLARED = (
         metavar="NAME=COMMAND",
         help="Also run a command that obeys the environment contract. May be given several times.",
     ),
-    click.option("--out", type=FolderPath(), default=Path(), help="Output directory."),
+    click.option(
+        "--module",
+        "modules",
+        multiple=True,
+        metavar="NAME=STEP.toml[@EXECUTOR]",
+        help="Also train with the step of a StableHLO module. May be given several times.",
+    ),
+    out_option,
 )
 
 

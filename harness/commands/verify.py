@@ -120,6 +120,8 @@ def verify_command(
     judging = judging_by(mode, window, None, all_steps, coverage)
     if revision is not None and asked.externals:
         raise click.UsageError("--against-rev runs the harness's own pipelines: leave --pipeline-cmd out.")
+    if revision is not None and asked.modules:
+        raise click.UsageError("--against-rev runs the harness's own pipelines: leave --module out.")
     if revision is not None and asked.keep_states:
         raise click.UsageError("--against-rev keeps no states: leave --keep-states out.")
     if factorial and asked.eager:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from harness.module.signature import (
     tensor_type,
     text_names,
 )
-from harness.run.inprocess.reference_interpreter import operations as scalar_operations
 
 _MAGIC = b"ML\xefR"
 
@@ -34,8 +34,8 @@ _MAGIC = b"ML\xefR"
 class StableModule:
     """One function of a module. `source`: the file as it was read; `text`: the whole module in normal form.
 
-    `inlined`: the function alone, `main`, without calls; `ops`: its operations by name; `operations`: scalar operations
-    of one call; `classes`: for arguments of whole numbers, by number, how many values they may have.
+    `inlined`: the function alone, `main`, without calls; `ops`: its operations by name; `classes`: for arguments of
+    whole numbers, by number, how many values they may have.
     """
 
     path: Path
@@ -48,9 +48,15 @@ class StableModule:
     arguments: tuple[ModuleArgument, ...]
     results: tuple[ModuleResult, ...]
     ops: dict[str, int]
-    operations: int
     classes: dict[int, int]
     refusals: tuple[Refusal, ...]
+
+    @cached_property
+    def operations(self) -> int:
+        """Scalar operations of one call."""
+        from harness.run.inprocess.reference_interpreter import operations  # here: a step that trains does without
+
+        return operations(self.inlined, "main") if self.inlined else 0
 
     @property
     def loss(self) -> int | None:
@@ -114,7 +120,6 @@ def loaded(path: Path, content: bytes, function: str | None = None) -> StableMod
         arguments=arguments,
         results=results,
         ops=_histogram(inlined or text, "main" if inlined else name),
-        operations=0 if refused else scalar_operations(inlined, "main"),
         classes=classes,
         refusals=tuple(refused),
     )

@@ -211,20 +211,25 @@ def _emitted_sha256(plan: Path) -> str:
 
 
 def external_program(external: External, cell: Cell) -> Program:
-    """Somebody else's command; what the backend needs of the environment is given to it as well."""
+    """Somebody else's command; what the backend needs of the environment is given to it as well.
+
+    Raises: EmitError for one that a compiler has refused.
+    """
+    if external.refused:
+        raise EmitError(external.refused)
     backend = BACKENDS[cell.backend]
     return Program(
         command=external.command(),
         environment=backend.jax_environment() | backend.iree_environment(),
-        provenance={"command_sha256": _command_digest(external.command())},
+        provenance={"command_sha256": _command_digest(external.command(), external.files)},
         obeys_step_limit=False,
     )
 
 
-def _command_digest(words: Sequence[str]) -> str:
-    """SHA-256 of a command's words and of those of its files that it names."""
+def _command_digest(words: Sequence[str], files: Sequence[str]) -> str:
+    """SHA-256 of a command's words, of those of its files that it names, and of others that belong to it."""
     digest = hashlib.sha256(json.dumps(words).encode())
-    for word in words:
+    for word in (*words, *files):
         found = shutil.which(word) or word
         if Path(found).is_file():
             digest.update(Path(found).read_bytes())

@@ -252,7 +252,7 @@ class Verification:
         followed = (cell.run.follows or "").partition("-")[0]  # without the backend: an external's name has no hyphen
         for external in self.externals:
             if external.name in (cell.pipeline, followed):
-                words += ["--pipeline-cmd", external.told]
+                words += [external.option, external.told]
         return shlex.join(words)
 
     @staticmethod

@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from harness.errors import TraceError
-from harness.run.pipelines import PIPELINES
+from harness.run.pipelines import MAIN, PIPELINES
 from harness.spec.netspec import Arithmetic, DType
 from harness.spec.run_config import Start
 from harness.trace.evaluations import evaluations_path, read_evaluations
@@ -192,7 +192,12 @@ def _place(cell: StoredCell) -> tuple[str, str, str]:
 
 
 def _from_states(a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell]) -> FromStates | str | None:
-    """Both sides in f64 from states of A, or what is the matter with them; None where neither was run so."""
+    """Both sides in f64 from states of A, or what is the matter with them; None where neither was run so.
+
+    Only our two pipelines are run from states: a pair with a control or somebody else's program has none.
+    """
+    if not {a.facts.pipeline, b.facts.pipeline} <= set(MAIN):
+        return None
     beside = [
         c
         for c in evidence

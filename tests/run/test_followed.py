@@ -53,6 +53,18 @@ def test_its_pairs_are_judged_without_and_say_so(tmp_path: Path) -> None:
     assert row.verdict.headline == "PASS on 8 of 20 steps"
 
 
+def test_a_program_of_somebody_else_is_not_expected_from_states(tmp_path: Path) -> None:
+    for pipeline, loss in (("phase2", 2.0), ("phase3", 2.0), ("torch", 2.0 + 1e-7)):
+        store(tmp_path, pipeline, [loss] * 20, steps=20)
+    facts = {"steps": 20, "evidence": True, "dtype": "f64", "states_of": "phase2", "run_steps": "9+0"}
+    store(tmp_path, "phase2", (), status="crashed", reason="it ended early", **facts)
+    rows = judge_cells(read_store([tmp_path]).cells, Judging())
+    lines = {(row.a, row.b): line for row in rows for line in row.verdict.evidence if line.gate == "states"}
+    assert lines["phase2-cpu", "torch-cpu"].outcome == "unreached"
+    assert lines["phase3-cpu", "torch-cpu"].outcome == "unreached"
+    assert lines["phase2-cpu", "phase3-cpu"].outcome == "inconclusive"
+
+
 @pytest.mark.parametrize(
     ("follow", "told"), [("phase3", "a run cannot follow itself"), ("phase9", "unknown pipeline 'phase9'")]
 )

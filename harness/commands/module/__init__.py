@@ -8,6 +8,7 @@ from harness.commands.module.isolate import isolate_command
 from harness.commands.module.reduce_batch import reduce_batch_command
 from harness.commands.module.run import run_command
 from harness.commands.module.tie import tie_command
+from harness.commands.module.trace import trace_command
 
 
 @click.group("module")
@@ -22,5 +23,6 @@ for verb in (
     isolate_command,
     reduce_batch_command,
     tie_command,
+    trace_command,
 ):
     module_command.add_command(verb)
