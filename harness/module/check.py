@@ -12,14 +12,12 @@ import numpy as np
 from harness.errors import ModuleError
 from harness.module.execute import Execution
 from harness.module.executors import ModuleExecutor
-from harness.module.experiment import MEMBERS, ModuleExperiment
+from harness.module.experiment import MEMBERS, MORE_MEMBERS, ModuleExperiment, noises
 from harness.module.load import StableModule
 from harness.module.measure import difference, finite_norm
 from harness.module.second_look import confirmed, finite_elsewhere, reproduced, with_ties
 from harness.module.task import Array, Noise
 from harness.module.words import DOUBT, FAULT, ExecutorCheck, ModuleCheck, ResultCheck, Word
-
-MORE_MEMBERS = 12  # where the first ones leave a doubt
 
 
 def check_module(
@@ -35,26 +33,31 @@ def check_module(
 
     Raises: ModuleError for a module with an operation that is not judged.
     """
-    if module.refusals:
-        more = f" (and {len(module.refusals) - 1} more)" if len(module.refusals) > 1 else ""
-        raise ModuleError(
-            f"{module.path}: {module.refusals[0]}{more}. `harness module inspect` lists what is not judged."
-        )
+    refuse_unjudged(module)
     check = ModuleExperiment(module, arguments, seed, timeout_s, say)
     say(f"reference in f64, and {MEMBERS} members with rounding noise …")
-    reference = check.members([Noise(0.0, 0.0, 0), *check.noises(0, MEMBERS)], check.ensemble)
+    reference = check.members([Noise(0.0, 0.0, 0), *noises(seed, 0, MEMBERS)], check.ensemble)
     if reference.outcome != "ran":
         return ModuleCheck(module, reference, 0, ())
     executions = [check.run(executor) for executor in executors]
     checks = [_judge(check, execution) for execution in executions]
     if any(result.ratio >= DOUBT for one in checks for result in one.results):
         say(f"{MORE_MEMBERS} more members …")
-        check.members(check.noises(MEMBERS, MORE_MEMBERS), check.ensemble)
+        check.members(noises(seed, MEMBERS, MORE_MEMBERS), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
     checks = finite_elsewhere(check, with_ties(check, checks))
     checks = [reproduced(check, one) for one in checks]
     checks, by_whom = confirmed(check, checks)
     return ModuleCheck(module, reference, check.ensemble.members, tuple(checks), by_whom)
+
+
+def refuse_unjudged(module: StableModule) -> None:
+    """Raise: ModuleError for a module with an operation that is not judged."""
+    if module.refusals:
+        more = f" (and {len(module.refusals) - 1} more)" if len(module.refusals) > 1 else ""
+        raise ModuleError(
+            f"{module.path}: {module.refusals[0]}{more}. `harness module inspect` lists what is not judged."
+        )
 
 
 def _judge(check: ModuleExperiment, execution: Execution) -> ExecutorCheck:

@@ -32,12 +32,23 @@ class Execution:
     run_s: float = 0.0
 
 
-class _Stage(msgspec.Struct, frozen=True):
-    """What a worker says. `run_s`: seconds of each call, when it is done; `cpu_s`: of the processor, so far."""
+class Stage(msgspec.Struct, frozen=True):
+    """What a worker says. `run_s`: seconds of each call, when it is done; `cpu_s`: of the processor, so far.
 
-    compile_s: float
-    cpu_s: float
-    run_s: list[float] | None
+    `task`: number of the task; `refused`, `absent`: why it is not done.
+    """
+
+    compile_s: float = 0.0
+    cpu_s: float = 0.0
+    run_s: list[float] | None = None
+    task: int = 0
+    refused: str = ""
+    absent: str = ""
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing more is said about the task."""
+        return self.run_s is not None or bool(self.refused or self.absent)
 
 
 def execute(
@@ -57,10 +68,9 @@ def execute(
     `take`: is handed the results of each call, which then are not kept: those of many calls need not be held at once.
     An interruption stops it and takes effect.
     """
-    foreseen = operations * executor.operation_s * max(1, len(noises))
-    if foreseen > timeout_s:
-        told = f"would take about {foreseen:.0f} s ({operations:.2g} operations); allow it with --timeout"
-        return Execution(executor, "not started", told)
+    too_long = foreseen_end(executor, operations, len(noises), timeout_s)
+    if too_long is not None:
+        return too_long
     with scratch() as folder:
         task = ModuleTask(
             module=str(folder / "module.mlir"),
@@ -72,12 +82,19 @@ def execute(
             device=executor.device,
             noises=tuple(noises),
         )
-        Path(task.module).write_text(text)
-        fed = {f"a{i}": array for i, array in enumerate(arguments)}
-        np.savez(task.arguments, **fed)  # type: ignore[arg-type]  # numpy types each name as its own option
+        task.write(text, arguments)
         written = folder / "task.json"
         written.write_bytes(msgspec.json.encode(task))
         return _watch(executor, written, folder, timeout_s, take)
+
+
+def foreseen_end(executor: ModuleExecutor, operations: int, calls: int, timeout_s: float) -> Execution | None:
+    """The outcome of an executor that would not come to its end in time, None where it may."""
+    foreseen = operations * executor.operation_s * max(1, calls)
+    if foreseen <= timeout_s:
+        return None
+    told = f"would take about {foreseen:.0f} s ({operations:.2g} operations); allow it with --timeout"
+    return Execution(executor, "not started", told)
 
 
 def _watch(
@@ -85,7 +102,7 @@ def _watch(
 ) -> Execution:
     # Nobody vouches for what lies in JAX's own cache.
     environment = {**os.environ, **executor.environment, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    used_before = _processor_s()
+    used_before = processor_s()
     try:
         child = Child([*executor.command, str(task)], environment, keep=1 << 16, marker=MARKER.encode())
     except (OSError, ValueError) as error:
@@ -98,52 +115,72 @@ def _watch(
                 began_to_run = time.monotonic()
             if interruptions.received or time.monotonic() > deadline:
                 child.stop(patience=0)
-                return _out_of_time(executor, _said(child), timeout_s, began_to_run, used_before)
+                return out_of_time(executor, said(child), timeout_s, began_to_run, used_before)
     return _ended(executor, child, folder, take)
 
 
-def _out_of_time(
-    executor: ModuleExecutor, said: _Stage | None, timeout_s: float, began_to_run: float | None, used_before: float
+def out_of_time(
+    executor: ModuleExecutor, stage: Stage | None, timeout_s: float, began_to_run: float | None, used_before: float
 ) -> Execution:
-    if said is None or began_to_run is None:
+    """The outcome of a process that was stopped; `used_before`: `processor_s` when it was given its task."""
+    if stage is None or began_to_run is None:
         return Execution(executor, "timed out", f"the compiler did not finish within {timeout_s:g} s")
     waited = time.monotonic() - began_to_run
-    if _processor_s() - used_before - said.cpu_s < _IDLE * waited:
-        return Execution(executor, "hung", f"compiled, then did nothing for {waited:.0f} s", compile_s=said.compile_s)
+    if processor_s() - used_before - stage.cpu_s < _IDLE * waited:
+        return Execution(executor, "hung", f"compiled, then did nothing for {waited:.0f} s", compile_s=stage.compile_s)
     return Execution(
-        executor, "timed out", f"compiled, did not finish within {timeout_s:g} s", compile_s=said.compile_s
+        executor, "timed out", f"compiled, did not finish within {timeout_s:g} s", compile_s=stage.compile_s
     )
 
 
 def _ended(
     executor: ModuleExecutor, child: Child, folder: Path, take: Callable[[list[Array]], None] | None
 ) -> Execution:
-    last = next((line for line in reversed(child.err.tail.splitlines()) if line.strip()), "")
-    last = mask_secrets(" ".join(last.split()))[:400]
+    stage = said(child)
     if child.returncode in (REFUSED, ABSENT):
-        return Execution(executor, "refused" if child.returncode == REFUSED else "absent", last)
-    said = _said(child)
-    if child.returncode != 0 or said is None or said.run_s is None:
-        code = child.returncode
-        how = f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
-        return Execution(executor, "crashed", f"{how}: {last}" if last else how)
+        return Execution(executor, "refused" if child.returncode == REFUSED else "absent", _last_line(child))
+    if child.returncode != 0 or stage is None or not stage.ends:
+        return died(executor, child)
+    return taken(executor, stage, folder, take)
+
+
+def died(executor: ModuleExecutor, child: Child) -> Execution:
+    """The outcome of a process that ended before its task did."""
+    code, last = child.returncode, _last_line(child)
+    how = f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
+    return Execution(executor, "crashed", f"{how}: {last}" if last else how)
+
+
+def _last_line(child: Child) -> str:
+    last = next((line for line in reversed(child.err.tail.splitlines()) if line.strip()), "")
+    return mask_secrets(" ".join(last.split()))[:400]
+
+
+def taken(
+    executor: ModuleExecutor, stage: Stage, folder: Path, take: Callable[[list[Array]], None] | None = None
+) -> Execution:
+    """The outcome of a task that a worker has come to the end of."""
+    if stage.run_s is None:
+        told = stage.refused or stage.absent
+        return Execution(executor, "refused" if stage.refused else "absent", mask_secrets(told)[:400])
     calls: list[list[Array]] = []
-    for number in range(len(said.run_s)):
+    for number in range(len(stage.run_s)):
         with np.load(folder / f"call{number}.npz") as file:
             (take or calls.append)([file[f"r{i}"] for i in range(len(file.files))])
-    return Execution(executor, "ran", calls=calls, compile_s=said.compile_s, run_s=said.run_s[0])
+    return Execution(executor, "ran", calls=calls, compile_s=stage.compile_s, run_s=stage.run_s[0])
 
 
-def _said(child: Child) -> _Stage | None:
+def said(child: Child) -> Stage | None:
+    """What a worker said last."""
     if child.out.marked is None:
         return None
     try:
-        return msgspec.json.decode(child.out.marked.removeprefix(MARKER.encode()), type=_Stage)
+        return msgspec.json.decode(child.out.marked.removeprefix(MARKER.encode()), type=Stage)
     except msgspec.MsgspecError:
         return None
 
 
-def _processor_s() -> float:
+def processor_s() -> float:
     """What ended children of this process have used of the processor."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

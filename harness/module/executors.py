@@ -20,6 +20,7 @@ class ModuleExecutor:
     `meaning`: for people. `driver`: who compiles and calls it. `compiler`: whose arithmetic that is; two rows of one
     compiler do not confirm each other. `flags`: for iree-compile. `device`: IREE's run-time device; a row whose device
     is not there is absent. `operation_s`: seconds per scalar operation where they are slow enough to foresee the end.
+    `fresh`: every run needs a process of its own, because what one leaves behind may hide what another gets wrong.
     `environment`: what the process is given. `command`: the program, which takes the path of a task.
     """
 
@@ -30,6 +31,7 @@ class ModuleExecutor:
     flags: tuple[str, ...] = ()
     device: str = ""
     operation_s: float = 0.0
+    fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = WORKER
 

@@ -14,6 +14,8 @@ from harness.module.task import Array, Noise
 
 AMPLITUDE = 4 * UNIT
 MEMBERS = 4
+MORE_MEMBERS = 12  # where the first ones leave a doubt
+TIED = 100  # number of the first member that may choose otherwise: none of the others has its noise
 
 
 @dataclass
@@ -69,7 +71,8 @@ class ModuleExperiment:
         kind, exact = self.module.results[number].type, self.ensemble.reference[number]
         return self.ensemble.spreads[number].grown(smallest_bound(kind, exact))
 
-    def noises(self, first: int, count: int, *, ties: bool = False) -> list[Noise]:
-        """Noise of so many members, numbered from `first`; other seeds of the check give other noise."""
-        seeds = [(self.seed * 1000 + number + 1) % 2**32 for number in range(first, first + count)]
-        return [Noise(AMPLITUDE, AMPLITUDE if ties else 0.0, seed) for seed in seeds]
+
+def noises(seed: int, first: int, count: int, *, ties: bool = False) -> list[Noise]:
+    """Noise of so many members, numbered from `first`; other seeds give other noise."""
+    seeds = [(seed * 1000 + number + 1) % 2**32 for number in range(first, first + count)]
+    return [Noise(AMPLITUDE, AMPLITUDE if ties else 0.0, one) for one in seeds]

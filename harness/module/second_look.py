@@ -7,13 +7,12 @@ import numpy as np
 from harness.module.clone import Widener
 from harness.module.execute import Execution, execute
 from harness.module.executors import REFERENCE, SECOND_REFERENCES
-from harness.module.experiment import MEMBERS, ModuleExperiment
+from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
 from harness.module.measure import NoisyEnsemble
 from harness.module.words import DOUBT, FAULT, ExecutorCheck, Word
 
 RERUNS = 2
 _INTERPRETER_S = 30.0  # what a confirmation by the interpreter may take
-_FIRST_TIED = 100  # number of the first member that may choose otherwise: none of the others has its noise
 
 
 def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
@@ -23,7 +22,7 @@ def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[Exec
         return checks
     check.say("members that choose otherwise among equal elements …")
     tied = NoisyEnsemble(check.ensemble.reference, list(check.ensemble.spreads), check.ensemble.members)
-    if check.members(check.noises(_FIRST_TIED, MEMBERS, ties=True), tied).outcome != "ran":
+    if check.members(noises(check.seed, TIED, MEMBERS, ties=True), tied).outcome != "ran":
         return checks
 
     def retold(one: ExecutorCheck) -> ExecutorCheck:

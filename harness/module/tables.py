@@ -77,7 +77,7 @@ def checked(check: ModuleCheck, form: str, inputs: str) -> Document | str:
             one.execution.executor.name,
             one.word,
             *_seconds(one.execution),
-            _ratio(largest_ratio(one)),
+            ratio_text(largest_ratio(one)),
             one.execution.message,
         ]
         for one in check.executors
@@ -105,7 +105,7 @@ def _worst(one: ExecutorCheck) -> list[str | Table]:
         [
             result.name,
             result.word,
-            _ratio(result.ratio),
+            ratio_text(result.ratio),
             f"{result.error:.1e}",
             f"{result.bound:.1e}",
             result.note,
@@ -114,10 +114,11 @@ def _worst(one: ExecutorCheck) -> list[str | Table]:
     ]
     table = Table(("result", "verdict", "ratio", "error", "sees from", "note"), rows, right=_NUMBERS, wrapped=True)
     left = [result.ratio for result in order[_SHOWN:]]
-    return [table, *([f"and {len(left)} more, of ratios up to {_ratio(max(left))}."] if left else [])]
+    return [table, *([f"and {len(left)} more, of ratios up to {ratio_text(max(left))}."] if left else [])]
 
 
-def _ratio(value: float) -> str:
+def ratio_text(value: float) -> str:
+    """A ratio for people; nothing where there is none."""
     return "" if math.isnan(value) else f"{value:.2f}" if value < 1000 else f"{value:.1e}"
 
 
@@ -136,7 +137,7 @@ def _values(module: StableModule, execution: Execution) -> list[dict[str, Any]]:
     if not execution.calls:
         return []
     return [
-        {"name": result.name, "type": str(result.type), "value": _finite(array) if not result.type.shape else None}
+        {"name": result.name, "type": str(result.type), "value": finite(array) if not result.type.shape else None}
         for result, array in zip(module.results, execution.calls[0], strict=True)
     ]
 
@@ -193,9 +194,9 @@ def _check_facts(check: ModuleCheck, inputs: str) -> dict[str, Any]:
                     {
                         "name": result.name,
                         "verdict": result.word,
-                        "ratio": _finite(result.ratio),
-                        "error": _finite(result.error),
-                        "bound": _finite(result.bound),
+                        "ratio": finite(result.ratio),
+                        "error": finite(result.error),
+                        "bound": finite(result.bound),
                         "relative_to": result.of,
                         "note": result.note,
                     }
@@ -207,6 +208,6 @@ def _check_facts(check: ModuleCheck, inputs: str) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> float | str:
+def finite(value: Any) -> float | str:
     """A number of JSON, which has no infinity."""
     return float(value) if np.isfinite(value) else str(value)

@@ -1,6 +1,8 @@
 """What a worker is asked to do, and the words for how it ended."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +34,7 @@ class ModuleTask:
     """A module to compile once and to call once for each of `noises`, once without more arguments where there is none.
 
     `module`, `arguments`, `results`: paths of its text, of an .npz with `a0`, `a1` …, and of the folder for
-    `call0.npz` …, which hold `r0`, `r1` …
+    `call0.npz` …, which hold `r0`, `r1` … `number`: of the task among those of one worker.
     """
 
     module: str
@@ -43,3 +45,15 @@ class ModuleTask:
     flags: tuple[str, ...]
     device: str
     noises: tuple[Noise, ...] = ()
+    number: int = 0
+
+    def write(self, text: str, arguments: Sequence[Array]) -> None:
+        """The files of the module and of what it is fed."""
+        Path(self.module).write_text(text)
+        fed = {f"a{i}": array for i, array in enumerate(arguments)}
+        np.savez(self.arguments, **fed)  # type: ignore[arg-type]  # numpy types each name as its own option
+
+
+def task_path(folder: Path, number: int) -> Path:
+    """Where a worker that does several tasks looks for the one of that number."""
+    return folder / f"task{number}.json"

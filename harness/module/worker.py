@@ -1,4 +1,6 @@
-"""Compiles one module and runs it, in a process: `python -m harness.module.worker TASK.json`.
+"""Compiles a module and runs it, in a process: `python -m harness.module.worker TASK.json`.
+
+With a folder in the place of the file it does the tasks that come there, one after another, until it is killed.
 
 A compiler that crashes or hangs takes this process with it and no other. The process prints that it has compiled, and
 when it is done how long that took; results go to files.
@@ -9,6 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,17 +19,21 @@ import msgspec
 import numpy as np
 
 from harness.errors import BackendError, EmitError, HarnessError
-from harness.module.task import ABSENT, REFUSED, Array, ModuleTask
+from harness.module.task import ABSENT, REFUSED, Array, ModuleTask, task_path
 from harness.system.jobs import answer
+
+_POLL_S = 0.002
 
 Call = Callable[[Sequence[Array]], list[Array]]
 
 
 def main() -> NoReturn:
     """Do the task. What the compiler or the device refuses ends it with one line and exit code 2, no device with 3."""
-    task = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=ModuleTask)
+    given = Path(sys.argv[1])
+    if given.is_dir():
+        serve(given)
     try:
-        perform(task)
+        perform(_read(given))
         code = 0
     except BackendError as error:
         code = _say(error, ABSENT)
@@ -38,6 +45,25 @@ def main() -> NoReturn:
     os._exit(code)
 
 
+def serve(folder: Path) -> NoReturn:
+    """Do the tasks of a folder in the order of their numbers as they come. What is refused is said, and not the end."""
+    for number in count():
+        path = task_path(folder, number)
+        while not path.exists():
+            time.sleep(_POLL_S)
+        try:
+            perform(_read(path))
+        except BackendError as error:
+            answer({"task": number, "absent": _line(error)})
+        except HarnessError as error:
+            answer({"task": number, "refused": _line(error)})
+    raise AssertionError("numbers do not end")
+
+
+def _read(path: Path) -> ModuleTask:
+    return msgspec.json.decode(path.read_bytes(), type=ModuleTask)
+
+
 def perform(task: ModuleTask) -> None:
     """Compile, call, write. Raises: BackendError without the device, EmitError for what is refused."""
     with np.load(task.arguments) as file:
@@ -45,7 +71,7 @@ def perform(task: ModuleTask) -> None:
     started = time.monotonic()
     call = _LOADERS[task.driver](task)
     compile_s = time.monotonic() - started
-    answer({"compile_s": compile_s, "cpu_s": time.process_time(), "run_s": None})
+    answer({"task": task.number, "compile_s": compile_s, "cpu_s": time.process_time(), "run_s": None})
     seconds = []
     for number, noise in enumerate(task.noises or (None,)):
         given = [*arguments, *(noise.arguments() if noise is not None else ())]
@@ -54,7 +80,7 @@ def perform(task: ModuleTask) -> None:
         seconds.append(time.monotonic() - started)
         named: Any = {f"r{i}": result for i, result in enumerate(results)}
         np.savez(Path(task.results, f"call{number}.npz"), **named)
-    answer({"compile_s": compile_s, "cpu_s": time.process_time(), "run_s": seconds})
+    answer({"task": task.number, "compile_s": compile_s, "cpu_s": time.process_time(), "run_s": seconds})
 
 
 def _load_xla(task: ModuleTask) -> Call:
@@ -127,8 +153,12 @@ _LOADERS: dict[str, Callable[[ModuleTask], Call]] = {
 
 
 def _say(error: HarnessError, code: int) -> int:
-    print(" ".join(str(error).split()), file=sys.stderr)
+    print(_line(error), file=sys.stderr)
     return code
+
+
+def _line(error: HarnessError) -> str:
+    return " ".join(str(error).split())
 
 
 if __name__ == "__main__":

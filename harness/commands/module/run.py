@@ -6,7 +6,15 @@ from pathlib import Path
 import click
 
 from harness.commands.module.options import (
-    NOTHING_COMPARED, file_argument, function_option, given_arguments, inputs_option, on_option, say, seed_option, timeout_option,
+    NOTHING_COMPARED,
+    file_argument,
+    function_option,
+    given_arguments,
+    inputs_option,
+    on_option,
+    say,
+    seed_option,
+    timeout_option,
 )
 from harness.commands.options import format_option
 from harness.commands.paths import FilePath

@@ -1,0 +1,79 @@
+"""Before a set of operations is reported: fresh runs of it, and a second opinion on its reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.module.clone import Widener
+from harness.module.execute import execute
+from harness.module.executors import REFERENCE, SECOND_REFERENCES
+from harness.module.isolate.laboratory import Laboratory, Trial, widened
+from harness.module.isolate.shrink import Smallest
+from harness.module.measure import difference, ratios, smallest_bound
+from harness.module.task import Array
+from harness.module.words import DOUBT, FAULT, Word
+from harness.run.inprocess.reference_interpreter import operations
+
+RUNS = 5
+_INTERPRETER_S = 30.0
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """`word`: of the verdict. `wrong`, `runs`: in fresh processes. `by`: who else computed the reference, or nobody.
+
+    `ratio`, `error`: of the worst run; the error is relative to the largest element.
+    """
+
+    word: Word
+    wrong: int
+    runs: int
+    by: str
+    ratio: float
+    error: float
+    executor_results: tuple[Array, ...]
+
+
+def confirm(laboratory: Laboratory, found: Smallest) -> Confirmation:
+    """Run the set again in fresh processes, and its f64 version on another executor."""
+    trial, program = found.trial, laboratory.program
+    part, ensemble = trial.part, trial.ensemble
+    text, kinds = program.text(part), [program.types[value] for value in part.outputs]
+    fed = [found.known[value] for value in part.inputs]
+    worst, shown, runs, wrong, faults = trial.worst[0], trial.execution.calls[0], 0, 0, 0
+    for _ in range(RUNS):
+        run = execute(laboratory.executor, text, "main", fed, timeout_s=laboratory.timeout_s)
+        if not run.calls:
+            continue
+        ratio = max(ratios(run.calls[0], ensemble.reference, ensemble.spreads, kinds))
+        runs, wrong, faults = runs + 1, wrong + (ratio >= DOUBT), faults + (ratio >= FAULT)
+        if ratio > worst:
+            worst, shown = ratio, run.calls[0]
+    doubted, by = _second_opinion(laboratory, trial, text, fed)
+    if doubted:
+        word: Word = "reference in doubt"
+    elif wrong < runs:
+        word = "race"
+    else:
+        word = "fault" if runs and faults == runs else "doubt"
+    largest = 0.0
+    for result, exact, kind in zip(shown, ensemble.reference, kinds, strict=True):
+        scale = smallest_bound(kind, exact).largest * 2.0**24 or 1.0
+        largest = max(largest, difference(result, exact).largest / scale)
+    return Confirmation(word, wrong, runs, by, worst, largest, tuple(shown))
+
+
+def _second_opinion(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array]) -> tuple[bool, str]:
+    """Whether another executor computes another reference, and which one it was that did not."""
+    wide, given = Widener().clone(text, "main"), [widened(array) for array in fed]
+    kinds = [laboratory.program.types[value] for value in trial.part.outputs]
+    told = "nobody"
+    for executor in SECOND_REFERENCES:
+        if executor.compiler == REFERENCE.compiler:
+            continue
+        limit = min(_INTERPRETER_S, laboratory.timeout_s) if executor.operation_s else laboratory.timeout_s
+        run = execute(executor, wide, "main", given, timeout_s=limit, operations=operations(wide, "main"))
+        if run.calls:
+            found = ratios(run.calls[0], trial.ensemble.reference, trial.ensemble.spreads, kinds)
+            return max(found) >= DOUBT, f"{executor.name} in f64"
+        told = f"nobody ({executor.name} in f64: {run.outcome})"
+    return False, told

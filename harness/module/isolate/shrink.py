@@ -1,0 +1,124 @@
+"""From operations that are wrong together to the smallest set that still is.
+
+The value under suspicion stays the same while the set shrinks, or the search would slip from one fault to another.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.module.isolate.laboratory import Laboratory, Trial
+from harness.module.isolate.program import Part, slice_of
+from harness.module.task import Array
+from harness.module.words import DOUBT
+
+_MOST_DROPS = 40  # trials of dropping one operation
+
+
+@dataclass(frozen=True)
+class Smallest:
+    """The smallest set that was found: its trial, and the values that it was fed, by number."""
+
+    trial: Trial
+    known: dict[int, Array]
+
+
+class Shrinker:
+    """Shrinks parts of one window. `known`: what the window was fed; values inside it are computed when needed.
+
+    `tries`: runs of each candidate, for an executor that is not wrong every time.
+    """
+
+    def __init__(self, laboratory: Laboratory, part: Part, known: dict[int, Array], tries: int) -> None:
+        self._laboratory = laboratory
+        self._program = laboratory.program
+        self._part = part
+        self._known = {value: known[value] for value in part.inputs}
+        self._tries = tries
+        inside = [value for number in part.operations for value in self._program.operations[number].results]
+        inside = [value for value in inside if value not in self._program.copied]
+        self._known |= laboratory.values(self._program.part(part.operations, inside), self._known)
+
+    def smallest(self, value: int) -> Smallest | None:
+        """The smallest set in which a value is wrong; None where it is not, even in the whole window."""
+        numbers: Sequence[int] = slice_of(self._program, self._part.operations, [value])
+        trial = self._wrong(numbers, value)
+        if trial is None:
+            # Only what the window computes beside it makes it wrong.
+            whole = self._laboratory.bad(self._part, self._known, value, self._tries)
+            return None if whole is None else Smallest(whole, self._known)
+        numbers, trial = self._without_beginning(numbers, value, trial)
+        numbers, value, trial = self._without_end(numbers, value, trial)
+        _, trial = self._without_middle(numbers, value, trial)
+        return Smallest(trial, self._known)
+
+    def others(self, found: Sequence[int]) -> Trial | None:
+        """The window without some operations, whose results it is fed: the trial where it is still wrong."""
+        numbers = [number for number in self._part.operations if number not in found]
+        made = {value for number in numbers for value in self._program.operations[number].results}
+        part = self._program.part(numbers, [value for value in self._part.outputs if value in made])
+        if not part.outputs:
+            return None
+        trial = self._laboratory.judge(part, self._known)
+        return trial if trial.worst[0] >= DOUBT else None
+
+    def _wrong(self, numbers: Sequence[int], value: int) -> Trial | None:
+        part = self._program.part(numbers, [value])
+        if any(one not in self._known for one in part.inputs):
+            return None
+        return self._laboratory.bad(part, self._known, value, self._tries)
+
+    def _without_beginning(self, numbers: Sequence[int], value: int, trial: Trial) -> tuple[Sequence[int], Trial]:
+        """The shortest end of a chain of operations that is wrong."""
+
+        def end(first: int) -> Sequence[int]:
+            return slice_of(self._program, numbers[first:], [value])
+
+        kept, found = _furthest(len(numbers) - 1, trial, lambda first: self._wrong(end(first), value))
+        return end(kept), found
+
+    def _without_end(self, numbers: Sequence[int], value: int, trial: Trial) -> tuple[Sequence[int], int, Trial]:
+        """The shortest beginning of a chain that is wrong in what it computes itself."""
+        targets = [
+            (number, result)
+            for number in numbers
+            for result in self._program.operations[number].results
+            if result not in self._program.copied
+        ]
+        targets = targets[: targets.index((self._program.maker[value], value)) + 1]
+
+        def attempt(shorter_by: int) -> Trial | None:
+            number, target = targets[len(targets) - 1 - shorter_by]
+            inside = [one for one in numbers if one <= number]
+            return self._wrong(slice_of(self._program, inside, [target]), target)
+
+        # The first operation alone is what it is most often.
+        alone = attempt(len(targets) - 1) if len(targets) > 1 else None
+        if alone is not None:
+            return alone.part.operations, targets[0][1], alone
+        kept, found = _furthest(len(targets) - 1, trial, attempt)
+        return found.part.operations, targets[len(targets) - 1 - kept][1], found
+
+    def _without_middle(self, numbers: Sequence[int], value: int, trial: Trial) -> tuple[Sequence[int], Trial]:
+        """Drop one operation after another, whose results become inputs."""
+        left = list(numbers)
+        for number in list(numbers)[:_MOST_DROPS]:
+            if len(left) == 1 or number not in left or number == self._program.maker[value]:
+                continue
+            fewer = slice_of(self._program, [one for one in left if one != number], [value])
+            found = self._wrong(fewer, value)
+            if found is not None:
+                left, trial = list(fewer), found
+        return left, trial
+
+
+def _furthest(most: int, trial: Trial, attempt: Callable[[int], Trial | None]) -> tuple[int, Trial]:
+    """The largest number, by halving, for which an attempt is still wrong, and its trial; 0 is, with `trial`."""
+    wrong, right = 0, most + 1
+    while right - wrong > 1:
+        middle = (wrong + right) // 2
+        found = attempt(middle)
+        if found is None:
+            right = middle
+        else:
+            wrong, trial = middle, found
+    return wrong, trial
