@@ -34,7 +34,7 @@ class Session:
     def __init__(self, executor: ModuleExecutor, timeout_s: float) -> None:
         self.executor = executor
         self._timeout_s = timeout_s
-        self._lasting = executor.command == WORKER and not executor.fresh
+        self._lasting = (executor.command == WORKER or executor.serves) and not executor.fresh
         self._stack = ExitStack()
         self._child: Child | None = None
         self._processes = self._number = 0
@@ -129,7 +129,9 @@ class Session:
         self._processes += 1
         self._number = 0
         environment = {**os.environ, **self.executor.environment, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-        self._child = Child([*WORKER, str(self._tasks)], environment, keep=1 << 16, marker=MARKER.encode())
+        self._child = Child(
+            [*self.executor.command, str(self._tasks)], environment, keep=1 << 16, marker=MARKER.encode()
+        )
 
     def _stop(self) -> None:
         if self._child is not None:

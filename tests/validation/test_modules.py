@@ -15,7 +15,7 @@ from harness.module.inputs import draw
 from harness.module.load import StableModule
 from harness.module.mlir import function_named, parsed
 from harness.spec.models import model_names
-from harness.validation.modules.campaign import CHECK, EFFECT, MODULE_TARGETS, NETWORK, RIGHT, finding_of
+from harness.validation.modules.campaign import CHECK, EFFECT, ISOLATE, MODULE_TARGETS, NETWORK, RIGHT, finding_of
 from harness.validation.modules.examination import (
     CheckFinding,
     EffectFinding,
@@ -26,9 +26,10 @@ from harness.validation.modules.examination import (
 )
 from harness.validation.modules.faults import FAULTS, OpFault, marked
 from harness.validation.modules.injection import CHANGES, MARK, Injector
+from harness.validation.modules.isolation import IsolationFinding, Named, named
 from harness.validation.modules.networks import MODULES, module_of
 from harness.validation.modules.own_networks import SIZES
-from harness.validation.modules.table import checked_faults, modules_exit_code, render_modules
+from harness.validation.modules.table import fault_rows, modules_exit_code, render_modules
 from harness.validation.power.journal import Row
 
 SEEN = "mlp emitted | dot_general 2 | scaled"
@@ -122,7 +123,7 @@ def test_what_cannot_be_seen_is_counted_apart_and_what_is_missed_fails() -> None
         checked(SEEN, "xla", "fault", 299.0),
         checked(LOST, "xla", "rounding", 0.1),
     ]
-    assert [one.counts for one in checked_faults(rows)] == [True, False]
+    assert [one.counts for one in fault_rows(rows, CHECK)] == [True, False]
     assert modules_exit_code(rows) == 0
     told = shown(rows)
     assert "| all | 1 | 1 of 1 |" in told
@@ -131,13 +132,28 @@ def test_what_cannot_be_seen_is_counted_apart_and_what_is_missed_fails() -> None
 
     missed = [*rows[:2], checked(SEEN, "xla", "doubt", 9.0), rows[3]]
     assert modules_exit_code(missed) == 1
-    assert f"{SEEN} | xla: doubt, of ratio 9, 300 in exact arithmetic." in shown(missed)
+    assert f"{SEEN} | xla: doubt, of ratio 9; in exact arithmetic 300." in shown(missed)
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [([(5,)], "operation"), ([(2,), (4, 5)], "set"), ([(2,), (4,)], "other"), ([], "nothing")],
+)
+def test_what_isolate_names_is_the_operation_a_set_another_or_nothing(
+    sets: list[tuple[int, ...]], expected: Named
+) -> None:
+    assert named(sets, 5) == expected
+    found = IsolationFinding(expected, tuple(map(str, sets)), ("fault",) * len(sets), 3, 9, 5.0)
+    assert found.others == len(sets) - (expected in ("operation", "set"))
+    rows = [row(EFFECT, SEEN, EffectFinding(300.0)), row(ISOLATE, f"{SEEN} | xla", found)]
+    assert modules_exit_code(rows) == (0 if expected == "operation" else 1)
+    assert (f"{SEEN} | xla: isolate names {expected}" in shown(rows)) == (expected != "operation")
 
 
 def test_an_executor_that_refuses_misses_nothing() -> None:
     refused = CheckFinding({"faulty-iree": Judged("refused", 0.0, "it is illegal", 0.0, 0.0)}, "")
     rows = [row(EFFECT, SEEN, EffectFinding(300.0)), row(CHECK, f"{SEEN} | iree", refused)]
-    assert not checked_faults(rows)[0].counts
+    assert not fault_rows(rows, CHECK)[0].counts
     assert f"{SEEN} | iree: refused: it is illegal" in str(render_modules(rows, "text"))
 
 

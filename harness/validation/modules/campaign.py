@@ -5,21 +5,22 @@ from pathlib import Path
 
 import msgspec
 
-from harness.module.executors import EXECUTORS
 from harness.system.process import run_module
-from harness.validation.modules.examination import CheckFinding, EffectFinding, NetworkFinding
+from harness.validation.modules.examination import MEASURED, CheckFinding, EffectFinding, NetworkFinding
 from harness.validation.modules.faults import FAULTS
+from harness.validation.modules.isolation import IsolationFinding
 from harness.validation.modules.networks import MODULES
 from harness.validation.modules.own_networks import RUNS
 from harness.validation.power.campaign import Campaign, Target
 from harness.validation.power.journal import Row
 
-EFFECT, CHECK, RIGHT, NETWORK = "effect", "check", "right", "network"
+EFFECT, CHECK, ISOLATE, RIGHT, NETWORK = "effect", "check", "isolate", "right", "network"
 SEEDS = 3
-ON_FAULT = tuple(EXECUTORS)
+SEARCHED = ("xla", "iree")  # executors on which the operation is searched for
 MODULE_TARGETS = (
     *(Target(EFFECT, fault.name, "exact") for fault in FAULTS),
-    *(Target(CHECK, f"{fault.name} | {on}", on) for on in ON_FAULT for fault in FAULTS),
+    *(Target(CHECK, f"{fault.name} | {on}", on) for on in MEASURED for fault in FAULTS),
+    *(Target(ISOLATE, f"{fault.name} | {on}", on) for on in SEARCHED for fault in FAULTS),
     *(
         Target(RIGHT, f"{network} {source} | {seed}", "every executor")
         for network, source in MODULES
@@ -27,10 +28,11 @@ MODULE_TARGETS = (
     ),
     *(Target(NETWORK, run.name, run.name) for run in RUNS),
 )
-Finding = EffectFinding | CheckFinding | NetworkFinding
+Finding = EffectFinding | CheckFinding | IsolationFinding | NetworkFinding
 _KINDS: dict[str, type[Finding]] = {
     EFFECT: EffectFinding,
     CHECK: CheckFinding,
+    ISOLATE: IsolationFinding,
     RIGHT: CheckFinding,
     NETWORK: NetworkFinding,
 }

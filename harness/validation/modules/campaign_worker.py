@@ -4,6 +4,7 @@ from harness.module.executors import EXECUTORS
 from harness.validation.modules import examination
 from harness.validation.modules.campaign import Finding
 from harness.validation.modules.faults import FAULTS
+from harness.validation.modules.isolation import examine_isolation
 from harness.validation.modules.networks import MODULES
 from harness.validation.modules.own_networks import RUNS
 from harness.validation.power.worker import work
@@ -19,7 +20,9 @@ def examined(kind: str, name: str) -> Finding:
         return examination.examine_right(network, source, int(last))
     if kind == "effect":
         return examination.examine_effect(next(fault for fault in FAULTS if fault.name == name))
-    return examination.examine_fault(next(fault for fault in FAULTS if fault.name == subject), EXECUTORS[last])
+    fault = next(fault for fault in FAULTS if fault.name == subject)
+    examine = examine_isolation if kind == "isolate" else examination.examine_fault
+    return examine(fault, EXECUTORS[last])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,7 @@
 """A worker whose compiler is wrong about marked operations: `python -m harness.validation.modules.faulty TASK.json`."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-
-import msgspec
 
 from harness.module import worker
 from harness.module.executors import ModuleExecutor
@@ -17,19 +14,18 @@ COMMAND = run_module("harness.validation.modules.faulty")
 
 def faulty(executor: ModuleExecutor) -> ModuleExecutor:
     """The same executor, but wrong where an operation is marked."""
-    return replace(executor, name=f"faulty-{executor.name}", command=COMMAND)
+    return replace(executor, name=f"faulty-{executor.name}", command=COMMAND, serves=True)
 
 
-def main() -> None:
-    """Do the task with a module that has the fault."""
-    written = Path(sys.argv[1])
-    task = msgspec.json.decode(written.read_bytes(), type=ModuleTask)
-    text = Path(task.module).read_text()
-    if f"{MARK} = " in text:
-        Path(task.module).write_text(Injector().clone(text, task.function))
-        written.write_bytes(msgspec.json.encode(replace(task, function="main")))
-    worker.main()
+def inject(task: ModuleTask) -> ModuleTask:
+    """The task with a module that has the fault, if anything is marked there."""
+    path = Path(task.module)
+    text = path.read_text()
+    if f"{MARK} = " not in text:
+        return task
+    path.write_text(Injector().clone(text, task.function))
+    return replace(task, function="main")
 
 
 if __name__ == "__main__":
-    main()
+    worker.main(inject)

@@ -7,9 +7,10 @@ from harness.module.executors import EXECUTORS
 from harness.module.words import DOUBT, FAULT
 from harness.system.text import Document
 from harness.validation.document import TableSection, as_json, lay_out
-from harness.validation.modules.campaign import CHECK, EFFECT, NETWORK, RIGHT, finding_of
-from harness.validation.modules.examination import CheckFinding, EffectFinding, Judged, NetworkFinding
+from harness.validation.modules.campaign import CHECK, EFFECT, ISOLATE, NETWORK, RIGHT, finding_of
+from harness.validation.modules.examination import MEASURED, CheckFinding, EffectFinding, Judged, NetworkFinding
 from harness.validation.modules.faults import FAULTS, OpFault
+from harness.validation.modules.isolation import IsolationFinding
 from harness.validation.power.journal import Row
 from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 
@@ -20,59 +21,73 @@ _RAN = ("rounding", "tie", "empty", "no number", "doubt", "reference in doubt", 
 
 
 @dataclass(frozen=True)
-class CheckedFault:
+class FaultRow:
     """A fault on an executor. `effect`: its ratio in exact arithmetic, None where that is not known."""
 
+    kind: str
     fault: OpFault
     on: str
     effect: float | None
-    judged: Judged | None
+    found: Judged | IsolationFinding | None
     trouble: str
 
     @property
     def counts(self) -> bool:
         """Whether there was something to be found: an executor that ran, and an effect above rounding."""
-        ran = self.judged is None or self.judged.word in _RAN
+        ran = not isinstance(self.found, Judged) or self.found.word in _RAN
         return ran and (self.effect is None or self.effect >= _OBSERVABLE)
 
     @property
-    def found(self) -> bool:
-        """Whether it is called a fault."""
-        return self.judged is not None and self.judged.word in ("fault", "race")
+    def hit(self) -> bool:
+        """Whether it is called a fault, or its operation alone is named."""
+        if isinstance(self.found, IsolationFinding):
+            return self.found.named == "operation"
+        return self.found is not None and self.found.word in ("fault", "race")
+
+    @property
+    def strength(self) -> str:
+        """Its effect in classes of the words."""
+        if self.effect is None:
+            return "effect unknown"
+        if self.effect < _OBSERVABLE:
+            return "effect below rounding"
+        if self.effect < DOUBT:
+            return f"effect {_OBSERVABLE:g} to {DOUBT:g}"
+        return f"effect {DOUBT:g} to {FAULT:g}" if self.effect < FAULT else f"effect {FAULT:g} and more"
 
 
-def checked_faults(rows: Iterable[Row]) -> list[CheckedFault]:
-    """The rows of faults, by executor."""
+def fault_rows(rows: Iterable[Row], kind: str) -> list[FaultRow]:
+    """The rows of checks or isolations of faults, by executor."""
     kept = list(rows)
     faults = {fault.name: fault for fault in FAULTS}
-    effects = {row.name: found.ratio for row in kept if isinstance(found := _finding(row), EffectFinding)}
+    effects = {
+        row.name: found.ratio
+        for row in kept
+        if row.kind == EFFECT and isinstance(found := finding_of(row), EffectFinding)
+    }
     made = []
     for row in kept:
-        if row.kind == CHECK:
+        if row.kind == kind:
             name, _, on = row.name.rpartition(" | ")
             found = finding_of(row)
-            judged = found.judged[f"faulty-{on}"] if isinstance(found, CheckFinding) else None
-            made.append(CheckedFault(faults[name], on, effects.get(name), judged, row.trouble))
+            told = found.judged[f"faulty-{on}"] if isinstance(found, CheckFinding) else found
+            assert told is None or isinstance(told, Judged | IsolationFinding)
+            made.append(FaultRow(kind, faults[name], on, effects.get(name), told, row.trouble))
     return made
 
 
-def _finding(row: Row) -> object:
-    return finding_of(row) if row.kind == EFFECT else None
-
-
 def modules_exit_code(rows: Sequence[Row]) -> int:
-    """0 when enough faults are found and no right executor is called wrong, else 1; 3 for nothing."""
-    counted = [one for one in checked_faults(rows) if one.counts]
-    right = [found for row in rows if row.kind == RIGHT for found in [finding_of(row)]]
-    if not counted and not right and not any(row.kind == NETWORK for row in rows):
+    """0 when enough faults are found and named and no right executor is called wrong, else 1; 3 for nothing."""
+    counted = [[one for one in fault_rows(rows, kind) if one.counts] for kind in (CHECK, ISOLATE)]
+    if not any(counted) and not any(row.kind in (RIGHT, NETWORK) for row in rows):
         return INCONCLUSIVE
-    few = counted and 100 * sum(one.found for one in counted) < FOUND * len(counted)
+    few = any(100 * sum(one.hit for one in of) < FOUND * len(of) for of in counted)
     return EXIT_CODES["FAIL" if few or any(_alarms(row) for row in rows) else "PASS"]
 
 
 def _alarms(row: Row) -> list[str]:
     """Right executors of a row that are called wrong or doubtful, and checks that did not finish."""
-    if row.kind == EFFECT:
+    if row.kind in (EFFECT, ISOLATE):
         return []
     found = finding_of(row)
     if found is None:
@@ -97,45 +112,41 @@ def render_modules(rows: Sequence[Row], form: str) -> Document | str:
                 "exit_code": modules_exit_code(rows),
             }
         )
-    faults = checked_faults(rows)
-    sections = [_fault_section(faults), _right_section(rows), _network_section(rows)]
-    lists = [list(_fault_sentences(faults)), [f"{row.name}: {told}." for row in rows for told in _alarms(row)]]
+    checked, isolated = fault_rows(rows, CHECK), fault_rows(rows, ISOLATE)
+    sections = [
+        _fault_section(checked, "Faults of an executor: called a fault by check, of those that can be seen"),
+        _fault_section(isolated, "Faults of an executor: the operation named by isolate, of those that can be seen"),
+        _right_section(rows),
+        _network_section(rows),
+    ]
+    alarms = [f"{row.name}: {told}." for row in rows for told in _alarms(row)]
+    lists = [list(_check_sentences(checked)), list(_isolation_sentences(isolated)), alarms]
     return lay_out([section for section in sections if section.cells], lists, form)
 
 
-def _fault_section(faults: Sequence[CheckedFault]) -> TableSection:
-    """By group of faults and executor: `11 of 12`, called a fault of those that can be seen."""
-    keys: tuple[Callable[[CheckedFault], str], ...] = (
+def _fault_section(faults: Sequence[FaultRow], title: str) -> TableSection:
+    """By group of faults and executor: `11 of 12`, hits of those that count."""
+    keys: tuple[Callable[[FaultRow], str], ...] = (
         lambda one: f"{one.fault.network} {one.fault.source}",
         lambda one: one.fault.change,
-        _strength,
+        lambda one: one.strength,
     )
-    groups: dict[str, list[CheckedFault]] = {"all": list(faults)} if faults else {}
+    counted = [one for one in faults if one.counts]
+    groups: dict[str, list[FaultRow]] = {"all": counted} if counted else {}
     for key in keys:
-        for one in faults:
+        for one in counted:
             groups.setdefault(key(one), []).append(one)
-    executors = [on for on in EXECUTORS if any(one.on == on for one in faults)]
+    executors = [on for on in MEASURED if any(one.on == on for one in faults)]
     cells = [
-        [name, str(len({one.fault.name for one in of if one.counts})), *(_found(of, on) for on in executors)]
+        [name, str(len({one.fault.name for one in of})), *(_hits(of, on) for on in executors)]
         for name, of in groups.items()
     ]
-    title = "Faults of an executor: called a fault, of those that can be seen"
     return TableSection(("", "faults", *executors), cells, title)
 
 
-def _strength(one: CheckedFault) -> str:
-    if one.effect is None:
-        return "effect unknown"
-    if one.effect < _OBSERVABLE:
-        return "effect below rounding"
-    if one.effect < DOUBT:
-        return f"effect {_OBSERVABLE:g} to {DOUBT:g}"
-    return f"effect {DOUBT:g} to {FAULT:g}" if one.effect < FAULT else f"effect {FAULT:g} and more"
-
-
-def _found(of: Sequence[CheckedFault], on: str) -> str:
-    counted = [one for one in of if one.on == on and one.counts]
-    return f"{sum(one.found for one in counted)} of {len(counted)}" if counted else ""
+def _hits(of: Sequence[FaultRow], on: str) -> str:
+    there = [one for one in of if one.on == on]
+    return f"{sum(one.hit for one in there)} of {len(there)}" if there else ""
 
 
 def _right_section(rows: Sequence[Row]) -> TableSection:
@@ -145,8 +156,8 @@ def _right_section(rows: Sequence[Row]) -> TableSection:
         found = finding_of(row) if row.kind == RIGHT else None
         if isinstance(found, CheckFinding):
             by_module.setdefault(row.name.rpartition(" | ")[0], []).append(found)
-    cells = [[name, str(len(of)), *(_largest(of, on) for on in EXECUTORS)] for name, of in by_module.items()]
-    return TableSection(("", "seeds", *EXECUTORS), cells, "Right modules: largest ratio")
+    cells = [[name, str(len(of)), *(_largest(of, on) for on in MEASURED)] for name, of in by_module.items()]
+    return TableSection(("", "seeds", *MEASURED), cells, "Right modules: largest ratio")
 
 
 def _largest(of: Sequence[CheckFinding], on: str) -> str:
@@ -188,20 +199,35 @@ def _seconds(one: Judged) -> str:
     return f"{one.compile_s:.1f} + {one.run_s:.2f}" if one.compile_s or one.run_s else one.word
 
 
-def _fault_sentences(faults: Sequence[CheckedFault]) -> Iterable[str]:
+def _check_sentences(faults: Sequence[FaultRow]) -> Iterable[str]:
     told: set[str] = set()
     for one in faults:
-        name = f"{one.fault.name} | {one.on}"
-        if one.judged is None:
+        name, effect = f"{one.fault.name} | {one.on}", "" if one.effect is None else f"{one.effect:.3g}"
+        if not isinstance(one.found, Judged):
             yield f"{name}: did not finish: {one.trouble}."
-        elif one.effect is not None and one.effect < _OBSERVABLE:
-            if one.fault.name not in told:
-                told.add(one.fault.name)
-                yield f"{one.fault.name}: cannot be seen at this input: {one.effect:.2g} of what rounding does."
-            if one.found:
-                yield f"{name}: called a fault all the same, of ratio {one.judged.ratio:.3g}."
-        elif one.judged.word not in _RAN:
-            yield f"{name}: {one.judged.word}: {one.judged.message}"
-        elif not one.found:
-            effect = "" if one.effect is None else f", {one.effect:.3g} in exact arithmetic"
-            yield f"{name}: {one.judged.word}, of ratio {one.judged.ratio:.3g}{effect}."
+        elif one.found.word not in _RAN:
+            yield f"{name}: {one.found.word}: {one.found.message}"
+        elif one.counts and not one.hit:
+            exact = f"; in exact arithmetic {effect}" if effect else ""
+            yield f"{name}: {one.found.word}, of ratio {one.found.ratio:.3g}{exact}."
+        elif not one.counts and one.fault.name not in told:
+            told.add(one.fault.name)
+            yield f"{one.fault.name}: cannot be seen at this input: {effect} of what rounding does."
+        if not one.counts and one.hit and isinstance(one.found, Judged):
+            yield f"{name}: called a fault all the same, of ratio {one.found.ratio:.3g}."
+
+
+def _isolation_sentences(faults: Sequence[FaultRow]) -> Iterable[str]:
+    for one in faults:
+        name = f"{one.fault.name} | {one.on}"
+        if not isinstance(one.found, IsolationFinding):
+            yield f"{name}: isolate did not finish: {one.trouble}."
+            continue
+        sets = "; ".join(f"{what} ({word})" for what, word in zip(one.found.sets, one.found.words, strict=True))
+        unseen = "" if one.counts else " (cannot be seen in the results)"
+        if one.found.named != "operation" and one.counts:
+            yield f"{name}: isolate names {one.found.named}: {sets or '-'}."
+        elif one.found.others:
+            yield f"{name}{unseen}: isolate names other operations too: {sets}."
+        elif one.found.sets and unseen:
+            yield f"{name}{unseen}: isolate names it: {sets}."
