@@ -21,8 +21,7 @@ class ModuleExecutor:
     compiler do not confirm each other. `flags`: for iree-compile. `device`: IREE's run-time device; a row whose device
     is not there is absent. `operation_s`: seconds per scalar operation where they are slow enough to foresee the end.
     `fresh`: every run needs a process of its own, because what one leaves behind may hide what another gets wrong.
-    `environment`: what the process is given. `command`: the program, which takes the path of a task; `serves`: or that
-    of a folder of them, although it is not this package's worker.
+    `environment`: what the process is given. `command`: the program, which takes the path of a task.
     """
 
     name: str
@@ -35,7 +34,6 @@ class ModuleExecutor:
     fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = WORKER
-    serves: bool = False
 
 
 EXECUTORS = {

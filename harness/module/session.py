@@ -1,7 +1,7 @@
 """A process that runs one module after another: what it takes to start a compiler is paid once.
 
 A process that dies, or runs out of time, takes one module with it; the next one gets a new process. An executor whose
-runs may disturb one another, or whose command is a program of its own, gets a new process for every module.
+runs may disturb one another gets a new process for every module.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Self
 import msgspec
 
 from harness.module.execute import Execution, Stage, died, execute, foreseen_end, out_of_time, processor_s, said, taken
-from harness.module.executors import WORKER, ModuleExecutor
+from harness.module.executors import ModuleExecutor
 from harness.module.task import Array, ModuleTask, Noise, task_path
 from harness.system.jobs import MARKER
 from harness.system.process import Child, Interruptions
@@ -34,7 +34,7 @@ class Session:
     def __init__(self, executor: ModuleExecutor, timeout_s: float) -> None:
         self.executor = executor
         self._timeout_s = timeout_s
-        self._lasting = (executor.command == WORKER or executor.serves) and not executor.fresh
+        self._lasting = not executor.fresh
         self._stack = ExitStack()
         self._child: Child | None = None
         self._processes = self._number = 0
@@ -66,8 +66,12 @@ class Session:
         if not self._lasting:
             self._at_once = execute(self.executor, text, "main", arguments, timeout_s=self._timeout_s, noises=noises)
             return
-        if self._child is None or self._child.wait(0):
-            self._start()
+        try:
+            if self._child is None or self._child.wait(0):
+                self._start()
+        except (OSError, ValueError) as error:
+            self._at_once = Execution(self.executor, "absent", f"{self.executor.command[0]}: {error}")
+            return
         folder = self._tasks / f"files{self._number}"
         folder.mkdir()
         task = ModuleTask(

@@ -27,20 +27,15 @@ _POLL_S = 0.002
 Call = Callable[[Sequence[Array]], list[Array]]
 
 
-def _as_it_is(task: ModuleTask) -> ModuleTask:
-    return task
+def main(given: Path, prepare: Callable[[ModuleTask], ModuleTask] = lambda task: task) -> NoReturn:
+    """Do the task of a file, or those of a folder. `prepare` is handed every task before it is done.
 
-
-def main(changed: Callable[[ModuleTask], ModuleTask] = _as_it_is) -> NoReturn:
-    """Do the task. What the compiler or the device refuses ends it with one line and exit code 2, no device with 3.
-
-    `changed`: what is done in the place of each task, by a worker that is to be wrong.
+    What the compiler or the device refuses ends the task of a file with one line and exit code 2, no device with 3.
     """
-    given = Path(sys.argv[1])
     if given.is_dir():
-        serve(given, changed)
+        serve(given, prepare)
     try:
-        perform(changed(_read(given)))
+        perform(prepare(_read(given)))
         code = 0
     except BackendError as error:
         code = _say(error, ABSENT)
@@ -52,14 +47,14 @@ def main(changed: Callable[[ModuleTask], ModuleTask] = _as_it_is) -> NoReturn:
     os._exit(code)
 
 
-def serve(folder: Path, changed: Callable[[ModuleTask], ModuleTask] = _as_it_is) -> NoReturn:
+def serve(folder: Path, prepare: Callable[[ModuleTask], ModuleTask]) -> NoReturn:
     """Do the tasks of a folder in the order of their numbers as they come. What is refused is said, and not the end."""
     for number in count():
         path = task_path(folder, number)
         while not path.exists():
             time.sleep(_POLL_S)
         try:
-            perform(changed(_read(path)))
+            perform(prepare(_read(path)))
         except BackendError as error:
             answer({"task": number, "absent": _line(error)})
         except HarnessError as error:
@@ -169,4 +164,4 @@ def _line(error: HarnessError) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

@@ -41,7 +41,10 @@ class IsolatedFault:
 
 @dataclass
 class Isolation:
-    """What a search found. `procedure`: the last one; `whole`: the verdict on the whole, where it was asked for."""
+    """What a search found. `procedure`: the last one; `whole`: the verdict on the whole, where it was asked for.
+
+    `fleeting`: first and last operation of what was wrong in one run and never again.
+    """
 
     module: StableModule
     executor: ModuleExecutor
@@ -49,6 +52,7 @@ class Isolation:
     windows: list[ScannedWindow] = field(default_factory=list)
     faults: tuple[IsolatedFault, ...] = ()
     refused: list[tuple[OpPlace, RefusedOperation]] = field(default_factory=list)
+    fleeting: list[tuple[OpPlace, OpPlace]] = field(default_factory=list)
     whole: ExecutorCheck | None = None
     trials: int = 0
 
@@ -57,7 +61,7 @@ class Isolation:
         """0 rounding only, 1 a fault, 3 nothing compared, or a doubt."""
         words = {fault.confirmation.word for fault in self.faults}
         whole = self.whole.word if self.whole is not None else ""
-        if words & {"fault", "race"} or whole in ("fault", "race"):
+        if words & {"fault", "race"} or self.fleeting or whole in ("fault", "race"):
             return 1
         compared = any(window.outcome == "ran" for window in self.windows)
         return 0 if compared and not words and whole != "doubt" else 3
@@ -130,6 +134,8 @@ class _Search:
             smallest = shrinker.smallest(left.worst[1])
             if smallest is None:
                 self._say("a window was wrong once, and not again")
+                numbers = left.part.operations
+                self.result.fleeting.append((self._places[numbers[0]], self._places[numbers[-1]]))
                 return
             operations = smallest.trial.part.operations
             self._say(f"wrong: {', '.join(str(self._places[number]) for number in operations)}")

@@ -43,9 +43,8 @@ class Shrinker:
         numbers: Sequence[int] = slice_of(self._program, self._part.operations, [value])
         trial = self._wrong(numbers, value)
         if trial is None:
-            # Only what the window computes beside it makes it wrong.
-            whole = self._laboratory.bad(self._part, self._known, value, self._tries)
-            return None if whole is None else Smallest(whole, self._known)
+            beside = self._with_bystanders(numbers, value)
+            return None if beside is None else Smallest(beside, self._known)
         numbers, trial = self._without_beginning(numbers, value, trial)
         numbers, value, trial = self._without_end(numbers, value, trial)
         _, trial = self._without_middle(numbers, value, trial)
@@ -55,11 +54,40 @@ class Shrinker:
         """The window without some operations, whose results it is fed: the trial where it is still wrong."""
         numbers = [number for number in self._part.operations if number not in found]
         made = {value for number in numbers for value in self._program.operations[number].results}
-        part = self._program.part(numbers, [value for value in self._part.outputs if value in made])
+        wanted = {*self._part.outputs, *self._program.part(found, ()).inputs}
+        part = self._program.part(numbers, sorted(wanted & made))
         if not part.outputs:
             return None
         trial = self._laboratory.judge(part, self._known)
         return trial if trial.worst[0] >= DOUBT else None
+
+    def _with_bystanders(self, needed: Sequence[int], value: int) -> Trial | None:
+        """The fewest operations beside those that a value depends on that make it wrong, where the latter alone do not.
+
+        Half of them is dropped where that leaves it wrong, then a quarter, until each has been tried alone.
+        """
+        left = list(self._part.operations)
+        trial = self._laboratory.bad(self._part, self._known, value, self._tries)
+        if trial is None:
+            return None
+        droppable = [number for number in left if number not in needed]
+        size = len(droppable)
+        while size:
+            for start in range(0, len(droppable), size):
+                dropped = set(droppable[start : start + size]) & set(left)
+                fewer = [number for number in left if number not in dropped]
+                found = self._laboratory.bad(self._all_of(fewer, value), self._known, value, self._tries)
+                if dropped and found is not None:
+                    left, trial = fewer, found
+            size //= 2
+        return trial
+
+    def _all_of(self, numbers: Sequence[int], value: int) -> Part:
+        """A part that a value comes out of, and nothing in it unused."""
+        used = {operand for number in numbers for operand in self._program.operations[number].operands}
+        made = [result for number in numbers for result in self._program.operations[number].results]
+        ends = {result for result in made if result not in used and result not in self._program.copied}
+        return self._program.part(numbers, sorted(ends | {value}))
 
     def _wrong(self, numbers: Sequence[int], value: int) -> Trial | None:
         part = self._program.part(numbers, [value])

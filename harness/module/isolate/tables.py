@@ -26,10 +26,12 @@ def isolated(isolation: Isolation, reproducers: Sequence[Reproducer], form: str,
         rows = [_row(fault) for fault in isolation.faults]
         head = ("verdict", "operations", "wrong in", "ratio", "error", "reference confirmed by")
         blocks += ["", Table(head, rows, right=("ratio", "error"), wrapped=True)]
-    elif compared and largest < DOUBT:
+    elif compared and largest < DOUBT and not isolation.refused:
         blocks.append("Every window is off by rounding alone.")
     if isolation.whole is not None:
         blocks.append(f"The whole: {isolation.whole.word}. Last procedure: {isolation.procedure}.")
+    for first, last in isolation.fleeting:
+        blocks.append(f"Race: operations from {first} to {last} were wrong together in one run, and never again.")
     for place, one in isolation.refused:
         blocks.append(f"Not compared: {place}: {one.outcome}: {one.message}")
     blocks += ["", *map(str, reproducers)] if reproducers else []
@@ -76,6 +78,7 @@ def _facts(isolation: Isolation, reproducers: Sequence[Reproducer], inputs: str)
             }
             for fault in isolation.faults
         ],
+        "fleeting": [[_place(first), _place(last)] for first, last in isolation.fleeting],
         "not_compared": [
             {"operation": _place(place), "outcome": one.outcome, "message": one.message}
             for place, one in isolation.refused

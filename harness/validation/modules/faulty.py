@@ -1,5 +1,6 @@
-"""A worker whose compiler is wrong about marked operations: `python -m harness.validation.modules.faulty TASK.json`."""
+"""A worker whose compiler is wrong about marked operations: `python -m harness.validation.modules.faulty TASK`."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ COMMAND = run_module("harness.validation.modules.faulty")
 
 def faulty(executor: ModuleExecutor) -> ModuleExecutor:
     """The same executor, but wrong where an operation is marked."""
-    return replace(executor, name=f"faulty-{executor.name}", command=COMMAND, serves=True)
+    return replace(executor, name=f"faulty-{executor.name}", command=COMMAND)
 
 
 def inject(task: ModuleTask) -> ModuleTask:
@@ -28,4 +29,4 @@ def inject(task: ModuleTask) -> ModuleTask:
 
 
 if __name__ == "__main__":
-    worker.main(inject)
+    worker.main(Path(sys.argv[1]), inject)

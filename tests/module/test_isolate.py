@@ -1,0 +1,181 @@
+"""The operation that an executor gets wrong is named, whatever else is right or refused beside it."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.module.executors import EXECUTORS, ModuleExecutor
+from harness.module.inputs import draw
+from harness.module.isolate import confirm
+from harness.module.isolate.places import places
+from harness.module.isolate.program import opened
+from harness.module.isolate.reproducer import write_reproducers
+from harness.module.isolate.search import Isolation, isolate
+from harness.module.isolate.windows import windows
+from harness.module.load import StableModule, load
+from tests.support.paths import ROOT
+from tests.support.stablehlo_modules import SGD_STEP, nested_calls, one_function, overlapping_pool_gradient
+
+WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
+SQUARE = "tensor<4x4xf32>"
+RUNS = 2
+
+
+@pytest.fixture(autouse=True)
+def fewer_fresh_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs the start of a process."""
+    monkeypatch.setattr(confirm, "RUNS", RUNS)
+
+
+def module_of(text: str, folder: Path) -> StableModule:
+    path = folder / "module.mlir"
+    path.write_text(text)
+    return load(path)
+
+
+def faulty(name: str, fault: str, *flag: str) -> ModuleExecutor:
+    row = EXECUTORS[name]
+    return replace(row, name=f"wrong-{name}", command=(sys.executable, str(WORKER), fault, *flag))
+
+
+def search(module: StableModule, executor: ModuleExecutor, *, whole: bool = False, window: int = 80) -> Isolation:
+    return isolate(module, executor, draw(module, 0), seed=0, timeout_s=120, whole=whole, window=window)
+
+
+def named(isolation: Isolation) -> list[list[str]]:
+    return [[op.name for op in fault.ops] for fault in isolation.faults]
+
+
+@pytest.mark.parametrize("text", [SGD_STEP, nested_calls()], ids=["sgd", "nested calls"])
+def test_every_operation_of_the_text_has_its_place(text: str, tmp_path: Path) -> None:
+    module = module_of(text, tmp_path)
+    with opened(module.inlined) as program:
+        found = places(module)
+        assert [place.kind for place in found] == [f"stablehlo.{op.kind}" for op in program.operations]
+    lines = (tmp_path / "module.mlir").read_text().splitlines()
+    for place in found:
+        assert place.line is not None
+        assert lines[place.line - 1].lstrip().startswith(place.name + (":" if place.kind.endswith("while") else " ="))
+
+
+@pytest.mark.parametrize("size", [1, 5, 80])
+def test_every_operation_is_in_one_window_or_made_anew(size: int, tmp_path: Path) -> None:
+    with opened(module_of(SGD_STEP, tmp_path).inlined) as program:
+        parts = windows(program, size)
+        inside = [number for part in parts for number in part.operations]
+        assert inside == sorted(set(inside))
+        left = [op for op in program.operations if op.number not in inside]
+        assert {op.kind for op in left} <= {"constant", "iota", "broadcast_in_dim", "compare"}
+        assert all(len(part.operations) <= size for part in parts)
+        made = set(range(program.arguments))
+        for part in parts:
+            assert made.issuperset(part.inputs)
+            made |= set(part.outputs)
+        assert made.issuperset(program.returned)
+
+
+def test_no_window_compares_what_it_has_rounded(tmp_path: Path) -> None:
+    with opened(module_of(SGD_STEP, tmp_path).inlined) as program:
+        (number,) = [op.number for op in program.operations if op.kind == "compare"]
+        compared = program.operations[number].operands[0]
+        for part in windows(program):
+            made = {value for one in part.operations for value in program.operations[one].results}
+            assert number not in part.operations or compared not in made
+
+
+def test_what_is_added_to_a_parameter_is_looked_at_by_itself(tmp_path: Path) -> None:
+    kind = "tensor<3xf32>"
+    body = f"    %g = stablehlo.exponential %x : {kind}\n    %y = stablehlo.subtract %w, %g : {kind}"
+    text = one_function(body, f"%x: {kind}, %w: {kind}", kind)
+    with opened(module_of(text, tmp_path).inlined) as program:
+        (part,) = windows(program)
+        assert part.outputs == (2, 3)
+
+
+def test_a_part_with_what_its_regions_use_is_a_module(tmp_path: Path) -> None:
+    module = module_of(nested_calls(), tmp_path)
+    arguments = draw(module, 0)
+    isolation = isolate(module, EXECUTORS["xla"], arguments, seed=0, timeout_s=120, window=3, whole=False)
+    assert len(isolation.windows) > 3
+    assert {window.outcome for window in isolation.windows} == {"ran"}
+    assert isolation.exit_code == 0
+
+
+def test_one_wrong_operation_is_named_with_its_line(tmp_path: Path) -> None:
+    module = module_of(SGD_STEP, tmp_path)
+    isolation = search(module, faulty("xla", "sign"))
+    assert named(isolation) == [["%W0n"]]
+    (fault,) = isolation.faults
+    assert fault.ops[0].kind == "stablehlo.subtract"
+    assert SGD_STEP.splitlines()[(fault.ops[0].line or 0) - 1].lstrip().startswith("%W0n =")
+    assert (fault.confirmation.word, fault.confirmation.wrong, fault.confirmation.runs) == ("fault", RUNS, RUNS)
+    assert fault.confirmation.by == "interpreter in f64"
+    assert isolation.exit_code == 1
+
+
+def test_several_wrong_operations_of_a_window_are_all_named(tmp_path: Path) -> None:
+    kind = f"({SQUARE}, {SQUARE}) -> {SQUARE}"
+    product = f"stablehlo.dot_general %{{}}, %w, contracting_dims = [1] x [0] : {kind}"
+    body = f"    %a = {product.format('x')}\n    %b = stablehlo.tanh %a : {SQUARE}\n    %y = {product.format('b')}"
+    module = module_of(one_function(body, f"%x: {SQUARE}, %w: {SQUARE}", SQUARE), tmp_path)
+    assert sorted(named(search(module, faulty("xla", "scaled")))) == [["%a"], ["%y"]]
+
+
+def test_a_fault_of_two_operations_together_is_both_of_them(tmp_path: Path) -> None:
+    product = f"stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : ({SQUARE}, {SQUARE}) -> {SQUARE}"
+    body = f"    %a = {product}\n    %b = stablehlo.add %a, %w : {SQUARE}\n    %y = stablehlo.tanh %b : {SQUARE}"
+    module = module_of(one_function(body, f"%x: {SQUARE}, %w: {SQUARE}", SQUARE), tmp_path)
+    assert named(search(module, faulty("xla", "fused"))) == [["%a", "%b"]]
+
+
+def test_a_fault_across_a_cut_is_found_by_other_cuts(tmp_path: Path) -> None:
+    product = f"stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : ({SQUARE}, {SQUARE}) -> {SQUARE}"
+    body = f"    %a = {product}\n    %b = stablehlo.add %a, %w : {SQUARE}\n    %y = stablehlo.tanh %b : {SQUARE}"
+    module = module_of(one_function(body, f"%x: {SQUARE}, %w: {SQUARE}", SQUARE), tmp_path)
+    isolation = search(module, faulty("xla", "fused"), whole=True, window=1)
+    assert isolation.procedure == "halves"
+    assert isolation.whole is not None
+    assert isolation.whole.word == "fault"
+    assert named(isolation) == [["%a", "%b"]]
+
+
+def test_what_is_wrong_once_and_never_again_is_a_race(tmp_path: Path) -> None:
+    isolation = search(module_of(SGD_STEP, tmp_path), faulty("xla", "scaled", str(tmp_path / "done")))
+    assert isolation.faults == ()
+    assert len(isolation.fleeting) == 1
+    assert isolation.exit_code == 1
+
+
+def test_a_refused_operation_is_listed_and_the_rest_is_compared(tmp_path: Path) -> None:
+    isolation = search(module_of(SGD_STEP, tmp_path), faulty("xla", "refused"))
+    told = "no maximum is known here"
+    assert [(place.name, one.message) for place, one in isolation.refused] == [("%a", told), ("%top", told)]
+    assert isolation.faults == ()
+
+
+def test_the_published_refusal_of_a_pool_is_named(tmp_path: Path) -> None:
+    isolation = search(module_of(overlapping_pool_gradient(), tmp_path), EXECUTORS["iree"])
+    assert [place.kind for place, _ in isolation.refused] == ["stablehlo.select_and_scatter"]
+    assert "failed to legalize operation" in isolation.refused[0][1].message
+
+
+def test_a_reproducer_runs_without_this_project(tmp_path: Path) -> None:
+    module = module_of(SGD_STEP, tmp_path)
+    isolation = search(module, faulty("xla", "sign"))
+    (done,) = write_reproducers(isolation, tmp_path / "repro", 120)
+    assert (done.shows, done.right_on) == (False, "xla")  # the compiler of the script is right
+    expected = np.load(done.folder / "expected0.npy")
+    np.save(done.folder / "out0.npy", expected.astype(np.float32))
+
+    def compare() -> int:
+        command = [sys.executable, "compare.py"]
+        return subprocess.run(command, cwd=done.folder, capture_output=True, check=False).returncode
+
+    assert compare() == 0
+    np.save(done.folder / "out0.npy", isolation.faults[0].confirmation.executor_results[0])
+    assert compare() == 1
+    assert "harness" not in "".join(path.read_text() for path in done.folder.iterdir() if path.suffix != ".npy")
