@@ -4,16 +4,18 @@ import json
 import re
 from pathlib import Path
 
+import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ModuleError
 from harness.module.execute import execute
 from harness.module.executors import EXECUTORS
 from harness.module.inputs import draw
 from harness.module.load import StableModule
 from harness.module.mlir import function_named, parsed
+from harness.run.inprocess.reference_interpreter import interpret
 from harness.spec.models import model_names
 from harness.validation.modules.campaign import CHECK, EFFECT, ISOLATE, MODULE_TARGETS, NETWORK, RIGHT, finding_of
 from harness.validation.modules.examination import (
@@ -31,6 +33,7 @@ from harness.validation.modules.networks import MODULES, module_of
 from harness.validation.modules.own_networks import SIZES
 from harness.validation.modules.table import fault_rows, modules_exit_code, render_modules
 from harness.validation.power.journal import Row
+from tests.support.stablehlo_modules import one_function
 
 SEEN = "mlp emitted | dot_general 2 | scaled"
 FAINT = "mlp emitted | divide 5 | scaled"
@@ -82,6 +85,41 @@ def test_each_change_leaves_a_module_with_nothing_marked(change: str) -> None:
         assert text.count(MARK) == 1
         assert MARK not in wrong
         assert wrong != text.replace(f'{{{MARK} = "{change}"}} ', "")
+
+
+A, B = (np.random.default_rng(seed).standard_normal((3, 3)).astype(np.float32) for seed in (1, 2))
+BFLOAT16 = np.asarray(jnp.asarray(A * B).astype(jnp.bfloat16).astype(jnp.float32))
+LAST_LOST = np.where(np.arange(9).reshape(3, 3) < 8, A + B, 0)
+PRODUCT = "dot_general %a, %b, contracting_dims = [1] x [0]"
+
+
+@pytest.mark.parametrize(
+    ("op", "change", "expected"),
+    [
+        (PRODUCT, "scaled", 1.001 * (A @ B)),
+        ("multiply %a, %b", "rounded", BFLOAT16),
+        ("add %a, %b", "last element", LAST_LOST),
+        ("subtract %a, %b", "sign", A + B),
+        (PRODUCT, "sign", -(A @ B)),
+        (PRODUCT, "wrong axis", A.T @ B),
+        ("add %a, %b", "missing", A),
+        ("exponential %a", "missing", A),
+    ],
+)
+def test_a_change_does_what_it_is_called(op: str, change: str, expected: np.ndarray) -> None:
+    attribute = f'{{{MARK} = "{change}"}}'
+    operands = "tensor<3x3xf32>" if op.count("%") == 1 else "(tensor<3x3xf32>, tensor<3x3xf32>) -> tensor<3x3xf32>"
+    kind = operands if op == PRODUCT else "tensor<3x3xf32>"
+    body = f"    %y = stablehlo.{op} {attribute} : {kind}"
+    text = one_function(body, "%a: tensor<3x3xf32>, %b: tensor<3x3xf32>", "tensor<3x3xf32>")
+    (found,) = interpret(Injector().clone(text, "main"), "main", [A, B])
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_an_operation_without_two_like_axes_takes_none_for_another() -> None:
+    body = f'    %y = stablehlo.negate %a {{{MARK} = "wrong axis"}} : tensor<3x2xf32>'
+    with pytest.raises(ModuleError, match=r"stablehlo.negate: no two axes of one size"):
+        Injector().clone(one_function(body, "%a: tensor<3x2xf32>", "tensor<3x2xf32>"), "main")
 
 
 def test_the_place_of_a_marked_operation_counts_those_of_its_function() -> None:
