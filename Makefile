@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 .DEFAULT_GOAL := help
-.PHONY: help setup verify nightly oracle power modules fuzz test examples lint bench golden clean
+.PHONY: help setup vulkan verify nightly oracle power modules fuzz test examples lint bench golden clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -18,6 +18,14 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+# Whoever is no root, has no apt or has a driver goes on as they are; without one, tests on Vulkan are skipped.
+vulkan: ## Install Mesa's Vulkan driver, which needs no GPU, where there is none and one is root on Debian
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! find /usr/share/vulkan /etc/vulkan -name '*icd*.json' 2>/dev/null | grep -q .; then \
+	  echo "installing mesa-vulkan-drivers"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers; } >/dev/null 2>&1 \
+	    || echo "mesa-vulkan-drivers could not be installed: tests on Vulkan are skipped"; \
+	fi
 
 MODEL ?= mnist_mlp
 VERIFY_FLAGS := $(if $(STEPS),--steps '$(STEPS)') $(if $(BATCH),--batch '$(BATCH)') \
@@ -46,7 +54,7 @@ DRAW ?= $(shell date +%Y%m%d)
 fuzz: $(STAMP) ## Draw networks and compare their gradients in f64 [EXAMPLES=200] [DRAW=20260401, by default today]
 	HARNESS_FUZZ_EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest tests/validation/test_fuzz.py -n 2 --hypothesis-seed='$(DRAW)'
 
-test: $(STAMP) ## Lint, check types and run the tests
+test: $(STAMP) vulkan ## Lint, check types and run the tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

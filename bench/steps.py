@@ -21,7 +21,8 @@ from harness.emit.plan import RunnerPlan
 from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
-from harness.run.iree_runner import Device, observations, open_trace
+from harness.run.iree_device import Device
+from harness.run.iree_runner import observations, open_trace
 from harness.run.trainer import Trainer
 from harness.spec.models import Model, load_model
 from harness.spec.netspec import Conventions

@@ -107,6 +107,7 @@ def explain_command(
     from harness.explain.locate.report import LocationReport, exit_code, render
     from harness.explain.locate.reproducer import write_reproducer, write_whole_reproducer
     from harness.explain.locate.side_under_test import sides_for
+    from harness.module.isolate.own_step import search_step
     from harness.nn.cases import find_case
     from harness.report.terminal import show
     from harness.spec.netspec import DType
@@ -119,7 +120,13 @@ def explain_command(
     defined = define(experiment, step)
     location = locate(*sides, step, dtypes, defined)
     place = out / f"{case.name}.step{step}.{profile}"
+    operations: list[str] = []
     try:
+        if not location.culprits and (location.layer or not location.conclusive):
+            # Every piece is right and the whole is not: is it an operation, or how the compiler joins them?
+            wrong = [side for side in sides if location.side in (side.pipeline, "both", "")]
+            for one in (search_step(side, step, place / "operations") for side in wrong):
+                operations += [one.sentence, *map(str, one.reproducers)]
         dumped = write_dumps(place, sides, dtypes[-1], defined[1]) if dump else ()
         made = None
         if location.culprits:
@@ -130,7 +137,7 @@ def explain_command(
     except (OSError, SafetensorError) as error:
         what = getattr(error, "strerror", None) or error
         raise HarnessError(f"{place}: cannot be written: {what}. Give another folder with --out.") from None
-    show(render(LocationReport(location, experiment, step, profile, dumped, made), form))
+    show(render(LocationReport(location, experiment, step, profile, dumped, made, tuple(operations)), form))
     sys.exit(exit_code(location))
 
 

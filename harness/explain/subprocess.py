@@ -105,7 +105,7 @@ def search_layer(row: PairRow, trained: Trained) -> Culprit:
     if answer.fault is None:
         return Culprit("", "no layer, direction or update fails in isolation.")
     place = answer.layer if answer.layer == answer.direction else f"{answer.direction} of {answer.layer}"
-    return Culprit(f"{place} ({answer.side})", next(iter(reversed(answer.evidence)), place))
+    return Culprit(f"{place} ({answer.side})", " ".join([*answer.evidence[-1:], *answer.operations]) or place)
 
 
 class _Conventions(msgspec.Struct, kw_only=True, frozen=True):
@@ -122,6 +122,7 @@ class _Layer(msgspec.Struct, kw_only=True, frozen=True):
     direction: str
     side: str
     evidence: list[str]
+    operations: list[str] = msgspec.field(default_factory=list)
 
 
 def _explain(arguments: Sequence[str], kind: type[Answer], timeout_s: float, search: str) -> Answer | str:

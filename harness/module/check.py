@@ -13,8 +13,10 @@ from harness.errors import ModuleError
 from harness.module.execute import Execution
 from harness.module.executors import ModuleExecutor
 from harness.module.experiment import MEMBERS, MORE_MEMBERS, ModuleExperiment, noises
+from harness.module.flips import with_flips
 from harness.module.load import StableModule
 from harness.module.measure import difference, finite_norm
+from harness.module.precision import in_lower_precision
 from harness.module.second_look import confirmed, finite_elsewhere, reproduced, with_ties
 from harness.module.task import Array, Noise
 from harness.module.words import DOUBT, FAULT, ExecutorCheck, ModuleCheck, ResultCheck, Word
@@ -46,9 +48,9 @@ def check_module(
         check.members(noises(seed, MEMBERS, MORE_MEMBERS), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
     checks = finite_elsewhere(check, with_ties(check, checks))
-    checks = [reproduced(check, one) for one in checks]
+    checks = [in_lower_precision(check, reproduced(check, one)) for one in checks]
     checks, by_whom = confirmed(check, checks)
-    return ModuleCheck(module, reference, check.ensemble.members, tuple(checks), by_whom)
+    return ModuleCheck(module, reference, check.ensemble.members, tuple(with_flips(check, checks)), by_whom)
 
 
 def refuse_unjudged(module: StableModule) -> None:

@@ -22,7 +22,10 @@ _IDLE = 0.1  # a process that used less of the processor than this share of its 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a module ran. `calls`: the results of each call, none unless `outcome` is `ran`; `message`: why not."""
+    """How a module ran. `calls`: the results of each call, none unless `outcome` is `ran`; `message`: why not.
+
+    `device`: its name, where an executor's is not the processor.
+    """
 
     executor: ModuleExecutor
     outcome: Outcome
@@ -30,12 +33,13 @@ class Execution:
     calls: list[list[Array]] = field(default_factory=list)
     compile_s: float = 0.0
     run_s: float = 0.0
+    device: str = ""
 
 
 class Stage(msgspec.Struct, frozen=True):
     """What a worker says. `run_s`: seconds of each call, when it is done; `cpu_s`: of the processor, so far.
 
-    `task`: number of the task; `refused`, `absent`: why it is not done.
+    `task`: number of the task; `refused`, `absent`: why it is not done; `device`: name of what it runs on.
     """
 
     compile_s: float = 0.0
@@ -44,6 +48,7 @@ class Stage(msgspec.Struct, frozen=True):
     task: int = 0
     refused: str = ""
     absent: str = ""
+    device: str = ""
 
     @property
     def ends(self) -> bool:
@@ -80,6 +85,7 @@ def execute(
             driver=executor.driver,
             flags=executor.flags,
             device=executor.device,
+            chip=executor.chip,
             noises=tuple(noises),
         )
         task.write(text, arguments)
@@ -138,7 +144,9 @@ def _ended(
 ) -> Execution:
     stage = said(child)
     if child.returncode in (REFUSED, ABSENT):
-        return Execution(executor, "refused" if child.returncode == REFUSED else "absent", _last_line(child))
+        told = _last_line(child)
+        said_last = Stage(refused=told) if child.returncode == REFUSED else Stage(absent=told)
+        return taken(executor, said_last, folder)
     if child.returncode != 0 or stage is None or not stage.ends:
         return died(executor, child)
     return taken(executor, stage, folder, take)
@@ -161,13 +169,16 @@ def taken(
 ) -> Execution:
     """The outcome of a task that a worker has come to the end of."""
     if stage.run_s is None:
-        told = stage.refused or stage.absent
-        return Execution(executor, "refused" if stage.refused else "absent", mask_secrets(told)[:400])
+        if stage.refused:
+            return Execution(executor, "refused", mask_secrets(stage.refused)[:400])
+        told = mask_secrets(stage.absent)[:400]
+        return Execution(executor, "absent", f"{told}: {executor.mend}" if executor.mend else told)
     calls: list[list[Array]] = []
     for number in range(len(stage.run_s)):
         with np.load(folder / f"call{number}.npz") as file:
             (take or calls.append)([file[f"r{i}"] for i in range(len(file.files))])
-    return Execution(executor, "ran", calls=calls, compile_s=stage.compile_s, run_s=stage.run_s[0])
+    device = stage.device if executor.chip or executor.backend else ""
+    return Execution(executor, "ran", "", calls, stage.compile_s, stage.run_s[0], device)
 
 
 def said(child: Child) -> Stage | None:

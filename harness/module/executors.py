@@ -1,16 +1,17 @@
 """The executors of modules: one table. Adding an executor is adding a row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.errors import ModuleError, unknown
-from harness.run.backends import BACKENDS, COMMON_FLAGS
+from harness.run.backends import BACKENDS, COMMON_FLAGS, backend
 from harness.system.process import run_module
 
 Driver = Literal["xla", "iree", "interpreter"]
 WORKER = run_module("harness.module.worker")
 _LOCAL = (*COMMON_FLAGS, "--iree-hal-target-device=local")
+_OWN_PYTHON = "`pip install 'training-trace-harness[{0}]'` into a Python of its own, named in HARNESS_PYTHON_{1}"
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class ModuleExecutor:
     """One way to compile and run a module, in a process of its own.
 
     `meaning`: for people. `driver`: who compiles and calls it. `compiler`: whose arithmetic that is; two rows of one
-    compiler do not confirm each other. `flags`: for iree-compile. `device`: IREE's run-time device; a row whose device
-    is not there is absent. `operation_s`: seconds per scalar operation where they are slow enough to foresee the end.
-    `fresh`: every run needs a process of its own, because what one leaves behind may hide what another gets wrong.
+    compiler do not confirm each other. `backend`: the row of the backends that says flags, device, environment and
+    interpreter, where there is one. `flags`: for iree-compile. `device`: IREE's run-time device; a row whose device
+    is not there is absent. `chip`: what it is compiled for, where that can be done without the device. `mend`: what an
+    absent one needs. `operation_s`: seconds per scalar operation where they are slow enough to foresee the end.
     `environment`: what the process is given. `command`: the program, which takes the path of a task.
     """
 
@@ -28,12 +30,19 @@ class ModuleExecutor:
     meaning: str
     driver: Driver
     compiler: str
+    backend: str = ""
     flags: tuple[str, ...] = ()
     device: str = ""
+    chip: str = ""
+    mend: str = ""
     operation_s: float = 0.0
-    fresh: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = WORKER
+
+    @property
+    def fresh(self) -> bool:
+        """Whether every run needs a process of its own: what one leaves on a GPU may hide what the next gets wrong."""
+        return bool(self.chip or self.backend)
 
 
 EXECUTORS = {
@@ -79,6 +88,48 @@ EXECUTORS = {
             operation_s=2e-6,
             environment=BACKENDS["cpu"].jax_environment(),
         ),
+        ModuleExecutor(
+            name="vulkan",
+            meaning="IREE, SPIR-V for Vulkan: a GPU, or Mesa's driver for the processor",
+            driver="iree",
+            compiler="IREE SPIR-V",
+            flags=(*COMMON_FLAGS, "--iree-hal-target-device=vulkan"),
+            device="vulkan",
+            chip="Vulkan",
+            mend="`apt-get install mesa-vulkan-drivers` brings one that needs no GPU",
+        ),
+        ModuleExecutor(
+            name="iree-cuda",
+            meaning="IREE, an NVIDIA GPU",
+            driver="iree",
+            compiler="IREE CUDA",
+            backend="cuda",
+            mend="needs an NVIDIA GPU and its driver",
+        ),
+        ModuleExecutor(
+            name="iree-rocm",
+            meaning="IREE, an AMD GPU",
+            driver="iree",
+            compiler="IREE HIP",
+            backend="rocm",
+            mend="needs an AMD GPU, its driver and ROCm's libraries",
+        ),
+        ModuleExecutor(
+            name="xla-cuda",
+            meaning="XLA, an NVIDIA GPU",
+            driver="xla",
+            compiler="XLA",
+            backend="cuda",
+            mend=f"needs an NVIDIA GPU, its driver, and {_OWN_PYTHON.format('cuda', 'CUDA')}",
+        ),
+        ModuleExecutor(
+            name="xla-rocm",
+            meaning="XLA, an AMD GPU",
+            driver="xla",
+            compiler="XLA",
+            backend="rocm",
+            mend=f"needs an AMD GPU, its driver, and {_OWN_PYTHON.format('rocm', 'ROCM')}",
+        ),
     )
 }
 REFERENCE = EXECUTORS["xla"]  # runs every operation in f64, which IREE does not
@@ -86,8 +137,30 @@ SECOND_REFERENCES = (EXECUTORS["interpreter"], EXECUTORS["iree"])  # who confirm
 
 
 def find_executors(names: tuple[str, ...]) -> tuple[ModuleExecutor, ...]:
-    """The rows of those names. Raises: ModuleError listing the names that exist."""
+    """The rows of those names, with all that their backends say.
+
+    Raises: ModuleError listing the names that exist; BackendError for a variable that names a chip or device of no row.
+    """
     for name in names:
         if name not in EXECUTORS:
             raise ModuleError(unknown("executor", name, EXECUTORS))
-    return tuple(EXECUTORS[name] for name in names)
+    return tuple(_complete(EXECUTORS[name]) for name in names)
+
+
+def _complete(row: ModuleExecutor) -> ModuleExecutor:
+    """A row with flags, device, environment and interpreter of its backend."""
+    if not row.backend:
+        return row
+    given = backend(row.backend)
+    command = run_module("harness.module.worker", given.python())
+    if row.driver == "xla":
+        return replace(row, environment=given.jax_environment(), command=command)
+    flags, environment = given.compile_flags(), given.iree_environment()
+    return replace(
+        row,
+        flags=flags,
+        device=environment["IREE_DEVICE"],
+        chip=flags[-1].partition("=")[2],  # the row's last flag names it
+        environment=environment,
+        command=command,
+    )

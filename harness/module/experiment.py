@@ -8,7 +8,7 @@ import numpy as np
 from harness.module.execute import Execution, execute
 from harness.module.executors import REFERENCE, ModuleExecutor
 from harness.module.load import StableModule
-from harness.module.measure import NoisyEnsemble, Size, ratios, smallest_bound
+from harness.module.measure import Ensemble, NoisyEnsemble, Size, ratios, smallest_bound
 from harness.module.noise import UNIT, NoisyWidener
 from harness.module.task import Array, Noise
 
@@ -32,12 +32,12 @@ class ModuleExperiment:
     def __post_init__(self) -> None:
         self._noisy = NoisyWidener().clone(self.module.inlined, "main")
 
-    def run(self, executor: ModuleExecutor) -> Execution:
-        """The module as it is."""
+    def run(self, executor: ModuleExecutor, text: str = "") -> Execution:
+        """The module as it is, or another `text` of it."""
         self.say(f"{executor.name} …")
         return execute(
             executor,
-            self.module.text,
+            text or self.module.text,
             self.module.function,
             self.arguments,
             timeout_s=self.timeout_s,
@@ -48,11 +48,11 @@ class ModuleExperiment:
         """The same numbers in f64."""
         return [a.astype(np.float64) if a.dtype == np.float32 else a for a in self.arguments]
 
-    def members(self, noises: Sequence[Noise], ensemble: NoisyEnsemble) -> Execution:
-        """Run members of the noisy version and let the ensemble take them."""
+    def members(self, noises: Sequence[Noise], ensemble: Ensemble, noisy: str = "") -> Execution:
+        """Run members of the noisy version, or of another one, and let the ensemble take them."""
         return execute(
             REFERENCE,
-            self._noisy,
+            noisy or self._noisy,
             "main",
             self.wide_arguments(),
             timeout_s=self.timeout_s,
@@ -64,7 +64,7 @@ class ModuleExperiment:
         """Errors over what rounding does, by result."""
         held = ensemble or self.ensemble
         kinds = [result.type for result in self.module.results]
-        return ratios(results, self.ensemble.reference, held.spreads, kinds)
+        return ratios(results, held.reference, held.spreads, kinds)
 
     def bound(self, number: int) -> Size:
         """What rounding does to a result, its own rounding included."""

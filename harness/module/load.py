@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,14 @@ _MAGIC = b"ML\xefR"
 
 @dataclass(frozen=True)
 class StableModule:
-    """One function of a module. `text`: of the whole module in normal form; `inlined`: of the function alone, `main`.
+    """One function of a module. `source`: the file as it was read; `text`: the whole module in normal form.
 
-    `ops`: its operations by name, those of what it calls included; `operations`: scalar operations of one call;
-    `classes`: for arguments of whole numbers, by number, how many values they may have.
+    `inlined`: the function alone, `main`, without calls; `ops`: its operations by name; `operations`: scalar operations
+    of one call; `classes`: for arguments of whole numbers, by number, how many values they may have.
     """
 
     path: Path
+    source: bytes = field(repr=False)
     form: str
     text: str
     inlined: str
@@ -63,7 +64,14 @@ def load(path: Path, function: str | None = None) -> StableModule:
 
     Raises: ModuleError where it does not parse or has no such function; OSError.
     """
-    content = path.read_bytes()
+    return loaded(path, path.read_bytes(), function)
+
+
+def loaded(path: Path, content: bytes, function: str | None = None) -> StableModule:
+    """The module of what a file holds, or would; `path` is for messages.
+
+    Raises: ModuleError as `load`.
+    """
     try:
         with from_bytes(content) as module:
             name = _choose(path, module, function)
@@ -97,6 +105,7 @@ def load(path: Path, function: str | None = None) -> StableModule:
     arguments, results, classes = _signature(inlined or text, "main" if inlined else name, called, titles)
     return StableModule(
         path=path,
+        source=content,
         form=form,
         text=text,
         inlined=inlined,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -61,6 +62,13 @@ def smallest_bound(kind: TensorType, reference: Array) -> Size:
     size = _size(np.where(np.isfinite(wide), wide, 0.0))
     count = max(1, wide.size)
     return Size(roundoff * size.norm + _SMALLEST * count**0.5, roundoff * size.largest + _SMALLEST)
+
+
+class Ensemble(Protocol):
+    """What takes the reference, and then one member after another."""
+
+    def take(self, results: list[Array]) -> None:
+        """The results of one more call."""
 
 
 @dataclass

@@ -30,7 +30,7 @@ EXACT = frozenset(_EXACT.split())
 SUMS = frozenset({"reduce", "reduce_window", "select_and_scatter", "scatter"})
 _FLOW = frozenset({"while", "if", "case"})
 # How much coarser than f32 a type rounds: arithmetic in it, which a program means, has noise of its own size.
-_COARSER = {"f32": 1.0, "bf16": 2.0**16, "f16": 2.0**13}
+_COARSER = {"f64": 2.0**-29, "f32": 1.0, "bf16": 2.0**16, "f16": 2.0**13}
 _DEVIATION = math.sqrt(12.0) / 2**32  # makes of a number of 32 bits one of variance 1
 _TIE = 1e-24  # what tells zeros from one another is far below every number that matters
 
@@ -122,7 +122,7 @@ class NoisyWidener(Widener):
     def _perturbed(self, value: Any, amplitude: Any, times: float) -> Any:
         """value * (1 + amplitude * times * r), in the value's own type."""
         shape, element = shape_of(value.type), element_of(value.type)
-        if times == 0.0 or 0 in shape or element not in ("f64", *_COARSER):
+        if times == 0.0 or 0 in shape or element not in _COARSER:
             return value
         wide = ir.RankedTensorType.get(shape, ir.F64Type.get())
         x = value if element == "f64" else stablehlo.convert(wide, value)

@@ -9,7 +9,7 @@ from harness.module.execute import Execution, execute
 from harness.module.executors import REFERENCE, SECOND_REFERENCES
 from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
 from harness.module.measure import NoisyEnsemble
-from harness.module.words import DOUBT, FAULT, ExecutorCheck, Word
+from harness.module.words import DOUBT, FAULT, WRONG, ExecutorCheck, Word
 
 RERUNS = 2
 _INTERPRETER_S = 30.0  # what a confirmation by the interpreter may take
@@ -95,11 +95,11 @@ def confirmed(check: ModuleExperiment, checks: list[ExecutorCheck]) -> tuple[lis
 
     An executor of another compiler that agrees with it confirms it already.
     """
-    faulty = {i for one in checks for i, result in enumerate(one.results) if result.word in ("fault", "race")}
+    faulty = {i for one in checks for i, result in enumerate(one.results) if result.word in WRONG}
     for one in checks:
         if one.execution.executor.compiler != REFERENCE.compiler and one.results:
             faulty -= {i for i, result in enumerate(one.results) if result.word == "rounding"}
-    if not any(result.word in ("fault", "race") for one in checks for result in one.results):
+    if not any(result.word in WRONG for one in checks for result in one.results):
         return checks, ""
     if not faulty:
         return checks, "by executors that agree with it"
@@ -113,9 +113,7 @@ def confirmed(check: ModuleExperiment, checks: list[ExecutorCheck]) -> tuple[lis
         replace(
             one,
             results=tuple(
-                replace(result, word="reference in doubt", note=told)
-                if i in wrong and result.word in ("fault", "race")
-                else result
+                replace(result, word="reference in doubt", note=told) if i in wrong and result.word in WRONG else result
                 for i, result in enumerate(one.results)
             ),
         )

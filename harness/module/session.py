@@ -82,6 +82,7 @@ class Session:
             driver=self.executor.driver,
             flags=self.executor.flags,
             device=self.executor.device,
+            chip=self.executor.chip,
             noises=tuple(noises),
             number=self._number,
         )

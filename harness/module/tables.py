@@ -78,7 +78,7 @@ def checked(check: ModuleCheck, form: str, inputs: str) -> Document | str:
             one.word,
             *_seconds(one.execution),
             ratio_text(largest_ratio(one)),
-            one.execution.message,
+            one.execution.message or one.execution.device,
         ]
         for one in check.executors
     ]
@@ -129,7 +129,12 @@ def _seconds(execution: Execution) -> tuple[str, str]:
 
 
 def _run_row(execution: Execution) -> list[str]:
-    return [execution.executor.name, execution.outcome, *_seconds(execution), execution.message]
+    return [
+        execution.executor.name,
+        execution.outcome,
+        *_seconds(execution),
+        execution.message or execution.device,
+    ]
 
 
 def _values(module: StableModule, execution: Execution) -> list[dict[str, Any]]:
@@ -147,6 +152,7 @@ def _execution(execution: Execution) -> dict[str, Any]:
         "executor": execution.executor.name,
         "outcome": execution.outcome,
         "message": execution.message,
+        "device": execution.device,
         "compile_s": execution.compile_s,
         "run_s": execution.run_s,
     }

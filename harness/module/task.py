@@ -34,7 +34,8 @@ class ModuleTask:
     """A module to compile once and to call once for each of `noises`, once without more arguments where there is none.
 
     `module`, `arguments`, `results`: paths of its text, of an .npz with `a0`, `a1` …, and of the folder for
-    `call0.npz` …, which hold `r0`, `r1` … `number`: of the task among those of one worker.
+    `call0.npz` …, which hold `r0`, `r1` … `chip`: what it is compiled for also where `device` is not here.
+    `number`: of the task among those of one worker.
     """
 
     module: str
@@ -44,6 +45,7 @@ class ModuleTask:
     driver: Driver
     flags: tuple[str, ...]
     device: str
+    chip: str
     noises: tuple[Noise, ...] = ()
     number: int = 0
 

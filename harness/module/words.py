@@ -7,8 +7,9 @@ from typing import Literal, get_args
 from harness.module.execute import Execution
 from harness.module.load import StableModule
 
-Word = Literal["empty", "rounding", "tie", "no number", "doubt", "reference in doubt", "race", "fault"]
+Word = Literal["empty", "rounding", "tie", "no number", "doubt", "reference in doubt", "precision", "race", "fault"]
 MILDEST_FIRST: tuple[Word, ...] = get_args(Word)
+WRONG: tuple[Word, ...] = ("precision", "race", "fault")  # what another reference has to confirm
 DOUBT, FAULT = 4.0, 16.0  # ratios: healthy programs stay below 2, faults begin at 17
 
 
@@ -59,9 +60,9 @@ class ModuleCheck:
 
     @property
     def exit_code(self) -> int:
-        """0 rounding only, 1 a fault, 3 nothing compared, or a doubt."""
+        """0 rounding only, 1 a fault or a lower precision, 3 nothing compared, or a doubt."""
         words = [check.word for check in self.executors]
-        if "fault" in words or "race" in words:
+        if any(word in WRONG for word in words):
             return 1
         fine = [word for word in words if word in ("rounding", "tie")]
         doubtful = [word for word in words if word in ("doubt", "reference in doubt", "no number")]

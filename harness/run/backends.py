@@ -201,7 +201,7 @@ def presence(name: str, pipeline: str) -> Presence:
     environment = row.jax_environment() if runtime == "jax" else row.iree_environment()
     hal = environment.get("IREE_DEVICE", row.hal_device).partition("://")[0]
     try:
-        facts = _ask(row.python(), runtime, hal, environment)
+        facts = ask_runtime(row.python(), runtime, hal, environment)
     except OSError as error:
         return Presence(None, f"{row.python_variable}: the interpreter cannot be started ({error.strerror})")
     except BackendError as error:
@@ -215,8 +215,11 @@ def presence(name: str, pipeline: str) -> Presence:
     )
 
 
-def _ask(python: str, runtime: str, hal: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Answer of the probe. Raises: OSError, BackendError with the last line of its stderr."""
+def ask_runtime(python: str, runtime: str, hal: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Device, versions and so on that a Python has for a run time, `jax` or `iree`; `hal`: IREE's driver.
+
+    Raises: OSError; BackendError with the last line of what it says when it has no device.
+    """
     text = Path(__file__).with_name("probe.py").read_text()
     child = Child([python, "-P", "-c", text, runtime, hal], {**os.environ, **environment}, keep=1 << 16)
     deadline = time.monotonic() + PROBE_TIMEOUT_S

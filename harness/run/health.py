@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Literal
 
 from harness.data import DATASETS
 from harness.data.fetch import is_cached
-from harness.errors import HarnessError
-from harness.run.backends import BACKENDS, Backend, presence
+from harness.errors import BackendError, HarnessError
+from harness.run.backends import BACKENDS, Backend, ask_runtime, presence
 from harness.run.pipelines import MAIN, PIPELINES
 from harness.run.provenance import PACKAGES, cpu_model, package_version
 from harness.system.cache import cache_root
@@ -136,6 +137,12 @@ def _optional() -> Iterator[HealthCheck]:
             yield HealthCheck(what, "ready", f"{package} {version}")
         else:
             yield HealthCheck(what, "absent", "optional", f"`pip install 'training-trace-harness[{name}]'`")
+    try:
+        found = str(ask_runtime(sys.executable, "iree", "vulkan", {})["device"])
+        yield HealthCheck("vulkan", "ready", found)
+    except (OSError, BackendError):
+        mend = "only `harness module --on vulkan` needs it: `apt-get install mesa-vulkan-drivers`"
+        yield HealthCheck("vulkan", "absent", "optional", mend)
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is not None:
         yield HealthCheck("browser", "ready", browser)

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import iree.runtime as rt
 import msgspec
 import numpy as np
 
@@ -24,53 +23,11 @@ from harness.data.initial_parameters import initial_parameters, read_init
 from harness.emit.plan import PlannedTraining, RunnerPlan, read_plan
 from harness.errors import ContractError, HarnessError
 from harness.run.contract import Contract, read_contract
+from harness.run.iree_device import Device
 from harness.run.trainer import Array, Executor, Trainer, leave_state, take_state
 from harness.trace.format import WHOLE_NORMS, TraceFile, TraceHeader
 from harness.trace.logits import MOST_IMAGES, write_logits
 from harness.trace.parts import Part, format_parts
-
-
-class Device:
-    """An IREE device with the modules of a cell loaded; their functions are called by name."""
-
-    def __init__(self, name: str, modules: Sequence[Path]) -> None:
-        try:
-            self._device = rt.get_device(name)
-        except (ValueError, RuntimeError) as error:
-            raise ContractError(f"IREE_DEVICE is {name!r}: {str(error).splitlines()[0]}") from None
-        instance = rt.VmInstance()
-        hal = rt.create_hal_module(instance, self._device)
-        self._functions: dict[str, tuple[Any, Any]] = {}
-        for path in modules:
-            module = rt.VmModule.mmap(instance, str(path))
-            context = rt.VmContext(instance, [hal, module])
-            for function in module.function_names:
-                if not function.startswith("__"):
-                    self._functions[function] = context, module.lookup_function(function)
-
-    def put(self, array: Array) -> Any:
-        """A copy of `array` on the device."""
-        element = {"float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32"}[array.dtype.name]
-        return self._device.allocator.allocate_buffer_copy(
-            memory_type=rt.MemoryType.DEVICE_LOCAL,
-            allowed_usage=rt.BufferUsage.DEFAULT | rt.BufferUsage.MAPPING,
-            device=self._device,
-            buffer=np.asarray(array, order="C"),
-            element_type=getattr(rt.HalElementType, element),
-        )
-
-    def get(self, view: Any) -> Array:
-        """A copy of a device buffer on the host."""
-        return np.array(rt.DeviceArray(self._device, view, implicit_host_transfer=True).to_host())
-
-    def call(self, name: str, arguments: Sequence[Any]) -> list[Any]:
-        """Run a function; arguments and results are device buffers."""
-        inputs, outputs = rt.VmVariantList(len(arguments)), rt.VmVariantList(16)
-        for argument in arguments:
-            inputs.push_ref(argument)
-        context, function = self._functions[name]
-        context.invoke(function, inputs, outputs)
-        return [outputs.get_as_object(i, rt.HalBufferView) for i in range(outputs.size)]
 
 
 def learning_rate(config: PlannedTraining, step: int, steps_per_epoch: int) -> np.float32:

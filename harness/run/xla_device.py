@@ -26,12 +26,14 @@ _PRODUCTS = ("stablehlo.dot_general", "stablehlo.convolution")
 class XlaDevice:
     """The default device of JAX with the modules of a cell; their functions are called by name.
 
-    A function is compiled when it is first called, with the options that JAX compiles with.
+    A function is compiled when it is first called, with the options that JAX compiles with. `full_precision`: products
+    in that of emitted scripts, whatever the modules say; without it as they say.
     Raises: EmitError when XLA refuses it.
     """
 
-    def __init__(self, modules: Sequence[Path]) -> None:
+    def __init__(self, modules: Sequence[Path], *, full_precision: bool = True) -> None:
         self._device = jax.devices()[0]
+        self._full_precision = full_precision
         self._texts: dict[str, str] = {}
         for text in (path.read_text() for path in modules):
             with mlir.make_ir_context():
@@ -62,7 +64,8 @@ class XlaDevice:
             module = ir.Module.parse(self._texts[name])
             (function,) = (function for function in module.body if _name(function) == name)
             function.attributes["sym_name"] = ir.StringAttr.get("main")
-            module.operation.walk(_at_full_precision)
+            if self._full_precision:
+                module.operation.walk(_at_full_precision)
             options = compiler.get_compile_options(num_replicas=1, num_partitions=1, backend=self._device.client)
             devices = _jax.DeviceList((self._device,))
             try:

@@ -13,7 +13,7 @@ from harness.nn.optimizers import Adam
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Batch, Phase2, Phase3, Step
-from harness.run.iree_runner import Device
+from harness.run.iree_device import Device
 from harness.run.xla_device import XlaDevice
 from harness.spec.netspec import NetSpec, TrainConfig
 from harness.validation.interpreted import train_interpreted

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.data import DATASETS
+from harness.errors import BackendError
 from harness.run import health
 from harness.run.backends import BACKENDS, Presence
 from harness.run.health import COLUMNS, HealthCheck, examine
@@ -22,7 +23,8 @@ def checks() -> dict[str, HealthCheck]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """A CPU, without starting processes that ask it."""
+    """A CPU, and a driver for Vulkan, without starting processes that ask for them."""
+    monkeypatch.setattr(health, "ask_runtime", lambda *_: {"device": "llvmpipe"})
     monkeypatch.setattr(
         health,
         "presence",
@@ -44,6 +46,11 @@ def test_whatever_is_not_ready_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     monkeypatch.setattr(health, "package_version", lambda _: None)
     monkeypatch.setattr(shutil, "which", lambda _: None)
+
+    def no_driver(*_):
+        raise BackendError("Error creating driver")
+
+    monkeypatch.setattr(health, "ask_runtime", no_driver)
     found = checks()
     assert all((check.state == "ready") == (check.mend == "") for check in found.values())
     assert found["data mnist"].mend == "`harness data fetch mnist`"
@@ -51,6 +58,12 @@ def test_whatever_is_not_ready_says_what_to_do(monkeypatch, tmp_path):
     assert found["phase2 on cuda"].state == "absent"
     assert "`harness compile --backends cuda`" in found["phase2 on cuda"].mend
     assert "apt-get install chromium" in found["browser"].mend
+    assert found["vulkan"].state == "absent"
+    assert "apt-get install mesa-vulkan-drivers" in found["vulkan"].mend
+
+
+def test_a_driver_for_vulkan_is_named():
+    assert checks()["vulkan"] == HealthCheck("vulkan", "ready", "llvmpipe")
 
 
 def test_hardware_without_its_package_names_the_extra(monkeypatch):

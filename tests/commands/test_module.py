@@ -65,6 +65,19 @@ def test_check_as_json_has_a_word_for_every_executor_and_result() -> None:
         assert all(result["ratio"] < 4 for result in row["results"])
 
 
+def test_isolate_as_json_lists_its_windows_and_no_fault(tmp_path: Path) -> None:
+    out = tmp_path / "repro"
+    done = harness("isolate", STEP, "--on", "xla", "--window", "20", "--output", str(out), "--format", "json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert (facts["executor"], facts["procedure"], facts["whole"]) == ("xla", "scan", "rounding")
+    assert len(facts["windows"]) == 2
+    assert {window["outcome"] for window in facts["windows"]} == {"ran"}
+    assert all(window["ratio"] < 4 for window in facts["windows"])
+    assert (facts["faults"], facts["not_compared"], facts["reproducers"]) == ([], [], [])
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -75,6 +88,8 @@ def test_check_as_json_has_a_word_for_every_executor_and_result() -> None:
         (("run", STEP, "--save", "/nowhere/out.npz"), "there is no folder '/nowhere'"),
         (("check", STEP, "--inputs", STEP), "not an .npz of arrays"),
         (("check", STEP, "--timeout", "0"), "0.0 is not in the range"),
+        (("isolate", STEP, "--on", "xla,iree"), "unknown executor 'xla,iree'"),
+        (("isolate", STEP, "--window", "0"), "0 is not in the range"),
     ],
 )
 def test_a_wrong_use_is_told_in_one_line(words: tuple[str, ...], told: str) -> None:

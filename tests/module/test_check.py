@@ -27,6 +27,7 @@ from tests.support.stablehlo_modules import (
 
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 XLA, IREE = EXECUTORS["xla"], EXECUTORS["iree"]
+HERE = ("xla", "iree", "iree-generic", "vmvx", "interpreter")
 
 
 def module_of(text: str, folder: Path) -> StableModule:
@@ -53,8 +54,8 @@ def faulty(row: ModuleExecutor, fault: str, *flag: str) -> ModuleExecutor:
 
 @pytest.mark.parametrize("text", [SGD_STEP, nested_calls()], ids=["sgd", "nested calls"])
 def test_a_right_module_is_off_by_rounding_on_every_executor(text: str, tmp_path: Path) -> None:
-    check = verdict(module_of(text, tmp_path), list(EXECUTORS.values()))
-    assert words(check) == dict.fromkeys(EXECUTORS, "rounding")
+    check = verdict(module_of(text, tmp_path), [EXECUTORS[name] for name in HERE])
+    assert words(check) == dict.fromkeys(HERE, "rounding")
     assert check.exit_code == 0
     assert any(result.error > 0 for one in check.executors for result in one.results)
 

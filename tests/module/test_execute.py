@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.errors import BackendError
 from harness.module.execute import Execution, execute
-from harness.module.executors import EXECUTORS, ModuleExecutor
+from harness.module.executors import EXECUTORS, ModuleExecutor, find_executors
 from harness.module.load import load
 from harness.system.jobs import MARKER
 from tests.support.processes import dies
@@ -27,10 +28,45 @@ def ended(code: str, timeout_s: float = 20.0) -> Execution:
 
 
 @pytest.mark.parametrize("name", sorted(EXECUTORS))
-def test_every_executor_of_the_table_computes(name: str) -> None:
-    execution = execute(EXECUTORS[name], TEXT, "main", [X], timeout_s=120)
+def test_every_executor_of_the_table_computes_or_is_absent(name: str) -> None:
+    (row,) = find_executors((name,))
+    execution = execute(row, TEXT, "main", [X], timeout_s=120)
+    if row.mend and execution.outcome == "absent":
+        assert execution.message.endswith(f": {row.mend}")
+        assert "no device here (" in execution.message
+        assert execution.message.startswith(f"compiled for {row.chip}; " if row.chip else "no device")
+        return
     assert (execution.outcome, execution.message) == ("ran", "")
     np.testing.assert_allclose(execution.calls[0][0], [1, 2, 3, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["iree-cuda", "iree-rocm"])
+def test_what_the_compiler_refuses_is_so_also_without_its_device(name: str) -> None:
+    (row,) = find_executors((name,))
+    execution = execute(row, overlapping_pool_gradient(), "main", [np.ones((1, 8, 8, 2), np.float32)], timeout_s=120)
+    assert execution.outcome == "refused"
+    assert execution.message.startswith("iree-compile: failed to legalize operation 'stablehlo.select_and_scatter'")
+
+
+def test_a_driver_that_cannot_be_loaded_is_absent() -> None:
+    row = replace(EXECUTORS["vulkan"], environment={"VK_ICD_FILENAMES": "/nowhere", "VK_DRIVER_FILES": "/nowhere"})
+    execution = execute(row, TEXT, "main", [X], timeout_s=120)
+    assert execution.outcome == "absent"
+    assert execution.message.startswith("compiled for Vulkan; no device here (")
+    assert "apt-get install mesa-vulkan-drivers" in execution.message
+
+
+def test_the_rows_of_gpus_take_what_their_backends_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IREE_CHIP", "sm_90")
+    monkeypatch.setenv("IREE_DEVICE", "cuda://1")
+    monkeypatch.setenv("HARNESS_PYTHON_CUDA", "/opt/cuda/bin/python")
+    iree, xla = find_executors(("iree-cuda", "xla-cuda"))
+    assert (iree.chip, iree.device, iree.flags[-1]) == ("sm_90", "cuda://1", "--iree-cuda-target=sm_90")
+    assert {row.command[0] for row in (iree, xla)} == {"/opt/cuda/bin/python"}
+    assert xla.environment["JAX_PLATFORMS"] == "cuda"
+    monkeypatch.setenv("IREE_CHIP", "m1")
+    with pytest.raises(BackendError, match="IREE_CHIP is 'm1'"):
+        find_executors(("iree-rocm",))
 
 
 @pytest.mark.parametrize("name", ["xla", "iree", "interpreter"])

@@ -179,3 +179,14 @@ def test_a_reproducer_runs_without_this_project(tmp_path: Path) -> None:
     np.save(done.folder / "out0.npy", isolation.faults[0].confirmation.executor_results[0])
     assert compare() == 1
     assert "harness" not in "".join(path.read_text() for path in done.folder.iterdir() if path.suffix != ".npy")
+
+
+def test_a_fault_of_iree_is_isolated_to_two_operations_with_a_reproducer(tmp_path: Path) -> None:
+    """The padded convolution of an image with gaps of `harness/trace/known_trouble.py`."""
+    module = load(ROOT / "tests" / "support" / "dilated_convolution.mlir")
+    isolation = search(module, EXECUTORS["iree"])
+    assert named(isolation) == [["%gaps", "%dx"]]
+    assert isolation.faults[0].confirmation.word == "fault"
+    (done,) = write_reproducers(isolation, tmp_path, 120)
+    assert (done.shows, done.right_on) == (True, "xla")
+    assert "wrong in 2 of 2 runs" in (done.folder / "README.md").read_text()

@@ -18,7 +18,8 @@ from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Batch, Phase2, recorded, script_module
-from harness.run.iree_runner import Device, observations
+from harness.run.iree_device import Device
+from harness.run.iree_runner import observations
 from harness.run.trainer import Executor
 from harness.run.xla_device import XlaDevice
 from harness.spec.netspec import Conventions, DType

@@ -52,11 +52,65 @@ class Refused(Cloner):
         return values
 
 
+class RoundedOperands(Cloner):
+    """The operands of every product have so many bits behind the point."""
+
+    bits = 7
+    kept_at_highest = False
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name != "stablehlo.dot_general":
+            return values
+        asked = str(op.attributes["precision_config"]) if "precision_config" in op.attributes else ""
+        if self.kept_at_highest and "HIGHEST" in asked:
+            return values
+        return [self.rounded(value) for value in values]
+
+    def rounded(self, value: Any) -> Any:
+        bits = ir.IntegerType.get_signless(32)
+        sizes = (ir.IntegerAttr.get(bits, size) for size in (8, self.bits))
+        return stablehlo.reduce_precision(value, *sizes)
+
+
+class Tf32(RoundedOperands):
+    """As an NVIDIA GPU does by default."""
+
+    bits = 10
+
+
+class Tf32UnlessHighest(Tf32):
+    """The same, but a module may ask for f32."""
+
+    kept_at_highest = True
+
+
+class CutTf32(RoundedOperands):
+    """The last 13 bits of the operands are zero."""
+
+    def rounded(self, value: Any) -> Any:
+        words = ir.RankedTensorType.get(ir.RankedTensorType(value.type).shape, ir.IntegerType.get_unsigned(32))
+        mask = ir.DenseElementsAttr.get_splat(words, ir.IntegerAttr.get(words.element_type, 0xFFFFE000))
+        held = stablehlo.and_(stablehlo.bitcast_convert(words, value), stablehlo.constant(mask))
+        return stablehlo.bitcast_convert(value.type, held)
+
+
+class FewBitsUnlessHighest(RoundedOperands):
+    """A format that nobody has, where a module does not ask for f32."""
+
+    bits = 9
+    kept_at_highest = True
+
+
 FAULTS: dict[str, type[Cloner]] = {
     "scaled": ScaledProducts,
     "sign": LostSign,
     "fused": FusedSums,
     "refused": Refused,
+    "bf16": RoundedOperands,
+    "tf32": Tf32,
+    "tf32 unless highest": Tf32UnlessHighest,
+    "cut tf32": CutTf32,
+    "few bits unless highest": FewBitsUnlessHighest,
 }
 
 

@@ -12,7 +12,7 @@ from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import SHARED, Batch, Step, script_module
-from harness.run.iree_runner import Device
+from harness.run.iree_device import Device
 from harness.spec.netspec import Conventions, DType, Layer, Shape, TrainConfig
 from harness.spec.shapes import Graph, Node
 from harness.validation.oracle.side_by_side import SideBySide

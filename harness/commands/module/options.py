@@ -29,7 +29,7 @@ on_option = click.option(
     default=_DEFAULT,
     show_default=True,
     metavar="A,B",
-    help="Executors: xla, iree, iree-generic, vmvx, interpreter.",
+    help="Executors: xla, iree, iree-generic, vmvx, interpreter, vulkan, iree-cuda, iree-rocm, xla-cuda, xla-rocm.",
 )
 inputs_option = click.option(
     "--inputs", type=FilePath(exists=True), metavar="FILE.npz", help="Arguments by name. Default: drawn by their roles."

@@ -13,7 +13,7 @@ from harness.explain.locate.isolated import EmittedPieces, IsolatedLayer
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess import Array, Phase3, Tensors
-from harness.run.iree_runner import Device
+from harness.run.iree_device import Device
 from harness.spec.netspec import Conventions, DType, Param, TrainConfig, arithmetic_of
 from harness.spec.rules import Rules
 from harness.spec.shapes import Graph, inner

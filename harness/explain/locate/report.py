@@ -15,7 +15,10 @@ EXPLAIN_VERSION = 1
 
 @dataclass(frozen=True)
 class LocationReport:
-    """The location, the experiment, the sentences of the dumps, and the reproducer if there is one."""
+    """The location, the experiment, the sentences of the dumps, and the reproducer if there is one.
+
+    `operations`: what a search by operations said of a step that is wrong while its pieces are right.
+    """
 
     location: Location
     experiment: Experiment
@@ -23,6 +26,7 @@ class LocationReport:
     profile: str
     dumped: tuple[str, ...] = ()
     reproducer: Reproducer | None = None
+    operations: tuple[str, ...] = ()
 
 
 def render(report: LocationReport, form: str) -> Document | str:
@@ -40,7 +44,12 @@ def render(report: LocationReport, form: str) -> Document | str:
     if form == "json":
         shown: dict[str, object] | None = None if made is None else {"folder": str(made.folder), "shows": made.shows}
         document = {"explain_version": EXPLAIN_VERSION, **facts, **asdict(location)}
-        document |= {"dumped": report.dumped, "reproducer": shown, "exit_code": exit_code(location)}
+        document |= {
+            "operations": report.operations,
+            "dumped": report.dumped,
+            "reproducer": shown,
+            "exit_code": exit_code(location),
+        }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     head = [
         f"network   {spec.name}, {experiment.graph.total_params:,} parameters",
@@ -53,7 +62,7 @@ def render(report: LocationReport, form: str) -> Document | str:
     if made is not None:
         ran = "run and verified" if made.shows else "it was run and does NOT show the error"
         end.append(f"Reproducer: {made.folder}/ ({ran}); `python run.py` there.")
-    return spaced(map(Document, (head, [*location.evidence, *report.dumped], end)))
+    return spaced(map(Document, (head, [*location.evidence, *report.operations, *report.dumped], end)))
 
 
 def conclusion(location: Location) -> str:

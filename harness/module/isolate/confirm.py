@@ -7,8 +7,9 @@ from harness.module.clone import Widener
 from harness.module.execute import execute
 from harness.module.executors import REFERENCE, SECOND_REFERENCES
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
-from harness.module.isolate.shrink import Smallest
+from harness.module.isolate.shrink import SmallestPart
 from harness.module.measure import difference, ratios, smallest_bound
+from harness.module.precision import FORMATS, PRODUCTS, RoundedProducts, explained
 from harness.module.task import Array
 from harness.module.words import DOUBT, FAULT, Word
 from harness.run.inprocess.reference_interpreter import operations
@@ -21,7 +22,8 @@ _INTERPRETER_S = 30.0
 class Confirmation:
     """`word`: of the verdict. `wrong`, `runs`: in fresh processes. `by`: who else computed the reference, or nobody.
 
-    `ratio`, `error`: of the worst run; the error is relative to the largest element.
+    `ratio`, `error`: of the worst run, whose results are `executor_results`; the error is relative to the largest
+    element.
     """
 
     word: Word
@@ -31,9 +33,10 @@ class Confirmation:
     ratio: float
     error: float
     executor_results: tuple[Array, ...]
+    note: str = ""
 
 
-def confirm(laboratory: Laboratory, found: Smallest) -> Confirmation:
+def confirm(laboratory: Laboratory, found: SmallestPart) -> Confirmation:
     """Run the set again in fresh processes, and its f64 version on another executor."""
     trial, program = found.trial, laboratory.program
     part, ensemble = trial.part, trial.ensemble
@@ -55,11 +58,29 @@ def confirm(laboratory: Laboratory, found: Smallest) -> Confirmation:
         word = "race"
     else:
         word = "fault" if runs and faults == runs else "doubt"
+    note = ""
+    if word == "fault":
+        note = _lower_precision(laboratory, trial, text, fed)
+        word = "precision" if note else word
     largest = 0.0
     for result, exact, kind in zip(shown, ensemble.reference, kinds, strict=True):
         scale = smallest_bound(kind, exact).largest * 2.0**24 or 1.0
         largest = max(largest, difference(result, exact).largest / scale)
-    return Confirmation(word, wrong, runs, by, worst, largest, tuple(shown))
+    return Confirmation(word, wrong, runs, by, worst, largest, tuple(shown), note)
+
+
+def _lower_precision(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array]) -> str:
+    """Which lower precision of products explains the results of a part; empty where none does."""
+    ops = [laboratory.program.operations[number].kind for number in trial.part.operations]
+    if not any(f"stablehlo.{kind}" in PRODUCTS for kind in ops):
+        return ""
+    kinds = [laboratory.program.types[value] for value in trial.part.outputs]
+    results, exact = trial.execution.calls[0], trial.ensemble.reference
+    for to in FORMATS:
+        rounded = laboratory.members(RoundedProducts(to).clone(text, "main"), fed)
+        if rounded.reference and len(explained(results, exact, rounded, kinds)) == len(results):
+            return f"as with operands of products in {to.name}"
+    return ""
 
 
 def _second_opinion(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array]) -> tuple[bool, str]:

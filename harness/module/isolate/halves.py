@@ -6,7 +6,7 @@ A compiler that fuses across every cut gets only the uncut program wrong.
 from collections.abc import Callable, Sequence
 
 from harness.module.isolate.laboratory import Laboratory, Trial
-from harness.module.isolate.program import Part, Program, increments
+from harness.module.isolate.program import OperationGraph, ProgramPart, increments
 from harness.module.task import Array
 from harness.module.words import FAULT
 
@@ -47,7 +47,7 @@ def halve(
     return found
 
 
-def stretch(program: Program, start: int, stop: int) -> Part:
+def stretch(program: OperationGraph, start: int, stop: int) -> ProgramPart:
     """Operations in a row, with all that is needed after them."""
     numbers = [
         number for number in range(start, stop) if not program.copied.issuperset(program.operations[number].results)

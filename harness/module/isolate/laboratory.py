@@ -12,7 +12,7 @@ import numpy as np
 from harness.module.execute import Execution
 from harness.module.executors import REFERENCE, ModuleExecutor
 from harness.module.experiment import MEMBERS, MORE_MEMBERS, TIED, noises
-from harness.module.isolate.program import Part, Program
+from harness.module.isolate.program import OperationGraph, ProgramPart
 from harness.module.measure import NoisyEnsemble, ratios
 from harness.module.noise import NoisyWidener
 from harness.module.session import Session
@@ -32,7 +32,7 @@ class Trial:
     `tied`: outputs whose error another choice among equal elements explains.
     """
 
-    part: Part
+    part: ProgramPart
     execution: Execution
     reference: Execution
     values: dict[int, Array]
@@ -57,7 +57,7 @@ class Trial:
 class Laboratory:
     """Two processes that run parts of one program: the executor's and that of the reference. A context manager."""
 
-    def __init__(self, program: Program, executor: ModuleExecutor, *, seed: int, timeout_s: float) -> None:
+    def __init__(self, program: OperationGraph, executor: ModuleExecutor, *, seed: int, timeout_s: float) -> None:
         self.program = program
         self.executor = executor
         self.seed = seed
@@ -75,13 +75,20 @@ class Laboratory:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
 
-    def values(self, part: Part, known: Mapping[int, Array]) -> dict[int, Array]:
+    def values(self, part: ProgramPart, known: Mapping[int, Array]) -> dict[int, Array]:
         """The outputs of a part in f64, in the types of the program; none where it cannot be computed."""
         fed = [widened(known[value]) for value in part.inputs]
         done = self._exact.run(NoisyWidener().clone(self.program.text(part), "main"), fed, noises=[Noise(0.0, 0.0, 0)])
         return self._narrowed(part, done.calls[0]) if done.calls else {}
 
-    def judge(self, part: Part, known: Mapping[int, Array]) -> Trial:
+    def members(self, noisy: str, fed: Sequence[Array]) -> NoisyEnsemble:
+        """The members of a noisy module, which is another than that of the part; without a reference where it fails."""
+        ensemble = NoisyEnsemble()
+        self._exact.begin(noisy, [widened(a) for a in fed], noises=[Noise(0.0, 0.0, 0), *noises(self.seed, 0, MEMBERS)])
+        self._exact.end(ensemble.take)
+        return ensemble
+
+    def judge(self, part: ProgramPart, known: Mapping[int, Array]) -> Trial:
         """Run a part on both. `known`: values by number, among them its inputs."""
         self.trials += 1
         text, kinds = self.program.text(part), [self.program.types[value] for value in part.outputs]
@@ -118,7 +125,7 @@ class Laboratory:
             tied=tied,
         )
 
-    def bad(self, part: Part, known: Mapping[int, Array], value: int, tries: int) -> Trial | None:
+    def bad(self, part: ProgramPart, known: Mapping[int, Array], value: int, tries: int) -> Trial | None:
         """The trial in which a value of a part is wrong, among so many; None where it never is."""
         for _ in range(tries):
             trial = self.judge(part, known)
@@ -126,10 +133,10 @@ class Laboratory:
                 return trial
         return None
 
-    def _chooses(self, part: Part) -> bool:
+    def _chooses(self, part: ProgramPart) -> bool:
         return any(self.program.operations[number].kind == "select_and_scatter" for number in part.operations)
 
-    def _narrowed(self, part: Part, reference: Sequence[Array]) -> dict[int, Array]:
+    def _narrowed(self, part: ProgramPart, reference: Sequence[Array]) -> dict[int, Array]:
         with np.errstate(over="ignore"):
             return {
                 value: np.asarray(array).astype(self.program.types[value].dtype)

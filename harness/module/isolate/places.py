@@ -30,8 +30,8 @@ class OpPlace:
 
 
 def places(module: StableModule) -> list[OpPlace]:
-    """The operations of a module's function in the order of its inlined text. Raises: OSError."""
-    content = module.path.read_bytes()
+    """The operations of a module's function in the order of its inlined text."""
+    content = module.source
     lines = content.decode(errors="replace").splitlines() if module.form == "text" else []
     with from_bytes(content) as parsed:
         ops = list(_inlined(parsed, module.function))

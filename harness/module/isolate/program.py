@@ -33,7 +33,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Part:
+class ProgramPart:
     """Operations of a function with what they are fed and what of theirs is looked at. Numbers of values.
 
     `operations`: those under test; what is only made anew beside them, constants and comparisons, is not listed.
@@ -45,7 +45,7 @@ class Part:
 
 
 @dataclass
-class Program:
+class OperationGraph:
     """One function without calls. `types`: of values by number; `returned`: the values that it returns.
 
     `maker`: for values that are no arguments the operation that makes them. `copied`: values that every part that uses
@@ -62,7 +62,7 @@ class Program:
     _kinds: list[Any]
     _context: Any
 
-    def part(self, numbers: Iterable[int], outputs: Iterable[int]) -> Part:
+    def part(self, numbers: Iterable[int], outputs: Iterable[int]) -> ProgramPart:
         """The operations of those numbers; what they are fed follows."""
         tested = tuple(sorted(set(numbers)))
         made = {result for number in tested for result in self.operations[number].results}
@@ -79,9 +79,9 @@ class Program:
             more = set(self.operations[self.maker[value]].operands) - seen
             seen |= more
             ahead += more
-        return Part(tested, tuple(sorted(inputs)), tuple(outputs))
+        return ProgramPart(tested, tuple(sorted(inputs)), tuple(outputs))
 
-    def text(self, part: Part) -> str:
+    def text(self, part: ProgramPart) -> str:
         """A module with the function `main` that is this part."""
         with self._context, ir.Location.unknown():
             module = ir.Module.create()
@@ -98,7 +98,7 @@ class Program:
             module.operation.verify()
             return str(module)
 
-    def _with_copies(self, part: Part) -> list[int]:
+    def _with_copies(self, part: ProgramPart) -> list[int]:
         """The operations of a part and those that are made anew for it, in order."""
         needed, fed = set(part.operations), set(part.inputs)
         ahead = list(needed)
@@ -125,7 +125,7 @@ class Program:
 
 
 @contextmanager
-def opened(text: str) -> Iterator[Program]:
+def opened(text: str) -> Iterator[OperationGraph]:
     """The function `main` of a module without calls, as long as the context lasts."""
     with parsed(text) as module:
         block = function_named(module, "main").regions[0].blocks[0]
@@ -152,7 +152,7 @@ def opened(text: str) -> Iterator[Program]:
             kinds += [result.type for result in op.results]
         types = [tensor_type(kind) for kind in kinds]
         returned = tuple(numbers[value] for value in last.operands)
-        yield Program(
+        yield OperationGraph(
             operations=ops,
             types=types,
             arguments=len(block.arguments),
@@ -165,7 +165,7 @@ def opened(text: str) -> Iterator[Program]:
         )
 
 
-def slice_of(program: Program, numbers: Collection[int], outputs: Sequence[int]) -> tuple[int, ...]:
+def slice_of(program: OperationGraph, numbers: Collection[int], outputs: Sequence[int]) -> tuple[int, ...]:
     """Those of some operations that some values depend on."""
     within, ahead = set[int](), list(outputs)
     while ahead:
@@ -176,7 +176,7 @@ def slice_of(program: Program, numbers: Collection[int], outputs: Sequence[int])
     return tuple(sorted(within))
 
 
-def increments(program: Program, group: Sequence[int]) -> set[int]:
+def increments(program: OperationGraph, group: Sequence[int]) -> set[int]:
     """What a group adds to an argument of the program: in the sum its error would hardly show."""
     made = {result for number in group for result in program.operations[number].results}
     found = set()
@@ -190,7 +190,7 @@ def increments(program: Program, group: Sequence[int]) -> set[int]:
     return found
 
 
-def _of_argument(program: Program, value: int) -> bool:
+def _of_argument(program: OperationGraph, value: int) -> bool:
     """Whether a value is an argument, or one times a number."""
     if value < program.arguments:
         return bool(program.types[value].shape)
@@ -204,7 +204,7 @@ def _of_argument(program: Program, value: int) -> bool:
     )
 
 
-def _is_scalar(program: Program, value: int) -> bool:
+def _is_scalar(program: OperationGraph, value: int) -> bool:
     """Whether a value is a number spread over a shape."""
     while value >= program.arguments and program.operations[program.maker[value]].kind in (
         "broadcast_in_dim",

@@ -22,7 +22,7 @@ _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Reproducer:
+class ModuleReproducer:
     """What a folder was seen to do. `shows`: its script exits with 1 on the executor; `right_on`: with 0 on another."""
 
     folder: Path
@@ -34,7 +34,7 @@ class Reproducer:
         return f"{self.folder}: run.sh {shown}" + (f", and not on {self.right_on}" if self.right_on else "")
 
 
-def write_reproducers(isolation: Isolation, folder: Path, timeout_s: float) -> list[Reproducer]:
+def write_reproducers(isolation: Isolation, folder: Path, timeout_s: float) -> list[ModuleReproducer]:
     """A folder for each fault below `folder`, named by module, executor and number. Raises: OSError."""
     name = f"{isolation.module.path.stem}-{isolation.executor.name}"
     return [
@@ -43,7 +43,9 @@ def write_reproducers(isolation: Isolation, folder: Path, timeout_s: float) -> l
     ]
 
 
-def write_reproducer(fault: IsolatedFault, executor: ModuleExecutor, folder: Path, timeout_s: float) -> Reproducer:
+def write_reproducer(
+    fault: IsolatedFault, executor: ModuleExecutor, folder: Path, timeout_s: float
+) -> ModuleReproducer:
     """Write the folder and run its script. Raises: OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.npy"):  # of an earlier fault with more inputs
@@ -59,7 +61,7 @@ def write_reproducer(fault: IsolatedFault, executor: ModuleExecutor, folder: Pat
     (folder / "run.sh").write_text(_script(rows, len(fault.inputs), len(fault.expected)))
     (folder / "run.sh").chmod(0o755)
     right = (row.name for row in rows[1:] if _exit_code(folder, row, timeout_s) == 0)
-    done = Reproducer(folder, _exit_code(folder, executor, timeout_s) == 1, next(right, ""))
+    done = ModuleReproducer(folder, _exit_code(folder, executor, timeout_s) == 1, next(right, ""))
     (folder / "README.md").write_text(_readme(fault, executor, done))
     return done
 
@@ -73,7 +75,7 @@ def _exit_code(folder: Path, row: ModuleExecutor, timeout_s: float) -> int | Non
     return None if done is None else done.code
 
 
-def _readme(fault: IsolatedFault, executor: ModuleExecutor, done: Reproducer) -> str:
+def _readme(fault: IsolatedFault, executor: ModuleExecutor, done: ModuleReproducer) -> str:
     held = fault.confirmation
     compiler = {"xla": "jax", "iree": "iree-base-compiler", "interpreter": "jaxlib"}[executor.driver]
     flags = f"\n\nFlags of the compiler:\n\n    {' '.join(executor.flags)}" if executor.flags else ""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.module.isolate.laboratory import Laboratory, Trial
-from harness.module.isolate.program import Part, increments
+from harness.module.isolate.program import ProgramPart, increments
 from harness.module.isolate.windows import last_uses
 from harness.module.task import Array
 from harness.module.words import DOUBT
@@ -14,7 +14,7 @@ from harness.module.words import DOUBT
 class ScannedWindow:
     """A window, how it came out, and the largest ratio of its outputs."""
 
-    part: Part
+    part: ProgramPart
     outcome: str
     message: str
     ratio: float
@@ -31,7 +31,7 @@ class RefusedOperation:
 
 def scan(
     laboratory: Laboratory,
-    parts: Sequence[Part],
+    parts: Sequence[ProgramPart],
     arguments: Sequence[Array],
     suspect: Callable[[Trial, dict[int, Array]], None],
     refused: list[RefusedOperation],
@@ -69,7 +69,7 @@ def _told(trial: Trial, ratio: float) -> str:
 
 def _narrow(
     laboratory: Laboratory,
-    part: Part,
+    part: ProgramPart,
     known: dict[int, Array],
     suspect: Callable[[Trial, dict[int, Array]], None],
     refused: list[RefusedOperation],

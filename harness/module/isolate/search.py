@@ -9,14 +9,14 @@ from harness.module.isolate.confirm import Confirmation, confirm
 from harness.module.isolate.halves import halve
 from harness.module.isolate.laboratory import Laboratory, Trial
 from harness.module.isolate.places import OpPlace, places
-from harness.module.isolate.program import Program, opened
+from harness.module.isolate.program import OperationGraph, opened
 from harness.module.isolate.scan import RefusedOperation, ScannedWindow, scan
-from harness.module.isolate.shrink import Shrinker, Smallest
+from harness.module.isolate.shrink import Shrinker, SmallestPart
 from harness.module.isolate.windows import WINDOW, windows
 from harness.module.load import StableModule
 from harness.module.measure import Size, smallest_bound
 from harness.module.task import Array
-from harness.module.words import ExecutorCheck
+from harness.module.words import WRONG, ExecutorCheck
 
 _TRIES_IF_FRESH = 3  # of a candidate, on an executor whose runs may differ
 _MOST_FAULTS = 8  # in one window
@@ -61,7 +61,7 @@ class Isolation:
         """0 rounding only, 1 a fault, 3 nothing compared, or a doubt."""
         words = {fault.confirmation.word for fault in self.faults}
         whole = self.whole.word if self.whole is not None else ""
-        if words & {"fault", "race"} or self.fleeting or whole in ("fault", "race"):
+        if words.intersection(WRONG) or self.fleeting or whole in WRONG:
             return 1
         compared = any(window.outcome == "ran" for window in self.windows)
         return 0 if compared and not words and whole != "doubt" else 3
@@ -81,7 +81,7 @@ def isolate(
     """Search the operations that an executor gets wrong at one input.
 
     `whole`: when no window is wrong, judge the whole as well, and halve it if that is wrong.
-    Raises: ModuleError for a module with an operation that is not judged; OSError.
+    Raises: ModuleError for a module with an operation that is not judged.
     """
     refuse_unjudged(module)
     with opened(module.inlined) as program, Laboratory(program, executor, seed=seed, timeout_s=timeout_s) as laboratory:
@@ -91,7 +91,7 @@ def isolate(
         if not isolation.faults and whole:
             check = check_module(module, [executor], arguments, seed=seed, timeout_s=timeout_s, say=say)
             isolation.whole = check.executors[0] if check.executors else None
-            if isolation.whole is not None and isolation.whole.word in ("fault", "race"):
+            if isolation.whole is not None and isolation.whole.word in WRONG:
                 isolation.procedure = "scan with shifted windows"
                 search.scan(arguments, window, max(1, window // 2))
                 if not isolation.faults:
@@ -105,7 +105,7 @@ class _Search:
     """The steps of a search, and what they find in `result`."""
 
     def __init__(
-        self, module: StableModule, program: Program, laboratory: Laboratory, say: Callable[[str], None]
+        self, module: StableModule, program: OperationGraph, laboratory: Laboratory, say: Callable[[str], None]
     ) -> None:
         self.result = Isolation(module, laboratory.executor)
         self._places = places(module)
@@ -146,7 +146,7 @@ class _Search:
                 return
             left = more
 
-    def _keep(self, found: Smallest, window: int) -> None:
+    def _keep(self, found: SmallestPart, window: int) -> None:
         trial = found.trial
         ops = tuple(self._places[number] for number in trial.part.operations)
         if any(fault.ops == ops for fault in self.result.faults):

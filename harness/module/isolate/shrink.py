@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.module.isolate.laboratory import Laboratory, Trial
-from harness.module.isolate.program import Part, slice_of
+from harness.module.isolate.program import ProgramPart, slice_of
 from harness.module.task import Array
 from harness.module.words import DOUBT
 
@@ -15,7 +15,7 @@ _MOST_DROPS = 40  # trials of dropping one operation
 
 
 @dataclass(frozen=True)
-class Smallest:
+class SmallestPart:
     """The smallest set that was found: its trial, and the values that it was fed, by number."""
 
     trial: Trial
@@ -28,7 +28,7 @@ class Shrinker:
     `tries`: runs of each candidate, for an executor that is not wrong every time.
     """
 
-    def __init__(self, laboratory: Laboratory, part: Part, known: dict[int, Array], tries: int) -> None:
+    def __init__(self, laboratory: Laboratory, part: ProgramPart, known: dict[int, Array], tries: int) -> None:
         self._laboratory = laboratory
         self._program = laboratory.program
         self._part = part
@@ -38,17 +38,17 @@ class Shrinker:
         inside = [value for value in inside if value not in self._program.copied]
         self._known |= laboratory.values(self._program.part(part.operations, inside), self._known)
 
-    def smallest(self, value: int) -> Smallest | None:
+    def smallest(self, value: int) -> SmallestPart | None:
         """The smallest set in which a value is wrong; None where it is not, even in the whole window."""
         numbers: Sequence[int] = slice_of(self._program, self._part.operations, [value])
         trial = self._wrong(numbers, value)
         if trial is None:
             beside = self._with_bystanders(numbers, value)
-            return None if beside is None else Smallest(beside, self._known)
+            return None if beside is None else SmallestPart(beside, self._known)
         numbers, trial = self._without_beginning(numbers, value, trial)
         numbers, value, trial = self._without_end(numbers, value, trial)
         _, trial = self._without_middle(numbers, value, trial)
-        return Smallest(trial, self._known)
+        return SmallestPart(trial, self._known)
 
     def others(self, found: Sequence[int]) -> Trial | None:
         """The window without some operations, whose results it is fed: the trial where it is still wrong."""
@@ -82,7 +82,7 @@ class Shrinker:
             size //= 2
         return trial
 
-    def _all_of(self, numbers: Sequence[int], value: int) -> Part:
+    def _all_of(self, numbers: Sequence[int], value: int) -> ProgramPart:
         """A part that a value comes out of, and nothing in it unused."""
         used = {operand for number in numbers for operand in self._program.operations[number].operands}
         made = [result for number in numbers for result in self._program.operations[number].results]

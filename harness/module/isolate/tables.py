@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.module.isolate.places import OpPlace
-from harness.module.isolate.reproducer import Reproducer
+from harness.module.isolate.reproducer import ModuleReproducer
 from harness.module.isolate.search import IsolatedFault, Isolation
 from harness.module.tables import finite, ratio_text
 from harness.module.words import DOUBT, FAULT
@@ -12,7 +12,7 @@ from harness.system.files import json_document
 from harness.system.text import Document, Table
 
 
-def isolated(isolation: Isolation, reproducers: Sequence[Reproducer], form: str, inputs: str) -> Document | str:
+def isolated(isolation: Isolation, reproducers: Sequence[ModuleReproducer], form: str, inputs: str) -> Document | str:
     """What a search found. `inputs`: SHA-256 of what the module was fed."""
     if form == "json":
         return json_document(_facts(isolation, reproducers, inputs), indent=2).decode()
@@ -24,7 +24,7 @@ def isolated(isolation: Isolation, reproducers: Sequence[Reproducer], form: str,
     blocks: list[str | Table] = [told]
     if isolation.faults:
         rows = [_row(fault) for fault in isolation.faults]
-        head = ("verdict", "operations", "wrong in", "ratio", "error", "reference confirmed by")
+        head = ("verdict", "operations", "wrong in", "ratio", "error", "reference confirmed by", "note")
         blocks += ["", Table(head, rows, right=("ratio", "error"), wrapped=True)]
     elif compared and largest < DOUBT and not isolation.refused:
         blocks.append("Every window is off by rounding alone.")
@@ -42,10 +42,18 @@ def isolated(isolation: Isolation, reproducers: Sequence[Reproducer], form: str,
 def _row(fault: IsolatedFault) -> list[str]:
     held = fault.confirmation
     runs = f"{held.wrong} of {held.runs} runs"
-    return [held.word, " + ".join(map(str, fault.ops)), runs, ratio_text(held.ratio), f"{held.error:.1e}", held.by]
+    return [
+        held.word,
+        " + ".join(map(str, fault.ops)),
+        runs,
+        ratio_text(held.ratio),
+        f"{held.error:.1e}",
+        held.by,
+        held.note,
+    ]
 
 
-def _facts(isolation: Isolation, reproducers: Sequence[Reproducer], inputs: str) -> dict[str, Any]:
+def _facts(isolation: Isolation, reproducers: Sequence[ModuleReproducer], inputs: str) -> dict[str, Any]:
     return {
         "module": str(isolation.module.path),
         "function": isolation.module.function,
@@ -75,6 +83,7 @@ def _facts(isolation: Isolation, reproducers: Sequence[Reproducer], inputs: str)
                 "ratio": finite(fault.confirmation.ratio),
                 "error": finite(fault.confirmation.error),
                 "confirmed": fault.confirmation.by,
+                "note": fault.confirmation.note,
             }
             for fault in isolation.faults
         ],

@@ -6,7 +6,7 @@ Where it is fed the value, it decides the same on both sides.
 
 from collections.abc import Sequence
 
-from harness.module.isolate.program import Part, Program, increments
+from harness.module.isolate.program import OperationGraph, ProgramPart, increments
 from harness.module.noise import EXACT
 
 WINDOW = 80  # operations at most
@@ -14,7 +14,7 @@ _BENDS = frozenset({"compare", "select_and_scatter", "sort", "is_finite", "sign"
 _BENDS |= {"floor", "ceil", "round_nearest_even", "round_nearest_afz"}
 
 
-def windows(program: Program, size: int = WINDOW, first: int | None = None) -> list[Part]:
+def windows(program: OperationGraph, size: int = WINDOW, first: int | None = None) -> list[ProgramPart]:
     """All operations in order, in windows of at most `size`; the first one of `first`, to cut at other places."""
     groups: list[list[int]] = [[]]
     rounded: set[int] = set()  # values that the window at hand has computed with rounding
@@ -31,7 +31,7 @@ def windows(program: Program, size: int = WINDOW, first: int | None = None) -> l
     return [program.part(group, outputs) for group, outputs in _with_outputs(program, groups) if outputs]
 
 
-def _starts(program: Program, number: int, rounded: set[int]) -> bool:
+def _starts(program: OperationGraph, number: int, rounded: set[int]) -> bool:
     """Whether an operation would bend what the window at hand has rounded."""
     op = program.operations[number]
     whole = op.kind == "convert" and not any(program.types[result].is_float for result in op.results)
@@ -40,7 +40,9 @@ def _starts(program: Program, number: int, rounded: set[int]) -> bool:
     return bool(rounded.intersection(op.operands))
 
 
-def _with_outputs(program: Program, groups: Sequence[Sequence[int]]) -> list[tuple[Sequence[int], tuple[int, ...]]]:
+def _with_outputs(
+    program: OperationGraph, groups: Sequence[Sequence[int]]
+) -> list[tuple[Sequence[int], tuple[int, ...]]]:
     """For each group what of it is needed after it, and the increments that would hide in a new value."""
     needed_later = set(program.returned)
     found: list[tuple[Sequence[int], tuple[int, ...]]] = []
@@ -55,6 +57,6 @@ def _with_outputs(program: Program, groups: Sequence[Sequence[int]]) -> list[tup
     return list(reversed(found))
 
 
-def last_uses(parts: Sequence[Part]) -> dict[int, int]:
+def last_uses(parts: Sequence[ProgramPart]) -> dict[int, int]:
     """For values by number the last window that is fed them."""
     return {value: number for number, part in enumerate(parts) for value in part.inputs}

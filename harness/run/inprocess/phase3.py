@@ -13,7 +13,8 @@ from harness.emit.update import emit_update
 from harness.run.backends import BACKENDS
 from harness.run.compile import compile_module
 from harness.run.inprocess.side import Array, Batch, Moved, Side, Step, Tapped, Tensors, Training, enumerate_steps
-from harness.run.iree_runner import Device, learning_rate
+from harness.run.iree_device import Device
+from harness.run.iree_runner import learning_rate
 from harness.run.trainer import Executor, Trainer
 
 

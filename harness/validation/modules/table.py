@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.module.executors import EXECUTORS
-from harness.module.words import DOUBT, FAULT
+from harness.module.words import DOUBT, FAULT, MILDEST_FIRST, WRONG
 from harness.system.text import Document
 from harness.validation.document import TableSection, as_json, lay_out
 from harness.validation.modules.campaign import CHECK, EFFECT, ISOLATE, NETWORK, RIGHT, finding_of
@@ -17,7 +17,6 @@ from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
 MODULES_VERSION = 1
 FOUND = 95.0  # percent of the faults that can be seen
 _OBSERVABLE = 1.0  # ratio of what a fault moves to what rounding moves
-_RAN = ("rounding", "tie", "empty", "no number", "doubt", "reference in doubt", "race", "fault")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class FaultRow:
     @property
     def counts(self) -> bool:
         """Whether there was something to be found: an executor that ran, and an effect above rounding."""
-        ran = not isinstance(self.found, Judged) or self.found.word in _RAN
+        ran = not isinstance(self.found, Judged) or self.found.word in MILDEST_FIRST
         return ran and (self.effect is None or self.effect >= _OBSERVABLE)
 
     @property
@@ -42,7 +41,7 @@ class FaultRow:
         """Whether it is called a fault, or its operation alone is named."""
         if isinstance(self.found, IsolationFinding):
             return self.found.named == "operation"
-        return self.found is not None and self.found.word in ("fault", "race")
+        return self.found is not None and self.found.word in WRONG
 
     @property
     def strength(self) -> str:
@@ -162,7 +161,7 @@ def _right_section(rows: Sequence[Row]) -> TableSection:
 
 def _largest(of: Sequence[CheckFinding], on: str) -> str:
     judged = [found.judged[on] for found in of if on in found.judged]
-    ran = [one for one in judged if one.word in _RAN]
+    ran = [one for one in judged if one.word in MILDEST_FIRST]
     words = sorted({one.word for one in judged} - {"rounding"})
     return ", ".join([*([f"{max(one.ratio for one in ran):.2f}"] if ran else []), *words])
 
@@ -192,7 +191,11 @@ def _network_section(rows: Sequence[Row]) -> TableSection:
 
 
 def _network_cell(one: Judged) -> str:
-    return f"{one.word} {one.ratio:.2f}, {_seconds(one)}" if one.word in _RAN else f"{one.word}: {one.message[:60]}"
+    return (
+        f"{one.word} {one.ratio:.2f}, {_seconds(one)}"
+        if one.word in MILDEST_FIRST
+        else f"{one.word}: {one.message[:60]}"
+    )
 
 
 def _seconds(one: Judged) -> str:
@@ -205,7 +208,7 @@ def _check_sentences(faults: Sequence[FaultRow]) -> Iterable[str]:
         name, effect = f"{one.fault.name} | {one.on}", "" if one.effect is None else f"{one.effect:.3g}"
         if not isinstance(one.found, Judged):
             yield f"{name}: did not finish: {one.trouble}."
-        elif one.found.word not in _RAN:
+        elif one.found.word not in MILDEST_FIRST:
             yield f"{name}: {one.found.word}: {one.found.message}"
         elif one.counts and not one.hit:
             exact = f"; in exact arithmetic {effect}" if effect else ""
@@ -214,7 +217,9 @@ def _check_sentences(faults: Sequence[FaultRow]) -> Iterable[str]:
             told.add(one.fault.name)
             yield f"{one.fault.name}: cannot be seen at this input: {effect} of what rounding does."
         if not one.counts and one.hit and isinstance(one.found, Judged):
-            yield f"{name}: called a fault all the same, of ratio {one.found.ratio:.3g}."
+            yield f"{name}: called {one.found.word} all the same, of ratio {one.found.ratio:.3g}."
+        if one.counts and isinstance(one.found, Judged) and one.hit and one.found.word != "fault":
+            yield f"{name}: called {one.found.word}, of ratio {one.found.ratio:.3g}."
 
 
 def _isolation_sentences(faults: Sequence[FaultRow]) -> Iterable[str]:

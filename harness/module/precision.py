@@ -1,0 +1,139 @@
+"""Whether a fault is a lower precision of products: GPUs and some libraries round their operands to TF32 or bf16.
+
+Two things show it, and size is none of them. The f64 version whose products have rounded operands computes what the
+executor did; or the executor is right when the module asks for the highest precision.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.module.execute import Execution
+from harness.module.experiment import MEMBERS, ModuleExperiment, noises
+from harness.module.measure import NoisyEnsemble, difference, ratios
+from harness.module.mlir import element_of, ir, operations, parsed, shape_of, stablehlo
+from harness.module.noise import NoisyWidener
+from harness.module.signature import TensorType
+from harness.module.task import Array, Noise
+from harness.module.words import DOUBT, ExecutorCheck
+
+PRODUCTS = frozenset({"stablehlo.dot_general", "stablehlo.dot", "stablehlo.convolution"})
+_NAME = "precision_config"
+_SUSPECT = ("doubt", "fault")
+_MOST_LEFT = 0.5  # of an error that is explained; less tells its direction, and not only its size
+
+
+@dataclass(frozen=True)
+class ProductFormat:
+    """What operands are rounded to: f32 with so few bits behind the point, the nearest number or the next to zero."""
+
+    name: str
+    bits: int
+    truncated: bool = False
+
+
+FORMATS = (
+    ProductFormat("TF32", 10),
+    ProductFormat("bf16", 7),
+    ProductFormat("TF32, towards zero", 10, truncated=True),
+    ProductFormat("bf16, towards zero", 7, truncated=True),
+)
+
+
+class RoundedProducts(NoisyWidener):
+    """The noisy f64 version in which the f32 operands of every product are rounded to a format."""
+
+    def __init__(self, to: ProductFormat) -> None:
+        self._to = to
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name in PRODUCTS:
+            kinds = [element_of(operand.type) for operand in op.operands]
+            values = [
+                self._rounded(value) if kind == "f32" else value for value, kind in zip(values, kinds, strict=True)
+            ]
+        return super().operands(op, values)
+
+    def _rounded(self, value: Any) -> Any:
+        if not self._to.truncated:
+            bits = ir.IntegerType.get_signless(32)
+            exponent, mantissa = ir.IntegerAttr.get(bits, 8), ir.IntegerAttr.get(bits, self._to.bits)
+            return stablehlo.reduce_precision(value, exponent, mantissa)
+        shape = shape_of(value.type)
+        narrow = ir.RankedTensorType.get(shape, ir.F32Type.get())
+        words = ir.RankedTensorType.get(shape, ir.IntegerType.get_unsigned(32))
+        kept = ir.IntegerAttr.get(words.element_type, 2**32 - 2 ** (23 - self._to.bits))
+        mask = stablehlo.constant(ir.DenseElementsAttr.get_splat(words, kept))
+        held = stablehlo.and_(stablehlo.bitcast_convert(words, stablehlo.convert(narrow, value)), mask)
+        return stablehlo.convert(value.type, stablehlo.bitcast_convert(narrow, held))
+
+
+def at_highest(text: str) -> str:
+    """The module with every product at the highest precision; empty where it asks for that already."""
+    with parsed(text) as module:
+        asked = ir.ArrayAttr.get([stablehlo.PrecisionAttr.get("HIGHEST")] * 2)
+        changed = False
+        for function in module.body.operations:
+            for op in operations(function.regions[0].blocks[0]):
+                if op.name in PRODUCTS and (
+                    "precision_config" not in op.attributes or op.attributes["precision_config"] != asked
+                ):
+                    op.attributes["precision_config"] = asked
+                    changed = True
+        return str(module) if changed else ""
+
+
+def in_lower_precision(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorCheck:
+    """A fault that a lower precision of products explains is called so."""
+    if one.word != "fault" or not any(name in check.module.ops for name in PRODUCTS):
+        return one
+    faulty = {i for i, result in enumerate(one.results) if result.word == "fault"}
+    text = at_highest(check.module.text)
+    asked = check.run(one.execution.executor, text) if text else None
+    right = _right(check, asked) if asked is not None else set()
+    healed = faulty <= right
+    for to in FORMATS:
+        check.say(f"products in {to.name} …")
+        explained = _explained(check, one.execution, to)
+        if faulty <= explained:
+            told = f"as with operands of products in {to.name}" + ("; right at the highest precision" if healed else "")
+            return _retold(one, explained, told)
+    return _retold(one, right, "right at the highest precision of products") if healed else one
+
+
+def _right(check: ModuleExperiment, execution: Execution) -> set[int]:
+    """Numbers of the results that are off by rounding."""
+    if not execution.calls:
+        return set()
+    return {i for i, ratio in enumerate(check.ratios(execution.calls[0])) if ratio < DOUBT}
+
+
+def _explained(check: ModuleExperiment, execution: Execution, to: ProductFormat) -> set[int]:
+    """Numbers of the results that the f64 version with products in a format computes, up to rounding."""
+    rounded = NoisyEnsemble()
+    given = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)]
+    if check.members(given, rounded, RoundedProducts(to).clone(check.module.inlined, "main")).outcome != "ran":
+        return set()
+    kinds = [result.type for result in check.module.results]
+    return explained(execution.calls[0], check.ensemble.reference, rounded, kinds)
+
+
+def explained(
+    results: Sequence[Array], exact: Sequence[Array], rounded: NoisyEnsemble, kinds: Sequence[TensorType]
+) -> set[int]:
+    """Numbers of the results that are those of a lower precision, up to rounding, and not of the exact version."""
+    found = ratios(results, rounded.reference, rounded.spreads, kinds)
+    return {
+        i
+        for i, ratio in enumerate(found)
+        if ratio < DOUBT
+        and difference(results[i], rounded.reference[i]).norm <= _MOST_LEFT * difference(results[i], exact[i]).norm
+    }
+
+
+def _retold(one: ExecutorCheck, numbers: set[int], told: str) -> ExecutorCheck:
+    results = [
+        replace(result, word="precision", note=told) if i in numbers and result.word in _SUSPECT else result
+        for i, result in enumerate(one.results)
+    ]
+    return replace(one, results=tuple(results))
