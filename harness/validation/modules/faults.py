@@ -142,4 +142,5 @@ def marked(fault: OpFault) -> MarkedModule:
     text = marker.clone(right.inlined, "main")
     if marker.place is None:
         raise HarnessError(f"{fault.name}: the module has no such operation.")
-    return MarkedModule(replace(right, text=text, inlined=text, function="main"), marker.place)
+    module = replace(right, source=text.encode(), form="text", text=text, inlined=text, function="main")
+    return MarkedModule(module, marker.place)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import msgspec
@@ -10,7 +9,6 @@ import msgspec
 from harness.module.executors import ModuleExecutor
 from harness.module.inputs import draw
 from harness.module.isolate.search import isolate
-from harness.system.scratch import scratch
 from harness.validation.modules.examination import SEED, TIMEOUT_S
 from harness.validation.modules.faults import OpFault, marked
 from harness.validation.modules.faulty import faulty
@@ -40,11 +38,8 @@ class IsolationFinding(msgspec.Struct, frozen=True):
 def examine_isolation(fault: OpFault, executor: ModuleExecutor) -> IsolationFinding:
     """`isolate` on an executor that has the fault."""
     found, started = marked(fault), time.monotonic()
-    with scratch() as folder:
-        path = folder / "module.mlir"
-        path.write_text(found.module.text)
-        module = replace(found.module, path=path)
-        isolation = isolate(module, faulty(executor), draw(module, SEED), seed=SEED, timeout_s=TIMEOUT_S, whole=True)
+    fed = draw(found.module, SEED)
+    isolation = isolate(found.module, faulty(executor), fed, seed=SEED, timeout_s=TIMEOUT_S, whole=True)
     sets = [tuple(op.number for op in one.ops) for one in isolation.faults]
     return IsolationFinding(
         named=named(sets, found.place),
