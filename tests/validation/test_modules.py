@@ -188,6 +188,13 @@ def test_what_isolate_names_is_the_operation_a_set_another_or_nothing(
     assert (f"{SEEN} | xla: isolate names {expected}" in shown(rows)) == (expected != "operation")
 
 
+def test_an_operation_that_is_named_beside_another_one_is_no_hit() -> None:
+    found = IsolationFinding("operation", ("dot_general %4", "add %7"), ("fault", "fault"), 3, 9, 5.0)
+    rows = [row(EFFECT, SEEN, EffectFinding(300.0)), row(ISOLATE, f"{SEEN} | xla", found)]
+    assert modules_exit_code(rows) == 1
+    assert "isolate names other operations too: dot_general %4 (fault); add %7 (fault)." in shown(rows)
+
+
 def test_a_wrong_word_is_found_too_and_told() -> None:
     rows = [row(EFFECT, SEEN, EffectFinding(300.0)), checked(SEEN, "xla", "precision", 299.0)]
     assert modules_exit_code(rows) == 0

@@ -38,9 +38,9 @@ class FaultRow:
 
     @property
     def hit(self) -> bool:
-        """Whether it is called a fault, or its operation alone is named."""
+        """Whether it is called a fault; or whether its operation is named, and nothing else."""
         if isinstance(self.found, IsolationFinding):
-            return self.found.named == "operation"
+            return self.found.named == "operation" and not self.found.others
         return self.found is not None and self.found.word in WRONG
 
     @property
