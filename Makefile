@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 .DEFAULT_GOAL := help
-.PHONY: help setup vulkan verify nightly oracle power fuzz test examples lint bench golden clean
+.PHONY: help setup vulkan verify nightly oracle power modules fuzz test examples lint bench golden clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ nightly: $(STAMP) ## Run the night that CONFIG describes and report it; goes on 
 
 power: $(STAMP) ## Inject faults and judge clean pairs: detections, survivors and false positives [ONLY=mlp] [ARGS=--resume]
 	$(BIN)/python -m harness power $(if $(ONLY),--only '$(ONLY)') $(ARGS)
+
+modules: $(STAMP) ## Inject faults into executors of modules; check right modules and networks [ONLY="check | mlp"] [ARGS=--resume]
+	$(BIN)/python -m harness power --modules $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
 EXAMPLES ?= 40
 DRAW ?= $(shell date +%Y%m%d)

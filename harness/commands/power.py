@@ -19,6 +19,11 @@ DEFAULT_TIMEOUT_S = 1800.0
     is_flag=True,
     help="Late faults and right whole runs, judged by all evidence, in lockstep and from traces alone.",
 )
+@click.option(
+    "--modules",
+    is_flag=True,
+    help="Faults of executors of StableHLO modules, and right modules, judged by `harness module check`.",
+)
 @click.option("--only", metavar="TEXT", multiple=True, help="Only what has this in its name; may be given repeatedly.")
 @click.option("--resume", is_flag=True, help="Keep the rows that this very code left in the folder.")
 @click.option(
@@ -38,7 +43,14 @@ DEFAULT_TIMEOUT_S = 1800.0
 )
 @format_option("text", "markdown", "json")
 def power_command(
-    jobs: int | None, late: bool, only: tuple[str, ...], resume: bool, timeout: float, out: Path, form: str
+    jobs: int | None,
+    late: bool,
+    modules: bool,
+    only: tuple[str, ...],
+    resume: bool,
+    timeout: float,
+    out: Path,
+    form: str,
 ) -> None:
     """Inject faults and see which of them the verdict finds; judge clean pairs, of which it may fail none.
 
@@ -49,14 +61,21 @@ def power_command(
     from harness.system.progress import JobProgress
     from harness.validation.late.campaign import LATE_TARGETS, late_campaign
     from harness.validation.late.table import late_exit_code, render_late
+    from harness.validation.modules.campaign import MODULE_TARGETS, module_campaign
+    from harness.validation.modules.table import modules_exit_code, render_modules
     from harness.validation.power.campaign import TARGETS, Campaign, default_processes
     from harness.validation.power.table import exit_code, render
 
+    if late and modules:
+        raise click.UsageError("--late and --modules are two campaigns. Choose one.")
     targets, folder = (LATE_TARGETS, out / "late") if late else (TARGETS, out)
+    if modules:
+        targets, folder = MODULE_TARGETS, out / "modules"
     chosen = [t for t in targets if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
     if not chosen:
         raise HarnessError(f"nothing has {' or '.join(map(repr, only))} in its name. Leave --only out for everything.")
-    campaign = late_campaign(chosen, folder) if late else Campaign(chosen, folder)
+    make = late_campaign if late else module_campaign if modules else Campaign
+    campaign = make(chosen, folder)
     campaign.prepare()
     if not resume:
         campaign.start_anew()
@@ -64,6 +83,8 @@ def power_command(
         campaign.run(jobs or default_processes(), timeout, progress)
     rows = campaign.rows
     rendered, code = (render_late, late_exit_code(rows)) if late else (render, exit_code(rows))
+    if modules:
+        rendered, code = render_modules, modules_exit_code(rows)
     for name, kind in (("power.json", "json"), ("power.md", "markdown")):
         (folder / name).write_text(str(rendered(rows, kind)))
     show(rendered(rows, form))

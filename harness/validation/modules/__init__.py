@@ -1,0 +1,1 @@
+"""How far to trust `harness module check` and `isolate`: faults injected into executors, right modules beside them."""
