@@ -10,6 +10,7 @@ from harness.commands.module.options import (
     function_option,
     given_arguments,
     inputs_option,
+    memory_option,
     say,
     seed_option,
     timeout_option,
@@ -44,6 +45,7 @@ from harness.commands.paths import FolderPath
     help="For reproducers, one folder each. Default: repro in the working folder.",
 )
 @timeout_option
+@memory_option
 @format_option("text", "json")
 def isolate_command(
     file: Path,
@@ -55,6 +57,7 @@ def isolate_command(
     whole: bool,
     output: Path | None,
     timeout: float,
+    most_bytes: int | None,
     form: str,
 ) -> None:
     """Name the operation, or the smallest fused set of them, that an executor gets wrong.
@@ -76,7 +79,17 @@ def isolate_command(
     (executor,) = find_executors((name,))
     module = load(file, function)
     arguments = given_arguments(module, inputs, seed)
-    isolation = isolate(module, executor, arguments, seed=seed, timeout_s=timeout, window=window, whole=whole, say=say)
+    isolation = isolate(
+        module,
+        executor,
+        arguments,
+        seed=seed,
+        timeout_s=timeout,
+        window=window,
+        whole=whole,
+        most_bytes=most_bytes,
+        say=say,
+    )
     reproducers = write_reproducers(isolation, output or Path("repro"), timeout)
     show(isolated(isolation, reproducers, form, digest(arguments)))
     sys.exit(isolation.exit_code)

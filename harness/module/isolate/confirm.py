@@ -44,7 +44,14 @@ def confirm(laboratory: Laboratory, found: SmallestPart) -> Confirmation:
     fed = [found.known[value] for value in part.inputs]
     worst, shown, runs, wrong, faults = trial.worst[0], trial.execution.calls[0], 0, 0, 0
     for _ in range(RUNS):
-        run = execute(laboratory.executor, text, "main", fed, timeout_s=laboratory.timeout_s)
+        run = execute(
+            laboratory.executor,
+            text,
+            "main",
+            fed,
+            timeout_s=laboratory.timeout_s,
+            most_bytes=laboratory.most_bytes,
+        )
         if not run.calls:
             continue
         ratio = max(ratios(run.calls[0], ensemble.reference, ensemble.spreads, kinds))

@@ -57,15 +57,24 @@ class Trial:
 class Laboratory:
     """Two processes that run parts of one program: the executor's and that of the reference. A context manager."""
 
-    def __init__(self, program: OperationGraph, executor: ModuleExecutor, *, seed: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        program: OperationGraph,
+        executor: ModuleExecutor,
+        *,
+        seed: int,
+        timeout_s: float,
+        most_bytes: int | None = None,
+    ) -> None:
         self.program = program
         self.executor = executor
         self.seed = seed
         self.timeout_s = timeout_s
+        self.most_bytes = most_bytes
         self.trials = 0
         self._stack = ExitStack()
-        self._tested = Session(executor, timeout_s)
-        self._exact = Session(REFERENCE, timeout_s)
+        self._tested = Session(executor, timeout_s, most_bytes)
+        self._exact = Session(REFERENCE, timeout_s, most_bytes)
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._tested)

@@ -76,20 +76,27 @@ def isolate(
     timeout_s: float,
     window: int = WINDOW,
     whole: bool = False,
+    most_bytes: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Isolation:
     """Search the operations that an executor gets wrong at one input.
 
-    `whole`: when no window is wrong, judge the whole as well, and halve it if that is wrong.
+    `whole`: when no window is wrong, judge the whole as well, and halve it if that is wrong. `most_bytes`: of memory
+    that one process may hold.
     Raises: ModuleError for a module with an operation that is not judged.
     """
     refuse_unjudged(module)
-    with opened(module.inlined) as program, Laboratory(program, executor, seed=seed, timeout_s=timeout_s) as laboratory:
+    with (
+        opened(module.inlined) as program,
+        Laboratory(program, executor, seed=seed, timeout_s=timeout_s, most_bytes=most_bytes) as laboratory,
+    ):
         search = _Search(module, program, laboratory, say)
         isolation = search.result
         search.scan(arguments, window, None)
         if not isolation.faults and whole:
-            check = check_module(module, [executor], arguments, seed=seed, timeout_s=timeout_s, say=say)
+            check = check_module(
+                module, [executor], arguments, seed=seed, timeout_s=timeout_s, most_bytes=most_bytes, say=say
+            )
             isolation.whole = check.executors[0] if check.executors else None
             if isolation.whole is not None and isolation.whole.word in WRONG:
                 isolation.procedure = "scan with shifted windows"
