@@ -1,5 +1,6 @@
 """A module, its step file and a network: what is guessed, what is stated, and the line for whatever does not fit."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def test_the_guessed_file_says_the_same_as_no_file(tmp_path: Path) -> None:
     written = load_step(tmp_path / "steps" / "own.toml", plain.model)
     assert written.file.module == "../step.mlir"
     assert (written.held, written.layout, written.loss) == (plain.held, plain.layout, plain.loss)
+
+
+@pytest.mark.parametrize("named", [r"m_\1", r"m\1", r"\1.m"])
+def test_moments_are_told_by_their_names_before_and_behind(tmp_path: Path, named: str) -> None:
+    text = re.sub(r"\b(\w+)_m\b", named, conv_step())
+    text = re.sub(r"\b(\w+)_v\b", named.replace("m", "v"), text)
+    step = bound(tmp_path, CONV, text, MODULE)
+    held = {tensor.name: step.module.arguments[tensor.argument].name for tensor in step.held}
+    assert held["conv1.w.m"] == re.sub(r"\\1", "kernel", named)
+    assert held["dense1.b.v"] == re.sub(r"\\1", "bias", named.replace("m", "v"))
 
 
 def test_names_that_toml_has_to_quote_come_back(tmp_path: Path) -> None:

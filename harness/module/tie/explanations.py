@@ -62,7 +62,7 @@ def _scaled(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> str:
     if not all(pair.closes(factor * pair.function) for pair in pairs):
         return ""
     norm = factor * float(np.linalg.norm(_stack(pairs, "function")))
-    clipped = f", as if clipped to a global norm of {norm:.6g}" if 0 < factor < 1 and _is_round(norm) else ""
+    clipped = f", as if clipped to a global norm of {norm:.5g}" if 0 < factor < 1 and _is_round(norm) else ""
     return f"the module's gradients are {_called(factor, numbers)}, times those it is held against{clipped}"
 
 
@@ -113,8 +113,8 @@ def _smoothed(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> str:
     classes = numbers.get("the number of classes", 0.0)
     side = "the module" if share > 0 else "what it is held against"
     share = share if share > 0 else share / (share - 1.0)
-    others = f" (of {share * (classes - 1) / classes:.6g} over the other classes)" if classes else ""
-    return f"{side} has label smoothing of {share:.6g} over all classes{others}, the other side has none"
+    others = f" (of {share * (classes - 1) / classes:.5g} over the other classes)" if classes else ""
+    return f"{side} has label smoothing of {share:.5g} over all classes{others}, the other side has none"
 
 
 def _alone(pair: TensorPair, numbers: Mapping[str, float]) -> str:
@@ -139,7 +139,7 @@ def _alone(pair: TensorPair, numbers: Mapping[str, float]) -> str:
 
 def _decay(rate: float) -> str:
     side = "the module" if rate > 0 else "what it is held against"
-    return f"{side} has weight decay of {abs(rate):.6g} more"
+    return f"{side} has weight decay of {abs(rate):.5g} more"
 
 
 def _which(some: Sequence[TensorPair], of: Sequence[TensorPair]) -> str:
@@ -151,7 +151,7 @@ def _which(some: Sequence[TensorPair], of: Sequence[TensorPair]) -> str:
 
 def _called(factor: float, numbers: Mapping[str, float]) -> str:
     """A number, with what it is likely to be."""
-    shown = f"{factor:.6g}"
+    shown = f"{factor:.5g}"
     for name, number in numbers.items():
         for told, value in ((name, number), (f"1 over {name}", 1.0 / number if number else 0.0)):
             for sign, signed in ((1.0, told), (-1.0, f"minus {told}")):

@@ -47,14 +47,14 @@ def tie_to_network(
     network = find_network(name, module, parameters)
 
     def further(comparison: GradientComparison, pairs: Sequence[TensorPair]) -> list[str]:
-        search = _ConventionSearch(network, comparison, pairs)
+        search = _SwitchTrial(network, comparison, pairs)
         return search.run()
 
     return _tie(module, network.loss(), parameters, arguments, runs, rate, further)
 
 
 @dataclass
-class _ConventionSearch:
+class _SwitchTrial:
     """Conventions of phase 2 one by one; then, with the one that leaves the least, a second one."""
 
     network: NetworkLoss

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from harness.errors import ModuleError
@@ -14,6 +15,7 @@ from harness.system.files import replace_file
 
 _STATISTIC = re.compile(r".*(mean|var(iance)?)")
 _VELOCITY = re.compile(r".*(vel(ocity)?|mom(entum)?)\d*|(vel|mom|velocity|momentum)[._]?\w+")
+_BEFORE = re.compile(r"([mv])[._]?(.+)")  # m_W0 beside W0
 # Adam's divisors under the names in use.
 _CORRECTIONS = (
     (r"(bc|c|bias_?correction|corr)_?1", "1 - 0.9**step"),
@@ -25,12 +27,15 @@ def guessed_roles(module: StableModule) -> list[str]:
     """The roles of all arguments; empty where nothing tells."""
     roots = [argument.name.lower() for argument in module.arguments if argument.role == "squares"]
     squares = any(not _STATISTIC.fullmatch(name) for name in roots)
-    return [_role(argument, squares) for argument in module.arguments]
+    names = {argument.name for argument in module.arguments}
+    return [_role(argument, squares, names) for argument in module.arguments]
 
 
-def _role(argument: ModuleArgument, squares: bool) -> str:
+def _role(argument: ModuleArgument, squares: bool, names: Collection[str]) -> str:
     name = argument.name.lower()
     if argument.role in ("parameter", "state", "squares"):
+        if (before := _BEFORE.fullmatch(argument.name)) and before[2] in names:
+            return SLOT + before[1]
         if _STATISTIC.fullmatch(name):
             return STATISTIC
         if argument.role == "squares":
