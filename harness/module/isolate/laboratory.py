@@ -102,10 +102,11 @@ class Laboratory:
         self.trials += 1
         text, kinds = self.program.text(part), [self.program.types[value] for value in part.outputs]
         fed = [known[value] for value in part.inputs]
-        self._tested.begin(text, fed, operations=operations(text, "main") if self.executor.operation_s else 0)
         widener, wide, ensemble = NoisyWidener(), [widened(array) for array in fed], NoisyEnsemble()
         noisy = widener.clone(text, "main")
         self._exact.begin(noisy, wide, noises=[Noise(0.0, 0.0, 0), *noises(self.seed, 0, MEMBERS)])
+        # Second: an executor without a lasting process computes here and now.
+        self._tested.begin(text, fed, operations=operations(text, "main") if self.executor.operation_s else 0)
         execution = self._tested.end()
         reference = self._exact.end(ensemble.take)
         if reference.outcome != "ran" or not execution.calls:
