@@ -258,6 +258,12 @@ def test_a_batch_that_does_not_shrink_is_refused(to: int, tmp_path: Path) -> Non
         reduced_text(SGD_STEP, to, tmp_path)
 
 
+def test_a_batch_of_one_is_refused(tmp_path: Path) -> None:
+    text = one_function("    %y = stablehlo.tanh %x : tensor<1x4xf32>", "%x: tensor<1x4xf32>", "tensor<1x4xf32>")
+    with pytest.raises(ModuleError, match="its batch is 1, and there is nothing to leave out"):
+        reduced_text(text, 1, tmp_path, "x=0")
+
+
 def test_the_batch_is_found_again_by_its_elements() -> None:
     batch = BatchDimension()
     assert follow((8, 6), 0, batch, (48,)) == (0, BatchDimension(1, 6))
