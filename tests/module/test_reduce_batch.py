@@ -183,6 +183,54 @@ def test_what_mixes_samples_is_refused_with_its_line(kind: str, tmp_path: Path) 
         reduced_text(one_function(body, "%x: tensor<4x6xf32>", result), 2, tmp_path)
 
 
+MIXING = {
+    "picked": (lambda x: x[jnp.flip(jnp.arange(8))], "turns the order|not each sample's own number"),
+    "summed so far": (lambda x: jnp.cumsum(x, 0), "its window takes several samples together"),
+    "sorted": (lambda x: jnp.sort(x, 0), "it sorts the samples"),
+    "in parts": (lambda x: jax.lax.map(jnp.tanh, x.reshape(2, 4, 6)), "it splits the batch of 8 in 8x6"),
+    "one after another": (lambda x: jax.lax.map(jnp.tanh, x), "it takes a part of the batch"),
+    "along a window": (
+        lambda x: jax.lax.conv_general_dilated(x[None, None], jnp.ones((1, 1, 3, 3)), (1, 1), "SAME"),
+        "the batch is a spatial dimension of it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_what_jax_does_to_several_samples_is_refused(name: str, tmp_path: Path) -> None:
+    program, told = MIXING[name]
+    with pytest.raises(ModuleError, match=rf"module\.mlir: line \d+, \w+\.\w+: .*({told})"):
+        reduced_text(lowered(program, jnp.ones((8, 6), jnp.float32)), 2, tmp_path, "arg0=0")
+
+
+KEEPING = {
+    "sorted": lambda x: jnp.sort(x, 1) * jnp.arange(8.0)[:, None],
+    "padded": lambda x: jnp.pad(x, ((0, 0), (1, 2))),
+    "products of samples": lambda x: x @ x.T,
+    "constant": lambda x: x * np.arange(48, dtype=np.float32).reshape(8, 6),
+    "embedded": lambda x: jnp.ones((9, 3))[x.astype(jnp.int32)].sum(1),
+    "added up": lambda x: jnp.zeros((8, 6)).at[jnp.arange(8), (x[:, 0] * 3).astype(jnp.int32)].add(x[:, 1]),
+    "drawn": lambda x: x * jax.random.uniform(jax.random.key(0), (6, 8)).T,
+    "branches": lambda x: jax.lax.cond(True, jnp.sin, jnp.cos, x),
+    "any": lambda x: jnp.where(jnp.any(x > 0.5, axis=1, keepdims=True), x, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_keeps_samples_apart_gives_the_first_ones(name: str, tmp_path: Path) -> None:
+    reduced = reduced_text(lowered(KEEPING[name], jnp.ones((8, 6), jnp.float32)), 3, tmp_path, "arg0=0")
+    (x,) = draw(reduced.module, 1)
+    (whole,) = interpret(reduced.module.text, "main", [x])
+    (part,) = interpret(reduced.text, "main", [x[:3]])
+    np.testing.assert_allclose(part, first_samples(whole, reduced.results[0], 3), rtol=INTERPRETED)
+    assert part.shape[0] == 3
+
+
+def test_the_largest_of_each_sample_stay(tmp_path: Path) -> None:
+    program = lowered(lambda x: jax.lax.top_k(x, 3)[0], jnp.ones((8, 6), jnp.float32))
+    assert "tensor<2x3xf32>" in reduced_text(program, 2, tmp_path, "arg0=0").text
+
+
 def test_a_batch_that_reaches_a_parameter_is_refused(tmp_path: Path) -> None:
     body = "    %y = stablehlo.add %x, %w : tensor<4x4xf32>"
     text = one_function(body, "%x: tensor<4x4xf32>, %w: tensor<4x4xf32>", "tensor<4x4xf32>")
@@ -208,6 +256,12 @@ def test_a_batch_of_nothing_is_refused(said: str, tmp_path: Path) -> None:
 def test_a_batch_that_does_not_shrink_is_refused(to: int, tmp_path: Path) -> None:
     with pytest.raises(ModuleError, match="its batch is 8, expected --to from 1 to 7"):
         reduced_text(SGD_STEP, to, tmp_path)
+
+
+def test_a_batch_of_one_is_refused(tmp_path: Path) -> None:
+    text = one_function("    %y = stablehlo.tanh %x : tensor<1x4xf32>", "%x: tensor<1x4xf32>", "tensor<1x4xf32>")
+    with pytest.raises(ModuleError, match="its batch is 1, and there is nothing to leave out"):
+        reduced_text(text, 1, tmp_path, "x=0")
 
 
 def test_the_batch_is_found_again_by_its_elements() -> None:

@@ -62,6 +62,11 @@ class _Indexed:
         for own, other in self.paired.items():
             if other == axis:
                 yield Implied(self.array, own, dimension)
+        length = shape_of(self.indices.type)[axis]
+        for own, component in self.picked.items():
+            rows = own not in self.free and shape_of(self.array.type)[own] == length
+            if rows and dimension == THE_BATCH and self._counted(component) == axis:
+                yield Implied(self.array, own, dimension)
 
     def from_windows(self, axis: int, dimension: BatchDimension) -> Iterator[Implied]:
         """Where else the batch is, if it is that axis of the windows."""

@@ -40,7 +40,8 @@ def _guessed(module: StableModule) -> dict[int, int]:
         # By type alone an unnamed weight may be taken for images: then all that is nobody's old value has to agree.
         first = {one.type.shape[0] for _, one in arguments}
         if len(first) > 1:
-            told = ", ".join(f"{one.name} {one.type}" for _, one in arguments)
+            shown = [f"{one.name} {one.type}" for _, one in arguments]
+            told = ", ".join(shown if len(shown) < 7 else [*shown[:3], "…", *shown[-3:]])
             raise ModuleError(
                 f"{module.path}: the names of its arguments do not tell which hold samples: {told}. "
                 "Say it with --batch-of."

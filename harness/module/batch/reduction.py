@@ -55,6 +55,8 @@ def reduce_batch(module: StableModule, to: int, said: Sequence[str] = ()) -> Red
     marks = marked_axes(module, said)
     number, axis = next(iter(marks.items()))
     batch = module.arguments[number].type.shape[axis]
+    if batch < 2:
+        raise ModuleError(f"{module.path}: its batch is {batch}, and there is nothing to leave out.")
     if not 1 <= to < batch:
         raise ModuleError(f"{module.path}: its batch is {batch}, expected --to from 1 to {batch - 1}, not {to}.")
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.module.task import Array
+from harness.module.tie.slots import listed
 
 _SAME_NUMBER = 1e-5  # relative: how far numbers read off several tensors may be apart
 
@@ -145,8 +146,7 @@ def _decay(rate: float) -> str:
 def _which(some: Sequence[TensorPair], of: Sequence[TensorPair]) -> str:
     if len(some) == len(of):
         return "all parameters"
-    names = [pair.name for pair in some]
-    return ", ".join(names) if len(names) < 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+    return listed([pair.name for pair in some])
 
 
 def _called(factor: float, numbers: Mapping[str, float]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.errors import ModuleError, unknown
 from harness.module.load import StableModule
-from harness.module.tie.slots import TiedParameter, plain
+from harness.module.tie.slots import TiedParameter, listed, plain
 from harness.spec.network_file import blamed
 
 Loss = Callable[..., Any]
@@ -131,12 +131,12 @@ def _bound(shown: str, function: Loss, module: StableModule, parameters: Sequenc
                 return _loss(shown, function(_tree(names, arrays[: len(own)]), *arrays[len(own) :]))
             except KeyError as error:
                 raise ModuleError(
-                    f"{shown} looks up {error}, and the module's parameters are called {', '.join(names)}. JAX writes "
+                    f"{shown} looks up {error}, and the module's parameters are called {listed(names)}. JAX writes "
                     "names with as_text(debug_info=True); or let the function take parameters in this order."
                 ) from None
 
     else:
-        wanted = ", ".join(parameter.name for parameter in parameters)
+        wanted = listed([parameter.name for parameter in parameters])
         raise ModuleError(
             f"{shown} takes {', '.join(needed)}. Expected arguments of the module by name, or its {len(own)} "
             f"parameters ({wanted}) and two more for images and labels, or three: parameters by name, images, labels."

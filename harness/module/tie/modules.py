@@ -13,7 +13,7 @@ from harness.module.signature import TensorType
 from harness.module.task import Array
 from harness.module.tie.explanations import TensorPair, explanations
 from harness.module.tie.runs import NotRunError, TieRuns
-from harness.module.tie.slots import plain
+from harness.module.tie.slots import listed, plain
 from harness.module.tie.words import F64_ROUNDING, SLACK, Tie, TiedTensor, distance, scales
 
 
@@ -148,5 +148,5 @@ def _matched(
     lacking = sorted(names - kinds) + sorted(kinds - names)
     raise ModuleError(
         f"{module.path} and {other.path}: their {what}s do not go together by name or in order: "
-        f"{', '.join(lacking[:4])} on one side only. Expected the same {what}s."
+        f"{listed(lacking)} on one side only. Expected the same {what}s."
     )

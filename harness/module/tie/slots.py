@@ -1,7 +1,7 @@
 """Which arguments of a step are parameters, and which are their moments: by what becomes of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,13 @@ class _Reach:
 def plain(name: str) -> str:
     """A name by which programs of different conventions agree: `dense1.w` and `dense1_w` are one."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names for a sentence, the first ones where there are many."""
+    if len(names) <= most + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def parameters_of(module: StableModule) -> tuple[TiedParameter, ...]:
