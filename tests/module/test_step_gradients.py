@@ -41,9 +41,9 @@ def begun(
 
 
 def after_steps(weights: StepWeights, step: TrainingStep, dtype: str = "f32", steps: int = 1) -> float:
-    rng = np.random.default_rng(1)
-    x = rng.random((step.batch, *step.model.spec.input_shape)).astype(np.float32)
-    labels = rng.integers(0, 10, step.batch).astype(np.int32)
+    rng, batch = np.random.default_rng(1), step.model.config.batch_size
+    x = rng.random((batch, *step.model.spec.input_shape)).astype(np.float32)
+    labels = rng.integers(0, 10, batch).astype(np.int32)
     fed = x.astype(np.float64) if dtype == "f64" else x
     return [weights.take(fed, labels, NUMBERS | {"step": k + 1.0}) for k in range(steps)][-1]
 

@@ -52,11 +52,6 @@ class TrainingStep:
     missing: tuple[str, ...]
     loss: int
 
-    @property
-    def batch(self) -> int:
-        """Examples of a step."""
-        return self.module.arguments[self.images].type.shape[0]
-
 
 def load_step(path: Path, model: Model) -> TrainingStep:
     """The step of a file, for a network. Raises: ModuleError in one line for what does not fit; OSError."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ModuleError
-from harness.module.executors import REFERENCE
+from harness.module.executors import EXECUTORS, REFERENCE
 from harness.module.training.device import step_executor
 from harness.module.training.step_file import read_step_file
 from harness.run.external import External, split_named
@@ -24,27 +24,23 @@ def module_pipelines(texts: Sequence[str], model: Model) -> tuple[External, ...]
 
 
 def module_pipeline(text: str, model: Model) -> External:
-    """The pipeline of NAME=FILE[@EXECUTOR], for a network. Raises: HarnessError in one line for what does not fit."""
-    name, given = split_named(text, OPTION, "STEP.toml")
-    file, at, executor = given.rpartition("@")
-    if not (at and file.endswith(".toml")):  # there may be an @ in a path
-        file, executor = given, REFERENCE.name
-    return step_pipeline(name, Path(file), executor, model, given=(OPTION, text))
+    """The pipeline of NAME=FILE[@EXECUTOR], for a network; whether they fit is looked at first.
 
-
-def step_pipeline(name: str, file: Path, executor: str, model: Model, *, given: tuple[str, str]) -> External:
-    """The pipeline of a step file on an executor, which is looked at first. `given`: the option that asked for it.
-
-    Raises: HarnessError in one line for what does not fit.
+    Raises: HarnessError in one line for what does not.
     """
+    name, given = split_named(text, OPTION, "STEP.toml")
+    path, at, executor = given.rpartition("@")
+    if not (at and (path.endswith(".toml") or executor in EXECUTORS)):  # there may be an @ in a path
+        path, executor = given, REFERENCE.name
     step_executor(executor)
+    file = Path(path)
     try:
         module = file.parent / read_step_file(file).module
     except OSError as error:
         raise ModuleError(f"{file}: {error.strerror or error}. Expected a step file, STEP.toml.") from None
     words = [*run_module("harness.module.training.program"), str(file), "--model", model.source]
     words += [*model.size_options.split(), "--on", executor, "--name", name]
-    return External(name, tuple(words), asked=given, files=(str(module),), refused=_refusal(words, file))
+    return External(name, tuple(words), (OPTION, text), (str(module),), _refusal(words, file))
 
 
 def _refusal(words: Sequence[str], file: Path) -> str:
@@ -57,7 +53,10 @@ def _refusal(words: Sequence[str], file: Path) -> str:
         raise ModuleError(f"{file}: its module was not read and compiled within {_CHECK_S:g} s.")
     if found.code == 0:
         return ""
-    lines = [line for line in found.err.splitlines() if line.strip()] or [f"exit code {found.code}"]
-    if found.code == REFUSED:
-        return lines[-1].removeprefix(PREFIX)
-    raise ModuleError(lines[-1].removeprefix(PREFIX))
+    said = [line for line in found.err.splitlines() if line.strip()]
+    if not (said and said[-1].startswith(PREFIX)):
+        raise ModuleError(f"{file}: its module cannot be read: {said[-1] if said else f'exit code {found.code}'}")
+    line = said[-1].removeprefix(PREFIX)
+    if found.code != REFUSED:
+        raise ModuleError(line)
+    return line
