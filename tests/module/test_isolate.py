@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.errors import ModuleError
 from harness.module.executors import EXECUTORS, ModuleExecutor
 from harness.module.inputs import draw
 from harness.module.isolate import confirm
@@ -155,6 +156,15 @@ def test_a_refused_operation_is_listed_and_the_rest_is_compared(tmp_path: Path) 
     told = "no maximum is known here"
     assert [(place.name, one.message) for place, one in isolation.refused] == [("%a", told), ("%top", told)]
     assert isolation.faults == ()
+
+
+def test_a_function_with_tuples_is_refused_with_the_operation(tmp_path: Path) -> None:
+    pairs = "tuple<tensor<4xf32>, tensor<4xf32>>"
+    body = f"    %t = stablehlo.tuple %x, %x : {pairs}\n"
+    body += f"    %y = stablehlo.get_tuple_element %t[1] : ({pairs}) -> tensor<4xf32>"
+    module = module_of(one_function(body, "%x: tensor<4xf32>", "tensor<4xf32>"), tmp_path)
+    with pytest.raises(ModuleError, match=r"stablehlo\.tuple gives a tuple<.*Judge the whole"):
+        search(module, EXECUTORS["xla"])
 
 
 def test_the_published_refusal_of_a_pool_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import ModuleError
 from harness.module.mlir import func, function_named, ir, operations, parsed
 from harness.module.signature import TensorType, tensor_type
 
@@ -126,7 +127,10 @@ class OperationGraph:
 
 @contextmanager
 def opened(text: str) -> Iterator[OperationGraph]:
-    """The function `main` of a module without calls, as long as the context lasts."""
+    """The function `main` of a module without calls, as long as the context lasts.
+
+    Raises: ModuleError for an operation that gives something else than tensors, where nothing can be cut.
+    """
     with parsed(text) as module:
         block = function_named(module, "main").regions[0].blocks[0]
         *body, last = block.operations
@@ -150,6 +154,12 @@ def opened(text: str) -> Iterator[OperationGraph]:
             numbers.update(zip(op.results, results, strict=True))
             maker.update(dict.fromkeys(results, number))
             kinds += [result.type for result in op.results]
+        other = next(
+            (op for op in body for result in op.results if not isinstance(result.type, ir.RankedTensorType)), None
+        )
+        if other is not None:
+            told = f"{other.operation.name} gives a {other.results[0].type}, and a function is cut at tensors only"
+            raise ModuleError(f"{told}. Judge the whole with `harness module check`.")
         types = [tensor_type(kind) for kind in kinds]
         returned = tuple(numbers[value] for value in last.operands)
         yield OperationGraph(
