@@ -1,6 +1,7 @@
 """`harness power`."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -63,18 +64,22 @@ def power_command(
     from harness.validation.late.table import late_exit_code, render_late
     from harness.validation.modules.campaign import MODULE_TARGETS, module_campaign
     from harness.validation.modules.table import modules_exit_code, render_modules
-    from harness.validation.power.campaign import TARGETS, Campaign, default_processes
+    from harness.validation.power.campaign import TARGETS, Campaign, Target, default_processes
     from harness.validation.power.table import exit_code, render
 
     if late and modules:
         raise click.UsageError("--late and --modules are two campaigns. Choose one.")
-    targets, folder = (LATE_TARGETS, out / "late") if late else (TARGETS, out)
+    make: Callable[[Sequence[Target], Path], Campaign] = Campaign
+    targets, folder, rendered, judge = TARGETS, out, render, exit_code
+    if late:
+        targets, folder, make = LATE_TARGETS, out / "late", late_campaign
+        rendered, judge = render_late, late_exit_code
     if modules:
-        targets, folder = MODULE_TARGETS, out / "modules"
+        targets, folder, make = MODULE_TARGETS, out / "modules", module_campaign
+        rendered, judge = render_modules, modules_exit_code
     chosen = [t for t in targets if not only or any(text in f"{t.kind} | {t.name}" for text in only)]
     if not chosen:
         raise HarnessError(f"nothing has {' or '.join(map(repr, only))} in its name. Leave --only out for everything.")
-    make = late_campaign if late else module_campaign if modules else Campaign
     campaign = make(chosen, folder)
     campaign.prepare()
     if not resume:
@@ -82,10 +87,7 @@ def power_command(
     with JobProgress("power", len(campaign.missing)) as progress:
         campaign.run(jobs or default_processes(), timeout, progress)
     rows = campaign.rows
-    rendered, code = (render_late, late_exit_code(rows)) if late else (render, exit_code(rows))
-    if modules:
-        rendered, code = render_modules, modules_exit_code(rows)
     for name, kind in (("power.json", "json"), ("power.md", "markdown")):
         (folder / name).write_text(str(rendered(rows, kind)))
     show(rendered(rows, form))
-    sys.exit(code)
+    sys.exit(judge(rows))

@@ -56,6 +56,7 @@ WRONG = {
     "verify mnist_mlp --data nowhere": "nowhere: no such folder. Give one with train-images-idx3-ubyte, ",
     "verify mnist_mlp --pipeline-cmd x": "--pipeline-cmd 'x': expected NAME=COMMAND, NAME of letters, digits",
     "verify mnist_mlp --image-size 64": "specs/mnist_mlp.py: the network takes inputs of 784 only. Leave the",
+    "power --late --modules": "--late and --modules are two campaigns. Choose one.",
     "run mnist_mlp --pipeline phase4": "unknown pipeline 'phase4'; did you mean 'phase3'?",
     "run mnist_mlp --pipeline phase2 --follow phase2": "--follow phase2: a run cannot follow itself.",
     "oracle nocase": "unknown case 'nocase'; known are dense, ",
