@@ -18,7 +18,7 @@ _SAME = 1e-4  # how far beta1 may vary between elements: it is one number, read 
 
 
 @dataclass(frozen=True)
-class GradientSource:
+class GradientReading:
     """A parameter, where its gradient is read, and the number of the result that holds it."""
 
     parameter: TiedParameter
@@ -34,7 +34,7 @@ class GradientReader:
     """
 
     module: StableModule
-    sources: tuple[GradientSource, ...]
+    sources: tuple[GradientReading, ...]
     rate: int | None
     rate_value: float | None
 
@@ -119,12 +119,12 @@ def find_reader(
         direct = in_order[number] if direct is None and in_order else direct
         moment = None if parameter.first is None else module.arguments[parameter.first].result
         if direct is not None and module.results[direct].type == module.arguments[parameter.argument].type:
-            sources.append(GradientSource(parameter, "result", direct))
+            sources.append(GradientReading(parameter, "result", direct))
         elif moment is not None:
             source: Source = "velocity" if parameter.second is None else "first moment"
-            sources.append(GradientSource(parameter, source, moment))
+            sources.append(GradientReading(parameter, source, moment))
         elif parameter.second is None:
-            sources.append(GradientSource(parameter, "update", parameter.result))
+            sources.append(GradientReading(parameter, "update", parameter.result))
         else:
             second = module.arguments[parameter.second].name
             raise ModuleError(
