@@ -17,7 +17,7 @@ from harness.module.flips import with_flips
 from harness.module.load import StableModule
 from harness.module.measure import difference, finite_norm
 from harness.module.precision import in_lower_precision
-from harness.module.second_look import confirmed, finite_elsewhere, reproduced, with_ties
+from harness.module.second_look import as_without_compiler, confirmed, reproduced, with_ties, within_range
 from harness.module.task import Array, Noise
 from harness.module.words import DOUBT, FAULT, ExecutorCheck, ModuleCheck, ResultCheck, Word
 
@@ -50,7 +50,7 @@ def check_module(
         say(f"{MORE_MEMBERS} more members …")
         check.members(noises(seed, MEMBERS, MORE_MEMBERS), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
-    checks = finite_elsewhere(check, with_ties(check, checks))
+    checks = as_without_compiler(check, within_range(check, with_ties(check, checks)))
     checks = [in_lower_precision(check, reproduced(check, one)) for one in checks]
     checks, by_whom = confirmed(check, checks)
     return ModuleCheck(module, reference, check.ensemble.members, tuple(with_flips(check, checks)), by_whom)

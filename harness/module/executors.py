@@ -133,7 +133,8 @@ EXECUTORS = {
     )
 }
 REFERENCE = EXECUTORS["xla"]  # runs every operation in f64, which IREE does not
-SECOND_REFERENCES = (EXECUTORS["interpreter"], EXECUTORS["iree"])  # who confirm it, the first that can
+INTERPRETER = EXECUTORS["interpreter"]
+SECOND_REFERENCES = (INTERPRETER, EXECUTORS["iree"])  # who confirm it, the first that can
 
 
 def find_executors(names: tuple[str, ...]) -> tuple[ModuleExecutor, ...]:

@@ -38,7 +38,7 @@ class ModuleExperiment:
         self._noisy = widener.clone(self.module.inlined, "main")
         self.chooses = widener.chooses  # among equal elements
 
-    def run(self, executor: ModuleExecutor, text: str = "") -> Execution:
+    def run(self, executor: ModuleExecutor, text: str = "", timeout_s: float | None = None) -> Execution:
         """The module as it is, or another `text` of it."""
         self.say(f"{executor.name} …")
         return execute(
@@ -46,7 +46,7 @@ class ModuleExperiment:
             text or self.module.text,
             self.module.function,
             self.arguments,
-            timeout_s=self.timeout_s,
+            timeout_s=self.timeout_s if timeout_s is None else timeout_s,
             operations=self.module.operations,
             most_bytes=self.most_bytes,
         )

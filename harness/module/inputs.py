@@ -68,7 +68,7 @@ def _parameter(argument: ModuleArgument, normal: Array) -> Array:
         gain = argument.name.lower().endswith(("gamma", "scale", "g"))
         return 0.1 * normal + (1.0 if gain else 0.0)
     terms = math.prod(shape[1:]) if len(shape) == 4 else shape[-2]
-    return normal * math.sqrt(2.0 / terms)
+    return normal * math.sqrt(2.0 / max(1, terms))
 
 
 def read(path: Path, module: StableModule) -> list[Array]:

@@ -24,6 +24,10 @@ class Size:
         """The larger one, in each of both."""
         return Size(max(self.norm, other.norm), max(self.largest, other.largest))
 
+    def within(self, other: "Size", times: float) -> bool:
+        """Whether it is finite and no larger than so many times another, in each of both."""
+        return np.isfinite(self.norm) and self.norm <= times * other.norm and self.largest <= times * other.largest
+
 
 NONE = Size(0.0, 0.0)
 

@@ -32,7 +32,7 @@ _EXACT = """
 """
 EXACT = frozenset(_EXACT.split())
 SUMS = frozenset({"reduce", "reduce_window", "select_and_scatter", "scatter"})
-_FLOW = frozenset({"while", "if", "case"})
+FLOW = frozenset({"while", "if", "case"})
 # How much coarser than f32 a type rounds: arithmetic in it, which a program means, has noise of its own size.
 _COARSER = {"f64": 2.0**-29, "f32": 1.0, "bf16": 2.0**16, "f16": 2.0**13}
 _DEVIATION = math.sqrt(12.0) / 2**32  # makes of a number of 32 bits one of variance 1
@@ -113,7 +113,7 @@ class NoisyWidener(Widener):
         ]
 
     def regions_are_plain(self, op: Any) -> bool:
-        return _kind(op) not in _FLOW
+        return _kind(op) not in FLOW
 
     def _summed(self, op: Any, value: Any, terms: int) -> Any:
         """An operand of which so many terms are added to each result."""

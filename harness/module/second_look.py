@@ -1,23 +1,34 @@
 """What is done before a difference is called a fault: other choices, other runs, other executors, another reference."""
 
+from collections.abc import Callable
 from dataclasses import replace
-
-import numpy as np
 
 from harness.module.clone import Widener
 from harness.module.execute import Execution, execute
-from harness.module.executors import REFERENCE, SECOND_REFERENCES
+from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, ModuleExecutor
 from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
-from harness.module.measure import NoisyEnsemble
-from harness.module.words import DOUBT, FAULT, WRONG, ExecutorCheck, Word
+from harness.module.f32_range import WithinRange
+from harness.module.measure import NoisyEnsemble, difference
+from harness.module.words import (
+    AS_WITHOUT_COMPILER,
+    DOUBT,
+    FAULT,
+    OUT_OF_RANGE,
+    WRONG,
+    ExecutorCheck,
+    ResultCheck,
+    Word,
+)
 
 RERUNS = 2
+_SUSPECT = ("doubt", "fault")
+_DRIFT = 1e3  # errors to one side are at most sqrt(3 K) times as large as random ones: in a sum of a third of a million
 _INTERPRETER_S = 30.0  # what a confirmation by the interpreter may take
 
 
 def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
     """Where the module chooses among equal elements: an error that another choice explains is called a tie."""
-    suspected = any(result.word in ("doubt", "fault") for one in checks for result in one.results)
+    suspected = any(result.word in _SUSPECT for one in checks for result in one.results)
     if not suspected or not check.chooses:
         return checks
     check.say("members that choose otherwise among equal elements …")
@@ -31,7 +42,7 @@ def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[Exec
         found = check.ratios(one.execution.calls[0], tied)
         told = "another one of several equal elements was chosen, which the specification leaves open"
         results = [
-            replace(result, word="tie", note=told) if result.word in ("doubt", "fault") and ratio < DOUBT else result
+            replace(result, word="tie", note=told) if result.word in _SUSPECT and ratio < DOUBT else result
             for result, ratio in zip(one.results, found, strict=True)
         ]
         return replace(one, results=tuple(results))
@@ -61,28 +72,57 @@ def reproduced(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorCheck:
     return replace(one, results=tuple(results))
 
 
-def finite_elsewhere(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
-    """A number that is not finite is a fault only where another executor of the same precision has a finite one.
+def within_range(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
+    """An error of a result that f32 leaves its range on the way to is a doubt: what comes of that is left open."""
+    if not any(result.word in _SUSPECT for one in checks for result in one.results):
+        return checks
+    check.say("f64 within the range of f32 …")
+    run = _in_f64(check, REFERENCE, WithinRange().clone(check.module.inlined, "main"), check.timeout_s)
+    if not run.calls:
+        return checks
+    outside = {number for number, ratio in enumerate(check.ratios(run.calls[0])) if ratio >= DOUBT}
+    return _retold(checks, outside.__contains__, "doubt", OUT_OF_RANGE)
 
-    What overflows in f32 need not in f64, and the noise does not tell.
+
+def as_without_compiler(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
+    """An error that the interpreter has as well, in f32 and in the order of the text, is rounding.
+
+    The members round at random. A long sum of equal terms does not: every addition errs to the same side. In f64 the
+    interpreter has to agree with the reference, which may be what is wrong.
     """
+    if not any(_unexplained(result) and result.ratio < _DRIFT for one in checks for result in one.results):
+        return checks
+    check.say("the interpreter in f32 and in f64 …")
+    limit = min(_INTERPRETER_S, check.timeout_s)
+    run = check.run(INTERPRETER, timeout_s=limit)
+    exact = _in_f64(check, INTERPRETER, Widener().clone(check.module.inlined, "main"), limit) if run.calls else run
+    if not exact.calls:
+        return checks
+    agreed = {number for number, ratio in enumerate(check.ratios(exact.calls[0])) if ratio < DOUBT}
+    reference = check.ensemble.reference
+    far = [difference(result, wide) for result, wide in zip(run.calls[0], reference, strict=True)]
 
-    def overflows(one: ExecutorCheck, number: int) -> bool:
-        wide = np.isfinite(np.asarray(check.ensemble.reference[number], np.float64))
-        lost = wide & ~np.isfinite(one.execution.calls[0][number])
-        others = [other for other in checks if other is not one and other.execution.calls]
-        return bool(lost.any()) and not any(
-            np.isfinite(other.execution.calls[0][number][lost]).all() for other in others
-        )
+    def retold(one: ExecutorCheck) -> ExecutorCheck:
+        if not one.results:
+            return one
+        errors = [difference(a, b) for a, b in zip(one.execution.calls[0], reference, strict=True)]
+        near = {n for n, (e, f) in enumerate(zip(errors, far, strict=True)) if e.within(f, DOUBT)} & agreed
+        return _retold([one], near.__contains__, "rounding", AS_WITHOUT_COMPILER)[0]
 
-    told = "not finite here, but in f64: that f32 overflows is not ruled out"
+    return [retold(one) for one in checks]
+
+
+def _unexplained(result: ResultCheck) -> bool:
+    return result.word in _SUSPECT and not result.note
+
+
+def _retold(checks: list[ExecutorCheck], which: Callable[[int], bool], word: Word, told: str) -> list[ExecutorCheck]:
+    """The checks with another word for suspected results."""
     return [
         replace(
             one,
             results=tuple(
-                replace(result, word="doubt", note=told)
-                if result.word == "fault" and overflows(one, number)
-                else result
+                replace(result, word=word, note=told) if _unexplained(result) and which(number) else result
                 for number, result in enumerate(one.results)
             ),
         )
@@ -103,9 +143,9 @@ def confirmed(check: ModuleExperiment, checks: list[ExecutorCheck]) -> tuple[lis
         return checks, ""
     if not faulty:
         return checks, "by executors that agree with it"
-    other = _second_reference(check)
-    if not other.calls:
-        return checks, f"by nobody: {other.executor.name} in f64: {other.outcome} ({other.message})"
+    other, missing = _second_reference(check)
+    if other is None:
+        return checks, f"by nobody: {missing}"
     found = check.ratios(other.calls[0])
     wrong = {i for i in faulty if found[i] >= DOUBT}
     told = f"the reference itself is in doubt: {other.executor.name} computes another one in f64"
@@ -122,23 +162,25 @@ def confirmed(check: ModuleExperiment, checks: list[ExecutorCheck]) -> tuple[lis
     return checks, "" if wrong else f"by {other.executor.name} in f64"
 
 
-def _second_reference(check: ModuleExperiment) -> Execution:
-    """The f64 version without noise, by the first that can."""
-    wide = Widener().clone(check.module.inlined, "main")
-    last = None
+def _second_reference(check: ModuleExperiment) -> tuple[Execution | None, str]:
+    """The f64 version without noise, by the first that can, and why those before it cannot."""
+    wide, missing = Widener().clone(check.module.inlined, "main"), []
     for executor in SECOND_REFERENCES:
         check.say(f"{executor.name} in f64, to confirm the reference …")
-        limit = _INTERPRETER_S if executor.operation_s else check.timeout_s
-        last = execute(
-            executor,
-            wide,
-            "main",
-            check.wide_arguments(),
-            timeout_s=limit,
-            operations=check.module.operations,
-            most_bytes=check.most_bytes,
-        )
-        if last.calls:
-            return last
-    assert last is not None
-    return last
+        run = _in_f64(check, executor, wide, _INTERPRETER_S if executor.operation_s else check.timeout_s)
+        if run.calls:
+            return run, ""
+        missing.append(f"{executor.name} in f64: {run.outcome} ({run.message})")
+    return None, "; ".join(missing)
+
+
+def _in_f64(check: ModuleExperiment, executor: ModuleExecutor, text: str, timeout_s: float) -> Execution:
+    return execute(
+        executor,
+        text,
+        "main",
+        check.wide_arguments(),
+        timeout_s=timeout_s,
+        operations=check.module.operations,
+        most_bytes=check.most_bytes,
+    )

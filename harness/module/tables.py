@@ -41,7 +41,7 @@ def inspected(module: StableModule, form: str) -> Document | str:
             "",
             Table(("", "result", "type"), results),
             "",
-            f"{sum(module.ops.values())} operations: {ops}.",
+            f"{sum(module.ops.values())} operations{': ' if ops else ''}{ops}.",
             *([f"About {module.operations:.2g} scalar operations a call."] if not module.refusals else []),
             *end,
         ]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from harness.errors import ModuleError
-from harness.module import experiment
+from harness.module import experiment, second_look
 from harness.module.check import check_module
 from harness.module.executors import EXECUTORS, ModuleExecutor
 from harness.module.inputs import draw
 from harness.module.load import StableModule, load
 from harness.module.task import Array
-from harness.module.words import ModuleCheck
+from harness.module.words import AS_WITHOUT_COMPILER, OUT_OF_RANGE, ModuleCheck
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import (
     SGD_STEP,
@@ -84,7 +84,8 @@ def test_a_fault_without_a_witness_is_confirmed_by_a_second_reference(tmp_path: 
 
 
 def test_a_reference_that_is_wrong_itself_is_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "REFERENCE", faulty(XLA, "sign"))
+    for module in (experiment, second_look):
+        monkeypatch.setattr(module, "REFERENCE", faulty(XLA, "sign"))
     check = verdict(module_of(SGD_STEP, tmp_path), [XLA, IREE])
     assert words(check) == {"xla": "reference in doubt", "iree": "reference in doubt"}
     assert check.exit_code == 3
@@ -115,6 +116,31 @@ def test_what_overflows_in_f32_everywhere_is_a_doubt(tmp_path: Path) -> None:
     check = verdict(module, [XLA, IREE], [np.array([1.0, 2.0, 100.0, 3.0], np.float32)])
     assert words(check) == {"xla": "doubt", "iree": "doubt"}
     assert check.exit_code == 3
+
+
+def test_what_comes_of_an_overflow_on_the_way_is_a_doubt(tmp_path: Path) -> None:
+    kind = "tensor<4xf32>"
+    body = f"    %s = stablehlo.multiply %x, %x : {kind}\n    %d = stablehlo.subtract %s, %s : {kind}\n"
+    body += f"    %e = stablehlo.exponential %d : {kind}\n    %r = stablehlo.rsqrt %s : {kind}\n"
+    body += f"    %y = stablehlo.add %e, %r : {kind}"
+    module = module_of(one_function(body, f"%x: {kind}", kind), tmp_path)
+    check = verdict(module, [XLA, IREE], [np.array([1.0, 2.0, 1e30, 3.0], np.float32)])
+    assert check.exit_code == 3
+    for one in check.executors:
+        assert (one.word, one.results[0].note) == ("doubt", OUT_OF_RANGE)
+
+
+def test_a_long_sum_of_equal_terms_is_rounding_though_every_step_errs_alike(tmp_path: Path) -> None:
+    body = "    %zero = stablehlo.constant dense<0.0> : tensor<f32>\n"
+    body += "    %y = stablehlo.reduce(%x init: %zero) applies stablehlo.add across dimensions = [0]"
+    body += " : (tensor<65536xf32>, tensor<f32>) -> tensor<f32>"
+    module = module_of(one_function(body, "%x: tensor<65536xf32>", "tensor<f32>"), tmp_path)
+    equal = np.full(65536, 0.1, np.float32)
+    right = verdict(module, [XLA, IREE], [equal])
+    assert words(right) == {"xla": "rounding", "iree": "rounding"}
+    assert right.executors[1].results[0].note == AS_WITHOUT_COMPILER
+    spoiled = verdict(module, [faulty(IREE, "sums")], [equal])
+    assert words(spoiled) == {"faulty-iree": "fault"}
 
 
 def test_a_result_without_a_number_is_no_agreement(tmp_path: Path) -> None:

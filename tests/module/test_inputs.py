@@ -80,3 +80,11 @@ def test_a_file_that_holds_no_arrays_is_told_in_one_line(content: bytes, sgd: St
     path.write_bytes(content)
     with pytest.raises(ModuleError, match=r"in\.npz: not an \.npz of arrays"):
         read(path, sgd)
+
+
+def test_an_argument_without_elements_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "empty.mlir"
+    kind = "tensor<0x4xf32>"
+    path.write_text(f"func.func @main(%e: {kind}) -> {kind} {{\n  return %e : {kind}\n}}\n")
+    (drawn,) = draw(load(path), 0)
+    assert drawn.shape == (0, 4)

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -61,6 +62,19 @@ def test_every_operation_of_the_text_has_its_place(text: str, tmp_path: Path) ->
     for place in found:
         assert place.line is not None
         assert lines[place.line - 1].lstrip().startswith(place.name + (":" if place.kind.endswith("while") else " ="))
+
+
+def test_an_operation_has_its_line_also_where_the_text_says_where_it_comes_from(tmp_path: Path) -> None:
+    def step(x: jax.Array, w: jax.Array) -> jax.Array:
+        return jax.numpy.tanh(x @ w).sum()
+
+    shape = jax.ShapeDtypeStruct((4, 4), np.float32)
+    text = jax.jit(jax.grad(step)).lower(shape, shape).as_text(debug_info=True)
+    assert "loc(#loc" in text
+    lines = text.splitlines()
+    for place in places(module_of(text, tmp_path)):
+        assert place.line is not None
+        assert lines[place.line - 1].lstrip().startswith(f"{place.name} = {place.kind}")
 
 
 @pytest.mark.parametrize("size", [1, 5, 80])

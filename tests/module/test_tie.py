@@ -306,7 +306,7 @@ OTHERS = {
     "summed": (
         SGD_STEP.replace("dense<0.125>", "dense<1.0>"),
         1,
-        ("the module's gradients are 0.125, times those it is held against",),
+        ("the module's gradients are 0.125 times those it is held against",),
     ),
     "another order": (SGD_STEP.replace("%z, %topr", "%topr, %z"), 1, None),
 }

@@ -24,6 +24,13 @@ class ScaledProducts(Cloner):
         return [_scaled(values[0])]
 
 
+class ScaledSums(Cloner):
+    """Every sum is 1 % too large."""
+
+    def results(self, op: Any, values: list[Any]) -> list[Any]:
+        return [_scaled(values[0], 1.01)] if op.operation.name == "stablehlo.reduce" else values
+
+
 class LostSign(Cloner):
     """Every difference of parameters, 12x6, is a sum."""
 
@@ -116,6 +123,7 @@ class Backwards(Cloner):
 
 FAULTS: dict[str, type[Cloner]] = {
     "scaled": ScaledProducts,
+    "sums": ScaledSums,
     "sign": LostSign,
     "fused": FusedSums,
     "refused": Refused,
@@ -128,9 +136,9 @@ FAULTS: dict[str, type[Cloner]] = {
 }
 
 
-def _scaled(value: Any) -> Any:
+def _scaled(value: Any, times: float = 1.001) -> Any:
     kind = ir.RankedTensorType(value.type)
-    factor = ir.DenseElementsAttr.get_splat(kind, ir.FloatAttr.get(kind.element_type, 1.001))
+    factor = ir.DenseElementsAttr.get_splat(kind, ir.FloatAttr.get(kind.element_type, times))
     return stablehlo.multiply(value, stablehlo.constant(factor))
 
 

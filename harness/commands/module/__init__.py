@@ -9,9 +9,20 @@ from harness.commands.module.reduce_batch import reduce_batch_command
 from harness.commands.module.run import run_command
 from harness.commands.module.tie import tie_command
 from harness.commands.module.trace import trace_command
+from harness.commands.usage import ending
+from harness.system.process import interruptible
 
 
-@click.group("module")
+class _ModuleGroup(click.Group):
+    """Ends as what was begun is put away, however it was interrupted."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        interruptible()
+        with ending():
+            return super().invoke(ctx)
+
+
+@click.group("module", cls=_ModuleGroup)
 def module_command() -> None:
     """Run any StableHLO module on several executors, and tell rounding from a fault."""
 

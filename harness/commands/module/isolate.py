@@ -90,6 +90,10 @@ def isolate_command(
         most_bytes=most_bytes,
         say=say,
     )
-    reproducers = write_reproducers(isolation, output or Path("repro"), timeout)
+    try:
+        reproducers = write_reproducers(isolation, output or Path("repro"), timeout)
+    except OSError as error:
+        reproducers = []
+        say(f"no reproducer: {error.filename}: {error.strerror}. Give another folder with --output.")
     show(isolated(isolation, reproducers, form, digest(arguments)))
     sys.exit(isolation.exit_code)

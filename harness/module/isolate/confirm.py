@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from harness.module.clone import Widener
 from harness.module.execute import execute
-from harness.module.executors import REFERENCE, SECOND_REFERENCES
+from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
+from harness.module.f32_range import WithinRange
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
 from harness.module.isolate.shrink import SmallestPart
 from harness.module.measure import difference, ratios, smallest_bound
 from harness.module.precision import FORMATS, PRODUCTS, RoundedProducts, explained
 from harness.module.task import Array
-from harness.module.words import DOUBT, FAULT, Word
+from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, OUT_OF_RANGE, Word
 from harness.run.inprocess.reference_interpreter import operations
 
 RUNS = 5
@@ -66,14 +67,32 @@ def confirm(laboratory: Laboratory, found: SmallestPart) -> Confirmation:
     else:
         word = "fault" if runs and faults == runs else "doubt"
     note = ""
-    if word == "fault":
-        note = _lower_precision(laboratory, trial, text, fed)
-        word = "precision" if note else word
+    if word in ("fault", "doubt") and not by.startswith("nobody"):
+        word, note = _explained(laboratory, trial, text, fed, word)
     largest = 0.0
     for result, exact, kind in zip(shown, ensemble.reference, kinds, strict=True):
         scale = smallest_bound(kind, exact).largest * 2.0**24 or 1.0
         largest = max(largest, difference(result, exact).largest / scale)
     return Confirmation(word, wrong, runs, by, worst, largest, tuple(shown), note)
+
+
+def _explained(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array], word: Word) -> tuple[Word, str]:
+    """The word where something else than a fault explains an error, and what does."""
+    kinds = [laboratory.program.types[value] for value in trial.part.outputs]
+    exact, spreads, results = trial.ensemble.reference, trial.ensemble.spreads, trial.execution.calls[0]
+    wide = [widened(array) for array in fed]
+    ranged = execute(REFERENCE, WithinRange().clone(text, "main"), "main", wide, timeout_s=laboratory.timeout_s)
+    if ranged.calls and max(ratios(ranged.calls[0], exact, spreads, kinds)) >= DOUBT:
+        return "doubt", OUT_OF_RANGE
+    limit = min(_INTERPRETER_S, laboratory.timeout_s)
+    plain = execute(INTERPRETER, text, "main", fed, timeout_s=limit, operations=operations(text, "main"))
+    if plain.calls and all(
+        difference(result, reference).within(difference(other, reference), DOUBT)
+        for result, other, reference in zip(results, plain.calls[0], exact, strict=True)
+    ):
+        return "rounding", AS_WITHOUT_COMPILER
+    told = _lower_precision(laboratory, trial, text, fed) if word == "fault" else ""
+    return ("precision", told) if told else (word, "")
 
 
 def _lower_precision(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array]) -> str:

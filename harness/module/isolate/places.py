@@ -8,6 +8,7 @@ from typing import Any
 from harness.module.load import StableModule
 from harness.module.mlir import from_bytes, function_named, ir, line_of
 
+_LOCATION = re.compile(r" loc\((?:[^()\"]|\"[^\"]*\"|\((?:[^()\"]|\"[^\"]*\")*\))*\)")
 _NAME = re.compile(r"\s*(%[\w$.-]+)(?::\d+)?\s*=")
 
 
@@ -34,8 +35,19 @@ def places(module: StableModule) -> list[OpPlace]:
     content = module.source
     lines = content.decode(errors="replace").splitlines() if module.form == "text" else []
     with from_bytes(content) as parsed:
-        ops = list(_inlined(parsed, module.function))
-        return [_place(number, op, lines) for number, op in enumerate(ops)]
+        found = [_place(number, op, lines) for number, op in enumerate(_inlined(parsed, module.function))]
+    if lines and any(place.line is None for place in found):
+        # Locations of its own hide the lines of a text.
+        with from_bytes(_without_locations(lines)) as parsed:
+            shown = [_place(number, op, lines) for number, op in enumerate(_inlined(parsed, module.function))]
+        found = shown if len(shown) == len(found) else found
+    return found
+
+
+def _without_locations(lines: list[str]) -> bytes:
+    """The text without what `loc(…)` says, in the same lines."""
+    kept = ["" if line.startswith("#loc") else _LOCATION.sub("", line) for line in lines]
+    return "\n".join(kept).encode()
 
 
 def _inlined(module: Any, function: str) -> Iterator[Any]:

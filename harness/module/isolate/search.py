@@ -59,7 +59,7 @@ class Isolation:
     @property
     def exit_code(self) -> int:
         """0 rounding only, 1 a fault, 3 nothing compared, or a doubt."""
-        words = {fault.confirmation.word for fault in self.faults}
+        words = {fault.confirmation.word for fault in self.faults} - {"rounding", "tie"}
         whole = self.whole.word if self.whole is not None else ""
         if words.intersection(WRONG) or self.fleeting or whole in WRONG:
             return 1

@@ -64,7 +64,7 @@ def _scaled(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> str:
         return ""
     norm = factor * float(np.linalg.norm(_stack(pairs, "function")))
     clipped = f", as if clipped to a global norm of {norm:.5g}" if 0 < factor < 1 and _is_round(norm) else ""
-    return f"the module's gradients are {_called(factor, numbers)}, times those it is held against{clipped}"
+    return f"the module's gradients are {_called(factor, numbers)} times those it is held against{clipped}"
 
 
 def _decayed(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> str:
@@ -97,7 +97,7 @@ def _scaled_and_decayed(pairs: Sequence[TensorPair], numbers: Mapping[str, float
     scale = _called(factor, numbers)
     decay = _decay(rates[0] if rates[0] > 0 else rates[0] / factor)
     return (
-        f"the module's gradients are {scale}, times those it is held against, and {decay} in {_which(decaying, pairs)}"
+        f"the module's gradients are {scale} times those it is held against, and {decay} in {_which(decaying, pairs)}"
     )
 
 
@@ -131,7 +131,7 @@ def _alone(pair: TensorPair, numbers: Mapping[str, float]) -> str:
     if not np.any(pair.module):
         return f"{pair.name}: it is zero in the module"
     if pair.closes(factor * pair.function):
-        return f"{pair.name}: times {_called(factor, numbers)}"
+        return f"{pair.name}: times {_called(factor, numbers).rstrip(',')}"
     rate = _fit([pair.parameter], pair.module - pair.function)[0]
     if pair.closes(pair.function + rate * pair.parameter):
         return f"{pair.name}: {_decay(rate)}"
@@ -156,7 +156,7 @@ def _called(factor: float, numbers: Mapping[str, float]) -> str:
         for told, value in ((name, number), (f"1 over {name}", 1.0 / number if number else 0.0)):
             for sign, signed in ((1.0, told), (-1.0, f"minus {told}")):
                 if value and abs(factor - sign * value) <= _SAME_NUMBER * abs(value):
-                    return f"{shown}, {signed}"
+                    return f"{shown}, {signed},"
     return shown
 
 
