@@ -39,21 +39,25 @@ def check_module(
     Raises: ModuleError for a module with an operation that is not judged.
     """
     refuse_unjudged(module)
-    check = ModuleExperiment(module, arguments, seed, timeout_s, say, most_bytes)
-    say(f"reference in f64, and {MEMBERS} members with rounding noise …")
-    reference = check.members([Noise(0.0, 0.0, 0), *noises(seed, 0, MEMBERS)], check.ensemble)
+    with ModuleExperiment(module, arguments, seed, timeout_s, say, most_bytes) as check:
+        return _checked(check, executors)
+
+
+def _checked(check: ModuleExperiment, executors: Sequence[ModuleExecutor]) -> ModuleCheck:
+    check.say(f"reference in f64, and {MEMBERS} members with rounding noise …")
+    reference = check.members([Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)], check.ensemble)
     if reference.outcome != "ran":
-        return ModuleCheck(module, reference, 0, ())
+        return ModuleCheck(check.module, reference, 0, ())
     executions = [check.run(executor) for executor in executors]
     checks = [_judge(check, execution) for execution in executions]
     if any(result.ratio >= DOUBT for one in checks for result in one.results):
-        say(f"{MORE_MEMBERS} more members …")
-        check.members(noises(seed, MEMBERS, MORE_MEMBERS), check.ensemble)
+        check.say(f"{MORE_MEMBERS} more members …")
+        check.members(noises(check.seed, MEMBERS, MORE_MEMBERS), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
     checks = as_without_compiler(check, within_range(check, with_ties(check, checks)))
     checks = [in_lower_precision(check, reproduced(check, one)) for one in checks]
     checks, by_whom = confirmed(check, checks)
-    return ModuleCheck(module, reference, check.ensemble.members, tuple(with_flips(check, checks)), by_whom)
+    return ModuleCheck(check.module, reference, check.ensemble.members, tuple(with_flips(check, checks)), by_whom)
 
 
 def refuse_unjudged(module: StableModule) -> None:

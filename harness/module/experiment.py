@@ -1,7 +1,10 @@
 """Runs of one module at one input: as it is on an executor, and its noisy f64 version by members."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -10,6 +13,7 @@ from harness.module.executors import REFERENCE, ModuleExecutor
 from harness.module.load import StableModule
 from harness.module.measure import NoisyEnsemble, Size, TakesMembers, ratios, smallest_bound
 from harness.module.noise import UNIT, NoisyWidener
+from harness.module.session import Session
 from harness.module.task import Array, Noise
 
 AMPLITUDE = 4 * UNIT
@@ -20,7 +24,7 @@ TIED = 100  # number of the first member that may choose otherwise: none of the 
 
 @dataclass
 class ModuleExperiment:
-    """What the steps of a check share: the module, what it is fed, the ensemble so far.
+    """What the steps of a check share: the module, what it is fed, the ensemble so far. A context manager.
 
     `say`: is told what runs; `most_bytes`: as of `execute`.
     """
@@ -32,13 +36,22 @@ class ModuleExperiment:
     say: Callable[[str], None]
     most_bytes: int | None = None
     ensemble: NoisyEnsemble = field(default_factory=NoisyEnsemble)
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _sessions: dict[str, Session] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         widener = NoisyWidener()
         self._noisy = widener.clone(self.module.inlined, "main")
         self.chooses = widener.chooses  # among equal elements
 
-    def run(self, executor: ModuleExecutor, text: str = "", timeout_s: float | None = None) -> Execution:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+        self._sessions.clear()
+
+    def run(self, executor: ModuleExecutor, text: str = "") -> Execution:
         """The module as it is, or another `text` of it."""
         self.say(f"{executor.name} …")
         return execute(
@@ -46,7 +59,7 @@ class ModuleExperiment:
             text or self.module.text,
             self.module.function,
             self.arguments,
-            timeout_s=self.timeout_s if timeout_s is None else timeout_s,
+            timeout_s=self.timeout_s,
             operations=self.module.operations,
             most_bytes=self.most_bytes,
         )
@@ -57,16 +70,25 @@ class ModuleExperiment:
 
     def members(self, noises: Sequence[Noise], ensemble: TakesMembers, noisy: str = "") -> Execution:
         """Run members of the noisy version, or of another one, and let the ensemble take them."""
-        return execute(
-            REFERENCE,
-            noisy or self._noisy,
-            "main",
-            self.wide_arguments(),
-            timeout_s=self.timeout_s,
-            noises=noises,
-            take=ensemble.take,
-            most_bytes=self.most_bytes,
-        )
+        session = self._session(REFERENCE)
+        session.begin(noisy or self._noisy, self.wide_arguments(), noises=noises)
+        return session.end(ensemble.take)
+
+    def in_f64(self, executor: ModuleExecutor, text: str, timeout_s: float | None = None) -> Execution:
+        """A version in f64 on an executor, in a process that lasts as long as the check."""
+        session = self._session(executor, timeout_s)
+        return session.run(text, self.wide_arguments(), operations=self.module.operations)
+
+    def in_f32(self, executor: ModuleExecutor, timeout_s: float) -> Execution:
+        """The module as it is, in the same process."""
+        session = self._session(executor, timeout_s)
+        return session.run(self.module.inlined, self.arguments, operations=self.module.operations)
+
+    def _session(self, executor: ModuleExecutor, timeout_s: float | None = None) -> Session:
+        if executor.name not in self._sessions:
+            session = Session(executor, self.timeout_s if timeout_s is None else timeout_s, self.most_bytes)
+            self._sessions[executor.name] = self._stack.enter_context(session)
+        return self._sessions[executor.name]
 
     def ratios(self, results: Sequence[Array], ensemble: NoisyEnsemble | None = None) -> list[float]:
         """Errors over what rounding does, by result."""

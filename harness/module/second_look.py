@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.module.clone import Widener
-from harness.module.execute import Execution, execute
-from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, ModuleExecutor
+from harness.module.execute import Execution
+from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
 from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
 from harness.module.f32_range import WithinRange
 from harness.module.measure import NoisyEnsemble, difference
@@ -77,7 +77,7 @@ def within_range(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[E
     if not any(result.word in _SUSPECT for one in checks for result in one.results):
         return checks
     check.say("f64 within the range of f32 …")
-    run = _in_f64(check, REFERENCE, WithinRange().clone(check.module.inlined, "main"), check.timeout_s)
+    run = check.in_f64(REFERENCE, WithinRange().clone(check.module.inlined, "main"))
     if not run.calls:
         return checks
     outside = {number for number, ratio in enumerate(check.ratios(run.calls[0])) if ratio >= DOUBT}
@@ -94,8 +94,8 @@ def as_without_compiler(check: ModuleExperiment, checks: list[ExecutorCheck]) ->
         return checks
     check.say("the interpreter in f32 and in f64 …")
     limit = min(_INTERPRETER_S, check.timeout_s)
-    run = check.run(INTERPRETER, timeout_s=limit)
-    exact = _in_f64(check, INTERPRETER, Widener().clone(check.module.inlined, "main"), limit) if run.calls else run
+    run = check.in_f32(INTERPRETER, limit)
+    exact = check.in_f64(INTERPRETER, Widener().clone(check.module.inlined, "main"), limit) if run.calls else run
     if not exact.calls:
         return checks
     agreed = {number for number, ratio in enumerate(check.ratios(exact.calls[0])) if ratio < DOUBT}
@@ -167,20 +167,8 @@ def _second_reference(check: ModuleExperiment) -> tuple[Execution | None, str]:
     wide, missing = Widener().clone(check.module.inlined, "main"), []
     for executor in SECOND_REFERENCES:
         check.say(f"{executor.name} in f64, to confirm the reference …")
-        run = _in_f64(check, executor, wide, _INTERPRETER_S if executor.operation_s else check.timeout_s)
+        run = check.in_f64(executor, wide, _INTERPRETER_S if executor.operation_s else None)
         if run.calls:
             return run, ""
         missing.append(f"{executor.name} in f64: {run.outcome} ({run.message})")
     return None, "; ".join(missing)
-
-
-def _in_f64(check: ModuleExperiment, executor: ModuleExecutor, text: str, timeout_s: float) -> Execution:
-    return execute(
-        executor,
-        text,
-        "main",
-        check.wide_arguments(),
-        timeout_s=timeout_s,
-        operations=check.module.operations,
-        most_bytes=check.most_bytes,
-    )

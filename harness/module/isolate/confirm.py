@@ -13,7 +13,6 @@ from harness.module.measure import difference, ratios, smallest_bound
 from harness.module.precision import FORMATS, PRODUCTS, RoundedProducts, explained
 from harness.module.task import Array
 from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, OUT_OF_RANGE, Word
-from harness.run.inprocess.reference_interpreter import operations
 
 RUNS = 5
 _INTERPRETER_S = 30.0
@@ -81,11 +80,11 @@ def _explained(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Ar
     kinds = [laboratory.program.types[value] for value in trial.part.outputs]
     exact, spreads, results = trial.ensemble.reference, trial.ensemble.spreads, trial.execution.calls[0]
     wide = [widened(array) for array in fed]
-    ranged = execute(REFERENCE, WithinRange().clone(text, "main"), "main", wide, timeout_s=laboratory.timeout_s)
+    ranged = laboratory.aside(REFERENCE, WithinRange().clone(text, "main"), wide, laboratory.timeout_s)
     if ranged.calls and max(ratios(ranged.calls[0], exact, spreads, kinds)) >= DOUBT:
         return "doubt", OUT_OF_RANGE
     limit = min(_INTERPRETER_S, laboratory.timeout_s)
-    plain = execute(INTERPRETER, text, "main", fed, timeout_s=limit, operations=operations(text, "main"))
+    plain = laboratory.aside(INTERPRETER, text, fed, limit)
     if plain.calls and all(
         difference(result, reference).within(difference(other, reference), DOUBT)
         for result, other, reference in zip(results, plain.calls[0], exact, strict=True)
@@ -118,7 +117,7 @@ def _second_opinion(laboratory: Laboratory, trial: Trial, text: str, fed: Sequen
         if executor.compiler == REFERENCE.compiler:
             continue
         limit = min(_INTERPRETER_S, laboratory.timeout_s) if executor.operation_s else laboratory.timeout_s
-        run = execute(executor, wide, "main", given, timeout_s=limit, operations=operations(wide, "main"))
+        run = laboratory.aside(executor, wide, given, limit)
         if run.calls:
             found = ratios(run.calls[0], trial.ensemble.reference, trial.ensemble.spreads, kinds)
             return max(found) >= DOUBT, f"{executor.name} in f64"

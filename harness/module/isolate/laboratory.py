@@ -75,6 +75,7 @@ class Laboratory:
         self._stack = ExitStack()
         self._tested = Session(executor, timeout_s, most_bytes)
         self._exact = Session(REFERENCE, timeout_s, most_bytes)
+        self._asked: dict[str, Session] = {}
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._tested)
@@ -89,6 +90,14 @@ class Laboratory:
         fed = [widened(known[value]) for value in part.inputs]
         done = self._exact.run(NoisyWidener().clone(self.program.text(part), "main"), fed, noises=[Noise(0.0, 0.0, 0)])
         return self._narrowed(part, done.calls[0]) if done.calls else {}
+
+    def aside(self, executor: ModuleExecutor, text: str, fed: Sequence[Array], timeout_s: float) -> Execution:
+        """Another module on another executor, in a process that lasts as long as the laboratory."""
+        if executor == REFERENCE:
+            return self._exact.run(text, fed)
+        if executor.name not in self._asked:
+            self._asked[executor.name] = self._stack.enter_context(Session(executor, timeout_s, self.most_bytes))
+        return self._asked[executor.name].run(text, fed, operations=operations(text, "main"))
 
     def members(self, noisy: str, fed: Sequence[Array]) -> NoisyEnsemble:
         """The members of a noisy module, which is another than that of the part; without a reference where it fails."""

@@ -107,8 +107,8 @@ def _experiment(network: str, source: Source) -> ModuleExperiment:
     """The noisy ensemble of a right module."""
     if (network, source) not in _experiments:
         module = module_of(network, source)
-        made = ModuleExperiment(module, draw(module, SEED), SEED, TIMEOUT_S, lambda line: None)
-        made.members([Noise(0.0, 0.0, 0), *noises(SEED, 0, ENSEMBLE)], made.ensemble)
+        with ModuleExperiment(module, draw(module, SEED), SEED, TIMEOUT_S, lambda line: None) as made:
+            made.members([Noise(0.0, 0.0, 0), *noises(SEED, 0, ENSEMBLE)], made.ensemble)
         _experiments[network, source] = made
     return _experiments[network, source]
 
