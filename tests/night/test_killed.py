@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.night.folder import NightFolder
+from harness.trace.evaluations import evaluations_path
 from harness.trace.segments import segments_path
 from harness.trace.store import read_store
 
+_FROM_STATES = ".f64.states-of-"
 KILLS = 5
 LONG = 60
 CONFIG = f"""
@@ -64,7 +66,8 @@ def finished(folder: Path) -> Iterator[tuple[Path, int]]:
     """Cells that have run to their end and owe nothing, with the file that a second run would replace.
 
     A leader, and with it its follower, runs again while cells that need its states have not run: they go with it. One
-    that is held to the leader's states has come to its end when that is written.
+    that is held to the leader's states has come to its end when that is written, and the two that run from its states in
+    f64 when what they are apart is.
     """
     night = NightFolder(folder)
     cells = read_store([night.traces]).cells if night.is_night and night.traces.is_dir() else ()
@@ -73,7 +76,9 @@ def finished(folder: Path) -> Iterator[tuple[Path, int]]:
         facts = cell.facts
         leads = facts.pipeline in owing and facts.steps == LONG and not facts.evidence
         is_held = facts.ulp_seed is None or segments_path(cell.trace).exists()
-        if cell.complete and is_held and not leads and facts.follows is None:
+        from_states = list(cell.trace.parent.glob(f"*{_FROM_STATES}*.jsonl")) if _FROM_STATES in cell.trace.name else []
+        is_compared = not from_states or any(evaluations_path(trace).exists() for trace in from_states)
+        if cell.complete and is_held and is_compared and not leads and facts.follows is None:
             yield cell.trace, cell.trace.stat().st_ino
 
 
