@@ -66,8 +66,8 @@ def finished(folder: Path) -> Iterator[tuple[Path, int]]:
     """Cells that have run to their end and owe nothing, with the file that a second run would replace.
 
     A leader, and with it its follower, runs again while cells that need its states have not run: they go with it. One
-    that is held to the leader's states has come to its end when that is written, and the two that run from its states in
-    f64 when what they are apart is.
+    that is held to the leader's states has come to its end when that is written, and the two that run from its states
+    in f64 when what they are apart is.
     """
     night = NightFolder(folder)
     cells = read_store([night.traces]).cells if night.is_night and night.traces.is_dir() else ()
