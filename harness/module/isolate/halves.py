@@ -4,11 +4,14 @@ A compiler that fuses across every cut gets only the uncut program wrong.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from harness.module.isolate.laboratory import Laboratory, Trial
 from harness.module.isolate.program import OperationGraph, ProgramPart, increments
 from harness.module.task import Array
 from harness.module.words import FAULT
+
+Found = TypeVar("Found")
 
 
 def halve(
@@ -16,44 +19,39 @@ def halve(
 ) -> tuple[Trial, dict[int, Array]] | None:
     """The shortest stretch of operations that is wrong, and what it was fed; None where even the whole is right."""
     program, fed = laboratory.program, dict(enumerate(arguments))
-    found: list[tuple[Trial, dict[int, Array]]] = []
 
-    def wrong(start: int, stop: int) -> bool:
+    def attempt(start: int, stop: int) -> tuple[Trial, dict[int, Array]] | None:
         part = stretch(program, range(start, stop))
         before = program.part(range(start), [value for value in part.inputs if value >= program.arguments])
         known = fed | (laboratory.values(before, fed) if before.outputs else {})
         if not part.outputs or any(value not in known for value in part.inputs):
-            return False
+            return None
         trial = laboratory.judge(part, known)
         say(f"operations {start} to {stop - 1}: {trial.outcome}, ratio {trial.worst[0]:.2f}")
         # A stretch holds bends, and a flip makes its bound coarse: what is left to doubt is not followed.
-        if trial.worst[0] < FAULT:
-            return False
-        found.append((trial, known))
-        return True
+        return (trial, known) if trial.worst[0] >= FAULT else None
 
-    if not wrong(0, len(program.operations)):
-        return None
-    shortest(len(program.operations), wrong)
-    return found[-1]
+    return shortest(len(program.operations), attempt)
 
 
-def shortest(length: int, wrong: Callable[[int, int], bool]) -> tuple[int, int]:
-    """The shortest stretch, from a start up to a stop, that is still wrong when it is cut from both ends.
+def shortest(length: int, attempt: Callable[[int, int], Found | None]) -> Found | None:
+    """What an attempt finds in the shortest stretch, cut from both ends, in which it still finds something.
 
-    `wrong` of the last one that is, is the last call that was true.
+    `attempt`: is given a start and a stop. None where it finds nothing in the whole.
     """
     first, last = 0, length
-    step = length // 2
+    found = attempt(first, last)
+    step = length // 2 if found is not None else 0
     while step:
         for start, stop in ((first, last - step), (first + step, last)):
-            if wrong(start, stop):
-                first, last = start, stop
+            fewer = attempt(start, stop)
+            if fewer is not None:
+                found, first, last = fewer, start, stop
                 break
         else:
             step //= 2
         step = min(step, (last - first) // 2)
-    return first, last
+    return found
 
 
 def stretch(program: OperationGraph, numbers: Sequence[int]) -> ProgramPart:

@@ -46,10 +46,9 @@ class Shrinker:
         found = self._by_value(trial)
         if found is None:
             # More results, or fewer, are another program: a stretch has those that the window has at its place.
-            stretched: list[Trial] = []
             numbers = trial.part.operations
-            shortest(len(numbers), lambda start, stop: self._wrong_stretch(numbers[start:stop], stretched))
-            found = (self._by_value(stretched[-1]) or stretched[-1]) if stretched else None
+            stretched = shortest(len(numbers), lambda start, stop: self._wrong_stretch(numbers[start:stop]))
+            found = (self._by_value(stretched) or stretched) if stretched is not None else None
         if found is None:
             _, value = trial.worst
             found = self._with_bystanders(slice_of(self._program, self._part.operations, [value]), value)
@@ -69,16 +68,12 @@ class Shrinker:
             return found
         return None
 
-    def _wrong_stretch(self, numbers: Sequence[int], found: list[Trial]) -> bool:
+    def _wrong_stretch(self, numbers: Sequence[int]) -> Trial | None:
         part = stretch(self._program, numbers)
         if not part.outputs or any(value not in self._known for value in part.inputs):
-            return False
-        for _ in range(self._tries):
-            trial = self._laboratory.judge(part, self._known)
-            if trial.worst[0] >= DOUBT:
-                found.append(trial)
-                return True
-        return False
+            return None
+        trials = (self._laboratory.judge(part, self._known) for _ in range(self._tries))
+        return next((trial for trial in trials if trial.worst[0] >= DOUBT), None)
 
     def _suspects(self, trial: Trial) -> list[int]:
         """Values of the window in the order in which they are looked at: what is wrong first makes others wrong."""
@@ -118,8 +113,9 @@ class Shrinker:
             for start in range(0, len(droppable), size):
                 dropped = set(droppable[start : start + size]) & set(left)
                 fewer = [number for number in left if number not in dropped]
-                found = self._laboratory.bad(self._all_of(fewer, value), self._known, value, self._tries)
-                if dropped and found is not None:
+                part = self._all_of(fewer, value)
+                found = self._laboratory.bad(part, self._known, value, self._tries) if dropped else None
+                if found is not None:
                     left, trial = fewer, found
             size //= 2
         return trial
