@@ -10,13 +10,14 @@ from harness.commands.module.run import run_command
 from harness.commands.module.tie import tie_command
 from harness.commands.module.trace import trace_command
 from harness.commands.usage import ending
-from harness.system.process import interruptible
 
 
 class _ModuleGroup(click.Group):
     """Ends as what was begun is put away, however it was interrupted."""
 
     def invoke(self, ctx: click.Context) -> object:
+        from harness.system.process import interruptible
+
         interruptible()
         with ending():
             return super().invoke(ctx)
