@@ -1,6 +1,5 @@
 """Parts of a program on an executor, each beside its f64 version with rounding noise at the same input."""
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from harness.module.noise import NoisyWidener
 from harness.module.session import Session
 from harness.module.signature import TensorType
 from harness.module.task import Array, Noise
-from harness.module.words import DOUBT, FAULT
+from harness.module.words import DOUBT
 from harness.run.inprocess.reference_interpreter import operations
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -159,11 +158,6 @@ class Laboratory:
                 value: np.asarray(array).astype(self.program.types[value].dtype)
                 for value, array in zip(part.outputs, reference, strict=True)
             }
-
-
-def is_fault(ratio: float) -> bool:
-    """Whether a ratio is beyond what is left to doubt."""
-    return ratio >= FAULT or math.isnan(ratio)
 
 
 def widened(array: Array) -> Array:

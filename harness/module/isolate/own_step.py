@@ -45,8 +45,8 @@ def search_step(side: SideUnderTest, step: int, folder: Path) -> SearchedStep:
         return SearchedStep(f"operations: {side.pipeline}: not searched: {error}")
     made = tuple(write_reproducers(found, folder, _TIMEOUT_S))
     where = f"operations in {dtype}: {side.pipeline}, on {executor.meaning}"
-    if found.faults:
-        named = "; ".join(" + ".join(map(str, fault.ops)) for fault in found.faults)
+    if found.wrong:
+        named = "; ".join(" + ".join(map(str, fault.ops)) for fault in found.wrong)
         return SearchedStep(f"{where}: {named} of its module is computed wrongly: the compiler, or its device.", made)
     compared = sum(len(window.part.operations) for window in found.windows if window.outcome == "ran")
     if found.exit_code or found.refused:

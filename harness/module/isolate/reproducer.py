@@ -39,7 +39,7 @@ def write_reproducers(isolation: Isolation, folder: Path, timeout_s: float) -> l
     name = f"{isolation.module.path.stem}-{isolation.executor.name}"
     return [
         write_reproducer(fault, isolation.executor, folder / f"{name}-{number}", timeout_s)
-        for number, fault in enumerate(isolation.faults, start=1)
+        for number, fault in enumerate(isolation.wrong, start=1)
     ]
 
 

@@ -43,7 +43,8 @@ class IsolatedFault:
 class Isolation:
     """What a search found. `procedure`: the last one; `whole`: the verdict on the whole, where it was asked for.
 
-    `fleeting`: first and last operation of what was wrong in one run and never again.
+    `fleeting`: first and last operation of what was wrong in one run and never again; `unreached`: windows that could
+    not be fed, since the reference of one before them cannot be computed.
     """
 
     module: StableModule
@@ -53,6 +54,7 @@ class Isolation:
     faults: tuple[IsolatedFault, ...] = ()
     refused: list[tuple[OpPlace, RefusedOperation]] = field(default_factory=list)
     fleeting: list[tuple[OpPlace, OpPlace]] = field(default_factory=list)
+    unreached: int = 0
     whole: ExecutorCheck | None = None
     trials: int = 0
 
@@ -64,7 +66,13 @@ class Isolation:
         if words.intersection(WRONG) or self.fleeting or whole in WRONG:
             return 1
         compared = any(window.outcome == "ran" for window in self.windows)
-        return 0 if compared and not words and whole != "doubt" else 3
+        open_ended = words or self.unreached or whole in ("doubt", "reference in doubt")
+        return 0 if compared and not open_ended else 3
+
+    @property
+    def wrong(self) -> list[IsolatedFault]:
+        """The faults without those that something else explains, or that are left to doubt."""
+        return [fault for fault in self.faults if fault.confirmation.word in WRONG]
 
 
 def isolate(
@@ -93,7 +101,7 @@ def isolate(
         search = _Search(module, program, laboratory, say)
         isolation = search.result
         search.scan(arguments, window, None)
-        if not isolation.faults and whole:
+        if not isolation.wrong and whole:
             check = check_module(
                 module, [executor], arguments, seed=seed, timeout_s=timeout_s, most_bytes=most_bytes, say=say
             )
@@ -101,7 +109,7 @@ def isolate(
             if isolation.whole is not None and isolation.whole.word in WRONG:
                 isolation.procedure = "scan with shifted windows"
                 search.scan(arguments, window, max(1, window // 2))
-                if not isolation.faults:
+                if not isolation.wrong:
                     isolation.procedure = "halves"
                     search.halves(arguments)
         isolation.trials = laboratory.trials
@@ -123,7 +131,9 @@ class _Search:
     def scan(self, arguments: Sequence[Array], size: int, first: int | None) -> None:
         refused: list[RefusedOperation] = []
         parts = windows(self._program, size, first)
-        self.result.windows += scan(self._laboratory, parts, arguments, self._suspect, refused, self._say)
+        scanned = scan(self._laboratory, parts, arguments, self._suspect, refused, self._say)
+        self.result.windows += scanned
+        self.result.unreached += len(parts) - len(scanned)
         told = {one.number for _, one in self.result.refused}
         self.result.refused += [(self._places[one.number], one) for one in refused if one.number not in told]
 

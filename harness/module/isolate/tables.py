@@ -26,10 +26,12 @@ def isolated(isolation: Isolation, reproducers: Sequence[ModuleReproducer], form
         rows = [_row(fault) for fault in isolation.faults]
         head = ("verdict", "operations", "wrong in", "ratio", "error", "reference confirmed by", "note")
         blocks += ["", Table(head, rows, right=("ratio", "error"), wrapped=True)]
-    elif compared and largest < DOUBT and not isolation.refused:
+    elif compared and largest < DOUBT and not isolation.refused and not isolation.unreached:
         blocks.append("Every window is off by rounding alone.")
     if isolation.whole is not None:
         blocks.append(f"The whole: {isolation.whole.word}. Last procedure: {isolation.procedure}.")
+    if isolation.unreached:
+        blocks.append(f"{isolation.unreached} windows were not reached: the reference of one before them is missing.")
     for first, last in isolation.fleeting:
         blocks.append(f"Race: operations from {first} to {last} were wrong together in one run, and never again.")
     for place, one in isolation.refused:
@@ -61,6 +63,7 @@ def _facts(isolation: Isolation, reproducers: Sequence[ModuleReproducer], inputs
         "inputs_sha256": inputs,
         "procedure": isolation.procedure,
         "trials": isolation.trials,
+        "unreached": isolation.unreached,
         "whole": None if isolation.whole is None else isolation.whole.word,
         "exit_code": isolation.exit_code,
         "windows": [
