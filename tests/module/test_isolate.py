@@ -214,3 +214,10 @@ def test_a_fault_of_iree_is_isolated_to_two_operations_with_a_reproducer(tmp_pat
     (done,) = write_reproducers(isolation, tmp_path, 120)
     assert (done.shows, done.right_on) == (True, "xla")
     assert "wrong in 2 of 2 runs" in (done.folder / "README.md").read_text()
+
+
+def test_windows_that_were_not_reached_are_no_agreement(tmp_path: Path) -> None:
+    isolation = search(module_of(SGD_STEP, tmp_path), EXECUTORS["xla"])
+    assert isolation.exit_code == 0
+    isolation.unreached = 1
+    assert isolation.exit_code == 3
