@@ -197,8 +197,7 @@ def find_unfinished(
         evidence = [cell for _, cell in verification.planned_evidence(ours)]
         for leader, _ in verification.planned_cells():
             steps = [cell.manifest.steps_written for cell in ours if cell.name == leader.name and cell.complete]
-            if steps and (found := verification.follower(leader, steps[0])) is not None:
-                evidence.append(found[1])
+            evidence += [cell for _, cell in verification.followers(leader, steps[0])] if steps else []
         missing += [(cell.name, True, cell.run.steps) for cell in evidence]
         yield from (f"{cell[0]}: {_NOT_REACHED}" for cell in missing if cell not in there)
     for part, model in config.networks(night.night):

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.run.backends import Presence
 from harness.run.contract import RECORDED, child_environment
 from harness.run.probe import installed_versions
+from harness.run.probing import Presence
 from harness.system.masking import mask_secrets
 
 PACKAGES = ("jax", "jaxlib", "numpy", "iree-base-compiler", "iree-base-runtime", "training-trace-harness")

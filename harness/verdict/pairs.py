@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from harness.errors import TraceError
-from harness.run.pipelines import MAIN, PIPELINES
+from harness.run.pipelines import FACTORIAL, MAIN, PIPELINES
 from harness.spec.netspec import Arithmetic, DType
 from harness.spec.run_config import Start
 from harness.trace.evaluations import evaluations_path, read_evaluations
@@ -109,11 +109,11 @@ def judge_followed(leader: StoredCell, follower: StoredCell, judging: Judging) -
 
 
 def split_factorials(cells: Sequence[StoredCell], judging: Judging) -> Iterator[Factorial]:
-    """The 2x2 factorial of every backend that has its runs; one whose runs are not all complete says why."""
+    """The 2x2 factorial of every backend that has both compilers; one whose runs are not all complete says why."""
     for backend in dict.fromkeys(cell.facts.backend for cell in cells):
-        places = [(pipeline, backend) for pipeline in PIPELINES]
+        places = [(pipeline, backend) for pipeline in FACTORIAL]
         runs = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
-        if not any(run.counts for run in runs):
+        if len(runs) < len(places) or not any(run.counts for run in runs):
             continue
         notes = [f"{run.short_name}: {run.note}" for run in runs if run.note]
         if notes:
