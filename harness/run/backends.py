@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import BackendError, unknown
-from harness.run.chips import Target, chip_name, chip_of_host, stand_in
+from harness.run.chips import ChipTarget, chip_name, chip_of_host, stand_in
 from harness.run.pipelines import PIPELINES, Compiler
 from harness.run.probing import Presence, ask_runtime
 
@@ -69,7 +69,7 @@ class Backend:
         """Whether a pipeline has a compiler for it; that of somebody else is not known to have none."""
         return pipeline not in PIPELINES or PIPELINES[pipeline].compiler in self.compilers
 
-    def compile_flags(self, target: Target | None = None) -> tuple[str, ...]:
+    def compile_flags(self, target: ChipTarget | None = None) -> tuple[str, ...]:
         """Flags for iree-compile, by default for the chip of `target()`.
 
         Raises: BackendError when IREE_CHIP names a chip of no row, or GPUs of several kinds are here.
@@ -79,7 +79,7 @@ class Backend:
         chosen = target or self.target()
         return (*COMMON_FLAGS, *self.target_flags, f"{self.chip_flag}={chosen.compiled_as}")
 
-    def target(self, chip: str = "") -> Target:
+    def target(self, chip: str = "") -> ChipTarget:
         """The chip to compile for: the one given, else by `chip_variable`, else the device's, else the default.
 
         Raises: BackendError, as `compile_flags`.
@@ -100,8 +100,8 @@ class Backend:
                 return self._target(told, source)
         return self._target(self.chip, "default")
 
-    def _target(self, chip: str, source: str) -> Target:
-        return Target(chip, source, stand_in(chip, self.chips) if self.translated else chip)
+    def _target(self, chip: str, source: str) -> ChipTarget:
+        return ChipTarget(chip, source, stand_in(chip, self.chips) if self.translated else chip)
 
     @property
     def has_device_file(self) -> bool:

@@ -15,7 +15,7 @@ _TOOL_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)
-class Target:
+class ChipTarget:
     """A chip to compile for. `source`: where it was read. `compiled_as`: the name that iree-compile is given.
 
     They differ where the compiler does not know the chip, and code for an older one runs on it.

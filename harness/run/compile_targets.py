@@ -10,7 +10,7 @@ from harness.emit.train_step import emit_train_step
 from harness.errors import BackendError, EmitError
 from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS, Backend
-from harness.run.chips import Target
+from harness.run.chips import ChipTarget
 from harness.run.compile import compile_module
 from harness.spec.models import Model
 from harness.spec.netspec import PROFILES, DType
@@ -63,7 +63,7 @@ def compile_steps(
     return [found[model.name, target] for model, target in wanted]
 
 
-def find_target(name: str) -> tuple[Backend, Target]:
+def find_target(name: str) -> tuple[Backend, ChipTarget]:
     """The backend and the chip that a name means: of a backend, or of a chip of one.
 
     Raises: BackendError for a name of neither; see `Backend.target`.

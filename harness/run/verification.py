@@ -34,7 +34,7 @@ from harness.trace.store import StoredCell
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """The cells of one network. `backends` None: the usual ones that are present.
+    """The cells of one network. `backends` None: the usual ones that are present. `also_on`: more, where present.
 
     `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every
     `segment` steps, and the second on each other backend to its own on the first. `f64_check`: run pairs on the CPU in
@@ -51,6 +51,7 @@ class Verification:
     out: Path
     run: RunConfig = DEFAULT_RUN
     backends: tuple[str, ...] | None = None
+    also_on: tuple[str, ...] = ()
     data: str | None = None
     compile_all: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
@@ -160,7 +161,7 @@ class Verification:
     @property
     def backend_names(self) -> tuple[str, ...]:
         """The backends that it tries; not those that only run where they are named."""
-        return self.backends or DEFAULT_BACKENDS
+        return tuple(dict.fromkeys((*(self.backends or DEFAULT_BACKENDS), *self.also_on)))
 
     @property
     def pipelines(self) -> tuple[str, ...]:
@@ -194,7 +195,7 @@ class Verification:
         """Every pipeline on every backend, and whether the user named it; those not named are tried all the same."""
         for backend in self.backend_names:
             for pipeline in filter(BACKENDS[backend].serves, self.pipelines):
-                yield self.cell(pipeline, backend), self.backends is not None
+                yield self.cell(pipeline, backend), backend in (self.backends or ())
         for external in self.externals:
             yield self.cell(external.name, self.backend_names[0]), True
 

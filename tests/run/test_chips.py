@@ -9,7 +9,7 @@ import pytest
 from harness.errors import BackendError
 from harness.run import chips, probing
 from harness.run.backends import BACKENDS, presence
-from harness.run.chips import Target, ask_nvidia_smi, chip_name, read_kfd, read_nvidia_smi, stand_in
+from harness.run.chips import ChipTarget, ask_nvidia_smi, chip_name, read_kfd, read_nvidia_smi, stand_in
 from harness.run.compile import compile_module
 from harness.run.probe import about, choose
 
@@ -128,15 +128,15 @@ def test_a_chip_that_the_compiler_does_not_know_gets_code_for_an_older_one() -> 
 
 def test_the_driver_of_the_device_names_the_chip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gpu(monkeypatch, tmp_path, "cuda", {"chip": "9.0"})
-    assert BACKENDS["cuda"].target() == Target("sm_90", "IREE's cuda driver", "sm_89")
+    assert BACKENDS["cuda"].target() == ChipTarget("sm_90", "IREE's cuda driver", "sm_89")
     assert BACKENDS["cuda"].compile_flags()[-1] == "--iree-cuda-target=sm_89"
     monkeypatch.setenv("IREE_CHIP", "sm_80")
-    assert BACKENDS["cuda"].target() == Target("sm_80", "IREE_CHIP", "sm_80")
+    assert BACKENDS["cuda"].target() == ChipTarget("sm_80", "IREE_CHIP", "sm_80")
 
 
 def test_an_amd_chip_is_no_stand_in_for_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gpu(monkeypatch, tmp_path, "rocm", {"chip": "gfx1102"})
-    assert BACKENDS["rocm"].target() == Target("gfx1102", "IREE's hip driver", "gfx1102")
+    assert BACKENDS["rocm"].target() == ChipTarget("gfx1102", "IREE's hip driver", "gfx1102")
 
 
 def test_without_an_answer_of_the_driver_tools_are_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -145,24 +145,24 @@ def test_without_an_answer_of_the_driver_tools_are_asked(monkeypatch: pytest.Mon
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     gpu(monkeypatch, tmp_path, "cuda", None)
-    assert BACKENDS["cuda"].target() == Target("sm_80", "nvidia-smi", "sm_80")
+    assert BACKENDS["cuda"].target() == ChipTarget("sm_80", "nvidia-smi", "sm_80")
     monkeypatch.setattr(chips, "KFD_NODES", topology(tmp_path / "nodes", KFD))
     gpu(monkeypatch, tmp_path, "rocm", {})
-    assert BACKENDS["rocm"].target() == Target("gfx942", str(tmp_path / "nodes"), "gfx942")
+    assert BACKENDS["rocm"].target() == ChipTarget("gfx942", str(tmp_path / "nodes"), "gfx942")
     tool.write_text('#!/bin/sh\nprintf "8.0\\n9.0\\n"\n')
     message = r"^nvidia-smi lists GPUs of several kinds \(sm_80, sm_90\)\. Name one of them in IREE_CHIP\.$"
     with pytest.raises(BackendError, match=message):
         BACKENDS["cuda"].target()
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert ask_nvidia_smi() == []
-    assert BACKENDS["cuda"].target() == Target("sm_89", "default", "sm_89")
+    assert BACKENDS["cuda"].target() == ChipTarget("sm_89", "default", "sm_89")
 
 
 def test_no_device_is_the_default_of_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "Child", None)
     for name, chip in (("cuda", "sm_89"), ("rocm", "gfx1100")):
         monkeypatch.setitem(BACKENDS, name, dataclasses.replace(BACKENDS[name], device_files=("./no-such-device",)))
-        assert BACKENDS[name].target() == Target(chip, "default", chip)
+        assert BACKENDS[name].target() == ChipTarget(chip, "default", chip)
 
 
 ONE_OPERATION = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }"
