@@ -126,6 +126,8 @@ def test_every_row_is_recognised_by_something_or_for_people_only() -> None:
         "iree-barrier-leak",
         "iree-padded-dilated-convolution",
         "iree-single-place-convolution",
+        "iree-vulkan-reduce-broadcast",
+        "mesa-llvmpipe-long-loops",
         "jax-rocm-extra-missing-plugin",
         "xla-cuda-tf32",
     }
