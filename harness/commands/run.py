@@ -48,15 +48,13 @@ def run_command(
 
     from harness.run.backends import BACKENDS
     from harness.run.backends import backend as find_backend
-    from harness.run.pipelines import CONTROLS, PIPELINES
+    from harness.run.pipelines import CONTROLS
     from harness.system.process import interruptible
 
     place = find_backend(backend)
     loaded = asked.load()
     _refuse_unknown(pipeline, loaded, "--pipeline")
-    if not place.serves(pipeline):
-        served = ", ".join(name for name in PIPELINES if place.serves(name))
-        raise click.UsageError(f"--backend {backend}: {pipeline} has no compiler for it; {served} have.")
+    place.require(pipeline)
     run = msgspec.structs.replace(loaded.run, start=start)
     verification = replace(loaded, run=run, segment=segment, backends=(backend,), factorial=pipeline in CONTROLS)
     if follow is None:
@@ -68,6 +66,7 @@ def run_command(
     _refuse_unknown(leader, loaded, "--follow")
     if (leader, where) == (pipeline, backend):
         raise click.UsageError(f"--follow {follow}: a run cannot follow itself. Name another pipeline or backend.")
+    BACKENDS[where].require(leader)
     interruptible()
     _run_followed(verification, (leader, where), (pipeline, backend))
 

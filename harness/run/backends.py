@@ -69,6 +69,12 @@ class Backend:
         """Whether a pipeline has a compiler for it; that of somebody else is not known to have none."""
         return pipeline not in PIPELINES or PIPELINES[pipeline].compiler in self.compilers
 
+    def require(self, pipeline: str) -> None:
+        """Refuse a pipeline that has no compiler for it. Raises: BackendError naming those that have."""
+        if not self.serves(pipeline):
+            served = ", ".join(filter(self.serves, PIPELINES))
+            raise BackendError(f"{pipeline} has no compiler for {self.name}. Take one that has: {served}.")
+
     def compile_flags(self, target: ChipTarget | None = None) -> tuple[str, ...]:
         """Flags for iree-compile, by default for the chip of `target()`.
 
