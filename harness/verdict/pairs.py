@@ -25,11 +25,11 @@ from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.relation import relation
+from harness.verdict.silent_faults import silent_faults
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
 _OF_EVIDENCE = ("dtype", "start", "steps", "evidence", "follows", "segment", "states_of", "run_steps", "ulp_seed")
-
 _BESIDE = (*_WITHIN_A_RUN, *_OF_EVIDENCE)
 
 
@@ -88,7 +88,7 @@ def judge_pairs(
                 from_states=_from_states(left, right, evidence),
             )
             row = judge_recordings(recording(left), recording(right), judging, kind, beside)
-        yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
+        yield replace(row, a=pair[0], b=pair[1], cells=(left, right), findings=silent_faults(row, (left, right)))
 
 
 def judge_followed(leader: StoredCell, follower: StoredCell, judging: Judging) -> PairRow:
