@@ -322,9 +322,8 @@ def test_a_lockstep_run_that_is_missing_is_told(tmp_path: Path) -> None:
     assert list(find_unfinished(night, cells, (), [])) == []
 
 
-ALSO_ON_VULKAN = (
-    "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 20\nladder = false\nalso_on = ['vulkan']\n"
-)
+ON_THE_CPU = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 20\nladder = false\n"
+ALSO_ON_VULKAN = ON_THE_CPU + "also_on = ['vulkan']\n"
 
 
 def test_a_backend_of_one_part_is_tried_and_its_absence_is_no_problem(tmp_path: Path) -> None:
