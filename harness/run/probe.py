@@ -52,7 +52,11 @@ def _iree_device(hal: str) -> dict[str, Any]:
         sys.exit(said[1].strip() if said else str(error).splitlines()[0])
     if not devices:
         sys.exit(f"the {hal} driver finds no device")
-    chosen = choose(devices, os.environ.get("IREE_DEVICE", "").partition("://")[2])
+    path = os.environ.get("IREE_DEVICE", "").partition("://")[2]
+    chosen = choose(devices, path, by_number=hal != "vulkan")
+    if chosen is None:
+        there = ", ".join(device["path"] for device in devices)
+        sys.exit(f"IREE_DEVICE names {path!r}, and the {hal} driver has {there}")
     told: dict[str, str] = {}
     if hasattr(driver, "dump_device_info"):
         try:
@@ -68,11 +72,15 @@ def _iree_device(hal: str) -> dict[str, Any]:
     }
 
 
-def choose(devices: list[dict[str, Any]], path: str) -> dict[str, Any]:
-    """The device that the part of IREE_DEVICE behind `://` names, by its number or its path; the first by default."""
-    if path.isdecimal() and int(path) < len(devices):
-        return devices[int(path)]
-    return next((device for device in devices if path and device["path"] == path), devices[0])
+def choose(devices: list[dict[str, Any]], path: str, *, by_number: bool) -> dict[str, Any] | None:
+    """The device that the part of IREE_DEVICE behind `://` names, by its path or by its number; without it the first.
+
+    `by_number`: whether the driver takes numbers, from 0. None: it has no such device.
+    """
+    if not path:
+        return devices[0]
+    numbered = {str(i): device for i, device in enumerate(devices)} if by_number else {}
+    return {**numbered, **{device["path"]: device for device in devices}}.get(path)
 
 
 def about(dump: str) -> dict[str, str]:

@@ -109,8 +109,9 @@ def test_a_driver_tells_what_is_used_of_it() -> None:
 
 def test_a_device_is_chosen_by_its_number_or_path() -> None:
     devices = [{"path": "GPU-a"}, {"path": "GPU-b"}]
-    found = [choose(devices, path) for path in ("", "1", "GPU-b", "GPU-c", "7")]
-    assert [devices.index(device) for device in found] == [0, 1, 1, 0, 0]
+    found = [choose(devices, path, by_number=True) for path in ("", "1", "GPU-b", "GPU-c", "7")]
+    assert found == [devices[0], devices[1], devices[1], None, None]
+    assert choose(devices, "1", by_number=False) is None
 
 
 def test_a_chip_that_the_compiler_does_not_know_gets_code_for_an_older_one() -> None:

@@ -71,6 +71,15 @@ def test_without_a_driver_it_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPa
     assert "\n" not in found.reason
 
 
+def test_a_device_that_is_not_there_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not presence("vulkan", "phase3"):
+        pytest.skip("no Vulkan driver")
+    presence.cache_clear()
+    monkeypatch.setenv("IREE_DEVICE", "vulkan://7")
+    found = presence("vulkan", "phase3")
+    assert "IREE_DEVICE names '7', and the vulkan driver has GPU-" in found.reason
+
+
 def test_the_interpreter_of_byte_code_is_a_processor() -> None:
     found = presence("vmvx", "phase3")
     assert (found.device, found.software) == ("interpreter of IREE's byte code", True)
