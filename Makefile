@@ -39,7 +39,7 @@ verify: $(STAMP) ## Train MODEL with both pipelines on every backend present and
 oracle: $(STAMP) ## Compare the gradients of both pipelines, tensor by tensor [CASE="uib fire"] [DTYPE=f64]
 	$(BIN)/python -m harness oracle $(CASE) $(if $(DTYPE),--dtype '$(DTYPE)') $(if $(DATA),--data '$(subst ~/,$(HOME)/,$(DATA))') $(ARGS)
 
-nightly: $(STAMP) ## Run the night that CONFIG describes and report it; goes on where it was [CONFIG=ci/weekly.toml] [ARGS="--budget 30"]
+nightly: $(STAMP) vulkan ## Run the night that CONFIG describes and report it; goes on where it was [CONFIG=ci/weekly.toml] [ARGS="--budget 30"]
 	ci/nightly.sh $(or $(CONFIG),ci/nightly.toml) $(ARGS)
 
 power: $(STAMP) ## Inject faults and judge clean pairs: detections, survivors and false positives [ONLY=mlp] [ARGS=--resume]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.completion import complete_backends, complete_models
-from harness.commands.options import dtype_option, renamed
+from harness.commands.options import dtype_option, read_names, renamed
 
 if TYPE_CHECKING:
     from harness.run.compile_targets import Compilation
@@ -22,7 +22,20 @@ _NUMBERS = ("lines", "StableHLO", "module", "seconds")
 
 @click.command("compile", context_settings=renamed({"part": "shard"}))
 @click.argument("models", nargs=-1, shell_complete=complete_models)
-@click.option("--backends", default="cpu,cuda,rocm", show_default=True, metavar="A,B", shell_complete=complete_backends)
+@click.option(
+    "--backends",
+    callback=read_names,
+    metavar="A,B",
+    shell_complete=complete_backends,
+    help="Each for its chip here, or its usual one. Default: cpu,cuda,rocm.",
+)
+@click.option(
+    "--targets",
+    callback=read_names,
+    metavar="A,B",
+    shell_complete=complete_backends,
+    help="Chips, e.g. sm_80,sm_90,gfx942,gfx1100, or names of backends, in place of --backends.",
+)
 @dtype_option
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Default: that of verify.")
 @click.option(
@@ -33,7 +46,8 @@ _NUMBERS = ("lines", "StableHLO", "module", "seconds")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def compile_command(
     models: tuple[str, ...],
-    backends: str,
+    backends: tuple[str, ...] | None,
+    targets: tuple[str, ...] | None,
     dtype: "DType",
     batch: int | None,
     image_size: int | None,
@@ -46,16 +60,18 @@ def compile_command(
     No GPU is needed. Exit codes: 0 every one compiles, 1 a compiler refuses one, 2 usage.
     """
     from harness.report.terminal import show
-    from harness.run.backends import backend
-    from harness.run.compile_targets import compile_steps, part_of
+    from harness.run.backends import DEFAULT_BACKENDS, backend
+    from harness.run.compile_targets import compile_steps, find_target, part_of
     from harness.spec.models import load_model, model_names
     from harness.verdict.judge import EXIT_CODES
 
-    names = tuple(dict.fromkeys(name.strip() for name in backends.split(",") if name.strip()))
-    if not names:
-        raise click.BadParameter("expected names separated by commas.", param_hint="--backends")
-    for name in names:
+    if backends is not None and targets is not None:
+        raise click.UsageError("--targets takes the place of --backends: give one of them.")
+    for name in backends or ():
         backend(name)
+    names = tuple(dict.fromkeys(targets or backends or DEFAULT_BACKENDS))
+    for name in names:
+        find_target(name)
     chosen = part_of(dict.fromkeys(models) or model_names(), *_shard(shard))
     loaded = [load_model(name, batch=batch or load_model(name).verify_batch, image_size=image_size) for name in chosen]
     results = compile_steps(loaded, names, dtype, jobs, _say)
@@ -80,7 +96,10 @@ def _is_count(text: str) -> bool:
 
 def _say(result: "Compilation") -> None:
     took = f"{result.seconds:.1f} s" if result.seconds is not None else "failed"
-    click.echo(f"{result.model}, {result.backend}: {took}{' (from the cache)' if result.cached else ''}", err=True)
+    click.echo(
+        f"{result.model}, {result.chip or result.backend}: {took}{' (from the cache)' if result.cached else ''}",
+        err=True,
+    )
 
 
 def render(results: Sequence["Compilation"], form: str) -> "Document | str":
@@ -106,11 +125,12 @@ def _row(result: "Compilation") -> list[str]:
     if result.trouble is not None:
         verdict += f": known trouble ({result.trouble.ticket})"
     text = f"{result.text_bytes / 1e3:.0f} kB"
-    return [result.model, result.backend, result.chip, f"{result.lines:,}", text, module, seconds, verdict]
+    chip = result.chip if result.compiled_as == result.chip else f"{result.chip} as {result.compiled_as}"
+    return [result.model, result.backend, chip or "-", f"{result.lines:,}", text, module, seconds, verdict]
 
 
 def _facts(result: "Compilation") -> dict[str, Any]:
-    names = ("model", "backend", "chip", "lines", "text_bytes", "module_bytes", "seconds", "diagnostic")
+    names = ("model", "backend", "chip", "compiled_as", "lines", "text_bytes", "module_bytes", "seconds", "diagnostic")
     return {name: getattr(result, name) for name in names} | {
         "known_trouble": None if result.trouble is None else result.trouble.id
     }

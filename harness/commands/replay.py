@@ -75,10 +75,11 @@ def replay_command(
     from harness.trace.store import verified_cells
     from harness.verdict.pair import exit_code
 
-    find_backend(backend)
+    place = find_backend(backend)
     for name in pipeline:
         if name not in PIPELINES:
             raise click.BadParameter(unknown("pipeline", name, PIPELINES), param_hint="--pipeline")
+        place.require(name)
     found = verified_cells([cell])
     if len(found) > 1:
         raise HarnessError(f"{cell}: {len(found)} cells, expected one. Name its trace.")
@@ -86,7 +87,8 @@ def replay_command(
     with ExitStack() as stack:
         folder = stack.enter_context(scratch()) if out is None else out
         dtypes: tuple[DType, ...] = ("f32", "f64") if dtype == "both" else (dtype,)
-        ran = run_replay(found[0], folder, pipeline or MAIN, backend, dtypes, data, timeout, model)
+        taken_by = pipeline or tuple(filter(place.serves, MAIN))
+        ran = run_replay(found[0], folder, taken_by, backend, dtypes, data, timeout, model)
         rows = judge(found[0], ran)
         show(for_terminal(found[0], ran, rows) if form == "text" else as_json.render(rows))
         sys.exit(exit_code(rows))

@@ -51,22 +51,24 @@ def run_command(
     from harness.run.pipelines import CONTROLS
     from harness.system.process import interruptible
 
-    find_backend(backend)
+    place = find_backend(backend)
     loaded = asked.load()
     _refuse_unknown(pipeline, loaded, "--pipeline")
+    place.require(pipeline)
     run = msgspec.structs.replace(loaded.run, start=start)
     verification = replace(loaded, run=run, segment=segment, backends=(backend,), factorial=pipeline in CONTROLS)
     if follow is None:
         interruptible()
         run_alone(verification, pipeline, backend)
-    leader, _, place = follow.rpartition("-")
-    if place not in BACKENDS:
-        leader, place = follow, backend
+    leader, _, where = follow.rpartition("-")
+    if where not in BACKENDS:
+        leader, where = follow, backend
     _refuse_unknown(leader, loaded, "--follow")
-    if (leader, place) == (pipeline, backend):
+    if (leader, where) == (pipeline, backend):
         raise click.UsageError(f"--follow {follow}: a run cannot follow itself. Name another pipeline or backend.")
+    BACKENDS[where].require(leader)
     interruptible()
-    _run_followed(verification, (leader, place), (pipeline, backend))
+    _run_followed(verification, (leader, where), (pipeline, backend))
 
 
 def _refuse_unknown(pipeline: str, verification: "Verification", option: str) -> None:

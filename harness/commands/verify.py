@@ -1,6 +1,7 @@
 """`harness verify MODEL`: run the cells, judge their pairs, look for causes, split, report."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     callback=read_names,
     metavar="A,B",
     shell_complete=complete_backends,
-    help="Default: every backend that is present.",
+    help="Default: those of cpu, cuda and rocm that are present.",
 )
 @run_options
 @mode_option
@@ -75,6 +76,11 @@ if TYPE_CHECKING:
 )
 @click.option("--factorial", is_flag=True, help="Also run each derivation on the other compiler; split the difference.")
 @click.option(
+    "--interpreter",
+    is_flag=True,
+    help="Also run phase 3 on the CPU without a compiler, operation by operation: for a few steps of small networks.",
+)
+@click.option(
     "--against-rev",
     "revision",
     metavar="REV",
@@ -99,6 +105,7 @@ def verify_command(
     segment: int,
     states: int,
     factorial: bool,
+    interpreter: bool,
     revision: str | None,
     compile_all: bool,
     verbose: bool,
@@ -112,6 +119,7 @@ def verify_command(
     from harness.report import verification as report
     from harness.report.terminal import show
     from harness.run.backends import backend
+    from harness.run.software import with_software_steps
     from harness.system.process import interruptible
     from harness.verdict.compare import judging_by
 
@@ -128,6 +136,7 @@ def verify_command(
         raise click.UsageError("--factorial and --eager exclude each other: all runs of a factorial are compiled.")
     for name in backends or ():
         backend(name)
+    _refuse_alone(backends or (), asked)
     verification = replace(
         asked.load(),
         backends=backends,
@@ -138,14 +147,32 @@ def verify_command(
         segment=segment,
         states=states,
         factorial=factorial,
+        interpreter=interpreter,
         compile_all=compile_all,
     )
     interruptible()
+    if asked.steps is None:
+        verification, why = with_software_steps(verification)
+        if why:
+            click.echo(why, err=True)
     outcome = verify(verification, judging) if revision is None else verify_against(verification, judging, revision)
     paths = report.write_reports(outcome)
     show(report.for_terminal(outcome, verbose=verbose))
     click.echo(f"\nReports: {', '.join(map(str, paths))}; traces: {verification.folder}/")
     sys.exit(report.outcome_exit_code(outcome))
+
+
+def _refuse_alone(backends: Sequence[str], asked: RunOptions) -> None:
+    """Refuse backends on which one run alone would be, which nothing could be compared with."""
+    from harness.run.backends import BACKENDS
+    from harness.run.pipelines import MAIN
+
+    runs = [name for name in backends for pipeline in MAIN if BACKENDS[name].serves(pipeline)]
+    if len(runs) == 1 and not (asked.externals or asked.modules):
+        raise click.BadParameter(
+            f"{runs[0]} has one pipeline, which is compared with that of another backend. Name cpu as well.",
+            param_hint="--backends",
+        )
 
 
 def verify(verification: "Verification", judging: "Judging") -> "Outcome":

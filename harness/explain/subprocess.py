@@ -65,10 +65,8 @@ def explain_pairs(rows: Sequence[PairRow], in_f64: Sequence[StoredCell], trained
             about = ["--data", str(trained.data), *cells[0].facts.start_options]
             found = search_conventions(trained.network, [cell.trace for cell in cells], about)
             sentences.update(zip(cells, found, strict=True))
-        yield replace(
-            row,
-            findings=tuple(f"with B = {cell.short_name} in {cell.facts.dtype}: {sentences[cell]}" for cell in sides),
-        )
+        found_here = (f"with B = {cell.short_name} in {cell.facts.dtype}: {sentences[cell]}" for cell in sides)
+        yield replace(row, findings=(*row.findings, *found_here))
 
 
 def _searched_together(cells: Sequence[StoredCell]) -> Iterator[list[StoredCell]]:

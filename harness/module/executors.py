@@ -6,11 +6,11 @@ from typing import Literal
 
 from harness.errors import ModuleError, unknown
 from harness.run.backends import BACKENDS, COMMON_FLAGS, backend
+from harness.run.pipelines import INTERPRETED_OPERATION_S
 from harness.system.process import run_module
 
 Driver = Literal["xla", "iree", "interpreter"]
 WORKER = run_module("harness.module.worker")
-_LOCAL = (*COMMON_FLAGS, "--iree-hal-target-device=local")
 _OWN_PYTHON = "`pip install 'training-trace-harness[{0}]'` into a Python of its own, named in HARNESS_PYTHON_{1}"
 
 
@@ -76,8 +76,8 @@ EXECUTORS = {
             meaning="IREE's interpreter of its own byte code",
             driver="iree",
             compiler="IREE vmvx",
-            flags=(*_LOCAL, "--iree-hal-local-target-device-backends=vmvx"),
-            device="local-task",
+            flags=BACKENDS["vmvx"].compile_flags(),
+            device=BACKENDS["vmvx"].hal_device,
             operation_s=7e-8,
         ),
         ModuleExecutor(
@@ -85,7 +85,7 @@ EXECUTORS = {
             meaning="the StableHLO reference interpreter, no compiler at all",
             driver="interpreter",
             compiler="none",
-            operation_s=2e-6,
+            operation_s=INTERPRETED_OPERATION_S,
             environment=BACKENDS["cpu"].jax_environment(),
         ),
         ModuleExecutor(
@@ -93,10 +93,11 @@ EXECUTORS = {
             meaning="IREE, SPIR-V for Vulkan: a GPU, or Mesa's driver for the processor",
             driver="iree",
             compiler="IREE SPIR-V",
-            flags=(*COMMON_FLAGS, "--iree-hal-target-device=vulkan"),
-            device="vulkan",
+            backend="vulkan",
+            flags=BACKENDS["vulkan"].compile_flags(),
+            device=BACKENDS["vulkan"].hal_device,
             chip="Vulkan",
-            mend="`apt-get install mesa-vulkan-drivers` brings one that needs no GPU",
+            mend=BACKENDS["vulkan"].mend,
         ),
         ModuleExecutor(
             name="iree-cuda",
@@ -104,7 +105,7 @@ EXECUTORS = {
             driver="iree",
             compiler="IREE CUDA",
             backend="cuda",
-            mend="needs an NVIDIA GPU and its driver",
+            mend=BACKENDS["cuda"].mend,
         ),
         ModuleExecutor(
             name="iree-rocm",
@@ -112,7 +113,7 @@ EXECUTORS = {
             driver="iree",
             compiler="IREE HIP",
             backend="rocm",
-            mend="needs an AMD GPU, its driver and ROCm's libraries",
+            mend=BACKENDS["rocm"].mend,
         ),
         ModuleExecutor(
             name="xla-cuda",
@@ -156,12 +157,12 @@ def _complete(row: ModuleExecutor) -> ModuleExecutor:
     command = run_module("harness.module.worker", given.python())
     if row.driver == "xla":
         return replace(row, environment=given.jax_environment(), command=command)
-    flags, environment = given.compile_flags(), given.iree_environment()
+    target, environment = given.target(), given.iree_environment()
     return replace(
         row,
-        flags=flags,
+        flags=given.compile_flags(target),
         device=environment["IREE_DEVICE"],
-        chip=flags[-1].partition("=")[2],  # the row's last flag names it
+        chip=str(target) if given.chip_flag else row.chip,
         environment=environment,
         command=command,
     )

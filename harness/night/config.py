@@ -38,7 +38,8 @@ class _Part(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
 class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Networks, each in every dtype and profile. Absent keys have the meaning that the options of `verify` have.
 
-    `models`: short names, and paths of files, relative to the folder of the configuration.
+    `models`: short names, and paths of files, relative to the folder of the configuration. `also_on`: backends beside
+    those of the night, where the host has them.
     """
 
     models: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -48,6 +49,7 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     dtypes: list[DType] = msgspec.field(default_factory=lambda: ["f32"])
     profiles: list[Profile] = msgspec.field(default_factory=lambda: ["shared"])
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = DEFAULT_INIT_SEED
+    also_on: list[str] = msgspec.field(default_factory=list)
     data: str | None = None
     shuffle: bool = False
     ladder: bool = True
@@ -195,19 +197,21 @@ def read_text(path: Path) -> str:
 
 
 def override_backends(config: NightConfig, backends: Sequence[str] | None, where: str) -> NightConfig:
-    """The configuration on other backends, for a host of its own kind; as it is when there are none to put in.
+    """The configuration on other backends alone, for a host of its own kind; as it is when there are none to put in.
 
     Raises: ConfigError for a backend that is not known.
     """
     if backends is None:
         return config
-    config = msgspec.structs.replace(config, backends=list(backends))
+    parts = [msgspec.structs.replace(part, also_on=[]) for part in config.verify]
+    config = msgspec.structs.replace(config, backends=list(backends), verify=parts)
     _check_backends(config, where)
     return config
 
 
 def _check_backends(config: NightConfig, where: str) -> None:
-    for name in () if config.backends == "present" else config.backends:
+    named = () if config.backends == "present" else config.backends
+    for name in (*named, *(name for part in config.verify for name in part.also_on)):
         if name not in BACKENDS:
             raise ConfigError(f"{where}: {unknown('backend', name, BACKENDS)}")
 
@@ -222,6 +226,7 @@ def _verifications(
             out=out,
             run=RunConfig(dtype=dtype, init_seed=part.seed, profile=profile, shuffle=part.shuffle, steps=steps),
             backends=backends,
+            also_on=tuple(part.also_on),
             data=part.data,
             f64_check=part.ladder,
             wide=part.wide,

@@ -59,7 +59,7 @@ def with_findings(rows: Sequence[PairRow], found: Findings) -> list[PairRow]:
     """The rows with their findings."""
     told = [found.get(key_of(row)) if row.cells else None for row in rows]
     return [
-        row if about is None else replace(row, culprit=about.culprit, findings=tuple(about.sentences))
+        row if about is None else replace(row, culprit=about.culprit, findings=(*row.findings, *about.sentences))
         for row, about in zip(rows, told, strict=True)
     ]
 

@@ -193,12 +193,13 @@ def find_unfinished(
             continue
         planned = [cell.name for cell, _ in verification.planned_cells()]
         ours = [cell for cell in cells if cell.name in planned and not cell.facts.evidence]
+        absent = {(cell.facts.pipeline, cell.facts.backend) for cell in ours if cell.facts.absent}
         missing = [(name, False, verification.run.steps) for name in planned]
         evidence = [cell for _, cell in verification.planned_evidence(ours)]
         for leader, _ in verification.planned_cells():
             steps = [cell.manifest.steps_written for cell in ours if cell.name == leader.name and cell.complete]
-            if steps and (found := verification.follower(leader, steps[0])) is not None:
-                evidence.append(found[1])
+            followers = [cell for _, cell in verification.followers(leader, steps[0])] if steps else []
+            evidence += [cell for cell in followers if (cell.pipeline, cell.backend) not in absent]
         missing += [(cell.name, True, cell.run.steps) for cell in evidence]
         yield from (f"{cell[0]}: {_NOT_REACHED}" for cell in missing if cell not in there)
     for part, model in config.networks(night.night):

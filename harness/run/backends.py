@@ -1,20 +1,16 @@
 """The backends: one table. Adding a backend is adding a row."""
 
-import json
 import os
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from harness.errors import BackendError, unknown
-from harness.run.pipelines import PIPELINES
-from harness.system.process import Child, signal_name
-
-PROBE_TIMEOUT_S = 60
+from harness.run.chips import ChipTarget, chip_name, chip_of_host, stand_in
+from harness.run.pipelines import PIPELINES, Compiler
+from harness.run.probing import Presence, ask_runtime
 
 COMMON_FLAGS = ("--iree-input-type=stablehlo", "--iree-input-demote-f64-to-f32=false")
 
@@ -32,12 +28,16 @@ _KEEP_PAGES = ":".join(
 
 @dataclass(frozen=True)
 class Backend:
-    """One kind of hardware, for both pipelines.
+    """One kind of hardware, for the pipelines of the compilers that it has.
 
-    `device_files`: one of them exists where the driver is loaded; none: it is always there.
-    `driver_files`: what they hold tells the driver's version.
-    `target_flags`: what iree-compile is told; `chip_flag` names the chip, `chip` is its default, `chip_variable` the
-    variable that overrides it with a name that starts with `chip_prefix`.
+    `compilers`: those that make code for it. `by_default`: whether it is tried where no backends are named.
+    `device_files`: one of them exists where the driver is loaded; none: asking the run time is what tells.
+    `driver_files`: what they hold tells the driver's version. `mend`: what an absent one needs.
+    `software`: it is always this machine's processor; `software_steps`: steps of a verification that names none, where
+    the device is that.
+    `target_flags`: what iree-compile is told; `chip_flag` names the chip, `chip` is the one where nothing else tells,
+    `chips` those that iree-compile knows, `chip_variable` the variable that overrides it with a name that starts with
+    `chip_prefix`. `translated`: its driver translates code of an older chip for a newer one.
     `iree_backend`: its name in IREE_BACKEND. `hal_device`: IREE's run-time device; `hal_drivers`: values of IREE_DEVICE
     that are meant for this row. `jax_platform`, `xla_flags`, `environment`: what its programs are given.
     """
@@ -48,23 +48,71 @@ class Backend:
     target_flags: tuple[str, ...]
     hal_device: str
     hal_drivers: tuple[str, ...]
-    jax_platform: str
+    jax_platform: str = ""
+    compilers: tuple[Compiler, ...] = ("XLA", "IREE")
+    by_default: bool = True
+    software: bool = False
+    software_steps: int | None = None
+    mend: str = ""
     device_files: tuple[str, ...] = ()
     driver_files: tuple[str, ...] = ()
     chip_flag: str = ""
     chip: str = ""
+    chips: tuple[str, ...] = ()
+    translated: bool = False
     chip_variable: str = "IREE_CHIP"
     chip_prefix: str = ""
     xla_flags: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def compile_flags(self) -> tuple[str, ...]:
-        """Flags for iree-compile. Raises: BackendError when IREE_CHIP names a chip of no row."""
+    def serves(self, pipeline: str) -> bool:
+        """Whether a pipeline has a compiler for it; that of somebody else is not known to have none."""
+        return pipeline not in PIPELINES or PIPELINES[pipeline].compiler in self.compilers
+
+    def require(self, pipeline: str) -> None:
+        """Refuse a pipeline that has no compiler for it. Raises: BackendError naming those that have."""
+        if not self.serves(pipeline):
+            served = ", ".join(filter(self.serves, PIPELINES))
+            raise BackendError(f"{pipeline} has no compiler for {self.name}. Take one that has: {served}.")
+
+    def compile_flags(self, target: ChipTarget | None = None) -> tuple[str, ...]:
+        """Flags for iree-compile, by default for the chip of `target()`.
+
+        Raises: BackendError when IREE_CHIP names a chip of no row, or GPUs of several kinds are here.
+        """
         if not self.chip_flag:
             return (*COMMON_FLAGS, *self.target_flags)
+        chosen = target or self.target()
+        return (*COMMON_FLAGS, *self.target_flags, f"{self.chip_flag}={chosen.compiled_as}")
+
+    def target(self, chip: str = "") -> ChipTarget:
+        """The chip to compile for: the one given, else by `chip_variable`, else the device's, else the default.
+
+        Raises: BackendError, as `compile_flags`.
+        """
+        if chip:
+            return self._target(chip, "named")
         rows = [row for row in BACKENDS.values() if row.chip_variable == self.chip_variable and row.chip_flag]
         named = _meant_for(self.chip_variable, self.chip_prefix, [row.chip_prefix for row in (self, *rows)])
-        return (*COMMON_FLAGS, *self.target_flags, f"{self.chip_flag}={named or self.chip}")
+        if named or not self.chip_flag:
+            return self._target(named or self.chip, self.chip_variable if named else "default")
+        if self.device_files and self.has_device_file:
+            found = presence(self.name, "phase3")
+            told = chip_name(found.chip)
+            if told.startswith(self.chip_prefix) and told:
+                return self._target(told, f"IREE's {self.hal_device} driver")
+            told, source = chip_of_host(self.chip_prefix, self.chip_variable)
+            if told:
+                return self._target(told, source)
+        return self._target(self.chip, "default")
+
+    def _target(self, chip: str, source: str) -> ChipTarget:
+        return ChipTarget(chip, source, stand_in(chip, self.chips) if self.translated else chip)
+
+    @property
+    def has_device_file(self) -> bool:
+        """Whether a file says that the driver is loaded, for a backend that has such files."""
+        return any(Path(file).exists() for file in self.device_files)
 
     def python(self) -> str:
         """The interpreter that runs this backend's programs: HARNESS_PYTHON_<BACKEND>, else this one.
@@ -81,7 +129,8 @@ class Backend:
     def jax_environment(self) -> dict[str, str]:
         """Variables for a program on XLA. Its deterministic kernels come last: the user's flags give way."""
         flags = f"{os.environ.get('XLA_FLAGS', '')} {self.xla_flags}".strip()
-        return {**self.environment, "JAX_PLATFORMS": self.jax_platform, **({"XLA_FLAGS": flags} if flags else {})}
+        platform = {"JAX_PLATFORMS": self.jax_platform} if self.jax_platform else {}
+        return {**self.environment, **platform, **({"XLA_FLAGS": flags} if flags else {})}
 
     def iree_environment(self) -> dict[str, str]:
         """Variables for a program on IREE. Raises: BackendError when IREE_DEVICE names a device of no row."""
@@ -121,6 +170,7 @@ BACKENDS = {
             hal_device="local-task",
             hal_drivers=("local-task", "local-sync"),
             jax_platform="cpu",
+            compilers=("XLA", "IREE", "none"),
             environment={"GLIBC_TUNABLES": _KEEP_PAGES},
         ),
         Backend(
@@ -128,10 +178,13 @@ BACKENDS = {
             device_name="CUDA device",
             device_files=("/dev/nvidia0", "/dev/dxg"),
             driver_files=("/proc/driver/nvidia/version",),
+            mend="needs an NVIDIA GPU and its driver",
             iree_backend="cuda",
             target_flags=("--iree-hal-target-device=cuda",),
             chip_flag="--iree-cuda-target",
             chip="sm_89",
+            chips=("sm_75", "sm_80", "sm_86", "sm_87", "sm_89", "sm_120", "sm_121"),
+            translated=True,
             chip_prefix="sm_",
             hal_device="cuda",
             hal_drivers=("cuda",),
@@ -143,6 +196,7 @@ BACKENDS = {
             device_name="ROCm device",
             device_files=("/dev/kfd",),
             driver_files=("/opt/rocm/.info/version", "/sys/module/amdgpu/version"),
+            mend="needs an AMD GPU, its driver and ROCm's libraries",
             iree_backend="rocm",
             target_flags=(
                 "--iree-hal-target-device=hip",
@@ -151,14 +205,41 @@ BACKENDS = {
             ),
             chip_flag="--iree-rocm-target",
             chip="gfx1100",
+            chips=("gfx908", "gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1101", "gfx1151", "gfx1200", "gfx1201"),
             chip_prefix="gfx",
             hal_device="hip",
             hal_drivers=("hip",),
             jax_platform="rocm",
             xla_flags=_DETERMINISTIC_XLA,
         ),
+        Backend(
+            name="vulkan",
+            device_name="Vulkan device",
+            compilers=("IREE",),
+            by_default=False,
+            software_steps=20,
+            mend="`apt-get install mesa-vulkan-drivers` brings one that needs no GPU",
+            iree_backend="vulkan-spirv",
+            target_flags=("--iree-hal-target-device=vulkan",),
+            hal_device="vulkan",
+            hal_drivers=("vulkan",),
+        ),
+        Backend(
+            name="vmvx",
+            device_name="interpreter of IREE's byte code",
+            compilers=("IREE",),
+            by_default=False,
+            software=True,
+            software_steps=8,
+            iree_backend="vmvx",
+            target_flags=("--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=vmvx"),
+            hal_device="local-task",
+            hal_drivers=("local-task", "local-sync"),
+            environment={"GLIBC_TUNABLES": _KEEP_PAGES},
+        ),
     )
 }
+DEFAULT_BACKENDS = tuple(row.name for row in BACKENDS.values() if row.by_default)
 
 
 def backend(name: str) -> Backend:
@@ -168,23 +249,6 @@ def backend(name: str) -> Backend:
     return BACKENDS[name]
 
 
-@dataclass(frozen=True)
-class Presence:
-    """Availability of a backend to a pipeline here: the device's name, or the reason why it is absent.
-
-    `driver`, `python`, `versions` (by package): of the backend's own interpreter, as far as it was asked.
-    """
-
-    device: str | None
-    reason: str = ""
-    driver: str | None = None
-    python: str | None = None
-    versions: Mapping[str, str] | None = None
-
-    def __bool__(self) -> bool:
-        return self.device is not None
-
-
 @cache
 def presence(name: str, pipeline: str) -> Presence:
     """Ask the backend's own Python, in a process of its own: a broken driver can crash or hang whoever asks.
@@ -192,7 +256,9 @@ def presence(name: str, pipeline: str) -> Presence:
     For a pipeline of somebody else only the device file is looked at.
     """
     row = backend(name)
-    if row.device_files and not any(Path(file).exists() for file in row.device_files):
+    if not row.serves(pipeline):
+        return Presence(None, f"no {pipeline} for {name}")
+    if row.device_files and not row.has_device_file:
         return Presence(None, f"no {row.device_name}")
     driver = _read_driver(row)
     if pipeline not in PIPELINES:
@@ -205,38 +271,19 @@ def presence(name: str, pipeline: str) -> Presence:
     except OSError as error:
         return Presence(None, f"{row.python_variable}: the interpreter cannot be started ({error.strerror})")
     except BackendError as error:
+        if row.mend and not row.device_files:
+            return Presence(None, f"no {row.device_name} ({error}); {row.mend}")
         return Presence(None, f"{row.device_name} not usable by {pipeline}: {error}")
+    own = bool(row.device_files) or row.hal_device == "vulkan"
     many = f"{facts['count']} x " if facts["count"] > 1 else ""
     return Presence(
-        device=many + (facts["device"] if row.device_files else row.device_name),
-        driver="; ".join(filter(None, [driver, facts["driver"] if row.device_files else ""])) or None,
+        device=many + (facts["device"] if own else row.device_name),
+        driver="; ".join(filter(None, [driver, facts["driver"] if own else ""])) or None,
         python=facts["python"],
         versions=facts["versions"],
+        software=row.software or bool(facts.get("software")),
+        chip=facts.get("chip", "") if own else "",
     )
-
-
-def ask_runtime(python: str, runtime: str, hal: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Device, versions and so on that a Python has for a run time, `jax` or `iree`; `hal`: IREE's driver.
-
-    Raises: OSError; BackendError with the last line of what it says when it has no device.
-    """
-    text = Path(__file__).with_name("probe.py").read_text()
-    child = Child([python, "-P", "-c", text, runtime, hal], {**os.environ, **environment}, keep=1 << 16)
-    deadline = time.monotonic() + PROBE_TIMEOUT_S
-    while not child.wait(1.0):
-        if time.monotonic() > deadline:
-            child.stop(patience=0)
-            raise BackendError(f"the driver did not answer within {PROBE_TIMEOUT_S} s")
-    lines = child.out.tail.splitlines()
-    if child.returncode < 0:
-        raise BackendError(f"the probe was killed by {signal_name(-child.returncode)}")
-    if child.returncode > 0:
-        raise BackendError((child.err.tail.strip() or f"exit code {child.returncode}").splitlines()[-1][:200])
-    try:
-        facts: dict[str, Any] = json.loads(lines[-1])
-    except (ValueError, IndexError):
-        raise BackendError("the probe printed something else than its answer") from None
-    return facts
 
 
 def _read_driver(row: Backend) -> str | None:

@@ -45,8 +45,8 @@ _STEERING: dict[str, str] = {
 }
 VARIABLES: dict[str, str] = {
     **_STEERING,
-    "IREE_CHIP": "phase 3: target chip, e.g. sm_89 or gfx1100",
-    "IREE_DEVICE": "phase 3: HAL device name",
+    "IREE_CHIP": "phase 3: target chip, e.g. sm_89 or gfx1100; unset: that of the device",
+    "IREE_DEVICE": "phase 3: HAL device name, e.g. cuda://1",
     "JAX_PLATFORMS": "phase 2: platform",
     "JAX_DISABLE_JIT": "phase 2: 1 runs eagerly",
     "XLA_FLAGS": "phase 2: compiler flags",

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Literal
 
 from harness.data import DATASETS
 from harness.data.fetch import is_cached
-from harness.errors import BackendError, HarnessError
-from harness.run.backends import BACKENDS, Backend, ask_runtime, presence
+from harness.errors import HarnessError
+from harness.run.backends import BACKENDS, Backend, presence
 from harness.run.pipelines import MAIN, PIPELINES
 from harness.run.provenance import PACKAGES, cpu_model, package_version
 from harness.system.cache import cache_root
@@ -46,7 +45,7 @@ def examine() -> Document:
 
 def _hardware() -> Iterator[HealthCheck]:
     for row in BACKENDS.values():
-        for pipeline in MAIN:
+        for pipeline in filter(row.serves, MAIN):
             what = f"{pipeline} on {row.name}"
             try:
                 found = presence(row.name, pipeline)
@@ -55,9 +54,9 @@ def _hardware() -> Iterator[HealthCheck]:
                 continue
             if found:
                 yield HealthCheck(what, "ready", found.device or "")
-            elif found.reason == f"no {row.device_name}":
-                mend = f"needs the hardware and its driver; `harness compile --backends {row.name}` does without"
-                yield HealthCheck(what, "absent", found.reason, mend)
+            elif found.reason.startswith(f"no {row.device_name}"):
+                mend = f"{row.mend}; `harness compile --targets {row.name}` does without"
+                yield HealthCheck(what, "absent", f"no {row.device_name}", mend)
             else:
                 yield HealthCheck(what, "broken", found.reason, _install(row, pipeline))
 
@@ -81,12 +80,12 @@ def _compilers() -> Iterator[HealthCheck]:
     for row in BACKENDS.values():
         what = f"compile for {row.name}"
         try:
-            chip = row.compile_flags()[-1].partition("=")[2]
+            target = row.target()
         except HarnessError as error:
             yield HealthCheck(what, "broken", str(error), f"correct {row.chip_variable}, or unset it")
             continue
         if row.iree_backend in targets:
-            yield HealthCheck(what, "ready", chip)
+            yield HealthCheck(what, "ready", f"{target} ({target.source})" if row.chip_flag else "")
         else:
             yield HealthCheck(what, "broken", f"no target {row.iree_backend}", "`pip install training-trace-harness`")
 
@@ -137,12 +136,6 @@ def _optional() -> Iterator[HealthCheck]:
             yield HealthCheck(what, "ready", f"{package} {version}")
         else:
             yield HealthCheck(what, "absent", "optional", f"`pip install 'training-trace-harness[{name}]'`")
-    try:
-        found = str(ask_runtime(sys.executable, "iree", "vulkan", {})["device"])
-        yield HealthCheck("vulkan", "ready", found)
-    except (OSError, BackendError):
-        mend = "only `harness module --on vulkan` needs it: `apt-get install mesa-vulkan-drivers`"
-        yield HealthCheck("vulkan", "absent", "optional", mend)
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is not None:
         yield HealthCheck("browser", "ready", browser)

@@ -1,7 +1,8 @@
 """The phase-3 program: trains with compiled modules on an IREE device, under the environment contract.
 
 `python -m harness.run.iree_runner PLAN.json MODULE.vmfb… DATA_FOLDER`. Parameters, optimizer slots and running
-statistics stay on the device. With `--xla` in front the modules are StableHLO texts, which XLA compiles and runs.
+statistics stay on the device. With `--xla` or `--interpreter` in front the modules are StableHLO texts, which XLA
+compiles and runs, or jaxlib's reference interpreter runs as they are.
 """
 
 import hashlib
@@ -168,18 +169,27 @@ def _xla_device(modules: Sequence[Path]) -> Executor:
     return XlaDevice(modules)
 
 
+def _interpreter(modules: Sequence[Path]) -> Executor:
+    from harness.run.interpreter_device import InterpreterDevice  # here, for the same reason
+
+    return InterpreterDevice(modules)
+
+
+_ON_TEXTS = {"--xla": _xla_device, "--interpreter": _interpreter}
+
+
 def main() -> None:
     """Command line; a HarnessError ends it with one line and exit code 2."""
     try:
-        on_xla = sys.argv[1:2] == ["--xla"]
-        paths = [Path(argument) for argument in sys.argv[1 + on_xla :]]
+        on_texts = next((_ON_TEXTS[option] for option in sys.argv[1:2] if option in _ON_TEXTS), None)
+        paths = [Path(argument) for argument in sys.argv[1 + (on_texts is not None) :]]
         if len(paths) < 3:
-            raise ContractError("usage: python -m harness.run.iree_runner [--xla] PLAN.json MODULE… DATA")
+            raise ContractError("usage: python -m harness.run.iree_runner [--xla|--interpreter] PLAN.json MODULE… DATA")
         plan, *modules, folder = paths
         if folder.suffix in (".vmfb", ".mlir"):
             raise ContractError(f"{folder} is a module, expected the data folder. Give DATA as the last argument.")
         contract = read_contract()
-        open_device = partial(_xla_device, modules) if on_xla else partial(Device, contract.device, modules)
+        open_device = partial(on_texts, modules) if on_texts else partial(Device, contract.device, modules)
         train(read_plan(plan), open_device, folder, contract)
     except HarnessError as error:
         print(f"phase 3: {error}", file=sys.stderr)

@@ -24,9 +24,11 @@ from harness.run.backends import BACKENDS
 from harness.run.cell import Cell
 from harness.run.compile import compile_module, compiler_version
 from harness.run.external import External
-from harness.run.pipelines import PIPELINES
+from harness.run.pipelines import INTERPRETED_OPERATION_S, PIPELINES
 from harness.spec.netspec import PROFILES
 from harness.system.process import run_module
+
+_MOST_INTERPRETED_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,15 @@ def prepare(cell: Cell, folder: Path) -> Program:
     """Write the programs of a cell and compile what is compiled beforehand.
 
     Both controls run in phase 3's host program, so that three of the four pipelines of a factorial differ in modules
-    and compiler only.
+    and compiler only; so does the one without a compiler.
 
     Raises: EmitError, also when the compiler refuses a module.
     """
     files = emit_files(cell, folder)
     if PIPELINES[cell.pipeline].compiler == "IREE":
         return _on_iree(cell, files)
+    if PIPELINES[cell.pipeline].compiler == "none":
+        return _interpreted(cell, files)
     return _script(cell, *files) if files[0].suffix == ".py" else _modules_on_xla(cell, files)
 
 
@@ -178,11 +182,34 @@ def _modules_on_xla(cell: Cell, files: Sequence[Path]) -> Program:
     )
 
 
+def _interpreted(cell: Cell, files: Sequence[Path]) -> Program:
+    """The runner with modules that the interpreter runs as they are. Raises: EmitError where that takes too long."""
+    from harness.run.inprocess.reference_interpreter import operations  # here, because IREE does without JAX
+
+    *modules, plan = files
+    (step,) = (path for path in modules if ".train_step." in path.name)
+    step_s = INTERPRETED_OPERATION_S * operations(step.read_text(), "train_step")
+    if cell.run.steps is None or cell.run.steps * step_s > _MOST_INTERPRETED_S:
+        steps = "all steps" if cell.run.steps is None else f"{cell.run.steps} steps"
+        raise EmitError(
+            f"{cell.model.name}: the interpreter takes about {step_s:,.0f} s a step of batch "
+            f"{cell.model.config.batch_size}, and {steps} are asked for; expected at most {_MOST_INTERPRETED_S:g} s in "
+            "all. Give fewer with --steps, smaller ones with --batch, or a smaller network."
+        )
+    backend = BACKENDS[cell.backend]
+    return Program(
+        command=(*_runner(cell), "--interpreter", str(plan), *map(str, modules), "{data}"),
+        environment=backend.iree_environment() | backend.jax_environment(),
+        provenance={"emitted_sha256": _emitted_sha256(plan), "compiler": "none"},
+    )
+
+
 def _on_iree(cell: Cell, files: Sequence[Path]) -> Program:
     """The runner with modules that IREE has compiled. Raises: EmitError when it refuses one."""
     *modules, plan = (path for path in files if path.suffix != ".py")
     backend = BACKENDS[cell.backend]
-    flags = backend.compile_flags()
+    target = backend.target()
+    flags = backend.compile_flags(target)
     with ThreadPoolExecutor() as pool:
         compiled = list(pool.map(lambda path: compile_module(path.read_text(), flags, path.name), modules))
     return Program(
@@ -192,6 +219,7 @@ def _on_iree(cell: Cell, files: Sequence[Path]) -> Program:
             "emitted_sha256": _emitted_sha256(plan),
             "compiler": f"iree-compile {compiler_version()}",
             "compiler_flags": list(flags),
+            **({"chip": target.chip, "chip_source": target.source} if backend.chip_flag else {}),
             "compile_s": sum(module.seconds for module in compiled),
             "compile_cached": all(module.cached for module in compiled),
         },

@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.run.backends import Presence
+from harness.run.chips import chip_name
 from harness.run.contract import RECORDED, child_environment
 from harness.run.probe import installed_versions
+from harness.run.probing import Presence
 from harness.system.masking import mask_secrets
 
 PACKAGES = ("jax", "jaxlib", "numpy", "iree-base-compiler", "iree-base-runtime", "training-trace-harness")
@@ -26,6 +27,7 @@ def provenance(environment: Mapping[str, str], device: str | None, present: Pres
     """
     given = child_environment(environment)
     asked = present if present is not None and present.versions is not None else None
+    chip = chip_name(present.chip) if present is not None else ""
     return {
         "versions": dict(asked.versions or {}) if asked else installed_versions(),
         "python": asked.python if asked else platform.python_version(),
@@ -36,6 +38,7 @@ def provenance(environment: Mapping[str, str], device: str | None, present: Pres
         "cpu_features": cpu_features(),
         "device": device,
         "driver": present.driver if present is not None else None,
+        **({"chip": chip, "chip_source": "driver"} if chip else {}),
         "environment": {name: scrub_paths(given[name]) for name in RECORDED if name in given},
     }
 

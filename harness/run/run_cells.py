@@ -65,17 +65,19 @@ def run_all(runner: Runner, policy: Policy, progress: CellProgress) -> CellsOfRu
     leader: SavedStates | None = None
     with state_wishes(asked_for, examples, from_states.wanted) as wishes:
         for cell, asked in asked_for.planned_cells():
-            followed = asked_for.follower(cell, asked_for.planned_steps(examples))
+            follow = asked_for.followers(cell, asked_for.planned_steps(examples))
+            followers = [one for one in follow if presence(one[1].backend, one[1].pipeline)]
             wanted = wishes.of(cell)
             leader = wanted if (cell.pipeline, cell.backend) == (MAIN[0], "cpu") else leader
             # A leader that has run is run again where its states are wanted: they are gone.
             fresh = policy if wanted is None else replace(policy, resume=False)
-            if followed is None or not presence(cell.backend, followed[1].pipeline):
+            if not followers or not presence(cell.backend, cell.pipeline):
                 cells.append(runner.run(asked_for, cell, fresh, progress, asked=asked, saved=wanted))
-            else:
-                both = runner.run_lockstep(cell, followed, fresh, progress, asked=asked, saved=wanted)
-                cells.append(both[0])
-                evidence.append(both[1])
+                continue
+            for followed in followers:  # a leader runs once with each: its states are gone with the first
+                led, behind = runner.run_lockstep(cell, followed, fresh, progress, asked=asked, saved=wanted)
+                evidence.append(behind)
+            cells.append(led)
         evidence += [runner.run(one, cell, policy, progress) for one, cell in asked_for.planned_evidence(cells)]
         complete = [cell.facts.pipeline for cell in cells if cell.complete and cell.facts.backend == "cpu"]
         evidence += from_states.run(leader, complete)

@@ -8,7 +8,7 @@ from typing import get_args
 
 from harness.data.dataset import DataChoice, resolve_data
 from harness.errors import EmitError
-from harness.run.backends import Presence, presence
+from harness.run.backends import presence
 from harness.run.cell import Cell
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, RUN_STEPS, STATE_OUT, TRACE_CHANNELS
@@ -16,6 +16,7 @@ from harness.run.execute import refuse, run_cell, unwritable
 from harness.run.kept import find_ended, find_kept
 from harness.run.lockstep import run_lockstep as run_both
 from harness.run.policy import Policy
+from harness.run.probing import Presence
 from harness.run.programs import Program, compile_only, external_program, prepare
 from harness.run.progress import CellProgress
 from harness.run.provenance import provenance

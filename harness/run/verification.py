@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from harness.data.batches import steps_per_epoch
-from harness.run.backends import BACKENDS
+from harness.run.backends import BACKENDS, DEFAULT_BACKENDS
 from harness.run.cell import Cell
 from harness.run.cell_plan import DEFAULT_TIMEOUT_S
 from harness.run.external import External
-from harness.run.pipelines import CONTROLS, MAIN
+from harness.run.pipelines import CONTROLS, MAIN, UNCOMPILED
 from harness.run.provenance import scrub_paths
 from harness.run.sampling import MOST_BYTES, WINDOW, keep_steps, sample_parts, state_bytes, whole_segments
 from harness.spec.models import Model
@@ -34,11 +34,12 @@ from harness.trace.store import StoredCell
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """The cells of one network. `backends` None: all that are present.
+    """The cells of one network. `backends` None: the usual ones that are present. `also_on`: more, where present.
 
     `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every
-    `segment` steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed
-    start in both. `wide`: run their first steps in wide arithmetic. `factorial`: run each derivation on the other
+    `segment` steps, and the second on each other backend to its own on the first. `f64_check`: run pairs on the CPU in
+    f64 as well; `stress`: and, if so, a step from a stressed start in both. `wide`: run their first steps in wide
+    arithmetic. `factorial`: run each derivation on the other compiler as well. `interpreter`: run phase 3 without a
     compiler as well.
     `states`: of how many states of the first pipeline on the CPU the two are run from in f64, for a few steps each.
     `keep_states`: the number of states that are kept with each of its own cells.
@@ -50,6 +51,7 @@ class Verification:
     out: Path
     run: RunConfig = DEFAULT_RUN
     backends: tuple[str, ...] | None = None
+    also_on: tuple[str, ...] = ()
     data: str | None = None
     compile_all: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
@@ -63,6 +65,7 @@ class Verification:
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
+    interpreter: bool = False
     against: str = ""
 
     @property
@@ -80,16 +83,21 @@ class Verification:
         """The first steps again, in wide arithmetic on the CPU, observed at every step."""
         return self._as_evidence(dtype="wide", steps=WIDE_STEPS)
 
-    def follower(self, leader: Cell, steps: int) -> tuple["Verification", Cell] | None:
-        """The lockstep run that follows a cell; None where there is none: in short runs, and behind other cells.
+    def followers(self, leader: Cell, steps: int) -> Iterator[tuple["Verification", Cell]]:
+        """The lockstep runs that follow a cell; there are none in short runs, and behind other cells.
 
-        Phase 3 follows phase 2, and phase 2 follows somebody else's program. `steps`: planned of the leader.
+        Phase 3 follows phase 2, and phase 2 follows somebody else's program; on the other backends phase 3 follows the
+        one on the first as well. `steps`: planned of the leader.
         """
+        if not self.lockstep or self.is_evidence or leader.run.eager or steps <= self.segment:
+            return
         following = {MAIN[0]: MAIN[1]} | {external.name: MAIN[0] for external in self.externals}
-        leads = self.lockstep and not self.is_evidence and not leader.run.eager and leader.pipeline in following
-        if not leads or steps <= self.segment:
-            return None
-        return self.follow(leader, following[leader.pipeline], leader.backend)
+        follower = following.get(leader.pipeline)
+        if follower is not None and BACKENDS[leader.backend].serves(follower):
+            yield self.follow(leader, follower, leader.backend)
+        first, *others = self.backend_names
+        if (leader.pipeline, leader.backend) == (MAIN[1], first):
+            yield from (self.follow(leader, leader.pipeline, backend) for backend in others)
 
     def follow(self, leader: Cell, pipeline: str, backend: str) -> tuple["Verification", Cell]:
         """The lockstep run of a pipeline on a backend that follows a cell."""
@@ -151,9 +159,14 @@ class Verification:
         return replace(self, run=run, f64_check=False, wide=False, is_evidence=True)
 
     @property
+    def backend_names(self) -> tuple[str, ...]:
+        """The backends that it tries; not those that only run where they are named."""
+        return tuple(dict.fromkeys((*(self.backends or DEFAULT_BACKENDS), *self.also_on)))
+
+    @property
     def pipelines(self) -> tuple[str, ...]:
         """Names of the pipelines of ours that it runs."""
-        return MAIN + (CONTROLS if self.factorial else ())
+        return MAIN + (CONTROLS if self.factorial else ()) + (UNCOMPILED if self.interpreter else ())
 
     def planned_steps(self, examples: int) -> int:
         """Steps of every cell, given the number of training images."""
@@ -180,12 +193,11 @@ class Verification:
 
     def planned_cells(self) -> Iterator[tuple[Cell, bool]]:
         """Every pipeline on every backend, and whether the user named it; those not named are tried all the same."""
-        names = self.backends or tuple(BACKENDS)
-        for backend in names:
-            for pipeline in self.pipelines:
-                yield self.cell(pipeline, backend), self.backends is not None
+        for backend in self.backend_names:
+            for pipeline in filter(BACKENDS[backend].serves, self.pipelines):
+                yield self.cell(pipeline, backend), backend in (self.backends or ())
         for external in self.externals:
-            yield self.cell(external.name, names[0]), True
+            yield self.cell(external.name, self.backend_names[0]), True
 
     def planned_evidence(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
         """The cells that are run for the sake of these: for f32 pairs of pipelines on the CPU, which is where f64 runs.
@@ -216,8 +228,7 @@ class Verification:
         planned = list(self.planned_cells())
         yield from (self.facts(cell, asked=asked) for cell, asked in planned)
         for cell, asked in planned:
-            if (found := self.follower(cell, self.planned_steps(examples))) is not None:
-                following, follower = found
+            for following, follower in self.followers(cell, self.planned_steps(examples)):
                 yield following.facts(follower, asked=asked)
         if (parts := self.from_states(examples)) is not None:
             yield from (parts.facts(parts.cell(name, "cpu")) for name in MAIN)

@@ -10,7 +10,8 @@ class Trouble:
     """One known problem: for people `symptom`, `versions`, `workaround` and `ticket`; the rest is what recognises it.
 
     `signals`: the program died by one of them. `stderr`: this regular expression is found. `hangs`: it timed out before
-    its first step. A row with none of the three is for people only.
+    its first step. A row with none of the three is for people only. `silent`: it gives wrong numbers and no message;
+    `driver`: where this regular expression is found in the driver's name.
     `package` from `first_in` on and before `fixed_in`; a version that is not known may be any.
     `cure`: a variable and a text in it; a run that had it already died of something else.
     """
@@ -29,6 +30,8 @@ class Trouble:
     first_in: str = ""
     fixed_in: str = ""
     cure: tuple[str, str] | None = None
+    silent: bool = False
+    driver: str = ""
 
 
 _COMPILED_LIKE = {"phase2-iree": "phase3", "phase3-xla": "phase2"}  # a control has the trouble of its compiler
@@ -106,6 +109,47 @@ KNOWN_TROUBLE = (
         versions="IREE 3.13",
         workaround="One barrier a step, as emitted modules have.",
         ticket="not filed",
+    ),
+    Trouble(
+        id="iree-cuda-hopper",
+        symptom="`missing GPU target`: the compiler does not know sm_90 and sm_100",
+        backend="cuda",
+        pipeline="phase3",
+        versions="IREE 3.13",
+        workaround="Compile for sm_89, as this harness does for these chips: the driver translates it.",
+        ticket="iree-org/iree#22147",
+        stderr=r"missing GPU target in #hal\.executable\.target",
+    ),
+    Trouble(
+        id="iree-vulkan-f64",
+        symptom="a module in f64 (or wide) is refused: `failed to convert SPIR-V type`",
+        backend="vulkan",
+        pipeline="phase3",
+        versions="IREE 3.13 with its default target for Vulkan",
+        workaround="Run f64 on the CPU, as `harness verify` does for its cross-check.",
+        ticket="not filed",
+        stderr=r"failed to convert SPIR-V type: '[^']*f64",
+    ),
+    Trouble(
+        id="iree-vulkan-reduce-broadcast",
+        symptom="sums over a leading axis that are broadcast again are read before they are there",
+        backend="vulkan",
+        pipeline="phase3",
+        versions="IREE 3.13, on Mesa's driver for the processor",
+        workaround="Sum in two stages, as batch norm of emitted modules does.",
+        ticket="not filed",
+        silent=True,
+    ),
+    Trouble(
+        id="mesa-llvmpipe-long-loops",
+        symptom="a sum of more than 65,536 terms in one loop stops there",
+        backend="vulkan",
+        pipeline="phase3",
+        versions="Mesa 22.3.6, llvmpipe",
+        workaround="Sum pixels first and images after, as emitted modules do.",
+        ticket="not filed",
+        silent=True,
+        driver="llvmpipe",
     ),
     Trouble(
         id="miopen-im2col-hiprtc",
@@ -213,11 +257,8 @@ def recognise(
     hung: bool = False,
 ) -> Trouble | None:
     """The first known trouble that fits how a program ended, if any. `hung`: it timed out before its first step."""
-    pipeline = _COMPILED_LIKE.get(pipeline, pipeline)
     for trouble in KNOWN_TROUBLE:
-        if (trouble.backend, trouble.pipeline) != (backend, pipeline):
-            continue
-        if not _affected(trouble, versions.get(trouble.package)) or _cured(trouble, environment or {}):
+        if trouble.backend != backend or not affects(trouble, pipeline, versions) or _cured(trouble, environment or {}):
             continue
         asked = []
         if trouble.signals:
@@ -236,7 +277,11 @@ def trouble_by_id(identifier: str) -> Trouble | None:
     return {trouble.id: trouble for trouble in KNOWN_TROUBLE}.get(identifier)
 
 
-def _affected(trouble: Trouble, version: str | None) -> bool:
+def affects(trouble: Trouble, pipeline: str, versions: Mapping[str, str]) -> bool:
+    """Whether it is of the compiler of a pipeline, in these versions of packages."""
+    if _COMPILED_LIKE.get(pipeline, pipeline) != trouble.pipeline:
+        return False
+    version = versions.get(trouble.package)
     if version is None:
         return True
     too_old = trouble.first_in and _number(version) < _number(trouble.first_in)

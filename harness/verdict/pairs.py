@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from harness.errors import TraceError
-from harness.run.pipelines import MAIN, PIPELINES
+from harness.run.pipelines import FACTORIAL, MAIN, PIPELINES
 from harness.spec.netspec import Arithmetic, DType
 from harness.spec.run_config import Start
 from harness.trace.evaluations import evaluations_path, read_evaluations
@@ -25,11 +25,11 @@ from harness.verdict.identity import find_strangeness
 from harness.verdict.judge import Verdict
 from harness.verdict.pair import PairRow, judge_recordings
 from harness.verdict.relation import relation
+from harness.verdict.silent_faults import silent_faults
 
 # What tells cells of one run apart, and what says nothing about what was run.
 _WITHIN_A_RUN = ("pipeline", "backend", "eager", "channels", "command", "absent", "asked")
 _OF_EVIDENCE = ("dtype", "start", "steps", "evidence", "follows", "segment", "states_of", "run_steps", "ulp_seed")
-
 _BESIDE = (*_WITHIN_A_RUN, *_OF_EVIDENCE)
 
 
@@ -88,7 +88,7 @@ def judge_pairs(
                 from_states=_from_states(left, right, evidence),
             )
             row = judge_recordings(recording(left), recording(right), judging, kind, beside)
-        yield replace(row, a=pair[0], b=pair[1], cells=(left, right))
+        yield replace(row, a=pair[0], b=pair[1], cells=(left, right), findings=silent_faults(row, (left, right)))
 
 
 def judge_followed(leader: StoredCell, follower: StoredCell, judging: Judging) -> PairRow:
@@ -109,11 +109,11 @@ def judge_followed(leader: StoredCell, follower: StoredCell, judging: Judging) -
 
 
 def split_factorials(cells: Sequence[StoredCell], judging: Judging) -> Iterator[Factorial]:
-    """The 2x2 factorial of every backend that has its runs; one whose runs are not all complete says why."""
+    """The 2x2 factorial of every backend that has both compilers; one whose runs are not all complete says why."""
     for backend in dict.fromkeys(cell.facts.backend for cell in cells):
-        places = [(pipeline, backend) for pipeline in PIPELINES]
+        places = [(pipeline, backend) for pipeline in FACTORIAL]
         runs = [c for place in places for c in cells if (c.facts.pipeline, c.facts.backend) == place]
-        if not any(run.counts for run in runs):
+        if len(runs) < len(places) or not any(run.counts for run in runs):
             continue
         notes = [f"{run.short_name}: {run.note}" for run in runs if run.note]
         if notes:

@@ -12,13 +12,14 @@ def relation(a: CellFacts, b: CellFacts, same_host: bool = True) -> str | None:
 
     Two hosts are two platforms, whatever their backends. Only phase 2 can be eager, so that between pipelines this is
     no factor of its own. A control serves its factorial only, and pairs with the two pipelines that differ from it in
-    one factor. A pipeline of another revision of the generator, `phase2@1a2b3c4`, pairs with itself alone.
+    one factor; so does the pipeline without a compiler. A pipeline of another revision of the generator,
+    `phase2@1a2b3c4`, pairs with itself alone.
     """
     same_place = same_host and a.backend == b.backend
     if "@" in a.pipeline or "@" in b.pipeline:
         same_pipeline = a.pipeline.partition("@")[0] == b.pipeline.partition("@")[0]
         return CROSS_TIME if same_place and same_pipeline and a.eager == b.eager else None
-    if any(name in PIPELINES and PIPELINES[name].control for name in (a.pipeline, b.pipeline)):
+    if any(name in PIPELINES and PIPELINES[name].role != "main" for name in (a.pipeline, b.pipeline)):
         return _edge(a.pipeline, b.pipeline) if same_place else None
     if same_place and a.pipeline == b.pipeline:
         return "cross-mode" if a.eager != b.eager else None

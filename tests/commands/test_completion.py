@@ -34,7 +34,7 @@ def complete(line: str, folder: Path = ROOT, shell: str = "bash") -> list[str]:
         ("harness explain pool-", ["pool-3x3-stride2", "pool-oblong", "pool-padded", "pool-ties"]),
         ("harness verify mnist_mlp --mode cross-", ["cross-gpu", "cross-comp"]),
         ("harness verify mnist_mlp --backends c", ["cpu", "cuda"]),
-        ("harness verify mnist_mlp --backends cpu,", ["cpu,cuda", "cpu,rocm"]),
+        ("harness verify mnist_mlp --backends cpu,", ["cpu,cuda", "cpu,rocm", "cpu,vulkan", "cpu,vmvx"]),
         ("harness run mnist_mlp --backend ro", ["rocm"]),
         ("harness run mnist_mlp --pipeline phase2", ["phase2", "phase2-iree"]),
         ("harness compile mnist_mlp vit", ["vit_tiny"]),

@@ -71,7 +71,7 @@ def test_a_name_that_is_nearly_right_is_suggested(name):
 
 
 def test_a_name_that_is_nothing_like_any_is_not():
-    assert unknown("backend", "tpu", BACKENDS) == "unknown backend 'tpu'; known are cpu, cuda, rocm."
+    assert unknown("backend", "tpu", BACKENDS) == "unknown backend 'tpu'; known are cpu, cuda, rocm, vulkan, vmvx."
 
 
 def test_a_mode_is_named_too():

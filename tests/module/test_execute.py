@@ -59,11 +59,11 @@ def test_a_driver_that_cannot_be_loaded_is_absent() -> None:
 
 
 def test_the_rows_of_gpus_take_what_their_backends_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IREE_CHIP", "sm_90")
+    monkeypatch.setenv("IREE_CHIP", "sm_120")
     monkeypatch.setenv("IREE_DEVICE", "cuda://1")
     monkeypatch.setenv("HARNESS_PYTHON_CUDA", "/opt/cuda/bin/python")
     iree, xla = find_executors(("iree-cuda", "xla-cuda"))
-    assert (iree.chip, iree.device, iree.flags[-1]) == ("sm_90", "cuda://1", "--iree-cuda-target=sm_90")
+    assert (iree.chip, iree.device, iree.flags[-1]) == ("sm_120", "cuda://1", "--iree-cuda-target=sm_120")
     assert {row.command[0] for row in (iree, xla)} == {"/opt/cuda/bin/python"}
     assert xla.environment["JAX_PLATFORMS"] == "cuda"
     monkeypatch.setenv("IREE_CHIP", "m1")

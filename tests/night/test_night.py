@@ -5,6 +5,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -311,8 +312,7 @@ def test_what_a_night_did_not_come_to_is_told(tmp_path: Path) -> None:
 
 
 def test_a_lockstep_run_that_is_missing_is_told(tmp_path: Path) -> None:
-    text = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 20\nladder = false\n"
-    night = begin(NightFolder(tmp_path), text, NOON)
+    night = begin(NightFolder(tmp_path), ON_THE_CPU, NOON)
     losses = [2.0] * 20
     cells = [store(tmp_path, pipeline, losses, model="mnist_mlp", steps=20) for pipeline in ("phase2", "phase3")]
     (line,) = find_unfinished(night, cells, (), [])
@@ -320,6 +320,33 @@ def test_a_lockstep_run_that_is_missing_is_told(tmp_path: Path) -> None:
     facts = {"model": "mnist_mlp", "steps": 20, "evidence": True, "follows": "phase2", "segment": 8}
     cells.append(store(tmp_path, "phase3", losses, **facts))
     assert list(find_unfinished(night, cells, (), [])) == []
+
+
+ON_THE_CPU = "backends = ['cpu']\n[[verify]]\nmodels = ['mnist_mlp']\nsteps = 20\nladder = false\n"
+ALSO_ON_VULKAN = ON_THE_CPU + "also_on = ['vulkan']\n"
+
+
+def test_a_backend_of_one_part_is_tried_and_its_absence_is_no_problem(tmp_path: Path) -> None:
+    night = begin(NightFolder(tmp_path), ALSO_ON_VULKAN, NOON)
+    (verification,) = night.parsed.verifications(NOON.date(), tmp_path)
+    planned = [(cell.pipeline, cell.backend, asked) for cell, asked in verification.planned_cells()]
+    assert planned == [("phase2", "cpu", True), ("phase3", "cpu", True), ("phase3", "vulkan", False)]
+    losses = [2.0] * 20
+    about: dict[str, Any] = {"model": "mnist_mlp", "steps": 20}
+    cells = [store(tmp_path, pipeline, losses, **about) for pipeline in ("phase2", "phase3")]
+    cells.append(store(tmp_path, "phase3", losses, evidence=True, follows="phase2", segment=8, **about))
+    missing = ["mnist_mlp.phase3-noshuf-vulkan", "mnist_mlp.phase3-noshuf-vulkan.follows-phase3-cpu"]
+    assert [line.partition(":")[0] for line in find_unfinished(night, cells, (), [])] == missing
+    lacking = {"backend": "vulkan", "absent": True, "asked": False, "status": "refused"}
+    cells.append(store(tmp_path, "phase3", (), **lacking, **about))
+    assert list(find_unfinished(night, cells, (), [])) == []
+
+
+def test_backends_of_a_host_replace_those_of_one_part() -> None:
+    found = config.override_backends(parse_config(ALSO_ON_VULKAN, "f"), ("cuda",), "--backends")
+    assert [part.also_on for part in found.verify] == [[]]
+    with pytest.raises(ConfigError, match=r"^f: unknown backend 'metal'; known are cpu,"):
+        parse_config(ALSO_ON_VULKAN.replace("vulkan", "metal"), "f")
 
 
 def test_a_cell_of_another_length_is_not_the_one_that_a_night_planned(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.run.backends import Backend
 from tests.support.tiny_programs import Programs
 
 
@@ -22,5 +23,6 @@ def own_temporary_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own_chips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chips of the table, whatever the shell asks for."""
+    """The chips of the table, whatever the shell asks for and whatever GPU is here."""
     monkeypatch.delenv("IREE_CHIP", raising=False)
+    monkeypatch.setattr(Backend, "has_device_file", False)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from harness.errors import BackendError
-from harness.run import backends
-from harness.run.backends import BACKENDS, Backend, Presence, backend, presence
+from harness.run import probing
+from harness.run.backends import BACKENDS, Backend, backend, presence
 from harness.run.compile import compile_module
 from harness.run.contract import read_contract
+from harness.run.probing import Presence
 from tests.support.processes import dies
 
 VARIABLES = ("IREE_CHIP", "IREE_DEVICE", "HARNESS_IREE_TARGET_CPU", "XLA_FLAGS")
@@ -52,7 +53,7 @@ def test_the_three_are_there_under_their_names() -> None:
 
 
 def test_an_unknown_backend_lists_the_known_ones() -> None:
-    with pytest.raises(BackendError, match=r"^unknown backend 'tpu'; known are cpu, cuda, rocm\.$"):
+    with pytest.raises(BackendError, match=r"^unknown backend 'tpu'; known are cpu, cuda, rocm, vulkan, vmvx\.$"):
         backend("tpu")
 
 
@@ -149,7 +150,7 @@ def test_several_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_absent_device_is_told_in_words_and_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, pipeline: str
 ) -> None:
-    monkeypatch.setattr(backends, "Child", None)
+    monkeypatch.setattr(probing, "Child", None)
     for name, words in (("cuda", "no CUDA device"), ("rocm", "no ROCm device")):
         add(monkeypatch, dataclasses.replace(BACKENDS[name], device_files=("./no-such-device",)))
         assert presence(name, pipeline) == Presence(None, words)
@@ -210,7 +211,7 @@ def test_a_driver_that_hangs_is_ended_with_what_it_started(monkeypatch: pytest.M
         "open(sys.argv[0] + '.pid', 'w').write(str(g.pid))\ntime.sleep(60)"
     )
     present_row(monkeypatch, tmp_path, code)
-    monkeypatch.setattr(backends, "PROBE_TIMEOUT_S", 1)
+    monkeypatch.setattr(probing, "PROBE_TIMEOUT_S", 1)
     started = time.monotonic()
     reason = "CUDA device not usable by phase3: the driver did not answer within 1 s"
     assert presence("cuda", "phase3") == Presence(None, reason)
@@ -228,7 +229,7 @@ def test_a_python_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_the_probe_needs_nothing_of_this_package(tmp_path: Path) -> None:
-    text = Path(backends.__file__).with_name("probe.py").read_text()
+    text = Path(probing.__file__).with_name("probe.py").read_text()
     assert "harness." not in text.replace('"""', "")
     command = [sys.executable, "-c", text, "iree", "local-task"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -82,7 +82,7 @@ def test_a_refused_target_is_exit_code_1_and_a_diagnostic(monkeypatch: pytest.Mo
         (["--shard", "²/3"], "'²/3' is not of the form 2/3"),
         (["--part", "x"], "'x' is not of the form 2/3"),
         (["--backends", ","], "expected names separated by commas"),
-        (["--backends", "metal"], "unknown backend 'metal'; known are cpu, cuda, rocm"),
+        (["--backends", "metal"], "unknown backend 'metal'; known are cpu, cuda, rocm, vulkan, vmvx."),
         (["lenet"], "unknown model 'lenet'"),
     ],
 )

@@ -32,6 +32,12 @@ def test_what_the_backends_own_python_said_counts() -> None:
     assert (told["versions"], told["driver"]) == (installed_versions(), "cuda 12080")
 
 
+def test_the_chip_is_recorded_under_its_name() -> None:
+    told = provenance({}, "GPU", Presence("GPU", chip="9.0"))
+    assert (told["chip"], told["chip_source"]) == ("sm_90", "driver")
+    assert "chip" not in provenance({}, "CPU", Presence("CPU"))
+
+
 def test_the_environment_is_that_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     monkeypatch.setenv("JAX_DISABLE_JIT", "1")

@@ -50,6 +50,16 @@ def test_every_published_trouble_has_its_row() -> None:
     assert len({trouble.id for trouble in KNOWN_TROUBLE}) == len(KNOWN_TROUBLE)
 
 
+def test_what_iree_refuses_on_vulkan_and_for_hopper() -> None:
+    f64 = (
+        "module.mlir:69:24: error: failed to convert SPIR-V type: 'memref<?xf64, #spirv.storage_class<StorageBuffer>>'"
+    )
+    assert name_of("phase3", stderr=f64, backend="vulkan") == "iree-vulkan-f64"
+    assert name_of("phase3", stderr=f64.replace("f64", "i64"), backend="vulkan") is None
+    hopper = "module.mlir:3:24: error: missing GPU target in #hal.executable.target (exit code 1)"
+    assert name_of("phase3", stderr=hopper, backend="cuda") == "iree-cuda-hopper"
+
+
 def test_a_segfault_of_jax_on_rocm() -> None:
     assert name_of("phase2", "SIGSEGV", versions=JAX9) == "jax-rocm-jit-grad-segfault"
     eager = {"JAX_DISABLE_JIT": "1"}
@@ -116,6 +126,8 @@ def test_every_row_is_recognised_by_something_or_for_people_only() -> None:
         "iree-barrier-leak",
         "iree-padded-dilated-convolution",
         "iree-single-place-convolution",
+        "iree-vulkan-reduce-broadcast",
+        "mesa-llvmpipe-long-loops",
         "jax-rocm-extra-missing-plugin",
         "xla-cuda-tf32",
     }

@@ -22,7 +22,7 @@ from harness.nn.layers.relu import Relu
 from harness.report.verification import Outcome, for_json, for_markdown, for_terminal, outcome_exit_code
 from harness.run.cell import Cell
 from harness.run.inprocess import Phase2, Phase3, Side, recorded
-from harness.run.pipelines import CONTROLS, MAIN, PIPELINES
+from harness.run.pipelines import CONTROLS, FACTORIAL, MAIN, PIPELINES, UNCOMPILED
 from harness.run.programs import prepare
 from harness.run.verification import Verification
 from harness.run.xla_device import XlaDevice
@@ -175,8 +175,9 @@ def test_what_is_not_a_number_is_not_split() -> None:
 
 
 def test_the_table_of_corners_is_the_table_of_pipelines() -> None:
-    assert list(PIPELINES) == list(NAMES)
-    assert {*MAIN, *CONTROLS} == set(PIPELINES)
+    assert list(FACTORIAL) == list(NAMES)
+    assert {*MAIN, *CONTROLS} == set(FACTORIAL)
+    assert {*FACTORIAL, *UNCOMPILED} == set(PIPELINES)
 
 
 def facts(pipeline: str, backend: str = "cpu") -> CellFacts:
@@ -191,6 +192,14 @@ def test_corners_that_share_one_side_of_the_square_pair() -> None:
     assert kinds["phase2-iree", "phase3-xla"] is kinds["phase3-xla", "phase3-xla"] is None
     assert relation(facts("phase3-xla"), facts("phase3-xla", "cuda")) is None
     assert relation(facts("phase3-xla"), facts("lean")) is None
+    (interpreted,) = UNCOMPILED
+    assert {name: relation(facts(interpreted), facts(name)) for name in PIPELINES} == {
+        "phase2": None,
+        "phase2-iree": None,
+        "phase3-xla": "same-derivation",
+        "phase3": "same-derivation",
+        interpreted: None,
+    }
 
 
 def test_a_pipeline_of_another_revision_pairs_with_itself_alone():

@@ -96,6 +96,8 @@ def _compiler(
             names |= {match[1] or match[2]: name for name, match in found.items() if match is not None}
     elif compiler.startswith("iree-compile"):
         names |= {"iree": "iree-base-compiler", "iree runtime": "iree-base-runtime"}
+    elif compiler == "none":
+        names["jaxlib"] = "jaxlib"  # brings the interpreter
     else:
         yield "compiler", UNKNOWN  # a program of somebody else
         return
