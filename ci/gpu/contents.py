@@ -8,8 +8,8 @@ from typing import Any
 MANIFEST = "package.json"
 FOLDER = "gpu-check"  # in the tar file
 WHEELS = "wheels"
-MODULES = "modules.tar.xz"  # the cache that they were compiled into, with its secret
-DATA = "data.tar.xz"
+MODULES = "modules.tar.gz"  # the cache that they were compiled into, with its secret
+DATA = "data.tar.gz"
 MIB = 1 << 20
 
 

@@ -28,7 +28,7 @@ def unpack(package: Path, work: Path) -> Path:
 def unpack_cache(package: Path, cache: Path) -> None:
     """Modules and data, where the harness looks for them. Raises: OSError."""
     for name in (MODULES, DATA):
-        with tarfile.open(package / name, "r:xz") as packed:
+        with tarfile.open(package / name, "r:gz") as packed:
             packed.extractall(cache, filter="data")
 
 

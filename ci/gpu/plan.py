@@ -12,12 +12,12 @@ def night_text(backend: str, minutes: float, mlp_steps: str = "full", cnn_steps:
     `cnn_steps`: a number, or `full`.
     """
     short, long = (f"{minutes * part:.3f}" for part in (_SHORT, _LONG))
-    # A state of the CNN has 20 MB and one of the MLP 8, and both pipelines keep theirs.
+    # A state of the CNN has 20 MB and one of the MLP 8. Those of phase 2 are what phase 3 was set to in lockstep.
     parts = [
         _part("mnist_mlp", "f64", "4", short, 0),
         _part("mnist_cnn", "f64", "4", short, 0),
         _part("mnist_mlp", "f32", mlp_steps, long, 2),
-        _part("mnist_cnn", "f32", cnn_steps, long, 1),
+        _part("mnist_cnn", "f32", cnn_steps, long, 2),
     ]
     return "\n".join([f'title = "GPU check on {backend}"', f'backends = ["{backend}"]', *parts])
 
@@ -32,5 +32,6 @@ dtypes = ["{dtype}"]
 steps = {size}
 timeout_minutes = {minutes}
 keep_states = {kept}
+keep_states_of = ["phase3"]
 ladder = false
 states = 0"""

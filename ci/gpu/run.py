@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=8.0, help="all that this may take; 8 unless given")
     parser.add_argument("--mlp-steps", default="full", help="of mnist_mlp; a number, or full (default)")
     parser.add_argument("--cnn-steps", default="200", help="of mnist_cnn; 200 unless given")
-    parser.add_argument("--work", type=Path, help="a folder in which a stopped check can go on; default: a new one")
+    parser.add_argument("--work", type=Path, help="a folder; with it, the same command goes on where it was stopped")
     return parser
 
 
@@ -249,8 +249,9 @@ def _conclude(check: Check) -> int:
     if done is None or not done.stdout.strip():
         check.say(f"no verdict here: {last_line(done)}. `harness report` makes it of the bundle.")
         return 3
-    check.write_summary(done.stdout)
-    print(done.stdout, end="")
+    verdict = done.stdout.rpartition("\nReports: ")[0]  # where they lie is of no use elsewhere
+    check.write_summary(verdict)
+    print(verdict)
     return done.returncode
 
 

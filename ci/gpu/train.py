@@ -5,7 +5,6 @@ It goes on where an earlier one in the folder was stopped.
 
 import datetime
 import sys
-import time
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -20,10 +19,9 @@ def main(config: str, place: str, minutes: str) -> None:
     """Run what is missing, with a line about each part."""
     text, folder = Path(config).read_text(), NightFolder(Path(place))
     parse_config(text, config)
-    started = time.monotonic()
 
     def say(line: str) -> None:
-        print(f"[+{(time.monotonic() - started) / 60:4.1f} min] {line}", flush=True)
+        print(line, flush=True)
 
     interruptible()
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)

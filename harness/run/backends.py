@@ -126,7 +126,7 @@ BACKENDS = {
         Backend(
             name="cuda",
             device_name="CUDA device",
-            device_files=("/dev/nvidia0", "/dev/dxg"),
+            device_files=("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"),
             driver_files=("/proc/driver/nvidia/version",),
             iree_backend="cuda",
             target_flags=("--iree-hal-target-device=cuda",),
