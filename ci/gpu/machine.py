@@ -4,6 +4,7 @@ An environment is made beside the Python that has JAX. It sees that Python's pac
 its drivers are the machine's, whether that Python is the system's or is itself in an environment.
 """
 
+import subprocess
 import sys
 import tarfile
 import venv
@@ -45,6 +46,33 @@ def make_environment(package: Path, folder: Path) -> Path:
     lines = [f"import site; site.addsitedir({place!r})" for place in behind]
     (site / "machine.pth").write_text("\n".join(lines) + "\n")
     return python
+
+
+# By backend, what IREE's driver asks the system for, and what a machine may have in its place.
+LIBRARIES = {"cuda": ("libcuda.so", "libcuda.so.1")}
+_LOAD = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print(open('/proc/self/maps').read())"
+
+
+def library_folder(wanted: str, there: str, folder: Path) -> Path | None:
+    """A folder with a link by the name that is wanted; None where that is found, or the other is not either.
+
+    The name without a number comes with packages for developers; a machine that only runs programs lacks it.
+    """
+    if _loaded(wanted) is not None or (path := _loaded(there)) is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / wanted
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    return folder
+
+
+def _loaded(name: str) -> str | None:
+    """Path of a library as the system finds it, by a process that loads it; None where there is none."""
+    done = subprocess.run([sys.executable, "-c", _LOAD, name], capture_output=True, text=True, check=False)
+    paths = [line.split(maxsplit=5)[-1] for line in done.stdout.splitlines() if "/" in line]
+    start = name.partition(".so")[0] + ".so"  # the file behind the name has a longer number
+    return next((path for path in paths if Path(path).name.startswith(start)), None)
 
 
 def _unpack_wheel(wheel: Path, site: Path) -> None:

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import iree.runtime as rt
 from contents import DATA, FOLDER, MANIFEST, MIB, MODULES, WHEELS, sha256
 from plan import DATASET, night_text
 
@@ -145,7 +146,16 @@ def _compile_modules(archive: Path, backend: str) -> None:
                 if PIPELINES[cell.pipeline].compiler == "IREE":
                     print(f"compiling {cell.name}", file=sys.stderr, flush=True)
                     prepare(cell, build)
+        modules = sorted(cache.glob("iree/*/*.vmfb"))
+        functions = [name for path in modules for name in _functions(path)]
+        print(f"{len(modules)} modules, which load and have {', '.join(sorted(set(functions)))}")
         _pack(archive, cache, ".")
+
+
+def _functions(module: Path) -> list[str]:
+    """The functions of a compiled module, which is loaded and not run: no device is needed for that."""
+    loaded = rt.VmModule.mmap(rt.VmInstance(), str(module))
+    return [name for name in loaded.function_names if not name.startswith("__")]
 
 
 def _pack(archive: Path, folder: Path, name: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from contents import MIB, PackageError, read_manifest
-from machine import make_environment, unpack, unpack_cache
+from machine import LIBRARIES, library_folder, make_environment, unpack, unpack_cache
 from plan import night_text
 
 HERE = Path(__file__).resolve().parent
@@ -160,6 +160,11 @@ def _install(check: Check, package: Path, told: dict[str, Any]) -> None:
         told["chip_variable"]: told["chip"],
         "NO_COLOR": "1",
     }
+    if told["backend"] in LIBRARIES:
+        folder = library_folder(*LIBRARIES[told["backend"]], check.work / "lib")
+        if folder is not None:
+            before = os.environ.get("LD_LIBRARY_PATH")
+            check.environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [str(folder), before]))
     check.say(
         f"Python {platform.python_version()}; harness {told['harness_version']} and modules for {told['chip']} by "
         f"{told['compiler']}, packed {told['made']}"

@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,3 +161,20 @@ def test_modules_are_found_where_the_compiler_is_not(tmp_path: Path, monkeypatch
         program = prepare(verification.cell("phase3", "cuda"), tmp_path)
         assert program.provenance["compile_cached"]
         assert program.provenance["compiler"] == f"iree-compile {importlib.metadata.version('iree-base-compiler')}"
+
+
+def test_a_driver_without_its_plain_name_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IREE asks for `libcuda.so`, which comes with packages for developers; a driver alone has `libcuda.so.1`."""
+    monkeypatch.syspath_prepend(ROOT / "ci" / "gpu")
+    from machine import _loaded, library_folder
+
+    library = _loaded("libm.so.6")
+    assert library is not None
+    (tmp_path / "there").mkdir()
+    shutil.copy(library, tmp_path / "there" / "libdriver.so.1")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "there"))
+    assert library_folder("libnothing.so", "libnothing.so.1", tmp_path / "links") is None
+    assert library_folder("libdriver.so", "libdriver.so.1", tmp_path / "links") == tmp_path / "links"
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "links"))
+    assert _loaded("libdriver.so") is not None
+    assert library_folder("libdriver.so", "libdriver.so.1", tmp_path / "more") is None
