@@ -39,7 +39,6 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Networks, each in every dtype and profile. Absent keys have the meaning that the options of `verify` have.
 
     `models`: short names, and paths of files, relative to the folder of the configuration.
-    `keep_states_of`: the pipelines whose runs keep states; without it all do.
     """
 
     models: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -57,7 +56,7 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     segment: Positive = SEGMENT_STEPS
     states: Annotated[int, msgspec.Meta(ge=0, le=1000)] = DEFAULT_STATES
     keep_states: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
-    keep_states_of: list[str] = msgspec.field(default_factory=list)
+    keep_states_of: list[str] = msgspec.field(default_factory=list)  # pipelines; none: of all
     square: bool = False
     compile_all: bool = False
     timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 24 * 60.0

@@ -1,5 +1,6 @@
 """Compiles the training steps of networks for the targets of backends, present or not, and reports the results."""
 
+import importlib.metadata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from harness.emit.train_step import emit_train_step
 from harness.errors import EmitError
 from harness.nn.rules import registered_rules
 from harness.run.backends import BACKENDS
-from harness.run.compile import PACKAGE, compile_module, compiler_version
+from harness.run.compile import compile_module
 from harness.spec.models import Model
 from harness.spec.netspec import PROFILES, DType
 from harness.trace.known_trouble import Trouble, recognise
@@ -69,7 +70,7 @@ def compile_step(model: Model, backend: str, dtype: DType) -> Compilation:
     try:
         made = compile_module(text, flags, f"{model.name}, train_step")
     except EmitError as error:
-        versions = {PACKAGE: compiler_version()}
+        versions = {"iree-base-compiler": importlib.metadata.version("iree-base-compiler")}
         trouble = recognise(backend, "phase3", None, str(error), versions)
         return Compilation(model.name, backend, chip, *size, diagnostic=str(error), trouble=trouble)
     return Compilation(model.name, backend, chip, *size, made.path.stat().st_size, made.seconds, made.cached)
