@@ -185,15 +185,25 @@ def _probe(check: Check, told: dict[str, Any]) -> None:
         check.say(f"{one['pipeline']} by {one['compiler']}: {state}{driver}{f'; {versions}' if versions else ''}")
     if told["backend"] != "cuda":
         return
-    if chip["chip"] is None:
-        check.say(f"the chip is not known; the modules are for {told['chip']}")
-    elif chip["chip"] != told["chip"]:
-        check.say(
-            f"THE CHIP IS {chip['chip']}, and the modules are for {told['chip']}: IREE's runs may be refused. "
-            f"Prepare again with --chip {chip['chip']}."
-        )
-    else:
-        check.say(f"the chip is {chip['chip']}, as the modules are")
+    check.say(chip_line(chip["chip"], told["chip"]))
+
+
+def chip_line(there: str | None, prepared: str) -> str:
+    """What the chip of the machine means for modules of the one that was prepared for, `sm_90`.
+
+    They hold PTX: the driver of a newer chip translates it, and that of an older one refuses it.
+    """
+    if there is None:
+        return f"the chip is not known; the modules are for {prepared}"
+    if there == prepared:
+        return f"the chip is {there}, as the modules are"
+    old, new = (int("".join(filter(str.isdigit, chip)) or "0") for chip in (prepared, there))
+    if new > old:
+        return f"the chip is {there}: its driver translates the modules, which are for {prepared}"
+    return (
+        f"THE CHIP IS {there}, and the modules are for {prepared}, which is newer: IREE's runs will be refused. Prepare "
+        f"again with --chip {there}."
+    )
 
 
 def _train(check: Check, config: str) -> None:

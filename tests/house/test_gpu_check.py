@@ -178,3 +178,20 @@ def test_a_driver_without_its_plain_name_gets_one(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "links"))
     assert _loaded("libdriver.so") is not None
     assert library_folder("libdriver.so", "libdriver.so.1", tmp_path / "more") is None
+
+
+@pytest.mark.parametrize(
+    ("there", "line"),
+    [
+        ("sm_89", "the chip is sm_89, as the modules are"),
+        ("sm_90", "the chip is sm_90: its driver translates the modules, which are for sm_89"),
+        ("sm_120", "the chip is sm_120: its driver translates"),
+        ("sm_80", "THE CHIP IS sm_80, and the modules are for sm_89, which is newer: IREE's runs will be refused."),
+        (None, "the chip is not known; the modules are for sm_89"),
+    ],
+)
+def test_another_chip_is_told_in_a_line(there: str | None, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "ci" / "gpu")
+    from run import chip_line
+
+    assert chip_line(there, "sm_89").startswith(line)
