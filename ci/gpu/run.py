@@ -201,8 +201,8 @@ def chip_line(there: str | None, prepared: str) -> str:
     if new > old:
         return f"the chip is {there}: its driver translates the modules, which are for {prepared}"
     return (
-        f"THE CHIP IS {there}, and the modules are for {prepared}, which is newer: IREE's runs will be refused. Prepare "
-        f"again with --chip {there}."
+        f"THE CHIP IS {there}, and the modules are for {prepared}, which is newer: IREE's runs will be refused. "
+        f"Prepare again with --chip {there}."
     )
 
 
