@@ -110,9 +110,16 @@ def last_line(done: subprocess.CompletedProcess[str] | None) -> str:
 def main() -> int:
     """Command line."""
     given = _parser().parse_args()
+    if given.work is not None:
+        return _run(given, given.work.absolute())
+    with tempfile.TemporaryDirectory(prefix="gpu-check-", ignore_cleanup_errors=True) as work:
+        return _run(given, Path(work))
+
+
+def _run(given: argparse.Namespace, work: Path) -> int:
+    """The check, in a folder of its own; its exit code."""
     try:
         given.out.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix="gpu-check-")) if given.work is None else given.work.absolute()
         work.mkdir(parents=True, exist_ok=True)
         check = Check(given.out.absolute(), work, given.minutes)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
