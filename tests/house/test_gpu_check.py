@@ -143,8 +143,8 @@ def test_the_night_of_a_check_is_a_configuration(monkeypatch: pytest.MonkeyPatch
 def test_modules_are_found_where_the_compiler_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of what was compiled here are those of what is looked for there."""
     monkeypatch.syspath_prepend(ROOT / "ci" / "gpu")
-    from plan import night_text
     import prepare as half
+    from plan import night_text
 
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "ours"))
     monkeypatch.setenv("IREE_CHIP", "sm_89")
