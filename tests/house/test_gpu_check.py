@@ -19,6 +19,7 @@ import pytest
 from harness.cli import main
 from harness.night.config import parse_config
 from harness.run.programs import prepare
+from harness.run.saved_states import state_wishes
 from tests.support.compilers import use_compiler
 from tests.support.paths import ROOT
 
@@ -138,6 +139,18 @@ def test_the_night_of_a_check_is_a_configuration(monkeypatch: pytest.MonkeyPatch
         (["mnist_mlp"], ["f32"], "full"),
         (["mnist_cnn"], ["f32"], 200),
     ]
+
+
+def test_states_are_kept_of_phase_3_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "ci" / "gpu")
+    from plan import night_text
+
+    night = parse_config(night_text("cuda", 8.0, "full", "200"), "the night")
+    (*_, asked) = night.verifications(datetime.date.today(), tmp_path)
+    with state_wishes(asked, 60_000, ()) as wishes:
+        kept = {pipeline: wishes.of(asked.cell(pipeline, "cuda")) for pipeline in ("phase2", "phase3")}
+        assert kept["phase2"] is None
+        assert kept["phase3"] is not None and list(kept["phase3"].kept) == [193, 201]
 
 
 def test_modules_are_found_where_the_compiler_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
