@@ -49,7 +49,7 @@ def main() -> int:
     row = BACKENDS[given.backend]
     chip = given.chip or CHIPS.get(given.backend, row.chip)
     out: Path = given.out
-    if out.exists() and (out.is_file() if out.suffix != ".tar" else not out.is_file()):
+    if out.exists() and not (out.suffix == ".tar" and out.is_file()):
         return _refused(f"{out}: is in the way. Remove it, or choose another -o.")
     try:
         os.environ[row.chip_variable] = chip
@@ -94,7 +94,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gpu_check.sh prepare", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("-o", "--out", type=Path, required=True, help="a file NAME.tar, or a folder")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="a file NAME.tar, or a new folder")
     parser.add_argument("--chip", help="what the machine has, such as sm_90 (an H100 or H200), sm_89, sm_80, gfx942")
     parser.add_argument("--python", default="3.12", help="version of the machine's Python; 3.12 unless given")
     parser.add_argument("--backend", choices=BACKENDS, default="cuda", help="cpu: a rehearsal on this host")
@@ -193,7 +193,6 @@ def _finish(stage: Path, told: dict[str, Any]) -> int:
 def _deliver(stage: Path, out: Path) -> None:
     """Put the package to its place: a tar file, whole or not at all, or a folder."""
     if out.suffix != ".tar":
-        shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(stage, out)
         return
     out.parent.mkdir(parents=True, exist_ok=True)

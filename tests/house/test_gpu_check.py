@@ -84,6 +84,13 @@ def test_what_is_no_half_of_it_or_no_python_is_refused_in_a_line(package: Path) 
     assert "no Python of 3.11" in refusal(check(SCRIPT, "run", package, PYTHON="/usr/bin/false"))
 
 
+def test_nothing_is_overwritten_by_a_package(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    for there in (tmp_path, tmp_path / "mine"):
+        assert "is in the way" in refusal(check(SCRIPT, "prepare", "-o", there))
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_a_package_that_is_damaged_or_for_another_python_is_refused(package: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "not a package" in refusal(check(SCRIPT, "run", tmp_path, "-o", out))
