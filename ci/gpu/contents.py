@@ -1,9 +1,10 @@
 """Names and list of a package of a GPU check, for both halves. Nothing but Python's own library is needed here."""
 
+import argparse
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 MANIFEST = "package.json"
 FOLDER = "gpu-check"  # in the tar file
@@ -15,6 +16,14 @@ MIB = 1 << 20
 
 class PackageError(Exception):
     """A package that is not whole, or not for this machine, in one line."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Options of a half; wrong ones are told in a line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"{self.prog}: {message}. --help explains the options.\n")
 
 
 def sha256(path: Path) -> str:

@@ -48,6 +48,24 @@ def make_environment(package: Path, folder: Path) -> Path:
     return python
 
 
+def chip_line(there: str | None, prepared: str) -> str:
+    """What the chip of the machine means for modules of the one that was prepared for, `sm_90`.
+
+    They hold PTX: the driver of a newer chip translates it, and that of an older one refuses it.
+    """
+    if there is None:
+        return f"the chip is not known; the modules are for {prepared}"
+    if there == prepared:
+        return f"the chip is {there}, as the modules are"
+    old, new = (int("".join(filter(str.isdigit, chip)) or "0") for chip in (prepared, there))
+    if new > old:
+        return f"the chip is {there}: its driver translates the modules, which are for {prepared}"
+    return (
+        f"THE CHIP IS {there}, and the modules are for {prepared}, which is newer: IREE's runs will be refused. "
+        f"Prepare again with --chip {there}."
+    )
+
+
 # By backend, what IREE's driver asks the system for, and what a machine may have in its place.
 LIBRARIES = {"cuda": ("libcuda.so", "libcuda.so.1")}
 _LOAD = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print(open('/proc/self/maps').read())"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import iree.runtime as rt
-from contents import DATA, FOLDER, MANIFEST, MIB, MODULES, WHEELS, sha256
+from contents import DATA, FOLDER, MANIFEST, MIB, MODULES, WHEELS, Parser, sha256
 from plan import DATASET, night_text
 
 from harness import __version__
@@ -93,7 +93,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gpu_check.sh prepare", description=(__doc__ or "").partition("\n")[0])
+    parser = Parser(prog="gpu_check.sh prepare", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("-o", "--out", type=Path, required=True, help="a file NAME.tar, or a new folder")
     parser.add_argument("--chip", help="what the machine has, such as sm_90 (an H100 or H200), sm_89, sm_80, gfx942")
     parser.add_argument("--python", default="3.12", help="version of the machine's Python; 3.12 unless given")

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contents import MIB, PackageError, read_manifest
-from machine import LIBRARIES, library_folder, make_environment, unpack, unpack_cache
+from contents import MIB, PackageError, Parser, read_manifest
+from machine import LIBRARIES, chip_line, library_folder, make_environment, unpack, unpack_cache
 from plan import night_text
 
 HERE = Path(__file__).resolve().parent
@@ -139,14 +139,26 @@ def _run(given: argparse.Namespace, work: Path) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gpu_check.sh run", description=(__doc__ or "").partition("\n")[0])
+    parser = Parser(prog="gpu_check.sh run", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("package", type=Path, help="the file or folder of `prepare`")
     parser.add_argument("-o", "--out", type=Path, required=True, help="the folder of the results")
-    parser.add_argument("--minutes", type=float, default=8.0, help="all that this may take; 8 unless given")
-    parser.add_argument("--mlp-steps", default="full", help="of mnist_mlp; a number, or full (default)")
-    parser.add_argument("--cnn-steps", default="200", help="of mnist_cnn; 200 unless given")
+    parser.add_argument("--minutes", type=_minutes, default=8.0, help="all that this may take; 8 unless given")
+    parser.add_argument("--mlp-steps", type=_steps, default="full", help="of mnist_mlp; a number, or full (default)")
+    parser.add_argument("--cnn-steps", type=_steps, default="200", help="of mnist_cnn; 200 unless given")
     parser.add_argument("--work", type=Path, help="a folder; with it, the same command goes on where it was stopped")
     return parser
+
+
+def _minutes(text: str) -> float:
+    if not 1 <= (minutes := float(text)) <= 10_000:
+        raise argparse.ArgumentTypeError(f"expected 1 minute or more, found {text}")
+    return minutes
+
+
+def _steps(text: str) -> str:
+    if text != "full" and not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a number of steps or full, found {text!r}")
+    return text
 
 
 def _install(check: Check, package: Path, told: dict[str, Any]) -> None:
@@ -193,24 +205,6 @@ def _probe(check: Check, told: dict[str, Any]) -> None:
     if told["backend"] != "cuda":
         return
     check.say(chip_line(chip["chip"], told["chip"]))
-
-
-def chip_line(there: str | None, prepared: str) -> str:
-    """What the chip of the machine means for modules of the one that was prepared for, `sm_90`.
-
-    They hold PTX: the driver of a newer chip translates it, and that of an older one refuses it.
-    """
-    if there is None:
-        return f"the chip is not known; the modules are for {prepared}"
-    if there == prepared:
-        return f"the chip is {there}, as the modules are"
-    old, new = (int("".join(filter(str.isdigit, chip)) or "0") for chip in (prepared, there))
-    if new > old:
-        return f"the chip is {there}: its driver translates the modules, which are for {prepared}"
-    return (
-        f"THE CHIP IS {there}, and the modules are for {prepared}, which is newer: IREE's runs will be refused. "
-        f"Prepare again with --chip {there}."
-    )
 
 
 def _train(check: Check, config: str) -> None:

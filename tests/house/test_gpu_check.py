@@ -81,6 +81,8 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
 def test_what_is_no_half_of_it_or_no_python_is_refused_in_a_line(package: Path) -> None:
     assert "expected prepare or run, found ''" in refusal(check(SCRIPT))
     assert "found 'go'" in refusal(check(SCRIPT, "go"))
+    assert "expected a number of steps or full, found 'few'" in refusal(check(SCRIPT, "run", "--mlp-steps", "few"))
+    assert "required: -o/--out" in refusal(check(SCRIPT, "run", package))
     assert "no Python of 3.11" in refusal(check(SCRIPT, "run", package, PYTHON="/usr/bin/false"))
 
 
@@ -214,6 +216,6 @@ def test_a_driver_without_its_plain_name_gets_one(tmp_path: Path, monkeypatch: p
 )
 def test_another_chip_is_told_in_a_line(there: str | None, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "ci" / "gpu")
-    from run import chip_line
+    from machine import chip_line
 
     assert chip_line(there, "sm_89").startswith(line)
