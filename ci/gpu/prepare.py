@@ -167,7 +167,7 @@ def _pack(archive: Path, folder: Path, name: str) -> None:
         member.mtime = 0
         return member
 
-    with tarfile.open(archive, "w:gz") as packed:
+    with tarfile.open(archive, "w:gz", compresslevel=6) as packed:
         packed.add(folder, name, filter=bare)
 
 
