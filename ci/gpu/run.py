@@ -220,7 +220,7 @@ def _train(check: Check, config: str) -> None:
         child = subprocess.Popen(
             command, env=check.environment, cwd=check.work, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
-        seen = 0
+        seen, stopped = 0, False
         while child.poll() is None:
             time.sleep(0.3)
             seen = _told(check, path, seen)
@@ -228,9 +228,10 @@ def _train(check: Check, config: str) -> None:
             if check.stopped_by or check.left <= 0:
                 why = check.stopped_by or f"{check.minutes:g} minutes are nearly over"
                 check.say(f"{why}: what runs is stopped")
+                stopped = True
                 _end(child)
         _told(check, path, seen)
-    if child.returncode not in (0, -signal.SIGTERM):
+    if child.returncode and not stopped:
         check.say(f"the runs ended with code {child.returncode}")
 
 
