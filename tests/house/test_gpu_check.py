@@ -69,7 +69,7 @@ def check(*words: object, **environment: str) -> subprocess.CompletedProcess[str
     """The script as a bare machine has it: an empty home, and no variable but where programs are."""
     given = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHON": sys.executable, **environment}
     command = [str(word) for word in words]
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=600, check=False)
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
@@ -109,7 +109,7 @@ def test_a_machine_without_a_gpu_brings_back_what_it_refused(package: Path, tmp_
     """Each run is refused by itself, all of them are packed, and the report of the bundle says why."""
     out, temporary = tmp_path / "out", tmp_path / "tmp"
     temporary.mkdir(mode=0o700)
-    done = check(package / "gpu_check.sh", "run", package, "-o", out, "--minutes", "2", TMPDIR=str(temporary))
+    done = check(package / "gpu_check.sh", "run", package, "-o", out, TMPDIR=str(temporary))
     assert done.returncode == 3, done.stdout + done.stderr
     assert {path.name for path in out.iterdir()} == {"cells.tar.gz", "summary.txt"}
     assert not list(temporary.glob("gpu-check-*"))
