@@ -13,7 +13,7 @@ import msgspec
 from harness.errors import ConfigError, HarnessError, SpecError, unknown
 from harness.run.backends import BACKENDS
 from harness.run.external import External, parse_externals
-from harness.run.pipelines import MAIN
+from harness.run.pipelines import CONTROLS, MAIN
 from harness.run.verification import Verification
 from harness.spec.models import load_for_run
 from harness.spec.netspec import DType
@@ -58,6 +58,7 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     segment: Positive = SEGMENT_STEPS
     states: Annotated[int, msgspec.Meta(ge=0, le=1000)] = DEFAULT_STATES
     keep_states: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    keep_states_of: list[str] = msgspec.field(default_factory=list)  # pipelines; none: of all
     square: bool = False
     compile_all: bool = False
     timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 24 * 60.0
@@ -146,6 +147,10 @@ def parse_config(text: str, where: str, folder: Path | None = None) -> NightConf
     if folder is not None:
         config = msgspec.structs.replace(config, verify=[_in_folder(part, folder) for part in config.verify])
     _check_backends(config, where)
+    known = [*MAIN, *CONTROLS, *config.pipelines]
+    for name in itertools.chain.from_iterable(part.keep_states_of for part in config.verify):
+        if name not in known:
+            raise ConfigError(f"{where}: keep_states_of: {unknown('pipeline', name, known)}")
     files: dict[str, str] = {}
     for part in config.check:
         key = part.file.casefold()  # some file systems do not tell `A` from `a`
@@ -234,6 +239,7 @@ def _verifications(
             segment=part.segment,
             states=part.states,
             keep_states=part.keep_states,
+            keep_of=tuple(part.keep_states_of),
             factorial=part.square,
             compile_all=part.compile_all,
             timeout_s=60 * part.timeout_minutes,

@@ -176,7 +176,7 @@ BACKENDS = {
         Backend(
             name="cuda",
             device_name="CUDA device",
-            device_files=("/dev/nvidia0", "/dev/dxg"),
+            device_files=("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"),
             driver_files=("/proc/driver/nvidia/version",),
             mend="needs an NVIDIA GPU and its driver",
             iree_backend="cuda",

@@ -1,23 +1,21 @@
 """Compiles StableHLO modules with iree-compile, each once: the key of its cache is all that the result depends on."""
 
 import hashlib
-import importlib.metadata
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iree.compiler.tools.binaries import find_tool
-
 from harness.errors import EmitError
 from harness.run.module_cache import ModuleCache
-from harness.run.provenance import cpu_description
+from harness.run.provenance import cpu_description, package_version
 from harness.system.cache import cache_root
 from harness.system.masking import mask_secrets
 from harness.system.process import with_parent
 from harness.system.scratch import scratch
 
+PACKAGE = "iree-base-compiler"
 TIMEOUT_S = 3600.0  # the slowest network takes minutes
 
 
@@ -33,6 +31,8 @@ class Compiled:
 def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
     """The module for one target; `flags` name the target, `name` is for messages only.
 
+    Where the compiler is not installed, one that the cache has.
+
     Raises: EmitError with the compiler's first error line.
     """
     key = hashlib.sha256("\0".join([text, *flags, compiler_version(), _host_of(flags)]).encode()).hexdigest()
@@ -41,9 +41,16 @@ def compile_module(text: str, flags: Sequence[str], name: str) -> Compiled:
         kept = modules.find(key)
         if kept is not None:
             return Compiled(kept.path, kept.seconds, cached=True)
+        if package_version(PACKAGE) is None:
+            raise EmitError(
+                f"{name}: {PACKAGE} is not installed, and the cache has no module of {mask_secrets(' '.join(flags))}. "
+                "Install it, or bring the cache of a host that compiled for this target."
+            )
         with scratch(modules.folder) as folder:
             made, seconds = _compile(text, flags, name, folder)
-            return Compiled(modules.keep(key, made, seconds).path, seconds, cached=False)
+            found = modules.keep(key, made, seconds)
+            modules.note_compiler(compiler_version())
+            return Compiled(found.path, seconds, cached=False)
     except OSError as error:
         raise EmitError(
             f"{name}: the cache {cache_root()} cannot be written: {error.strerror or error}. "
@@ -68,8 +75,21 @@ def _compile(text: str, flags: Sequence[str], name: str, folder: Path) -> tuple[
 
 
 def compiler_version() -> str:
-    """Version of the compiler package."""
-    return importlib.metadata.version("iree-base-compiler")
+    """Version of the compiler; where it is not installed, of the one that the modules of the cache are of.
+
+    Raises: EmitError when neither is there.
+    """
+    version = package_version(PACKAGE) or ModuleCache().compiler
+    if version is None:
+        raise EmitError(f"{PACKAGE} is not installed, and the cache {cache_root()} has no modules. Install it.")
+    return version
+
+
+def find_tool(name: str) -> str:
+    """Path of a program of the compiler's package."""
+    from iree.compiler.tools import binaries  # here, because a host with the right modules does without the compiler
+
+    return str(binaries.find_tool(name))
 
 
 def _host_of(flags: Sequence[str]) -> str:

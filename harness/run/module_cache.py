@@ -16,11 +16,13 @@ from functools import cache
 from pathlib import Path
 
 from harness.system.cache import cache_root
+from harness.system.files import replace_file
 from harness.system.notice import note_once
 from harness.system.private import make_private, read_own, why_not_private
 from harness.system.scratch import scratch
 from harness.system.seal import is_sealed, make_seal
 
+_COMPILER = "compiler"  # name of the file that says of which compiler the newest modules are
 _LARGEST = 1 << 32  # bytes of a module
 _LONGEST = 1 << 10  # bytes of a record
 
@@ -86,6 +88,21 @@ class ModuleCache:
         text.replace(record)  # before the module: a record without one says nothing
         made.replace(path)
         return KeptModule(path, seconds)
+
+    def note_compiler(self, version: str) -> None:
+        """Say of which compiler the modules are, for a host that has the cache and not the compiler. Raises: OSError.
+
+        It is only a word to look for modules by, each of which has its seal.
+        """
+        if self._made is None and self.compiler != version:
+            with replace_file(self._folder / _COMPILER) as file:
+                file.write(version.encode())
+
+    @property
+    def compiler(self) -> str | None:
+        """The version of the compiler that made the newest modules, None where nobody said."""
+        told = read_own(self._folder / _COMPILER, _LONGEST)
+        return None if told is None else told.decode(errors="replace").strip()
 
     def _places(self, key: str) -> tuple[Path, Path]:
         """Paths of a module and of its record."""

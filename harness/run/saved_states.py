@@ -61,6 +61,7 @@ class SavedStates:
 class StateWishes:
     """The states that are wanted of the cells of a verification. `leader`: of its leader, for runs from them."""
 
+    verification: Verification
     root: Path
     leader: Collection[int]
     kept: Collection[int]
@@ -68,13 +69,14 @@ class StateWishes:
     def of(self, cell: Cell) -> SavedStates | None:
         """Those of a cell, in a folder of its own; None where none are wanted. Raises: TraceError."""
         leads = (cell.pipeline, cell.backend) == (MAIN[0], "cpu")
-        steps = {*self.kept, *(self.leader if leads else ())}
+        kept = self.kept if self.verification.keeps_states(cell) else ()
+        steps = {*kept, *(self.leader if leads else ())}
         if not steps:
             return None
         folder = self.root / cell.name
         with _told():
             folder.mkdir(exist_ok=True)
-        return SavedStates(folder, steps, self.kept)
+        return SavedStates(folder, steps, kept)
 
 
 @contextmanager
@@ -84,7 +86,7 @@ def state_wishes(verification: Verification, examples: int, leader: Collection[i
     Raises: TraceError when there is no place.
     """
     with _told(), scratch() as folder:
-        yield StateWishes(folder, leader, verification.kept_steps(examples))
+        yield StateWishes(verification, folder, leader, verification.kept_steps(examples))
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Verification:
     arithmetic. `factorial`: run each derivation on the other compiler as well. `interpreter`: run phase 3 without a
     compiler as well.
     `states`: of how many states of the first pipeline on the CPU the two are run from in f64, for a few steps each.
-    `keep_states`: the number of states that are kept with each of its own cells.
+    `keep_states`: the number of states that are kept with each of its own cells; with `keep_of`, of those pipelines.
     `is_evidence`: its cells are run for the sake of others.
     `against`: the commit, in short, whose generator its own is held to; empty where it is held to none.
     """
@@ -62,6 +62,7 @@ class Verification:
     segment: int = SEGMENT_STEPS
     states: int = DEFAULT_STATES
     keep_states: int = 0
+    keep_of: tuple[str, ...] = ()
     is_evidence: bool = False
     externals: tuple[External, ...] = ()
     factorial: bool = False
@@ -143,8 +144,12 @@ class Verification:
         )
         return replace(self, run=run, f64_check=False, is_evidence=True)
 
+    def keeps_states(self, cell: Cell) -> bool:
+        """True if states are kept with a cell."""
+        return not self.keep_of or cell.pipeline in self.keep_of
+
     def kept_steps(self, examples: int) -> tuple[int, ...]:
-        """The steps whose states are kept with each cell. `examples`: the number of training images."""
+        """The steps whose states are kept with a cell. `examples`: the number of training images."""
         epoch_steps = steps_per_epoch(examples, self.model.config.batch_size)
         return keep_steps(self.planned_steps(examples), epoch_steps, self.segment, self.keep_states)
 

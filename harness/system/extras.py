@@ -10,6 +10,7 @@ EXTRAS = {
     "autograd": "run",
     "cryptography": "sign",
     "iree": "run",
+    "iree-base-compiler": "run",  # by its version
     "jax": "run",
     "jaxlib": "run",
     "mlperf_logging": "mllog",

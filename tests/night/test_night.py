@@ -66,6 +66,10 @@ def test_a_rotation_shares_out_checks_as_well() -> None:
         ("[[verify]]\nmodels = ['mnist_mlp']\nsteps = 0", r"f: Expected `int` >= 1 - at `\$.verify\[0\].steps`"),
         ("require_coverage = 101\n[[verify]]\nmodels = ['mnist_mlp']", r"`float` <= 100.0 - at `\$.require_coverage`"),
         ("[[verify]]\nmodels = ['mnist_mlp', 'mnist_mlp']", "f: mnist_mlp is verified twice"),
+        (
+            "[[verify]]\nmodels = ['mnist_mlp']\nkeep_states_of = ['phase4']",
+            "f: keep_states_of: unknown pipeline 'phase4'; did you mean 'phase3'?",
+        ),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_one_line(text: str, problem: str) -> None:

@@ -32,6 +32,8 @@ def key(pipeline: str | None = "phase2", backend: str | None = "cpu", **told: An
         ("cpu-avx512-jax-0.10.3-jaxlib-0.10.2", "phase2", bumped(jax="0.10.3")),
         ("cpu-avx512-iree-3.13.0-iree-runtime-3.12.0", "phase3", bumped(iree_base_runtime="3.12.0") | ON_IREE),
         ("cpu-generic-iree-3.13.0", "phase3", ON_IREE | {"compiler_flags": ["--iree-llvmcpu-target-cpu=generic"]}),
+        # Compiled elsewhere: the compiler's package is not installed there.
+        ("cpu-avx512-iree-3.13.0", "phase3", ON_IREE | {"versions": {"iree-base-runtime": "3.13.0"}}),
         ("cpu-avx512-compiler-unknown", "lean", {"compiler": None}),
         ("cpu-avx512-jaxlib-unknown", "phase2", {"versions": {}}),
     ],

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.compile import Compiled, compile_module
+from harness.errors import EmitError
+from harness.run.compile import Compiled, compile_module, compiler_version
 from harness.system.notice import note_once
 from tests.support.compilers import use_compiler
 from tests.support.paths import ROOT
@@ -149,4 +150,22 @@ def test_what_a_killed_compilation_left_is_removed_by_the_next(tmp_path: Path, m
     assert left.exists()
     compiled()
     assert not left.exists()
-    assert {path.suffix for path in (cache / "iree").rglob("*") if path.is_file()} == {".vmfb", ".record"}
+    files = [path for path in (cache / "iree").rglob("*") if path.is_file()]
+    assert {path.suffix or path.name for path in files} == {".vmfb", ".record", "compiler"}
+
+
+def test_without_the_compiler_its_modules_are_found_and_others_are_refused(
+    module_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = compiler_version()
+    monkeypatch.setattr("harness.run.compile.package_version", lambda name: None)
+    assert compiled().cached
+    assert compiler_version() == version
+    with pytest.raises(EmitError, match=r"iree-base-compiler is not installed, and the cache has no module of -x\."):
+        compiled("module { another }")
+    (module_cache / "iree" / "compiler").write_text("9.9")  # no seal is needed: nothing is found by a wrong one
+    with pytest.raises(EmitError, match="is not installed"):
+        compiled()
+    (module_cache / "iree" / "compiler").unlink()
+    with pytest.raises(EmitError, match="has no modules"):
+        compiler_version()

@@ -101,8 +101,9 @@ def _compiler(
     else:
         yield "compiler", UNKNOWN  # a program of somebody else
         return
+    of_modules = {"iree-base-compiler": compiler.partition(" ")[2]}  # compiled elsewhere: it is not installed here
     for label, package in names.items():
-        yield label, str(versions.get(package) or UNKNOWN)
+        yield label, str(versions.get(package) or of_modules.get(package) or UNKNOWN)
 
 
 def _chip(told: Mapping[str, Any]) -> str | None:
