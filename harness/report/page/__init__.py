@@ -10,13 +10,16 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.report.corners.claims import PAGE
+from harness.report.corners.evaluate import CLAIM_COLUMNS
+from harness.report.corners.table import COLUMNS, left_out
 from harness.report.page.matrix import make_matrix
 from harness.report.page.panels import Panel, group, make_panels, urgent_first
 from harness.report.page.picture import picture
 from harness.report.page.series import draw, encode
 from harness.report.page.statements import make_statements
 from harness.report.page.trend import make_trends
-from harness.report.page.words import DIFFERS, OF_CHECK, OF_EXIT_CODE, seconds
+from harness.report.page.words import DIFFERS, OF_CHECK, OF_CLAIM, OF_EXIT_CODE, seconds
 from harness.report.summary import UNDATED, Summary
 from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS, deciding_gates, gate_table, pair_table
 from harness.verdict.pair import PairRow
@@ -58,6 +61,13 @@ def render_page(summary: Summary) -> str:
         opened=_opened(sorted_panels),
         trends=make_trends(summary, panels),
         of_check=OF_CHECK,
+        of_claim=OF_CLAIM,
+        corner_columns=COLUMNS,
+        claim_columns=CLAIM_COLUMNS,
+        left_out=left_out,
+        published_page=PAGE,
+        panel_of={id(panel.row): panel.id for panel in panels},
+        identify=id,
         seconds=seconds,
         script=Markup(script),
         style=Markup(_asset("page.css")),

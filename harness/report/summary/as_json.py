@@ -4,7 +4,8 @@ import dataclasses
 import json
 from typing import Any
 
-from harness.report.as_json import describe_pair
+from harness.report.as_json import describe_pair, plain
+from harness.report.corners import Corners
 from harness.report.summary import Summary, model_of
 from harness.report.tables import where
 from harness.trace.store import StoredCell
@@ -36,6 +37,7 @@ def render(summary: Summary) -> str:
             }
             for check in summary.checks
         ],
+        "corners": [_corners(corners) for corners in summary.corners],
         "events": [dataclasses.asdict(event) for event in summary.events],
         "problems": list(summary.problems),
     }
@@ -44,6 +46,37 @@ def render(summary: Summary) -> str:
 
 def _pair(row: PairRow) -> dict[str, Any]:
     return {"model": model_of(row), "where": where(row), "compared": describe_pair(row)}
+
+
+def _corners(corners: Corners) -> dict[str, Any]:
+    pairs = [
+        {
+            "name": one.row.name,
+            "kind": one.row.kind,
+            "step_1": one.step_1,
+            "step_2": one.step_2,
+            "median": one.median,
+            "max": one.max,
+            "max_in_lockstep": one.together,
+        }
+        for one in corners.table.rows
+    ]
+    claims = [
+        {
+            "claim": finding.claim.key,
+            "says": finding.claim.says,
+            "published": finding.claim.published,
+            "section": finding.claim.section,
+            "outcome": finding.outcome,
+            "decided_by": finding.pair or None,
+            "reason": finding.line,
+            "measured": finding.measured,
+            "asked": finding.asked,
+        }
+        for finding in corners.claims
+    ]
+    described: dict[str, Any] = plain({"model": corners.network, "pairs": pairs, "claims": claims})
+    return described
 
 
 def _cell(cell: StoredCell) -> dict[str, Any]:
