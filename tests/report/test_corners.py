@@ -89,6 +89,18 @@ def test_of_many_pairs_the_furthest_apart_are_shown_and_the_rest_counted(tmp_pat
     assert sizes == sorted((row.step_1 for row in corners.table.rows), key=lambda x: -(x or 0))[:MOST]
 
 
+def test_of_many_pairs_one_that_differs_is_shown(tmp_path: Path) -> None:
+    for number in range(MOST):
+        corner(tmp_path, "phase3", f"v{number:02d}", {1: number, 3: 4e6 if number == 2 else 0})
+    (corners,) = report(tmp_path).corners
+    ((_, rows, more),) = corners.table.kinds
+    assert (len(rows), more > 0) == (MOST, True)
+    differ = [row.row.name for row in rows if row.row.verdict is not None and row.row.verdict.status == "FAIL"]
+    assert len(differ) == MOST - 1
+    assert all("v02" in name for name in differ)
+    assert [row.row.name for row in rows[: MOST - 1]] == differ
+
+
 def with_gate(name: str, outcome: str) -> Callable[[Corners], tuple[ClaimFinding, ...]]:
     """The findings, had a gate said that of every pair."""
 

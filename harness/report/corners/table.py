@@ -1,5 +1,6 @@
 """The table of corners: for each network the pairs that cross compilers, platforms or vendors, free and in lockstep."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class CornerTable:
     def kinds(self) -> list[tuple[str, list[CornerRow], int]]:
         """Each kind that is there, in the order of KINDS, with the rows that are shown, and how many more there are.
 
-        All rows are shown while they are few; of many those that are furthest apart at step 1.
+        All rows are shown while they are few; of many those that do not agree and then those furthest apart at step 1.
         """
         found = []
         for kind in KINDS:
@@ -77,7 +78,7 @@ def corner_tables(rows: Sequence[PairRow], network: Callable[[PairRow], str]) ->
 def left_out(kind: str, more: int) -> str:
     """What is said of the pairs of a kind that the table does not show."""
     pairs = "1 more pair is" if more == 1 else f"{more} more pairs are"
-    return f"{pairs} {kind}; those above are furthest apart at step 1."
+    return f"{pairs} {kind}; those above differ, or are furthest apart at step 1."
 
 
 def _corner_row(row: PairRow) -> CornerRow:
@@ -89,6 +90,7 @@ def _corner_row(row: PairRow) -> CornerRow:
     return CornerRow(row, numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max, most)
 
 
-def _apart(row: CornerRow) -> float:
-    """For sorting: what could not be compared comes first, as no number does."""
-    return float("inf") if row.step_1 is None or row.step_1 != row.step_1 else row.step_1
+def _apart(row: CornerRow) -> tuple[bool, float]:
+    """For sorting: what could not be compared is as far apart as can be."""
+    agrees = row.row.verdict is None or row.row.verdict.status == "PASS"
+    return not agrees, math.inf if row.step_1 is None or math.isnan(row.step_1) else row.step_1

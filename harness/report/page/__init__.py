@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 
@@ -14,7 +15,7 @@ from harness.report.corners.claims import PAGE
 from harness.report.corners.evaluate import CLAIM_COLUMNS
 from harness.report.corners.table import COLUMNS, left_out
 from harness.report.page.matrix import make_matrix
-from harness.report.page.panels import Panel, group, make_panels, urgent_first
+from harness.report.page.panels import Panel, group, make_panels, urgent_first, which_have_panels
 from harness.report.page.picture import picture
 from harness.report.page.series import draw, encode
 from harness.report.page.statements import make_statements
@@ -43,8 +44,11 @@ def render_page(summary: Summary) -> str:
 
     Panels, curves and the plotting library travel compressed: a browser unpacks the part that is looked at.
     """
-    charts, curves = draw(summary.rows)
+    kept = which_have_panels(summary.rows)
+    charts, curves = draw(summary.rows, kept)
     panels = make_panels(summary.rows, charts)
+    shown = [panel for panel in panels if panel.number in kept]
+    many = len(shown) < len(panels)
     sorted_panels = urgent_first(panels)
     about_curves, numbers = encode(charts, curves)
     script, library = _asset("page.js") + _asset("charts.js"), _library()
@@ -53,27 +57,30 @@ def render_page(summary: Summary) -> str:
         verdict=OF_EXIT_CODE[summary.exit_code],
         hosts=summary.hosts,
         took=seconds(_took(summary)),
-        matrix=make_matrix(summary, panels),
+        matrix=make_matrix(summary, panels, kept),
         panels=sorted_panels,
         statements=make_statements(summary, sorted_panels),
         dated=summary.night != UNDATED,
-        groups=group(panels),
+        groups=group(panels, kept),
+        kept=kept,
+        many=many,
         opened=_opened(sorted_panels),
-        trends=make_trends(summary, panels),
+        trends=make_trends(summary, shown),
         of_check=OF_CHECK,
         of_claim=OF_CLAIM,
         corner_columns=COLUMNS,
         claim_columns=CLAIM_COLUMNS,
         left_out=left_out,
         published_page=PAGE,
-        panel_of={id(panel.row): panel.id for panel in panels},
+        panel_of={id(panel.row): panel.id for panel in shown},
         identify=id,
         seconds=seconds,
         script=Markup(script),
         style=Markup(_asset("page.css")),
         sources=" ".join(map(_script_source, (script, library))),
         packed={
-            "panels": Markup(_pack(_render_panels(panels))),
+            **({"rows": Markup(_pack(_render_rows(sorted_panels, kept)))} if many else {}),
+            "panels": Markup(_pack(_render_panels(shown))),
             "charts": Markup(_pack(about_curves)),
             "curves": Markup(_pack(numbers)),
             "library": Markup(_packed_library()),
@@ -102,6 +109,11 @@ def render_comparison(row: PairRow) -> str:
         number_columns=PAIR_COLUMNS,
         gate_columns=GATE_COLUMNS,
     )
+
+
+def _render_rows(panels: list[Panel], kept: Collection[int]) -> bytes:
+    rows = _TEMPLATES.get_template("rows.html")
+    return rows.render(panels=panels, kept=kept).encode()
 
 
 def _render_panels(panels: list[Panel]) -> bytes:

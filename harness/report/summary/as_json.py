@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from harness.night.checks import NightCheck
 from harness.report.as_json import describe_pair, plain
 from harness.report.corners import Corners
 from harness.report.summary import Summary, model_of
@@ -16,32 +18,45 @@ VERDICT_VERSION = 1
 
 def render(summary: Summary) -> str:
     """The document. A night that is run again changes only its seconds and digests of traces."""
-    document: dict[str, Any] = {
-        "verdict_version": VERDICT_VERSION,
-        "title": summary.title,
-        "night": summary.night,
-        "mode": summary.mode,
-        "headline": summary.headline,
-        "exit_code": summary.exit_code,
-        "hosts": list(summary.hosts),
-        "pairs": [_pair(row) for row in summary.rows],
-        "cells": [_cell(cell) for cell in summary.cells],
-        "checks": [
-            {
-                "name": check.name,
-                "command": check.command,
-                "host": check.host,
-                "status": check.status,
-                "exit_code": check.exit_code,
-                "seconds": check.seconds,
-            }
-            for check in summary.checks
-        ],
-        "corners": [_corners(corners) for corners in summary.corners],
-        "events": [dataclasses.asdict(event) for event in summary.events],
-        "problems": list(summary.problems),
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return "".join(lines(summary))
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """The document line by line, one for each pair and cell: of many pairs no more than one is in memory as JSON."""
+    yield "{\n"
+    for name, value in (
+        ("verdict_version", VERDICT_VERSION),
+        ("title", summary.title),
+        ("night", summary.night),
+        ("mode", summary.mode),
+        ("headline", summary.headline),
+        ("exit_code", summary.exit_code),
+        ("hosts", list(summary.hosts)),
+    ):
+        yield f"{_encode(name)}: {_encode(value)},\n"
+    lists: tuple[tuple[str, Iterable[Any]], ...] = (
+        ("pairs", map(_pair, summary.rows)),
+        ("cells", map(_cell, summary.cells)),
+        ("checks", map(_check, summary.checks)),
+        ("corners", map(_corners, summary.corners)),
+        ("events", map(dataclasses.asdict, summary.events)),
+        ("problems", summary.problems),
+    )
+    for number, (name, items) in enumerate(lists):
+        yield f"{_encode(name)}: ["
+        for place, item in enumerate(items):
+            yield f"{',' if place else ''}\n{_encode(item)}"
+        yield "]\n" if number == len(lists) - 1 else "],\n"
+    yield "}\n"
+
+
+def _encode(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _check(check: NightCheck) -> dict[str, Any]:
+    names = ("name", "command", "host", "status", "exit_code", "seconds")
+    return {name: getattr(check, name) for name in names}
 
 
 def _pair(row: PairRow) -> dict[str, Any]:
