@@ -5,19 +5,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.report.corners import Corners
 from harness.report.corners.claims import CLAIMS
 from harness.report.corners.evaluate import ClaimFinding, evaluate
-from harness.report.corners.table import MOST, CornerRow
+from harness.report.corners.table import MOST, CornerRow, most_together
 from harness.report.page import render_page
 from harness.report.summary import Summary, as_json, markdown, terminal
 from harness.report.summary.build import summarise
-from harness.verdict.compare import Judging
-from harness.verdict.evidence import Evidence
+from harness.trace.segments import SegmentEnd, Segments
+from harness.verdict.compare import Judging, compare
+from harness.verdict.evidence import Evidence, Lockstep
+from tests.support.sample_traces import recording
 from tests.support.schemas import violation
-from tests.support.vendors import corner, published_cells
+from tests.support.vendors import corner, losses, published_cells
 
 WHOLE = {"config_epochs": 1}  # one epoch of as many steps as these have
 
@@ -192,6 +195,30 @@ def test_unlike_runs_tell_nothing_but_that_they_are_unlike(tmp_path: Path) -> No
         "not measured",
         "the runs are unlike: init_sha256",
     )
+
+
+def test_two_hosts_of_one_backend_say_nothing_about_vendors(tmp_path: Path) -> None:
+    for host in ("a", "b"):
+        for pipeline in ("phase2", "phase3"):
+            corner(tmp_path / host, pipeline, "red", {4: 3} if host == "b" else None, host=host)
+    (corners,) = report(tmp_path).corners
+    claims = found(corners)
+    assert claims["mlp-start"].outcome == claims["mlp-compilers"].outcome == "holds"
+    assert claims["mlp-vendors-bits"].line == "there is no cross-vendor pair of two backends"
+    assert claims["mlp-platforms"].line == "there is no cross-platform pair of two backends"
+
+
+def test_in_lockstep_the_steps_before_the_first_setting_do_not_count(tmp_path: Path) -> None:
+    corners = four(tmp_path, alike)
+    (row,) = [one.row for one in corners.table.rows if one.row.name == "phase2-red vs phase3-red"]
+    off = recording([loss + (0.25 if k < 4 else 0.0) + (0.5 if k == 6 else 0.0) for k, loss in enumerate(losses())])
+    assert row.comparison is not None
+    together = compare(recording(losses()), off)
+    segments = Segments(leader="phase2", planned=2, tensors=["w"], ends=[SegmentEnd(1, 5, []), SegmentEnd(5, 9, [])])
+    assert most_together(row) is None
+    assert most_together(replace(row, lockstep=Lockstep(together, segments))) == pytest.approx(0.5, abs=1e-6)
+    short = msgspec.structs.replace(segments, ends=[SegmentEnd(1, 13, [])])
+    assert most_together(replace(row, lockstep=Lockstep(together, short))) is None
 
 
 @pytest.mark.parametrize("change", [{"model": "vit_tiny"}, {"header": {"config_batch_size": 2}}])

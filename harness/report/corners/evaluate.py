@@ -6,7 +6,7 @@ from typing import Literal
 
 from harness.report.corners.claims import BATCH, CLAIMS, Claim
 from harness.report.corners.measures import ClaimFigure
-from harness.report.corners.table import CornerRow
+from harness.report.corners.table import KINDS, CornerRow
 from harness.report.tables import listed
 from harness.trace.format import TraceHeader
 
@@ -49,7 +49,7 @@ def evaluate(rows: Sequence[CornerRow], claims: Sequence[Claim] = CLAIMS) -> tup
 
 
 def _finding(claim: Claim, pairs: Sequence[CornerRow]) -> ClaimFinding:
-    asked = [row for row in pairs if row.row.kind in claim.kinds]
+    asked = [row for row in pairs if row.row.kind in claim.kinds and not (claim.two_backends and _on_one(row))]
     figures = [(row.row.name, claim.measure(row.row)) for row in asked]
     measured = [(name, figure) for name, figure in figures if figure.holds is not None]
     if not measured:
@@ -62,8 +62,14 @@ def _finding(claim: Claim, pairs: Sequence[CornerRow]) -> ClaimFinding:
 
 def _why_not(claim: Claim, figures: Sequence[ClaimFigure]) -> str:
     if not figures:
-        return f"there is no {' or '.join(claim.kinds)} pair"
+        kinds = "" if len(claim.kinds) == len(KINDS) else f"{' or '.join(claim.kinds)} "
+        return f"there is no {kinds}pair{' of two backends' if claim.two_backends else ''}"
     return listed(list(dict.fromkeys(figure.line for figure in figures)))
+
+
+def _on_one(row: CornerRow) -> bool:
+    """Whether both sides ran on one kind of backend."""
+    return len({cell.facts.backend for cell in row.row.cells}) == 1
 
 
 def _is_as_published(row: CornerRow) -> bool:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.report.corners.table import most_together
 from harness.report.tables import show, show_resolution
 from harness.verdict.compare import Comparison, Numbers
+from harness.verdict.evidence import Evidence
 from harness.verdict.pair import PairRow
 
 
@@ -50,7 +52,7 @@ def apart(steps: Sequence[int], bound: float, *, exclusive: bool = False, at_fir
         held = [ratio < 0.999 if exclusive else ratio <= 1.0 for ratio in ratios]
         said = " and ".join(f"{show(delta)} at step {step}" for step, delta in found)
         claimed = " and ".join(
-            dict.fromkeys(f"{'less than' if exclusive else 'at most'} {limit:g}" for limit in bounds)
+            dict.fromkeys(f"{'less than' if exclusive else 'at most'} {limit:.0e}" for limit in bounds)
         )
         return ClaimFigure(all(held), f"apart by {said}{_printed(row)}; claimed: {claimed}", _worst(ratios))
 
@@ -96,7 +98,7 @@ def median(bound: float) -> Measure:
         if not numbers.full or numbers.median is None:
             return not_measured(f"{numbers.compared} steps were compared, not the whole run")
         return ClaimFigure(
-            numbers.median <= bound, f"{show(numbers.median)}; claimed: at most {bound:g}", numbers.median
+            numbers.median <= bound, f"{show(numbers.median)}; claimed: at most {bound:.0e}", numbers.median
         )
 
     return measure
@@ -141,8 +143,11 @@ def same_digest(key: str, what: str, *, across_hosts: bool = False) -> Measure:
     return measure
 
 
-def decided_by_gate(name: str) -> Measure:
-    """A gate of the verdict passes or fails the pair; what it notes only, or did not reach, decides nothing."""
+def decided_by_gate(name: str, told: Callable[[PairRow, Evidence], str] | None = None) -> Measure:
+    """A gate of the verdict passes or fails the pair; what it notes only, or did not reach, decides nothing.
+
+    `told`: the figure behind a pass, in place of the gate's whole line.
+    """
 
     def measure(row: PairRow) -> ClaimFigure:
         lines = [] if row.verdict is None else [line for line in row.verdict.evidence if line.gate == name]
@@ -152,9 +157,23 @@ def decided_by_gate(name: str) -> Measure:
         said = line.line.removesuffix(".")
         if line.outcome not in ("pass", "fail"):
             return not_measured(said)
-        return ClaimFigure(line.outcome == "pass", f"gate {name}: {said}", float(line.outcome == "fail"))
+        passed = line.outcome == "pass"
+        figure = told(row, line) if told is not None and passed else said
+        return ClaimFigure(passed, f"{figure} (gate {name})", float(not passed))
 
     return measure
+
+
+def in_both_precisions(_row: PairRow, line: Evidence) -> str:
+    """How far the losses are apart in f32 and in f64."""
+    found = [line.numbers.get(key) for key in ("delta_f32", "delta_f64")]
+    return f"the losses of the first steps are {show(found[0])} apart in f32 and {show(found[1])} in f64"
+
+
+def free_and_together(row: PairRow, _line: Evidence) -> str:
+    """How far the losses are apart at most, in lockstep and free."""
+    free = None if row.comparison is None or row.comparison.numbers is None else row.comparison.numbers.max
+    return f"the losses are at most {show(most_together(row))} apart in lockstep, and {show(free)} free"
 
 
 def _numbers(row: PairRow) -> Numbers | ClaimFigure:

@@ -19,7 +19,7 @@ NOT_RUN = "not run"
 class CornerRow:
     """A pair of the table. Differences of the losses in nats; None where the pair has no such step.
 
-    `together`: the largest one in lockstep; None where the pair was not run so.
+    `together`: the largest one in lockstep, see `most_together`.
     """
 
     row: PairRow
@@ -81,13 +81,23 @@ def left_out(kind: str, more: int) -> str:
     return f"{pairs} {kind}; those above differ, or are furthest apart at step 1."
 
 
+def most_together(row: PairRow) -> float | None:
+    """The largest difference of a pair in lockstep, from where the follower was first set to the leader's state.
+
+    None where the pair was not run so, or no further than to there. Units: nats.
+    """
+    numbers = None if row.lockstep is None else row.lockstep.comparison.numbers
+    if row.lockstep is None or numbers is None or not row.lockstep.segments.ends:
+        return None
+    later = numbers.delta[numbers.steps >= row.lockstep.segments.ends[0].step]
+    return float(later.max()) if len(later) else None
+
+
 def _corner_row(row: PairRow) -> CornerRow:
     numbers = None if row.comparison is None else row.comparison.numbers
-    together = None if row.lockstep is None else row.lockstep.comparison.numbers
-    most = None if together is None else together.max
     if numbers is None:
-        return CornerRow(row, None, None, None, None, most)
-    return CornerRow(row, numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max, most)
+        return CornerRow(row, None, None, None, None, None)
+    return CornerRow(row, numbers.delta_at(1), numbers.delta_at(2), numbers.median, numbers.max, most_together(row))
 
 
 def _apart(row: CornerRow) -> tuple[bool, float]:
