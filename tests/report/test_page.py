@@ -201,3 +201,7 @@ def test_of_many_pairs_the_urgent_have_panels_and_all_have_a_row(
     assert "and 8 more, which are in the table above" in page
     assert "5 of 15 differ" in page
     assert 'href="#text=mnist_mlp&amp;status=differ"' in page
+    monkeypatch.setattr(page_package, "MOST_ROWS", 9)
+    fewer = render_page(summary)
+    assert unpacked(fewer, "rows").decode().count("<tr ") == 9
+    assert "and 6 pairs are there alone" in fewer

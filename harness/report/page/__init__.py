@@ -15,7 +15,7 @@ from harness.report.corners.claims import PAGE
 from harness.report.corners.evaluate import CLAIM_COLUMNS
 from harness.report.corners.table import COLUMNS, left_out
 from harness.report.page.matrix import make_matrix
-from harness.report.page.panels import Panel, group, make_panels, urgent_first, which_have_panels
+from harness.report.page.panels import MOST_ROWS, Panel, group, make_panels, urgent_first, which_have_panels
 from harness.report.page.picture import picture
 from harness.report.page.series import draw, encode
 from harness.report.page.statements import make_statements
@@ -64,6 +64,7 @@ def render_page(summary: Summary) -> str:
         groups=group(panels, kept),
         kept=kept,
         many=many,
+        rows_left_out=max(0, len(panels) - MOST_ROWS),
         opened=_opened(sorted_panels),
         trends=make_trends(summary, shown),
         of_check=OF_CHECK,
@@ -113,7 +114,7 @@ def render_comparison(row: PairRow) -> str:
 
 def _render_rows(panels: list[Panel], kept: Collection[int]) -> bytes:
     rows = _TEMPLATES.get_template("rows.html")
-    return rows.render(panels=panels, kept=kept).encode()
+    return rows.render(panels=panels[:MOST_ROWS], kept=kept).encode()
 
 
 def _render_panels(panels: list[Panel]) -> bytes:

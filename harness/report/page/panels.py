@@ -13,6 +13,7 @@ from harness.report.tables import where
 from harness.verdict.pair import PairRow, agreed_steps
 
 MOST = 400  # panels of a page; the other pairs are in its table, and in verdict.json
+MOST_ROWS = 20_000  # of that table, which a browser still sorts and filters
 _SLUG = 60  # characters of a name in an address
 
 
