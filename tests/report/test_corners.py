@@ -13,6 +13,8 @@ from harness.report.corners.claims import CLAIMS
 from harness.report.corners.evaluate import ClaimFinding, evaluate
 from harness.report.corners.table import MOST, CornerRow, most_together
 from harness.report.page import render_page
+from harness.report.page.matrix import make_matrix
+from harness.report.page.panels import make_panels
 from harness.report.summary import Summary, as_json, markdown, terminal
 from harness.report.summary.build import summarise
 from harness.trace.segments import SegmentEnd, Segments
@@ -20,6 +22,7 @@ from harness.verdict.compare import Judging, compare
 from harness.verdict.evidence import Evidence, Lockstep
 from tests.support.sample_traces import recording
 from tests.support.schemas import violation
+from tests.support.stored_cells import store
 from tests.support.vendors import corner, losses, published_cells
 
 WHOLE = {"config_epochs": 1}  # one epoch of as many steps as these have
@@ -219,6 +222,19 @@ def test_in_lockstep_the_steps_before_the_first_setting_do_not_count(tmp_path: P
     assert most_together(replace(row, lockstep=Lockstep(together, segments))) == pytest.approx(0.5, abs=1e-6)
     short = msgspec.structs.replace(segments, ends=[SegmentEnd(1, 13, [])])
     assert most_together(replace(row, lockstep=Lockstep(together, short))) is None
+
+
+def test_a_backend_that_is_on_no_host_is_told_once(tmp_path: Path) -> None:
+    absent = {"status": "refused", "reason": "no blue device", "absent": True, "asked": False}
+    for host in ("a", "b", "c"):
+        for pipeline in ("phase2", "phase3"):
+            store(tmp_path / host, pipeline, backend="cpu", model="mnist_mlp", host=host)
+            store(tmp_path / host, pipeline, (), backend="blue", model="mnist_mlp", host=host, **absent)
+    summary = report(tmp_path)
+    matrix = make_matrix(summary, make_panels(summary.rows, [None] * len(summary.rows)), range(len(summary.rows)))
+    (columns,) = matrix.rows.values()
+    assert matrix.columns.count(("phase2-blue", "phase3-blue")) == 1
+    assert {len(fields) for fields in columns} == {1}
 
 
 @pytest.mark.parametrize("change", [{"model": "vit_tiny"}, {"header": {"config_batch_size": 2}}])

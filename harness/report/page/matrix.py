@@ -54,7 +54,9 @@ def make_matrix(summary: Summary, panels: Sequence[Panel], kept: Collection[int]
     ]
     fields += [(row, model_of(row), Field(ABSENT, ABSENT.word, row.note)) for row in _absent_pairs(summary)]
     for row, network, field in fields:
-        found.setdefault((row.kind, row.name), {}).setdefault(network, []).append(field)
+        there = found.setdefault((row.kind, row.name), {}).setdefault(network, [])
+        if field.mark != ABSENT or all(other.reason != field.reason for other in there):  # once for all hosts
+            there.append(field)
     keys = sorted(found, key=lambda key: _order(key[0]))
     kinds = tuple((kind, len(list(group))) for kind, group in itertools.groupby(key[0] for key in keys))
     columns = tuple((name.partition(" vs ")[0], name.partition(" vs ")[2]) for _, name in keys)
