@@ -70,7 +70,7 @@ lint: $(STAMP) ## Reformat and lint
 golden: $(STAMP) ## Rewrite the golden files of emitted code (read the diff before committing it)
 	$(BIN)/python -m pytest tests/emit/test_golden.py --update-golden
 
-bench: $(STAMP) ## Measure steps, tracing and the differ, as ratios, and the page of 200 cells
+bench: $(STAMP) ## Measure steps, tracing and the differ, as ratios, and the reports of 200 and of 1,000 cells
 	$(BIN)/python -m bench $(ARGS)
 
 clean: ## Remove the environments and what emission left in build

@@ -6,7 +6,7 @@ import sys
 
 from harness.run.backends import BACKENDS
 
-PROGRAMS = ("bench.steps", "bench.diff_speed", "bench.page", "bench.writer")
+PROGRAMS = ("bench.steps", "bench.diff_speed", "bench.page", "bench.writer", "bench.scale")
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ python -m bench.page [--cells N] [--steps N] [--rounds N] [--out FILE]
 """
 
 import argparse
+import hashlib
 import itertools
 import math
 import resource
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +48,33 @@ def write_cells(folder: Path, cells: int, steps: int) -> None:
     for number in range(cells):
         network, (pipeline, backend) = number // len(variants), variants[number % len(variants)]
         model = f"network_{network:02d}"
-        trace = folder / f"{model}.{pipeline}-noshuf-{backend}.jsonl"
         wrong = 0.5 if network < WRONG and (pipeline, backend) == ("phase3", "rocm") else 0.0
-        _write_trace(trace, model, pipeline, backend, steps, number, wrong)
-        facts = CellFacts(
-            model=model, pipeline=pipeline, backend=backend, command=f"harness run {model} --pipeline {pipeline}"
-        )
-        about = provenance({}, backend) | {"host": f"host with {backend}"}
-        manifest = Manifest(status="complete", cell=facts, steps_written=steps, wall_s=600.0, provenance=about)
-        write_manifest(manifest_path(trace), manifest)
+        write_cell(folder, model, pipeline, backend, steps, number, wrong, f"host with {backend}")
+
+
+def write_cell(
+    folder: Path, model: str, pipeline: str, backend: str, steps: int, seed: int, wrong: float, host: str
+) -> None:
+    """A cell that nobody ran. `wrong`: what is added to its losses from step 2 on. Units: nats."""
+    trace = folder / f"{model}.{pipeline}-noshuf-{backend}.jsonl"
+    _write_trace(trace, model, pipeline, backend, steps, seed, wrong)
+    facts = CellFacts(
+        model=model, pipeline=pipeline, backend=backend, command=f"harness run {model} --pipeline {pipeline}"
+    )
+    manifest = Manifest(
+        status="complete",
+        cell=facts,
+        steps_written=steps,
+        trace_sha256=hashlib.sha256(trace.read_bytes()).hexdigest(),
+        wall_s=600.0,
+        provenance=_provenance(backend) | {"host": host},
+    )
+    write_manifest(manifest_path(trace), manifest)
+
+
+@cache
+def _provenance(backend: str) -> dict[str, Any]:
+    return provenance({}, backend)
 
 
 def summarize(folder: Path) -> Summary:

@@ -3,7 +3,7 @@
 import itertools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from harness.system.text import Document
     from harness.trace.logs.keys import LogKeys
     from harness.trace.recording import Recording
+    from harness.verdict.compare import Judging
     from harness.verdict.pair import PairRow
 
     Found = Recording | TraceError
@@ -78,6 +79,7 @@ def main(
 
     Exit codes: 0 agree, 1 disagree, 2 usage or unreadable input, 3 nothing to compare or inconclusive.
     """
+    from harness.report.tally import MANY, is_many
     from harness.report.terminal import show
     from harness.verdict.compare import judging_by
     from harness.verdict.judge import UNREADABLE, worst_exit_code
@@ -91,10 +93,15 @@ def main(
         judging = judging_by(mode, window, steps, all_steps, coverage)
     except HarnessError as senseless:
         raise click.UsageError(str(senseless)) from None
+    if html is not None and not revisions and is_many(len(traces)):
+        raise click.UsageError(f"--html has room for {MANY:,} pairs; {len(traces)} traces have more. Name fewer.")
     recordings, pairs = _read(traces, revisions, log_keys(len(traces), runs, **keys))
     errors = [found for found in recordings if isinstance(found, TraceError)]
     for line in dict.fromkeys(map(str, errors)):
         click.echo(line, err=True)
+    sound = [found for found in recordings if not isinstance(found, TraceError)]
+    if not revisions and is_many(len(sound)):
+        sys.exit(_diff_many(sound, judging, form, verbose, unreadable=bool(errors)))
     try:
         rows = [
             judge_recordings(a, b, judging)
@@ -119,9 +126,44 @@ def main(
     sys.exit(code)
 
 
+def _diff_many(
+    recordings: "Sequence[Recording]", judging: "Judging", form: str, verbose: bool, *, unreadable: bool
+) -> int:
+    """Compare so many that their rows are not kept: as text in what fits on some screens, else pair by pair."""
+    from harness.report import as_json, markdown, tally, text
+    from harness.report.terminal import show
+    from harness.verdict.judge import UNREADABLE, worst_exit_code
+    from harness.verdict.pair import exit_code, judge_recordings
+
+    codes = {UNREADABLE} if unreadable else set()
+
+    def judged() -> "Iterator[PairRow]":
+        for a, b in itertools.combinations(recordings, 2):
+            row = judge_recordings(a, b, judging)
+            codes.add(exit_code([row]))
+            yield row
+
+    try:
+        if form == "text" and not verbose:
+            found = tally.tally(recordings, judging)
+            show(tally.render(found, recordings, judging))
+            return worst_exit_code({*codes, found.exit_code})
+        if form == "json":
+            parts: Iterator[str] = as_json.stream(judged(), unreadable)
+        else:
+            render_one = markdown.render_pair if form == "markdown" else text.render_pair
+            parts = (f"{render_one(row)}\n" for row in judged())
+        for part in parts:
+            click.echo(part, nl=False)
+    except EnvelopeError as error:
+        click.echo(str(error), err=True)
+        return UNREADABLE
+    return worst_exit_code(codes)
+
+
 def _read(
     traces: Sequence[str], revisions: Sequence[str], keys: "Sequence[LogKeys]"
-) -> "tuple[list[Found], list[tuple[Found, Found]]]":
+) -> "tuple[list[Found], Iterable[tuple[Found, Found]]]":
     """What was read of the files, and which of it is to be compared with which."""
     if revisions:
         from harness.trace.revisions import read_at_revisions
@@ -131,7 +173,7 @@ def _read(
     from harness.trace.recording import read_recordings
 
     recordings = read_recordings(traces, keys)
-    return recordings, list(itertools.combinations(recordings, 2))
+    return recordings, itertools.combinations(recordings, 2)
 
 
 def _named_by_path(row: "PairRow") -> "PairRow":

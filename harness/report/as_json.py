@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.trace.format import to_number
 from harness.trace.recording import Recording
 from harness.verdict.compare import Comparison, Numbers
+from harness.verdict.judge import UNREADABLE, worst_exit_code
 from harness.verdict.pair import PairRow, exit_code
 
 DIFF_VERSION = 2
@@ -22,6 +23,16 @@ def render(rows: Sequence[PairRow], code: int | None = None) -> str:
         "exit_code": exit_code(rows) if code is None else code,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def stream(rows: Iterable[PairRow], unreadable: bool = False) -> Iterator[str]:
+    """The document of many pairs, a line for each: no more than one is in memory. `unreadable`: whether a trace was."""
+    yield f'{{"diff_version": {DIFF_VERSION}, "pairs": ['
+    codes = {UNREADABLE} if unreadable else set()
+    for number, row in enumerate(rows):
+        yield f"{',' if number else ''}\n{json.dumps(describe_pair(row), ensure_ascii=False, allow_nan=False)}"
+        codes.add(exit_code([row]))
+    yield f'],\n"exit_code": {worst_exit_code(codes)}}}\n'
 
 
 def describe_pair(row: PairRow) -> dict[str, Any]:

@@ -52,4 +52,6 @@ def spaced(documents: Iterable[Document]) -> Document:
 
 def escape_control(text: str) -> str:
     """The text with what would steer a terminal escaped: names come out of files that anybody may have written."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

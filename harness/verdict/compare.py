@@ -186,7 +186,12 @@ def _compare_numbers(a: Trace, b: Trace, judging: Judging, steps: Ints, lr_resol
     last = int(steps[-1]) if compared else 0
     judged = int(np.searchsorted(steps, judging.judged(last), side="right"))
     rows_a, rows_b = a.rows(steps), b.rows(steps)
-    loss_a, loss_b, lr_a, lr_b = a.loss[rows_a], b.loss[rows_b], a.lr[rows_a], b.lr[rows_b]
+    # Of whole traces their own columns: a report of many pairs holds each trace once.
+    (loss_a, lr_a), (loss_b, lr_b) = (
+        (side.loss, side.lr) if side.steps == compared else (side.loss[rows], side.lr[rows])
+        for side, rows in ((a, rows_a), (b, rows_b))
+    )
+    steps = a.step if a.steps == compared else steps
     with_rates, with_epochs = (all(side.header.tells(what) for side in (a, b)) for what in ("lr", "epoch"))
     if not with_rates:
         lr_a, lr_b = np.zeros((2, compared))

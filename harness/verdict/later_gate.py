@@ -39,7 +39,8 @@ def check_later(pair: PairFacts) -> Answer | None:
     if not found:
         return unreached(f"no step after step {first - 1}.")
     kinds = list(_norms(comparison, numbers.steps[numbers.steps >= first].tolist()))
-    gross = [one for one in found if not one.value <= later.margin * later.allowed(one)]
+    allowed = {one: later.allowed(one) for one in found}
+    gross = [one for one in found if not one.value <= later.margin * allowed[one]]
     if gross:
         one = min(gross, key=lambda one: (one.first, one.last))
         return failed(f"{_described(one, later)}: no rounding does that.", _place(one), "training")
@@ -55,8 +56,8 @@ def check_later(pair: PairFacts) -> Answer | None:
             if not relative <= bound:
                 what = f"{_WORDS[kind.kind]}: {relative:.1e} apart {where}, {bound:.1e} allowed."
                 return failed(what, f"step {kind.at}", "training")
-    beyond = [one for one in found if one.value > later.allowed(one)]
-    worst = max(beyond or found, key=lambda one: one.value / later.allowed(one))
+    beyond = [one for one in found if one.value > allowed[one]]
+    worst = max(beyond or found, key=lambda one: one.value / allowed[one])
     if beyond and check_lockstep(pair).outcome != "pass":
         least = min(beyond, key=lambda one: (one.first, one.last))
         return inconclusive(f"{_described(least, later)}: right runs have not been seen to come apart like that.")

@@ -1,6 +1,7 @@
 """One pair of a report: compared and judged, or the reason why not."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.trace.recording import Recording
@@ -72,10 +73,21 @@ def agreed_steps(rows: Iterable[PairRow]) -> str:
     ` (3 on a part of their steps only)` where the parts are not of one length.
     """
     passes = [row.verdict for row in rows if row.verdict is not None and row.verdict.status == "PASS"]
-    partial = [verdict.coverage.words for verdict in passes if verdict.is_partial and verdict.coverage is not None]
+    return steps_in_words(Counter(words_of(verdict) for verdict in passes))
+
+
+def words_of(verdict: Verdict) -> str:
+    """The steps of a pass that does not speak of all of them, `8 of 200 steps`; empty of one that does."""
+    return verdict.coverage.words if verdict.is_partial and verdict.coverage is not None else ""
+
+
+def steps_in_words(passes: Mapping[str, int]) -> str:
+    """As `agreed_steps`. `passes`: how many there are of each of `words_of`."""
+    partial = {words: count for words, count in passes.items() if words}
+    whole, several = passes.get("", 0), sum(partial.values())
     if not partial:
         return ""
-    whole = len(passes) - len(partial)
-    if len(set(partial)) > 1:
-        return f" ({len(partial)} on a part of their steps only)"
-    return f" ({whole} on all steps, {len(partial)} on {partial[0]})" if whole else f" on {partial[0]}"
+    if len(partial) > 1:
+        return f" ({several} on a part of their steps only)"
+    (words,) = partial
+    return f" ({whole} on all steps, {several} on {words})" if whole else f" on {words}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.report import page as page_package
-from harness.report.page import render_page
+from harness.report.page import matrix, panels, render_page
 from harness.report.summary import Summary, full_name, model_of
 from tests.support.pages import COMMAND, EVENT, EVIL, a_hostile_night, a_night, many_pipelines
 
@@ -182,3 +182,26 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_of_many_pairs_the_urgent_have_panels_and_all_have_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = many_pipelines(tmp_path)
+    monkeypatch.setattr(panels, "MOST", 7)
+    monkeypatch.setattr(matrix, "MOST_COLUMNS", 10)
+    page = render_page(summary)
+    kept = re.findall(r'<details class="panel (\w+)" id="([^"]+)"', page)
+    assert [status for status, _ in kept] == ["differ"] * 5 + ["agree"] * 2
+    assert set(json.loads(unpacked(page, "panels"))) == {name for _, name in kept}
+    charts = json.loads(unpacked(page, "charts"))["charts"]
+    assert (len(charts), sum(chart is not None for chart in charts)) == (15, 7)
+    rows = unpacked(page, "rows").decode()
+    assert (rows.count("<tr "), rows.count("<a href=")) == (len(summary.rows), 7)
+    assert "and 8 more, which are in the table above" in page
+    assert "5 of 15 differ" in page
+    assert 'href="#text=mnist_mlp&amp;status=differ"' in page
+    monkeypatch.setattr(page_package, "MOST_ROWS", 9)
+    fewer = render_page(summary)
+    assert unpacked(fewer, "rows").decode().count("<tr ") == 9
+    assert "and 6 pairs are there alone" in fewer

@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from bench.page import find_chromium
-from harness.report.page import render_page
+from harness.report.corners.claims import CLAIMS
+from harness.report.page import matrix, panels, render_page
 from harness.report.page.panels import make_panels, urgent_first
 from harness.report.page.statements import make_statements
 from harness.report.summary import Summary
-from tests.support.pages import COMMAND, EVIL, a_hostile_night, a_night, many_pipelines
+from tests.support.pages import COMMAND, EVIL, a_hostile_night, a_night, four_corners, many_pipelines
 from tests.support.paths import ROOT
 
 CHROMIUM = find_chromium()
@@ -47,6 +48,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     made.add("wrong", a_night(folder / "wrong", wrong=True, steps=7020))
     made.add("hostile", a_hostile_night(folder / "hostile"))
     made.add("many", many_pipelines(folder / "many"))
+    made.add("vendors", four_corners(folder / "vendors"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panels, "MOST", 7)
+        patch.setattr(matrix, "MOST_COLUMNS", 10)
+        made.add("crowd", many_pipelines(folder / "crowd"))
     made.add("nothing", Summary("Training traces", "2026-04-01", "cross-comp", (), ()))
     return made
 
@@ -367,7 +373,7 @@ def test_a_table_that_scrolls_says_so_and_fades_where_it_goes_on(open_page: Open
     assert shown(page, "#cells .goes-on") == 0
 
 
-@pytest.mark.parametrize("name", ["well", "wrong", "hostile", "many", "nothing"])
+@pytest.mark.parametrize("name", ["well", "wrong", "hostile", "many", "vendors", "crowd", "nothing"])
 def test_on_a_phone_nothing_scrolls_sideways(open_page: Open, name: str) -> None:
     page = open_page(name, viewport=PHONE)
     assert not wide(page)
@@ -382,6 +388,36 @@ def test_on_a_phone_nothing_scrolls_sideways(open_page: Open, name: str) -> None
         page.locator(".panel[open]").first.evaluate("panel => panel.scrollIntoView()")
         picture(page, "wrong-pair-phone")
     assert not wide(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_corners_of_made_up_vendors_lead_to_their_pairs(open_page: Open, scheme: str) -> None:
+    page = open_page("vendors", color_scheme=scheme)
+    corners = page.locator("#corners")
+    corners.scroll_into_view_if_needed()
+    assert shown(page, "#corners .corners tbody tr:not(.kind)") == 4
+    assert shown(page, "#corners .claims tbody tr") == len([claim for claim in CLAIMS if claim.network == "MNIST-MLP"])
+    assert "does not hold" in (corners.locator("summary").first.text_content() or "")
+    page.evaluate("document.querySelector('#corners').scrollIntoView()")
+    picture(page, f"vendors-{scheme}")
+    corners.locator("a", has_text="phase3-green vs phase3-red").click()
+    page.wait_for_selector(".panel[open] .gates")
+    assert page.evaluate("location.hash").startswith("#pair-mnist-mlp-phase3-green-vs-phase3-red")
+
+
+def test_of_a_crowd_all_rows_are_found_and_the_urgent_have_panels(open_page: Open) -> None:
+    page = open_page("crowd", "#status=differ")
+    page.wait_for_selector("#deltas tbody tr >> nth=14", state="attached")
+    assert shown(page, "#deltas tbody tr") == 5
+    assert page.locator(".panel").count() == 7
+    page.click("[data-filter=pairs] [data-choice='']")
+    assert shown(page, "#deltas tbody tr") == 15
+    assert page.locator("[data-filter=pairs] .count").text_content() == "15"
+    page.locator("#deltas .sort", has_text="Max").click()
+    page.click("#matrix a.field")
+    assert shown(page, "#deltas tbody tr") == 5
+    page.evaluate("scrollTo(0, 0)")
+    picture(page, "crowd")
 
 
 def test_hostile_names_do_nothing(open_page: Open) -> None:

@@ -17,6 +17,7 @@ from harness.verdict.envelope.find import SHIPPED
 from harness.verdict.pair import PairRow
 from harness.verdict.pairs import judge_cells
 from tests.support.stored_cells import store
+from tests.support.vendors import corner
 
 EVIL = (
     "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>\"&amp;{{ 7 * 7 }}%{y}\u2028../../x"
@@ -99,6 +100,14 @@ def many_pipelines(root: Path) -> Summary:
     for number, name in enumerate(("phase2", "phase3", "lean", "torch", "flax", "wrong")):
         losses = [loss + number * 1e-7 for loss in falling(20, 0, 0.5 if name == "wrong" else 0.0)]
         store(root, name, losses, model="mnist_mlp")
+    return summarise([root], Judging())
+
+
+def four_corners(root: Path) -> Summary:
+    """Both pipelines on two made-up vendors, of which one rounds its phase 3 otherwise."""
+    for pipeline in ("phase2", "phase3"):
+        for vendor in ("red", "green"):
+            corner(root, pipeline, vendor, {3: 2} if (pipeline, vendor) == ("phase3", "red") else None)
     return summarise([root], Judging())
 
 

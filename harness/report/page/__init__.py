@@ -4,19 +4,23 @@ import base64
 import gzip
 import hashlib
 import json
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.report.corners.claims import PAGE
+from harness.report.corners.evaluate import CLAIM_COLUMNS
+from harness.report.corners.table import COLUMNS, left_out
 from harness.report.page.matrix import make_matrix
-from harness.report.page.panels import Panel, group, make_panels, urgent_first
+from harness.report.page.panels import MOST_ROWS, Panel, group, make_panels, urgent_first, which_have_panels
 from harness.report.page.picture import picture
 from harness.report.page.series import draw, encode
 from harness.report.page.statements import make_statements
 from harness.report.page.trend import make_trends
-from harness.report.page.words import DIFFERS, OF_CHECK, OF_EXIT_CODE, seconds
+from harness.report.page.words import DIFFERS, OF_CHECK, OF_CLAIM, OF_EXIT_CODE, seconds
 from harness.report.summary import UNDATED, Summary
 from harness.report.tables import GATE_COLUMNS, PAIR_COLUMNS, deciding_gates, gate_table, pair_table
 from harness.verdict.pair import PairRow
@@ -40,8 +44,11 @@ def render_page(summary: Summary) -> str:
 
     Panels, curves and the plotting library travel compressed: a browser unpacks the part that is looked at.
     """
-    charts, curves = draw(summary.rows)
+    kept = which_have_panels(summary.rows)
+    charts, curves = draw(summary.rows, kept)
     panels = make_panels(summary.rows, charts)
+    shown = [panel for panel in panels if panel.number in kept]
+    many = len(shown) < len(panels)
     sorted_panels = urgent_first(panels)
     about_curves, numbers = encode(charts, curves)
     script, library = _asset("page.js") + _asset("charts.js"), _library()
@@ -50,20 +57,31 @@ def render_page(summary: Summary) -> str:
         verdict=OF_EXIT_CODE[summary.exit_code],
         hosts=summary.hosts,
         took=seconds(_took(summary)),
-        matrix=make_matrix(summary, panels),
+        matrix=make_matrix(summary, panels, kept),
         panels=sorted_panels,
         statements=make_statements(summary, sorted_panels),
         dated=summary.night != UNDATED,
-        groups=group(panels),
+        groups=group(panels, kept),
+        kept=kept,
+        many=many,
+        rows_left_out=max(0, len(panels) - MOST_ROWS),
         opened=_opened(sorted_panels),
-        trends=make_trends(summary, panels),
+        trends=make_trends(summary, shown),
         of_check=OF_CHECK,
+        of_claim=OF_CLAIM,
+        corner_columns=COLUMNS,
+        claim_columns=CLAIM_COLUMNS,
+        left_out=left_out,
+        published_page=PAGE,
+        panel_of={id(panel.row): panel.id for panel in shown},
+        identify=id,
         seconds=seconds,
         script=Markup(script),
         style=Markup(_asset("page.css")),
         sources=" ".join(map(_script_source, (script, library))),
         packed={
-            "panels": Markup(_pack(_render_panels(panels))),
+            **({"rows": Markup(_pack(_render_rows(sorted_panels, kept)))} if many else {}),
+            "panels": Markup(_pack(_render_panels(shown))),
             "charts": Markup(_pack(about_curves)),
             "curves": Markup(_pack(numbers)),
             "library": Markup(_packed_library()),
@@ -92,6 +110,11 @@ def render_comparison(row: PairRow) -> str:
         number_columns=PAIR_COLUMNS,
         gate_columns=GATE_COLUMNS,
     )
+
+
+def _render_rows(panels: list[Panel], kept: Collection[int]) -> bytes:
+    rows = _TEMPLATES.get_template("rows.html")
+    return rows.render(panels=panels[:MOST_ROWS], kept=kept).encode()
 
 
 def _render_panels(panels: list[Panel]) -> bytes:

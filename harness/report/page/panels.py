@@ -1,7 +1,7 @@
 """Panels of a page, one per pair."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness.report import tables
@@ -12,6 +12,8 @@ from harness.report.summary import model_of
 from harness.report.tables import where
 from harness.verdict.pair import PairRow, agreed_steps
 
+MOST = 400  # panels of a page; the other pairs are in its table, and in verdict.json
+MOST_ROWS = 20_000  # of that table, which a browser still sorts and filters
 _SLUG = 60  # characters of a name in an address
 
 
@@ -112,11 +114,12 @@ def make_panels(rows: Sequence[PairRow], charts: Sequence[Chart | None]) -> list
 
 @dataclass(frozen=True)
 class Group:
-    """Panels of one status under a heading. `open`: whether a reader finds it open."""
+    """Panels of one status under a heading. `open`: whether a reader finds it open. `more`: pairs without a panel."""
 
     title: str
     panels: list[Panel]
     open: bool
+    more: int
 
 
 def urgent_first(panels: Sequence[Panel]) -> list[Panel]:
@@ -124,14 +127,21 @@ def urgent_first(panels: Sequence[Panel]) -> list[Panel]:
     return sorted(panels, key=lambda panel: panel.urgency)
 
 
-def group(panels: Sequence[Panel]) -> list[Group]:
-    """Panels by status, the most urgent first; those that agree are closed."""
+def which_have_panels(rows: Sequence[PairRow]) -> set[int]:
+    """The places of the pairs that a page has panels of, with curves and evidence: all of few, of many the urgent."""
+    return set(sorted(range(len(rows)), key=lambda place: URGENT_FIRST.index(mark_of(rows[place])))[:MOST])
+
+
+def group(panels: Sequence[Panel], kept: Collection[int]) -> list[Group]:
+    """Panels by status, the most urgent first; those that agree are closed. `kept`: numbers of those that are there."""
     found = []
     for mark in URGENT_FIRST:
         if of_mark := [panel for panel in panels if panel.mark == mark]:
             word = mark.word if len(of_mark) == 1 else mark.plural
             steps = agreed_steps(panel.row for panel in of_mark)
-            found.append(Group(f"{len(of_mark)} {word}{steps}", of_mark, mark in (DIFFERS, INCONCLUSIVE)))
+            there = [panel for panel in of_mark if panel.number in kept]
+            title = f"{len(of_mark)} {word}{steps}"
+            found.append(Group(title, there, mark in (DIFFERS, INCONCLUSIVE), len(of_mark) - len(there)))
     return found
 
 

@@ -1,7 +1,7 @@
 """Curves of a page: the numbers that are drawn, and their encoding."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,13 +64,13 @@ def decimate(values: Floats, points: int, exact: int = EARLY_STEPS) -> Ints:
     return np.unique(np.concatenate([np.arange(exact), extrema, np.flatnonzero(~finite), [0, count - 1]]))
 
 
-def draw(rows: Sequence[PairRow]) -> tuple[list[Chart | None], Curves]:
-    """The chart of each pair, None where nothing was compared, and its curves.
+def draw(rows: Sequence[PairRow], kept: Collection[int] | None = None) -> tuple[list[Chart | None], Curves]:
+    """The chart of each pair, None where nothing was compared, and its curves. `kept`: places of pairs that have one.
 
     `a`, `b`, `delta`, `lockstep`, `tolerance`, `envelope` are numbers of curves, `steps`, `horizon` and `judged` steps.
     """
     curves = Curves()
-    return [_chart(row, curves) for row in rows], curves
+    return [_chart(row, curves) if kept is None or n in kept else None for n, row in enumerate(rows)], curves
 
 
 def encode(charts: Sequence[Chart | None], curves: Curves) -> tuple[bytes, bytes]:

@@ -1,10 +1,11 @@
 """Trends of a page: status and differences of each pair, night after night."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.report.page.panels import Panel
+from harness.report.page.panels import MOST, Panel
 from harness.report.page.words import OF_STATUS, Mark
 from harness.report.summary import Summary
 from harness.report.summary.history import HistoryRow
@@ -77,7 +78,7 @@ class Trend:
 
 
 def make_trends(summary: Summary, panels: Sequence[Panel]) -> list[Trend]:
-    """The last nights of every pair, tonight's included; none when there were no earlier nights."""
+    """The last nights of pairs, tonight's included, those of `panels` first; none when there were no earlier nights."""
     if not summary.history:
         return []
     tonight = {(panel.network, panel.name): panel for panel in panels if panel.row.verdict is not None}
@@ -91,7 +92,7 @@ def make_trends(summary: Summary, panels: Sequence[Panel]) -> list[Trend]:
         nights[key].append(_tonight(panel, summary.night))
     return [
         Trend(*key, tonight[key].id if key in tonight else None, tuple(of_pair), tuple(dates))
-        for key, of_pair in nights.items()
+        for key, of_pair in itertools.islice(nights.items(), MOST)
     ]
 
 

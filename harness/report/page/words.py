@@ -39,6 +39,11 @@ OF_CHECK = {
     "INCONCLUSIVE": Mark("inconclusive", "inconclusive", "?"),
     "NOT RUN": Mark("absent", "not run", "–"),
 }
+OF_CLAIM = {
+    "holds": Mark("agree", "holds", "✓"),
+    "does not hold": Mark("differ", "does not hold", "✕"),
+    "not measured": Mark("absent", "not measured", "–"),
+}
 OF_GATE = {
     "pass": Mark("agree", "pass", "✓"),
     "fail": Mark("differ", "fail", "✕"),

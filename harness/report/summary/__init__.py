@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.night.checks import NightCheck
+from harness.report.corners import Corners
 from harness.report.summary.history import HistoryRow
 from harness.report.tables import first_named, in_each, listed
 from harness.trace.store import StoredCell
@@ -29,6 +30,7 @@ class Summary:
 
     `rows`: every pair, judged, those of cells and their references too. `history`: the rows of earlier nights, oldest
     first. `problems`: a line for each file that could not be read, and for each planned run that is missing.
+    `corners`: of each network that was run on several backends or hosts.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Summary:
     events: tuple[Event, ...] = ()
     history: tuple[HistoryRow, ...] = ()
     problems: tuple[str, ...] = ()
+    corners: tuple[Corners, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:

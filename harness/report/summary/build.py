@@ -10,7 +10,8 @@ from harness.night.checks import NightCheck, read_check
 from harness.night.findings import NightFinding, read_findings, with_findings
 from harness.night.folder import PLAN, Night, NightFolder, find_unfinished
 from harness.night.references.findings import ReferenceFindings, compare_to_references
-from harness.report.summary import UNDATED, Event, Summary
+from harness.report.corners import find_corners
+from harness.report.summary import UNDATED, Event, Summary, model_of
 from harness.report.summary.history import read_history
 from harness.report.summary.problems import find_alone, find_mislabelled
 from harness.run.provenance import scrub
@@ -61,6 +62,7 @@ def summarise(
         checks=tuple(gathered.checks),
         events=(*_events(accepted), *_earlier_runs(current.earlier)),
         history=tuple(earlier),
+        corners=find_corners(rows, current.cells, judging, model_of),
         problems=(*gathered.problems, *find_alone(current.cells, rows), *find_mislabelled(current.cells)),
     )
 

@@ -1,10 +1,17 @@
 """A summary as Markdown, short enough for the summary of a CI job."""
 
+from collections.abc import Iterator
+
+from harness.report.corners import Corners
+from harness.report.corners.claims import PAGE
+from harness.report.corners.evaluate import CLAIM_COLUMNS
+from harness.report.corners.table import COLUMNS, left_out
 from harness.report.markdown import escape, table
 from harness.report.summary import UNDATED, Summary, full_name, model_of
 from harness.report.tables import GATE_COLUMNS, SUMMARY_COLUMNS, gate_table, summary_table
 
 LONGEST = 900_000  # bytes; GitHub takes 1 MiB of a job
+_OF_CLAIM = {"holds": "✅", "does not hold": "❌", "not measured": "⏭️"}
 _SIGNS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️", "NOT RUN": "⏭️"}
 
 
@@ -28,6 +35,8 @@ def render(summary: Summary) -> str:
     if summary.rows:
         rows = [[model_of(r), *cells] for r, cells in zip(summary.rows, summary_table(summary.rows), strict=True)]
         parts += ["## Pairs", table(("network", *SUMMARY_COLUMNS), rows)]
+    for corners in summary.corners:
+        parts += _corners(corners)
     if summary.checks:
         rows = [
             [f"{_SIGNS[c.status]} {c.name}", c.status, "-" if c.seconds is None else f"{c.seconds:.0f}", c.line]
@@ -39,6 +48,21 @@ def render(summary: Summary) -> str:
         cells = [[cell.name, cell.manifest.status, cell.note, cell.facts.command] for cell in unfinished]
         parts += ["## Cells that are not complete", table(("cell", "status", "why", "again"), cells)]
     return _cut("\n\n".join(parts) + "\n")
+
+
+def _corners(corners: Corners) -> Iterator[str]:
+    """The table of a network's corners, and what it says of the published claims."""
+    yield f"## Corners of {escape(corners.network)}"
+    kinds = corners.table.kinds
+    yield table(("kind", *COLUMNS), [[kind, *row.shown] for kind, rows, _ in kinds for row in rows])
+    yield from (f"{left_out(kind, more)}" for kind, _, more in kinds if more)
+    if corners.claims:
+        claims = [
+            [f"{_OF_CLAIM[one.outcome]} {one.outcome}", one.claim.says, one.claim.published, one.words]
+            for one in corners.claims
+        ]
+        yield f"The claims of the published page ({escape(PAGE)}): {corners.counts}."
+        yield table(CLAIM_COLUMNS, claims)
 
 
 def _cut(text: str) -> str:

@@ -32,9 +32,18 @@ def _lines(summary: Summary) -> Iterator[str]:
         [f"not complete: {cell.name}: {cell.note}" for cell in summary.incomplete],
         [f"check {one.name}: {one.status}: {one.line}" for one in summary.checks if one.status != "PASS"],
         [f"{event.title}: {event.line}" for event in summary.events],
+        list(_about_claims(summary)),
         [f"problem: {problem}" for problem in summary.problems],
     )
     for lines in kinds:
         yield from lines[:MOST]
         if len(lines) > MOST:
             yield f"and {len(lines) - MOST} more like the last one: report.md has them all"
+
+
+def _about_claims(summary: Summary) -> Iterator[str]:
+    """How many of the published claims hold, and those that do not."""
+    for corners in summary.corners:
+        if corners.claims:
+            yield f"published claims, {corners.network}: {corners.counts}"
+            yield from (one.sentence for one in corners.claims if one.outcome == "does not hold")

@@ -1,5 +1,6 @@
 """Writes a summary in every form."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.report.attest.make import write_statements
@@ -8,6 +9,14 @@ from harness.report.summary import Summary, as_json, junit, markdown, model_of
 from harness.report.summary.history import append_history, row_of
 from harness.system.files import replace_file
 
+# One after another, so that only one of them is in memory.
+_FORMS: dict[str, Callable[[Summary], Iterable[bytes]]] = {
+    "report.html": lambda summary: [render_page(summary).encode()],
+    "report.md": lambda summary: [markdown.render(summary).encode()],
+    "junit.xml": lambda summary: [junit.render(summary)],
+    "verdict.json": lambda summary: (line.encode() for line in as_json.lines(summary)),
+}
+
 
 def write_summary(folder: Path, summary: Summary) -> list[Path]:
     """Write the reports into the folder and return their paths; beside them, statements of cells and verdict.
@@ -15,16 +24,10 @@ def write_summary(folder: Path, summary: Summary) -> list[Path]:
     Raises: AttestationError, OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    forms = {
-        "report.html": render_page(summary).encode(),
-        "report.md": markdown.render(summary).encode(),
-        "junit.xml": junit.render(summary),
-        "verdict.json": as_json.render(summary).encode(),
-    }
-    for name, content in forms.items():
+    for name, render in _FORMS.items():
         with replace_file(folder / name) as file:
-            file.write(content)
-    paths = [folder / name for name in forms]
+            file.writelines(render(summary))
+    paths = [folder / name for name in _FORMS]
     cells = [cell for cell in summary.cells if cell.complete]
     write_statements(folder / "attestations", cells, folder / "verdict.json", parameters={"mode": summary.mode})
     return paths

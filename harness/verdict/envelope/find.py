@@ -30,6 +30,8 @@ def find_envelope(header: TraceHeader, cache: Path | None = None) -> Envelope | 
 
 def find_shared_envelope(a: TraceHeader, b: TraceHeader, cache: Path | None = None) -> Envelope | None:
     """The envelope of the run that both headers describe. `cache`, and what is raised: as for `find_envelope`."""
+    if a.init_sha256 is None or b.init_sha256 is None:
+        return None
     for folder in (SHIPPED, envelope_folder() if cache is None else cache):
         read = _read_all(folder, a.netspec_name)
         for envelope in read:

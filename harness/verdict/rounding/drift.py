@@ -5,12 +5,12 @@ is only so many times as far apart as any before it; windows of steps are apart 
 and losses of the same batches go up and down together for as long as a training lasts.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from harness.trace.format import Floats, Ints
 
@@ -39,7 +39,7 @@ class Drift:
     @property
     def age(self) -> int:
         """How many times the training has doubled in length: 0 up to step 16, 1 up to 32, …"""
-        return int(ages_of(np.array(self.last)))
+        return max(0, (self.last - 1).bit_length() - _FIRST_AGE)
 
 
 def ages_of(steps: Ints) -> Ints:
@@ -107,21 +107,32 @@ def _spike(x: Floats, y: Floats, first: int) -> Drift:
     """How far a loss is above, or below, all that the other side has around it."""
     beyond = np.zeros(len(x))
     for one, other in ((x, y), (y, x)):
-        around = sliding_window_view(np.pad(other, _REACH, mode="edge"), 2 * _REACH + 1)
-        beyond = np.maximum(beyond, np.maximum(one - around.max(axis=1), around.min(axis=1) - one))
+        around = np.pad(other, _REACH, mode="edge")
+        highest, lowest = (_of_windows(around, 2 * _REACH + 1, extreme) for extreme in (np.maximum, np.minimum))
+        beyond = np.maximum(beyond, np.maximum(one - highest, lowest - one))
     at = first + int(np.argmax(beyond[first - 1 :]))
     return Drift("spike", float(beyond[at - 1]), at, at)
+
+
+def _of_windows(values: Floats, width: int, extreme: np.ufunc) -> Floats:
+    """The extreme of every window, from those of windows half as wide. Shapes: values (n,) -> (n - width + 1,)."""
+    found, wide = values, 1
+    while 2 * wide <= width:
+        found, wide = extreme(found[:-wide], found[wide:]), 2 * wide
+    rest = width - wide
+    return extreme(found[: len(found) - rest], found[rest:]) if rest else found
 
 
 def _windows(ratio: Floats, steps: Ints, lengths: Sequence[int] = WINDOWS) -> Iterator[Drift]:
     """The furthest window of each length and age."""
     for length in lengths:
         whole = len(ratio) // length
-        medians = np.abs(np.median(ratio[: whole * length].reshape(whole, length), axis=1))
+        windows = ratio[: whole * length].reshape(whole, length)
+        medians = np.abs(windows[:, 0] if length == 1 else np.median(windows, axis=1))
         last = steps[length - 1 :: length][:whole]
-        ages = ages_of(last)
-        for age in np.unique(ages):
-            at = int(np.flatnonzero(ages == age)[np.argmax(medians[ages == age])])
+        begins = np.flatnonzero(np.diff(ages_of(last), prepend=-1)).tolist()
+        for begin, end in itertools.pairwise([*begins, whole]):
+            at = begin + int(np.argmax(medians[begin:end]))
             yield Drift(str(length), float(medians[at]), int(last[at]) - length + 1, int(last[at]))
 
 

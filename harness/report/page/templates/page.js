@@ -135,6 +135,13 @@ for (const button of all("[data-reset]")) {
   button.addEventListener("click", () => setFilter(button.dataset.reset, { text: "", status: "" }));
 }
 
+// ---- Many pairs: their rows travel compressed ------------------------------------------------------------------------
+
+if (document.getElementById("packed-rows")) unpackedText("rows").then((html) => {
+  document.querySelector("#deltas tbody").innerHTML = html; // escaped when it was rendered
+  filter("pairs");
+});
+
 // ---- Panels: unpacked when opened; #pair-… opens one ----------------------------------------------------------------
 
 async function fill(panel) {
