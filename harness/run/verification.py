@@ -34,7 +34,7 @@ from harness.trace.store import StoredCell
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """The cells of one network. `backends` None: all that are present.
+    """The cells of one network. `backends` None: all that are present, or those of `among` that are.
 
     `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every
     `segment` steps. `f64_check`: run pairs on the CPU in f64 as well; `stress`: and, if so, a step from a stressed
@@ -50,6 +50,7 @@ class Verification:
     out: Path
     run: RunConfig = DEFAULT_RUN
     backends: tuple[str, ...] | None = None
+    among: tuple[str, ...] | None = None
     data: str | None = None
     compile_all: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
@@ -117,13 +118,17 @@ class Verification:
         parts = whole_segments(self._sampled(examples), self.segment, steps)
         return self._at_states(parts, ulp_seed=0) if len(parts) >= WINDOW else None
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the backends that it looks for."""
+        return self.backends or self.among or tuple(BACKENDS)
+
     def _sampled(self, examples: int) -> tuple[Part, ...]:
         """The parts of the leader's run at its sampled states; none where the pair is not run from states."""
         graph, config, run = self.model.graph, self.model.config, self.run
         most = MOST_BYTES // (2 * state_bytes(graph, config))  # each with the one at the end of its segment
         number = min(self.states, max(1, most))
-        here = self.backends is None or "cpu" in self.backends
-        if not (number and here) or run.dtype != "f32" or run.eager or self.is_evidence:
+        if not number or "cpu" not in self.places or run.dtype != "f32" or run.eager or self.is_evidence:
             return ()
         epoch_steps = steps_per_epoch(examples, config.batch_size)
         whole = config.epochs * epoch_steps
@@ -180,12 +185,11 @@ class Verification:
 
     def planned_cells(self) -> Iterator[tuple[Cell, bool]]:
         """Every pipeline on every backend, and whether the user named it; those not named are tried all the same."""
-        names = self.backends or tuple(BACKENDS)
-        for backend in names:
+        for backend in self.places:
             for pipeline in self.pipelines:
                 yield self.cell(pipeline, backend), self.backends is not None
         for external in self.externals:
-            yield self.cell(external.name, names[0]), True
+            yield self.cell(external.name, self.places[0]), True
 
     def planned_evidence(self, cells: Sequence[StoredCell]) -> Iterator[tuple["Verification", Cell]]:
         """The cells that are run for the sake of these: for f32 pairs of pipelines on the CPU, which is where f64 runs.

@@ -16,6 +16,7 @@ EXTRAS = {
     "pandas": "pandas",
     "PIL": "run",
     "pyarrow": "history",
+    "ray": "ray",
     "scipy": "run",
     "securesystemslib": "sign",
     "tensorboardX": "tensorboard",
