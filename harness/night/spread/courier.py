@@ -22,6 +22,8 @@ ENVIRONMENT = "HARNESS_HOST_ENVIRONMENT"  # their variables, as a JSON object: R
 REQUEST, BUNDLE, OUTCOME = "request.json", "bundle.tar.gz", "outcome.json"
 NO_ROOM = 75  # exit code of a part's program on a host that can run no other either
 _GRACE_S = 10.0
+_FROZEN_S = 10.0  # a host that stood still for longer was given up, and another has its parts
+_FROZEN = 76  # exit code for that
 
 
 def carry(key: str, request: bytes, guard: str) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def carry(key: str, request: bytes, guard: str) -> dict[str, Any]:
     `guard`: the text of a program that ends what it starts with this process.
 
     The answer's `state` is `sealed` with the bytes of a bundle, or `trouble` with the reason why this host cannot run
-    the part, and `unfit` where that holds for every part.
+    the part, and `unfit` where that holds for every part; or `lost`, and it may be asked again.
     """
     try:
         folder = _parts() / key
@@ -41,8 +43,9 @@ def carry(key: str, request: bytes, guard: str) -> dict[str, Any]:
         code, said = _run([*_command(), str(folder)], guard)
         if code == 0 and (made := _sealed(folder)) is not None:
             return made
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return {"state": "trouble", "why": said or how, "unfit": code == NO_ROOM}
+        if code < 0 or code == _FROZEN:
+            return {"state": "lost", "why": f"its program was killed by signal {-code}" if code < 0 else said}
+        return {"state": "trouble", "why": said or f"exit code {code}", "unfit": code == NO_ROOM}
     except OSError as error:
         return {"state": "trouble", "why": f"{error.filename or 'host'}: {error.strerror}", "unfit": True}
 
@@ -82,8 +85,17 @@ def _run(command: list[str], guard: str) -> tuple[int, str]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    looked = time.monotonic()
     try:
-        said = child.communicate()[1]
+        while True:
+            try:
+                said = child.communicate(timeout=0.1)[1]
+                break
+            except subprocess.TimeoutExpired:
+                stood, looked = time.monotonic() - looked, time.monotonic()
+            if stood > _FROZEN_S:
+                _stop(child)
+                return _FROZEN, f"its host stood still for {stood:.0f} s"
     except BaseException:
         _stop(child)
         raise

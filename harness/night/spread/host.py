@@ -2,10 +2,11 @@
 
 import json
 import os
+import random
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +21,18 @@ from harness.system.process import Child, Interruptions, run_module
 
 DEFAULT_PORT = 6379
 _STORE_BYTES = 512 << 20  # of memory for bundles on their way
-_STEADY_S = 20.0  # who ends sooner after starting could not start
-_AGAIN_S = 2.0
+_STARTED = "Ray runtime started"  # what the program `ray` prints then
+TAKES_PART = "takes part in the cluster of"
+_TRIES = 3  # to start, for a host that has not taken part yet
+_AGAIN_S = 1.5
 
 
 @dataclass(frozen=True)
 class HostPlan:
     """How this host takes part. `head`: the address of the cluster's head; None: it is the head, on `port`.
 
-    `ip`: its own address for the others; `slots`: the parts that it runs at a time; `folder`: where.
+    `ip`: its own address for the others; `slots`: the parts that it runs at a time; `folder`: where. `has`: what it
+    announces, None to ask the backends.
     """
 
     head: str | None
@@ -36,6 +40,7 @@ class HostPlan:
     port: int = DEFAULT_PORT
     slots: int = 1
     folder: Path | None = None
+    has: Mapping[str, int] | None = None
 
     @property
     def address(self) -> str:
@@ -53,7 +58,7 @@ def take_part(plan: HostPlan, say: Callable[[str], None]) -> None:
 
     Raises: ContractError when it cannot.
     """
-    has = resources(plan.slots)
+    has = resources(plan.slots) if plan.has is None else plan.has
     environment = _environment(plan)
     _require_token(environment, may_make=plan.head is None, say=say)
     words = [*run_module("harness.night.spread.ray_start"), "start", "--block", f"--node-ip-address={plan.ip}"]
@@ -65,21 +70,23 @@ def take_part(plan: HostPlan, say: Callable[[str], None]) -> None:
         host, port = read_address(plan.head)
         words += [f"--address={host}:{port}"]
     with Interruptions() as interruptions:
-        steady = False
+        steady, failures = False, 0
         while not interruptions.received:
-            started = time.monotonic()
             child = Child(words, environment)
-            say(f"{'head of' if plan.head is None else 'joining'} {plan.address} with {', '.join(has)}")
+            there = False
             while not child.wait(0.2) and not interruptions.received:
-                steady = steady or time.monotonic() - started > _STEADY_S
+                if not there and _STARTED in child.out.tail:
+                    there = steady = True
+                    say(f"{TAKES_PART} {plan.address} with {', '.join(has) or 'nothing to run parts on'}")
             if interruptions.received:
                 child.stop(hurry=lambda: len(interruptions.received) > 1)
                 return
-            said = (child.err.tail + child.out.tail).strip().splitlines()
-            if not steady:
+            said = (child.err.tail.strip() or child.out.tail.strip()).splitlines()
+            failures += 1
+            if not steady and failures == _TRIES:
                 raise ContractError(f"{plan.address}: Ray cannot start here: {said[-1][:300] if said else 'no reason'}")
             say(f"Ray has ended ({said[-1][:200] if said else 'no reason'}); coming back")
-            time.sleep(_AGAIN_S)
+            time.sleep(_AGAIN_S * (1 + random.random()))  # hosts that were lost together do not come back together
 
 
 def _environment(plan: HostPlan) -> dict[str, str]:

@@ -17,7 +17,7 @@ from harness.night.spread.ray_engine import Dispatch, DispatchOrder
 
 _LOOK_S = 0.5  # between two looks at the hosts of the cluster
 _SURVEY_S = 30.0  # for a host to say what it has
-_GRACE_S = 3.0  # for a host that has what nobody else has, after the beginning
+_GRACE_S = 10.0  # for a host that has what nobody else has, after the beginning
 _STOP_AFTER_S = 11 * 60.0  # after the budget's end, for what stops by itself ten minutes after it
 _LOSSES = 6  # of its host or its courier, before a part is given up: it may be what ends them
 _TROUBLES = 3  # hosts that could not run a part, before it is given up
@@ -176,8 +176,10 @@ class Schedule:
         except self._ray.exceptions.RayTaskError as error:
             answer = {"state": "trouble", "why": _line(error), "unfit": False}
         except Exception as error:  # of Ray, of many kinds: whoever had it is gone, and part of it may be left there
+            answer = {"state": "lost", "why": f"its host or courier was lost: {_line(error)}"}
+        if answer["state"] == "lost":
             part.losses += 1
-            part.why = f"its host or courier was lost {part.losses} times: {_line(error)}"
+            part.why = f"{answer['why']} ({part.losses} times)"
             self._waiting.insert(0, part)
             self._looked = 0.0
             return

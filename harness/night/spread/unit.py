@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,8 @@ import msgspec
 from harness.errors import HarnessError
 from harness.night.bundle.gather import gather
 from harness.night.bundle.write import write_bundle
-from harness.night.folder import NightFolder, begin
-from harness.night.run import Budget, run_night
+from harness.night.folder import Night, NightFolder, begin
+from harness.night.run import Budget, Say, run_night
 from harness.night.spread.courier import BUNDLE, NO_ROOM, OUTCOME, REQUEST
 from harness.night.spread.parts import Request
 from harness.run.provenance import host_name
@@ -40,8 +41,14 @@ class Outcome(msgspec.Struct, kw_only=True, frozen=True):
     complete: int
 
 
-def run_part(folder: Path) -> Outcome:
-    """Run what the request in the folder asks for, and seal it. Raises: HarnessError, OSError."""
+RunNight = Callable[[NightFolder, Night, Budget, Say, Path], None]
+
+
+def run_part(folder: Path, run: RunNight = run_night) -> Outcome:
+    """Run what the request in the folder asks for, and seal it. `run`: what runs the night that it is.
+
+    Raises: HarnessError, OSError.
+    """
     request = msgspec.json.decode((folder / REQUEST).read_bytes(), type=Request)
     if (free := shutil.disk_usage(folder).free) < ROOM:
         raise OSError(errno.ENOSPC, f"no room for a part: {free >> 20} MiB free, {ROOM >> 20} needed", str(folder))
@@ -55,7 +62,7 @@ def run_part(folder: Path) -> Outcome:
     with exclusive(folder, f"{folder}: this part is running."):
         (folder / OUTCOME).unlink(missing_ok=True)
         night = begin(night_folder, request.config, datetime.datetime.now(datetime.UTC).replace(microsecond=0))
-        run_night(night_folder, night, budget, _say, folder)
+        run(night_folder, night, budget, _say, folder)
         cells = read_store([night_folder.traces]).cells if night_folder.traces.is_dir() else ()
         if any(_is_for_want_of_room(cell.manifest.reason or "") for cell in cells):
             shutil.rmtree(night_folder.path)  # or its cells would pass for ones that have ended
@@ -69,11 +76,11 @@ def run_part(folder: Path) -> Outcome:
     return outcome
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, run: RunNight = run_night) -> int:
     """Exit code 0: sealed; `NO_ROOM`: this host has no room for any part; 2: it cannot run this one."""
     interruptible()
     try:
-        run_part(folder)
+        run_part(folder, run)
     except HarnessError as error:
         _say(str(error))
         return 2
