@@ -17,7 +17,7 @@ from harness.night.spread.ray_engine import Dispatch, DispatchOrder
 
 _LOOK_S = 0.5  # between two looks at the hosts of the cluster
 _SURVEY_S = 30.0  # for a host to say what it has
-_GRACE_S = 10.0  # for a host that has what nobody else has, after the beginning
+_GRACE_S = 10.0  # for a host to join that has what none has that is there
 _STOP_AFTER_S = 11 * 60.0  # after the budget's end, for what stops by itself ten minutes after it
 _LOSSES = 6  # of its host or its courier, before a part is given up: it may be what ends them
 _TROUBLES = 3  # hosts that could not run a part, before it is given up
@@ -41,12 +41,15 @@ class _Host:
 
 @dataclass
 class _Waiting:
-    """A part that is to be run. `asked`: hosts that could not; `why`: what was said last; `losses`: how often lost."""
+    """A part that is to be run. `asked`: hosts that could not; `why`: what was said last; `losses`: how often lost;
+    `stuck`: since when no host can take it.
+    """
 
     order: DispatchOrder
     asked: set[str] = field(default_factory=set)
     why: str = ""
     losses: int = 0
+    stuck: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Schedule:
         self._given: dict[Any, _Given] = {}
         self._surveys: dict[Any, tuple[_Host, float]] = {}
         self._hosts: dict[str, _Host] = {}
-        self._seen = dict.fromkeys(asked.known, time.monotonic())  # when a host with it was there last
+        self._seen = set(asked.known)
         self._started = time.monotonic()
         self._looked = 0.0
 
@@ -97,9 +100,9 @@ class Schedule:
         for node, told in alive.items():
             resources = told["Resources"]
             needs = frozenset(name for name in resources if name.startswith("backend:"))
-            for need in needs - self._seen.keys():
+            for need in needs - self._seen:
                 self._tell(Event(kind="known", why=need))
-            self._seen |= dict.fromkeys(needs, self._looked)
+            self._seen |= needs
             if needs and node not in self._hosts:
                 slots = int(resources.get(SLOT, 0))
                 host = _Host(node, told.get("NodeName") or told["NodeManagerAddress"], needs, slots)
@@ -202,20 +205,17 @@ class Schedule:
         now = time.monotonic()
         spent = self._minutes() == 0.0
         for part in list(self._waiting):
-            need, event = part.order.need, None
-            name = part.order.name
+            name, event = part.order.name, None
             if spent:
                 event = Event(kind="spent", part=name, why="not run: the night's budget of minutes is spent")
             elif part.losses > _LOSSES or len(part.asked) >= _TROUBLES:
                 event = Event(kind="failed", part=name, why=part.why)
-            elif not self._able(part):
-                told = part.why or next((h.unfit for h in self._hosts.values() if h.unfit and need in h.needs), "")
-                if need not in self._seen and now - self._started > _GRACE_S:
-                    event = Event(kind="absent", part=name, why=f"no host of the cluster announces {need}")
-                elif need in self._seen and now - self._seen[need] > self._asked.patience_s:
-                    event = Event(kind="failed", part=name, why=told or f"the last host that announced {need} was lost")
-                elif told and any(host.alive and need in host.needs for host in self._hosts.values()):
-                    event = Event(kind="failed", part=name, why=told)
+            elif self._able(part):
+                part.stuck = None
+            else:
+                part.stuck = now if part.stuck is None else part.stuck
+                if now - part.stuck > (self._asked.patience_s if self._may_come(part, now) else _GRACE_S):
+                    event = self._without_host(part)
             if event is not None:
                 self._waiting.remove(part)
                 self._tell(event)
@@ -224,6 +224,22 @@ class Schedule:
                 self._ray.cancel(ref)
                 del self._given[ref]
                 self._tell(Event(kind="spent", part=given.part.order.name, why="stopped: the budget is spent"))
+
+    def _may_come(self, part: _Waiting, now: float) -> bool:
+        """Whether a host that was lost has what the part needs, or one that was there before the head was."""
+        lost = (host for host in self._hosts.values() if not host.alive and not host.unfit)
+        if any(part.order.need in host.needs and host.node not in part.asked for host in lost):
+            return True
+        return part.order.need in self._asked.known and now - self._started < self._asked.patience_s
+
+    def _without_host(self, part: _Waiting) -> Event:
+        """The event of a part that no host can take."""
+        need, name = part.order.need, part.order.name
+        if need not in self._seen:
+            return Event(kind="absent", part=name, why=f"no host of the cluster announces {need}")
+        unfit = [host for host in self._hosts.values() if host.unfit and need in host.needs]
+        why = part.why or (f"{unfit[0].name}: {unfit[0].unfit}" if unfit else f"every host with {need} was lost")
+        return Event(kind="failed", part=name, why=why)
 
     def _minutes(self) -> float | None:
         """Minutes in which a part may begin."""

@@ -85,8 +85,9 @@ def main(folder: Path, run: RunNight = run_night) -> int:
         _say(str(error))
         return 2
     except OSError as error:
-        _say(f"{error.filename or folder}: {error.strerror or error}")
-        return NO_ROOM if error.errno in _FULL else 2
+        full = error.errno in _FULL
+        _say(str(error.strerror) if full else f"{error.filename or folder}: {error.strerror or error}")
+        return NO_ROOM if full else 2
     return 0
 
 

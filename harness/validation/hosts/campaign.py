@@ -6,6 +6,7 @@ python -m harness.validation.hosts.campaign [--kills 24] [--seeds 12] [--seconds
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -68,7 +69,7 @@ def hosts(folder: Path, seconds: float, full: Path | None) -> list[NodeSpec]:
     ahead, behind = (_clock(folder, shift) for shift in ("+1h", "-1h"))
     found = [
         NodeSpec("a", ("backend:cpu",), 2, {**work, **ahead}),
-        NodeSpec("b", ("backend:cpu", "backend:cuda"), 2, {**work, "PYTHONPATH": str(_other_jax(folder))}),
+        NodeSpec("b", ("backend:cpu", "backend:cuda"), 2, {**work, "PYTHONPATH": _other_jax(folder)}),
         NodeSpec("c", ("backend:cuda", "backend:rocm"), 2, {**work, **behind}),
         NodeSpec("d", ("backend:rocm",), 2, work),
     ]
@@ -133,7 +134,8 @@ def report(calm: Ran, killed: Ran, cells: int) -> tuple[str, bool]:
     kills = ", ".join(f"{times} {kind}" for kind, times in sorted(killed.kills.items()))
     lines = [
         f"undisturbed: {len(calm.ended)} of {cells} cells and checks ended, {calm.seconds:.0f} s",
-        f"killed: {sum(killed.kills.values())} kills ({kills}), {killed.seconds:.0f} s, nightly started again {killed.restarts} times",
+        f"killed: {sum(killed.kills.values())} kills ({kills}), {killed.seconds:.0f} s, "
+        f"nightly started again {killed.restarts} times",
         f"begun {sum(killed.begun.values())}, ended {sum(killed.ended.values())}, interrupted "
         f"{sum(killed.begun.values()) - sum(killed.ended.values())}",
         f"lost: {len(lost)} {lost[:5]}",
@@ -169,14 +171,14 @@ def _clock(folder: Path, shift: str) -> dict[str, str]:
     return {"HARNESS_HOST_COMMAND": json.dumps([str(wrapper)])}
 
 
-def _other_jax(folder: Path) -> Path:
-    """A folder of packages by which a Python says that it has another JAX and IREE."""
+def _other_jax(folder: Path) -> str:
+    """A search path by whose first folder a Python says that it has another JAX and IREE."""
     place = folder / "other-packages"
     for name, version in (("jax", "0.11.0"), ("jaxlib", "0.11.0"), ("iree_base_compiler", "3.14.0")):
         about = place / f"{name}-{version}.dist-info"
         about.mkdir(parents=True, exist_ok=True)
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    return place
+    return os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH")]))
 
 
 def main() -> int:
@@ -194,7 +196,7 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     text = night_text(asked.seeds, not asked.no_real)
-    cells = 6 * asked.seeds + 3 + (0 if asked.no_real else 5)
+    cells = 6 * asked.seeds + 3 + (0 if asked.no_real else 3)
     with full_disk(folder / "full") as full, cluster(folder, hosts(folder, asked.seconds, full)) as started:
         calm = run_night(started, folder / "calm", text, 0, asked.seed, frozen=False)
         print(f"undisturbed: {calm.seconds:.0f} s", flush=True)
