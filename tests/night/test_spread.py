@@ -1,7 +1,7 @@
 """A spread night without a cluster: its parts, what they bring back, and what is not run again."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,15 +30,12 @@ backends = ["cpu", "cuda"]
 models = ["mnist_mlp"]
 seed = 43
 {PLAIN}
-[[verify]]
-models = ["mnist_mlp"]
-seed = 44
-{PLAIN}
 [[check]]
 name = "a check"
 command = ["python", "-c", "print('agrees')"]
 """
-CELLS = 8
+CELLS = 4
+IN_ORDER = 0
 
 
 class InProcess:
@@ -46,10 +43,15 @@ class InProcess:
 
     def __init__(self, work: Path, seed: int = 0, backends: Sequence[str] = ("cpu", "cuda")) -> None:
         self.ran: list[str] = []
-        self._work, self._random, self._backends = work, random.Random(seed), backends
+        self._work, self._seed, self._random, self._backends = work, seed, random.Random(seed), backends
 
-    def run(self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None]) -> None:
-        for order in self._random.sample(list(orders), len(orders)):
+    def run(
+        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+    ) -> None:
+        order_here = (
+            range(len(orders)) if self._seed == IN_ORDER else self._random.sample(range(len(orders)), len(orders))
+        )
+        for order in (orders[k] for k in order_here):
             part = order.part
             if part.backend not in self._backends:
                 on_event(Event(kind="absent", part=part.name, why=f"no host of the cluster announces {part.need}"))
@@ -94,15 +96,15 @@ def test_a_network_and_its_evidence_stay_together_on_a_backend() -> None:
         'backends = ["cuda", "cpu"]\npipelines = { mine = "train" }\n[[verify]]\nmodels = ["mnist_mlp"]\n' + CHECK
     )
     assert [(part.name, part.need) for part in parts] == [
-        ("mnist_mlp.b128@cuda" if "b128" in parts[0].name else parts[0].name, "backend:cuda"),
-        (parts[1].name, "backend:cpu"),
+        ("mnist_mlp@cuda", "backend:cuda"),
+        ("mnist_mlp@cpu", "backend:cpu"),
         ("check-a", "backend:cpu"),
     ]
     on_cuda, on_cpu = (part.verification for part in parts[:2])
     assert on_cuda is not None and on_cpu is not None
     assert [cell.name.split("-")[-1] for cell, _ in on_cpu.planned_cells()] == ["cpu", "cpu"]
     assert [cell.pipeline for cell, _ in on_cuda.planned_cells()] == ["phase2", "phase3", "mine"]
-    assert on_cpu.from_states(60_000) is None or on_cpu.in_f64.run.dtype == "f64"
+    assert on_cpu.from_states(60_000) is not None and on_cuda.from_states(60_000) is None
 
 
 def test_what_a_part_is_asked_to_run_is_a_night_of_its_own() -> None:
@@ -136,10 +138,10 @@ def test_a_configuration_is_read_back_as_what_it_was() -> None:
 
 def test_the_report_is_the_same_whatever_the_order(tmp_path: Path) -> None:
     told = []
-    for seed in range(3):
+    for seed in (1, 2):
         spread(tmp_path / str(seed), InProcess(tmp_path / f"hosts-{seed}", seed))
         told.append(told_by(tmp_path / str(seed)))
-    assert told[0] == told[1] == told[2]
+    assert told[0] == told[1]
     rows, paths, checks, problems = told[0]
     assert len(paths) == CELLS and not problems and checks == [("a check", "PASS")]
     assert {row[2] for row in rows} == {"cross-compiler", "cross-platform", "cross-vendor"}
@@ -148,19 +150,25 @@ def test_the_report_is_the_same_whatever_the_order(tmp_path: Path) -> None:
 def test_what_is_there_is_not_run_again_by_any_engine(tmp_path: Path) -> None:
     first = InProcess(tmp_path / "hosts", backends=("cpu",))
     said = spread(tmp_path / "night", first)
-    assert sorted(first.ran) == ["check-a-check", "mnist_mlp.s43@cpu", "mnist_mlp.s44@cpu"]
+    assert sorted(first.ran) == ["check-a-check", "mnist_mlp.s43@cpu"]
     assert "mnist_mlp.s43@cuda: no host of the cluster announces backend:cuda" in said
     absent = [c for c in summarise([tmp_path / "night"], Judging()).cells if c.manifest.status == "refused"]
     assert {cell.manifest.reason for cell in absent} == {"no host of the cluster announces backend:cuda"}
     second = InProcess(tmp_path / "elsewhere")
     spread(tmp_path / "night", second)
-    assert sorted(second.ran) == ["mnist_mlp.s43@cuda", "mnist_mlp.s44@cuda"]
+    assert second.ran == ["mnist_mlp.s43@cuda"]
     assert len(log(tmp_path)) == 2 * (CELLS + 1)
 
 
 def test_a_part_that_had_arrived_is_taken_in_first(tmp_path: Path) -> None:
     class Dies(InProcess):
-        def run(self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None]) -> None:
+        def run(
+            self,
+            orders: Sequence[Order],
+            budget: Budget,
+            on_event: Callable[[Event], None],
+            known: Collection[str] = (),
+        ) -> None:
             super().run(orders, budget, lambda event: None)
             raise KeyboardInterrupt
 
@@ -175,36 +183,38 @@ def test_a_part_that_had_arrived_is_taken_in_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["cut", "of another part"])
 def test_a_bundle_that_is_not_what_was_asked_for_is_refused(tmp_path: Path, harm: str) -> None:
+    kept: list[bytes] = []
+
     class Harmful(InProcess):
-        def run(self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None]) -> None:
-            whole = {order.part.name: order for order in orders}
+        def run(
+            self,
+            orders: Sequence[Order],
+            budget: Budget,
+            on_event: Callable[[Event], None],
+            known: Collection[str] = (),
+        ) -> None:
+            files = {order.part.name: order.bundle for order in orders}
 
             def spoil(event: Event) -> None:
-                if event.part == "mnist_mlp.s44@cpu":
-                    path = whole[event.part].bundle
-                    other = path.read_bytes()[:-40] if harm == "cut" else self.kept
-                    path.write_bytes(other)
-                elif event.part == "mnist_mlp.s43@cuda":
-                    self.kept = whole[event.part].bundle.read_bytes()
+                path = files[event.part]
+                kept.append(path.read_bytes())
+                if event.part == "mnist_mlp.s43@cuda":
+                    path.write_bytes(kept[-1][:-40] if harm == "cut" else kept[0])
                 on_event(event)
 
-            super().run(sorted(orders, key=lambda order: "s44" in order.part.name), budget, spoil)
+            super().run(orders, budget, spoil)
 
-        kept = b""
-
-    engine = Harmful(tmp_path / "hosts")
-    engine._random.sample = lambda found, count: found  # type: ignore[assignment, method-assign]
-    spread(tmp_path / "night", engine)
-    found = told_by(tmp_path / "night")
-    assert len(found[1]) == CELLS - 2  # type: ignore[arg-type]
-    assert any("mnist_mlp.s44@cpu: " in line and "Nothing of it" in line for line in found[3])  # type: ignore[attr-defined]
+    spread(tmp_path / "night", Harmful(tmp_path / "hosts", seed=IN_ORDER))
+    found = summarise([tmp_path / "night"], Judging())
+    assert len(found.cells) == CELLS - 2
+    assert any("mnist_mlp.s43@cuda: " in line and "Nothing of it" in line for line in found.problems)
 
 
 def test_a_part_that_the_budget_cut_short_goes_on(tmp_path: Path) -> None:
     spread(tmp_path / "night", InProcess(tmp_path / "hosts"), minutes=1e-9)
     again = InProcess(tmp_path / "hosts")
     spread(tmp_path / "night", again)
-    assert len(again.ran) == 5
+    assert len(again.ran) == 3
 
 
 def test_a_night_without_an_engine_does_not_become_a_spread_one(tmp_path: Path) -> None:
@@ -224,11 +234,11 @@ def test_an_engine_that_there_is_not_is_one_line() -> None:
 
 
 def test_a_part_has_a_key_of_exactly_what_runs() -> None:
-    one, two = (_parts(text) for text in (CONFIG, CONFIG.replace("seed = 44", "seed = 45")))
+    one, two = (_parts(text) for text in (CONFIG, CONFIG.replace("print(", "exit(")))
     keys = {part.name: part.key for part in one}
     assert len(set(keys.values())) == len(one)
     same = {part.name for part in two if keys.get(part.name) == part.key}
-    assert same == {"mnist_mlp.s43@cpu", "mnist_mlp.s43@cuda", "check-a-check"}
+    assert same == {"mnist_mlp.s43@cpu", "mnist_mlp.s43@cuda"}
 
 
 def _parts(text: str) -> list[Part]:

@@ -76,7 +76,7 @@ def _sealed(folder: Path) -> dict[str, Any] | None:
 def _run(command: list[str], guard: str) -> tuple[int, str]:
     """Exit code and last line of a program. Whatever ends this process, or interrupts it, ends the program."""
     guarded = [sys.executable, "-I", "-S", "-c", guard, str(os.getpid()), *command]
-    child = subprocess.Popen(
+    with subprocess.Popen(
         guarded,
         cwd=os.environ.get(DIRECTORY) or None,
         env=_environment(),
@@ -84,21 +84,21 @@ def _run(command: list[str], guard: str) -> tuple[int, str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-    )
-    looked = time.monotonic()
-    try:
-        while True:
-            try:
-                said = child.communicate(timeout=0.1)[1]
-                break
-            except subprocess.TimeoutExpired:
-                stood, looked = time.monotonic() - looked, time.monotonic()
-            if stood > _FROZEN_S:
-                _stop(child)
-                return _FROZEN, f"its host stood still for {stood:.0f} s"
-    except BaseException:
-        _stop(child)
-        raise
+    ) as child:
+        looked = time.monotonic()
+        try:
+            while True:
+                try:
+                    said = child.communicate(timeout=0.1)[1]
+                    break
+                except subprocess.TimeoutExpired:
+                    stood, looked = time.monotonic() - looked, time.monotonic()
+                if stood > _FROZEN_S:
+                    _stop(child)
+                    return _FROZEN, f"its host stood still for {stood:.0f} s"
+        except BaseException:
+            _stop(child)
+            raise
     lines = said.decode(errors="replace").strip().splitlines()
     return child.returncode, lines[-1][:300] if lines else ""
 

@@ -3,7 +3,7 @@
 `HereEngine` runs them on this host, one after another; `harness.night.spread.ray_engine` has the one for several hosts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -51,14 +51,23 @@ class Order:
 class Engine(Protocol):
     """Takes parts to hosts and brings back their bundles."""
 
-    def run(self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None]) -> None:
-        """Run them all, in whatever order; an event other than `began` ends each. Raises: HarnessError."""
+    def run(
+        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+    ) -> None:
+        """Run them all, in whatever order, and tell how each ended.
+
+        `known`: needs that a host of this night has announced before, and may again.
+
+        Raises: HarnessError.
+        """
 
 
 class HereEngine:
     """All on this host, one at a time, each in a process of its own."""
 
-    def run(self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None]) -> None:
+    def run(
+        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+    ) -> None:
         there = set(announced())
         for order in orders:
             part = order.part

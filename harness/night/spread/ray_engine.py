@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.util import find_spec
 
 import msgspec
@@ -63,10 +63,12 @@ class RayEngine:
         self._address = address or os.environ.get("RAY_ADDRESS") or LOCAL
         self._patience_s = patience_s
 
-    def run(self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None]) -> None:
+    def run(
+        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+    ) -> None:
         """Start dispatchers until every part has an event that ends it."""
         left = {order.part.name: order for order in orders}
-        known: set[str] = set()
+        known = set(known)
         lost_at: float | None = None
         while left:
             asked = Dispatch(
@@ -125,9 +127,8 @@ def _dispatch(asked: Dispatch, left: dict[str, Order], known: set[str], on_event
                 event = msgspec.json.decode(line, type=Event)
                 if event.kind == "known":
                     known.add(event.why)
-                    continue
                 on_event(event)
-                if event.kind not in ("began", "note"):
+                if event.kind not in ("began", "note", "known"):
                     del left[event.part]
         finally:
             _end(child)

@@ -52,13 +52,13 @@ def run_spread(folder: NightFolder, night: Night, engine: Engine, budget: Budget
     spread.expect(len(missing))
     try:
         if missing:
-            engine.run([Order(part, spread.bundle(part)) for part in missing], budget, spread.take)
+            engine.run([Order(part, spread.bundle(part)) for part in missing], budget, spread.take, spread.known)
     finally:
         spread.put_together()
 
 
 class _SpreadNight:
-    """The folder of a spread night, and what has happened to its parts."""
+    """The folder of a spread night, and what has happened to its parts. `known`: needs that a host has announced."""
 
     def __init__(self, folder: NightFolder, parts: Sequence[Part], say: Say, problems: list[str]) -> None:
         self._folder, self._say, self._problems = folder, say, problems
@@ -66,6 +66,11 @@ class _SpreadNight:
         self._records = folder.path / "parts"
         self._records.mkdir(exist_ok=True)
         self._told = self._asked = 0
+        self._announced = self._records / "announced.json"
+        try:
+            self.known = set(read_document(self._announced, list[str], "what hosts have announced"))
+        except (HarnessError, FileNotFoundError):
+            self.known = set()
         for stray in folder.traces.iterdir() if folder.traces.is_dir() else ():
             if stray.is_dir() and not stray.name.startswith(".") and not self._record(stray.name):
                 shutil.rmtree(stray)  # of an earlier code or configuration, or refused for what may be there now
@@ -93,6 +98,10 @@ class _SpreadNight:
         """Do what an event asks for."""
         if event.kind == "note":
             self._say(event.why)
+            return
+        if event.kind == "known":
+            self.known.add(event.why)
+            write_json(self._announced, sorted(self.known))
             return
         if event.kind == "began":
             return
