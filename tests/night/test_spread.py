@@ -14,8 +14,8 @@ from harness.night.folder import Night, NightFolder, begin, find_folder
 from harness.night.run import Budget
 from harness.night.spread import unit
 from harness.night.spread.courier import REQUEST
-from harness.night.spread.engine import Event, Order, find_engine
-from harness.night.spread.parts import Part, split_night
+from harness.night.spread.engine import PartEvent, PartOrder, find_engine
+from harness.night.spread.parts import NightPart, split_night
 from harness.night.spread.run import run_spread
 from harness.report.summary.build import summarise
 from harness.validation.hosts import stand_in
@@ -46,7 +46,11 @@ class InProcess:
         self._work, self._seed, self._random, self._backends = work, seed, random.Random(seed), backends
 
     def run(
-        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+        self,
+        orders: Sequence[PartOrder],
+        budget: Budget,
+        on_event: Callable[[PartEvent], None],
+        known: Collection[str] = (),
     ) -> None:
         order_here = (
             range(len(orders)) if self._seed == IN_ORDER else self._random.sample(range(len(orders)), len(orders))
@@ -54,7 +58,7 @@ class InProcess:
         for order in (orders[k] for k in order_here):
             part = order.part
             if part.backend not in self._backends:
-                on_event(Event(kind="absent", part=part.name, why=f"no host of the cluster announces {part.need}"))
+                on_event(PartEvent(kind="absent", part=part.name, why=f"no host of the cluster announces {part.need}"))
                 continue
             folder = self._work / part.key
             folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +67,7 @@ class InProcess:
             order.bundle.write_bytes((folder / "bundle.tar.gz").read_bytes())
             self.ran.append(part.name)
             told = msgspec.structs.asdict(outcome)
-            on_event(Event(kind="sealed", part=part.name, **told))
+            on_event(PartEvent(kind="sealed", part=part.name, **told))
 
 
 @pytest.fixture(autouse=True)
@@ -164,9 +168,9 @@ def test_a_part_that_had_arrived_is_taken_in_first(tmp_path: Path) -> None:
     class Dies(InProcess):
         def run(
             self,
-            orders: Sequence[Order],
+            orders: Sequence[PartOrder],
             budget: Budget,
-            on_event: Callable[[Event], None],
+            on_event: Callable[[PartEvent], None],
             known: Collection[str] = (),
         ) -> None:
             super().run(orders, budget, lambda event: None)
@@ -188,14 +192,14 @@ def test_a_bundle_that_is_not_what_was_asked_for_is_refused(tmp_path: Path, harm
     class Harmful(InProcess):
         def run(
             self,
-            orders: Sequence[Order],
+            orders: Sequence[PartOrder],
             budget: Budget,
-            on_event: Callable[[Event], None],
+            on_event: Callable[[PartEvent], None],
             known: Collection[str] = (),
         ) -> None:
             files = {order.part.name: order.bundle for order in orders}
 
-            def spoil(event: Event) -> None:
+            def spoil(event: PartEvent) -> None:
                 path = files[event.part]
                 kept.append(path.read_bytes())
                 if event.part == "mnist_mlp.s43@cuda":
@@ -241,6 +245,6 @@ def test_a_part_has_a_key_of_exactly_what_runs() -> None:
     assert same == {"mnist_mlp.s43@cpu", "mnist_mlp.s43@cuda"}
 
 
-def _parts(text: str) -> list[Part]:
+def _parts(text: str) -> list[NightPart]:
     night = Night(night=NOON.date(), started=NOON, config=text, spread=True)
     return split_night(night, Path(), Path(), [])

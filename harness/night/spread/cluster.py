@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from typing import Any
 
 from harness.errors import ContractError
@@ -10,6 +11,8 @@ from harness.errors import ContractError
 LOOPBACK = "127.0.0.1"
 _LOCAL_NAMES = (LOOPBACK, "localhost", "::1")
 _CONNECT_S = 5.0
+_AWAIT_S = 300.0
+NEED = "backend:"  # what a host announces, and a part asks for, begins with it
 
 
 def read_address(text: str) -> tuple[str, int]:
@@ -66,6 +69,31 @@ def connect(address: str) -> Any:
     except Exception as error:  # of many kinds, some without a class of their own
         raise ContractError(_told(address, str(error), join)) from None
     return ray
+
+
+def await_hosts(address: str, number: int) -> list[str]:
+    """A line for each host that can run parts, once there are so many. Raises: ContractError when they do not come."""
+    ray = connect(address)
+    deadline = time.monotonic() + _AWAIT_S
+    try:
+        while True:
+            there = [node for node in ray.nodes() if node["Alive"] and any(map(is_need, node["Resources"]))]
+            if len(there) >= number:
+                break
+            if time.monotonic() > deadline:
+                raise ContractError(f"{address}: {len(there)} of {number} hosts take part after {_AWAIT_S:.0f} s.")
+            time.sleep(0.5)
+    finally:
+        ray.shutdown()
+    return sorted(
+        f"{node['NodeName'] or node['NodeManagerAddress']}: {', '.join(sorted(filter(is_need, node['Resources'])))}"
+        for node in there
+    )
+
+
+def is_need(resource: str) -> bool:
+    """Whether a resource is one that parts of a night ask for."""
+    return resource.startswith(NEED)
 
 
 def _told(address: str, said: str, join: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.errors import HarnessError
 from harness.night.spread.cluster import connect
-from harness.night.spread.engine import Event
+from harness.night.spread.engine import PartEvent
 from harness.night.spread.ray_engine import REFUSED, Dispatch
 from harness.night.spread.schedule import Schedule
 
@@ -21,7 +21,7 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "wb", buffering=0)  # what else prints goes to standard error
     os.dup2(2, 1)
 
-    def tell(event: Event) -> None:
+    def tell(event: PartEvent) -> None:
         out.write(msgspec.json.encode(event) + b"\n")
 
     try:

@@ -12,8 +12,9 @@ import msgspec
 
 from harness.errors import ConfigError
 from harness.night.run import Budget
+from harness.night.spread.cluster import NEED
 from harness.night.spread.courier import carry
-from harness.night.spread.parts import NEED, Part
+from harness.night.spread.parts import NightPart
 from harness.run.backends import BACKENDS, presence
 from harness.run.pipelines import MAIN
 from harness.system import with_parent
@@ -22,7 +23,7 @@ from harness.system.files import replace_file
 SLOT = "cell-slot"  # a resource: a host runs so many parts at a time
 
 
-class Event(msgspec.Struct, kw_only=True, frozen=True):
+class PartEvent(msgspec.Struct, kw_only=True, frozen=True):
     """What an engine tells of a part; `note` is about none, and `known` tells of a resource that a host has announced.
 
     `sealed`: its bundle is in its file; `absent`: no host has what it needs; `failed`: hosts have, and it came to no
@@ -41,10 +42,10 @@ class Event(msgspec.Struct, kw_only=True, frozen=True):
 
 
 @dataclass(frozen=True)
-class Order:
+class PartOrder:
     """A part to run, and the file where its bundle goes."""
 
-    part: Part
+    part: NightPart
     bundle: Path
 
 
@@ -52,7 +53,11 @@ class Engine(Protocol):
     """Takes parts to hosts and brings back their bundles."""
 
     def run(
-        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+        self,
+        orders: Sequence[PartOrder],
+        budget: Budget,
+        on_event: Callable[[PartEvent], None],
+        known: Collection[str] = (),
     ) -> None:
         """Run them all, in whatever order, and tell how each ended.
 
@@ -66,33 +71,37 @@ class HereEngine:
     """All on this host, one at a time, each in a process of its own."""
 
     def run(
-        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+        self,
+        orders: Sequence[PartOrder],
+        budget: Budget,
+        on_event: Callable[[PartEvent], None],
+        known: Collection[str] = (),
     ) -> None:
         there = set(announced())
         for order in orders:
             part = order.part
             if part.need not in there:
-                on_event(Event(kind="absent", part=part.name, why=f"this host has no {part.backend}"))
+                on_event(PartEvent(kind="absent", part=part.name, why=f"this host has no {part.backend}"))
                 continue
             if why := budget.refusal():
-                on_event(Event(kind="spent", part=part.name, why=why))
+                on_event(PartEvent(kind="spent", part=part.name, why=why))
                 continue
-            on_event(Event(kind="began", part=part.name))
+            on_event(PartEvent(kind="began", part=part.name))
             started = budget.elapsed_s()
             request = msgspec.json.encode(part.request(budget.left_minutes()))
             answer = carry(part.key, request, guard_text())
             if answer["state"] == "sealed":
                 on_event(settle(part.name, order.bundle, answer, budget.elapsed_s() - started))
             else:
-                on_event(Event(kind="failed", part=part.name, why=answer["why"]))
+                on_event(PartEvent(kind="failed", part=part.name, why=answer["why"]))
 
 
-def settle(name: str, bundle: Path, answer: dict[str, Any], seconds: float) -> Event:
+def settle(name: str, bundle: Path, answer: dict[str, Any], seconds: float) -> PartEvent:
     """Keep the bundle that a courier brought, and the event that tells of it. Raises: OSError."""
     with replace_file(bundle) as file:
         file.write(answer["bundle"])
     told = {key: answer[key] for key in ("host", "final", "cells", "complete")}
-    return Event(kind="sealed", part=name, seconds=round(seconds, 3), **told)
+    return PartEvent(kind="sealed", part=name, seconds=round(seconds, 3), **told)
 
 
 def announced() -> list[str]:

@@ -17,11 +17,10 @@ from harness.errors import ConfigError
 from harness.night.config import CheckPart, NightConfig
 from harness.night.config_text import config_text
 from harness.night.folder import Night
+from harness.night.spread.cluster import NEED
 from harness.run.code_version import code_version
 from harness.run.verification import Verification
 from harness.spec.network_file import is_network_file
-
-NEED = "backend:"  # what a host announces, and a part asks for, begins with it
 
 
 class Request(msgspec.Struct, kw_only=True, frozen=True):
@@ -38,7 +37,7 @@ class Request(msgspec.Struct, kw_only=True, frozen=True):
 
 
 @dataclass(frozen=True)
-class Part:
+class NightPart:
     """A part of a night. `name`: of its files; `need`: what its host has to have announced.
 
     `key`: of exactly this part of this night, by this code: results with another one are of something else.
@@ -62,7 +61,7 @@ class Part:
         return Request(part=self.name, config=self.config, files=self.files, minutes=minutes)
 
 
-def split_night(night: Night, base: Path, out: Path, broken: list[str]) -> list[Part]:
+def split_night(night: Night, base: Path, out: Path, broken: list[str]) -> list[NightPart]:
     """The parts of a night, in its order. `base`: the folder of networks' files; `broken`: as for `verifications`.
 
     Raises: HarnessError for unusable input.
@@ -77,7 +76,7 @@ def split_night(night: Night, base: Path, out: Path, broken: list[str]) -> list[
     ]
 
 
-def _of_networks(config: NightConfig, night: Night, out: Path, broken: list[str]) -> Iterator[Part]:
+def _of_networks(config: NightConfig, night: Night, out: Path, broken: list[str]) -> Iterator[NightPart]:
     rest = msgspec.structs.replace(config, budget_minutes=None, check=[])
     for part, model in config.networks(night.night):
         for dtype, profile in itertools.product(part.dtypes, part.profiles):
@@ -88,7 +87,7 @@ def _of_networks(config: NightConfig, night: Night, out: Path, broken: list[str]
                     yield _of_backend(one, verification, backend, model)
 
 
-def _of_backend(config: NightConfig, verification: Verification, backend: str, model: str) -> Part:
+def _of_backend(config: NightConfig, verification: Verification, backend: str, model: str) -> NightPart:
     """The part of a verification on a backend. Somebody else's pipeline runs on the first one only."""
     files: dict[str, str] = {}
     if is_network_file(model):
@@ -104,15 +103,15 @@ def _of_backend(config: NightConfig, verification: Verification, backend: str, m
     here = replace(verification, backends=named_here, among=None if named_here else (backend,))
     if backend != verification.places[0]:
         here = replace(here, externals=())
-    return Part(f"{verification.stem}@{backend}", backend, text, files, verification=here)
+    return NightPart(f"{verification.stem}@{backend}", backend, text, files, verification=here)
 
 
-def _of_checks(config: NightConfig, night: Night) -> Iterator[Part]:
+def _of_checks(config: NightConfig, night: Night) -> Iterator[NightPart]:
     """The checks, each with its words filled in but for the folder, which every host has for itself."""
     for check, command in config.checks(night.night, "{folder}"):
         alone = msgspec.structs.replace(check, command=list(command), rotate=1)
         text = config_text(NightConfig(title=config.title, check=[alone]))
-        yield Part(f"check-{check.file.removesuffix('.json')}", check.backend, text, check=(check, command))
+        yield NightPart(f"check-{check.file.removesuffix('.json')}", check.backend, text, check=(check, command))
 
 
 def _text_of(path: Path) -> str:

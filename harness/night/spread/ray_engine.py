@@ -17,7 +17,7 @@ import msgspec
 
 from harness.errors import ContractError, PackageError
 from harness.night.run import Budget
-from harness.night.spread.engine import Event, Order, guard_text
+from harness.night.spread.engine import PartEvent, PartOrder, guard_text
 from harness.night.spread.parts import Request
 from harness.system.process import GRACE_S, Interruptions, run_module, with_parent
 
@@ -64,7 +64,11 @@ class RayEngine:
         self._patience_s = patience_s
 
     def run(
-        self, orders: Sequence[Order], budget: Budget, on_event: Callable[[Event], None], known: Collection[str] = ()
+        self,
+        orders: Sequence[PartOrder],
+        budget: Budget,
+        on_event: Callable[[PartEvent], None],
+        known: Collection[str] = (),
     ) -> None:
         """Start dispatchers until every part has an event that ends it."""
         left = {order.part.name: order for order in orders}
@@ -88,7 +92,9 @@ class RayEngine:
                 raise ContractError(said)
             if lost_at is None or len(left) < before:
                 lost_at = now
-                on_event(Event(kind="note", why=f"the head of the cluster at {self._address} was lost; waiting for it"))
+                on_event(
+                    PartEvent(kind="note", why=f"the head of the cluster at {self._address} was lost; waiting for it")
+                )
             if now - lost_at > self._patience_s:
                 raise ContractError(
                     f"the head of the cluster at {self._address} was lost. What ran is kept: start the head, and go "
@@ -97,13 +103,15 @@ class RayEngine:
             time.sleep(1.0)
 
 
-def _order(order: Order) -> DispatchOrder:
+def _order(order: PartOrder) -> DispatchOrder:
     part = order.part
     bundle = str(order.bundle)
     return DispatchOrder(name=part.name, key=part.key, need=part.need, request=part.request(None), bundle=bundle)
 
 
-def _dispatch(asked: Dispatch, left: dict[str, Order], known: set[str], on_event: Callable[[Event], None]) -> str:
+def _dispatch(
+    asked: Dispatch, left: dict[str, PartOrder], known: set[str], on_event: Callable[[PartEvent], None]
+) -> str:
     """Run a dispatcher to its end; its last line on standard error. An interruption stops it and takes effect."""
     lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     with Interruptions() as interruptions, tempfile.TemporaryFile() as said:
@@ -124,7 +132,7 @@ def _dispatch(asked: Dispatch, left: dict[str, Order], known: set[str], on_event
                     continue
                 if line is None:
                     break
-                event = msgspec.json.decode(line, type=Event)
+                event = msgspec.json.decode(line, type=PartEvent)
                 if event.kind == "known":
                     known.add(event.why)
                 on_event(event)

@@ -16,8 +16,8 @@ from harness.night.documents import read_document
 from harness.night.findings import NightFinding, read_findings
 from harness.night.folder import Night, NightFolder
 from harness.night.run import Budget, Say
-from harness.night.spread.engine import Engine, Event, Order
-from harness.night.spread.parts import Part, split_night
+from harness.night.spread.engine import Engine, PartEvent, PartOrder
+from harness.night.spread.parts import NightPart, split_night
 from harness.run.cell_plan import CellPlan
 from harness.run.execute import refuse
 from harness.run.provenance import scrub
@@ -52,7 +52,7 @@ def run_spread(folder: NightFolder, night: Night, engine: Engine, budget: Budget
     spread.expect(len(missing))
     try:
         if missing:
-            engine.run([Order(part, spread.bundle(part)) for part in missing], budget, spread.take, spread.known)
+            engine.run([PartOrder(part, spread.bundle(part)) for part in missing], budget, spread.take, spread.known)
     finally:
         spread.put_together()
 
@@ -60,7 +60,7 @@ def run_spread(folder: NightFolder, night: Night, engine: Engine, budget: Budget
 class _SpreadNight:
     """The folder of a spread night, and what has happened to its parts. `known`: needs that a host has announced."""
 
-    def __init__(self, folder: NightFolder, parts: Sequence[Part], say: Say, problems: list[str]) -> None:
+    def __init__(self, folder: NightFolder, parts: Sequence[NightPart], say: Say, problems: list[str]) -> None:
         self._folder, self._say, self._problems = folder, say, problems
         self._parts = {part.name: part for part in parts}
         self._records = folder.path / "parts"
@@ -78,15 +78,15 @@ class _SpreadNight:
             if part.check is not None:
                 folder.check(part.check[0].name).unlink(missing_ok=True)
 
-    def bundle(self, part: Part) -> Path:
+    def bundle(self, part: NightPart) -> Path:
         """Where its bundle arrives."""
         return self._records / f"{part.name}.{part.key[:16]}.tar.gz"
 
-    def is_done(self, part: Part) -> bool:
+    def is_done(self, part: NightPart) -> bool:
         """True if all of it is there. A bundle that has arrived and was not unpacked is unpacked first."""
         found = self._record(part.name)
         if found is None and self.bundle(part).exists():
-            self._land(part, Event(kind="sealed", part=part.name, host="an earlier engine", final=False))
+            self._land(part, PartEvent(kind="sealed", part=part.name, host="an earlier engine", final=False))
             found = self._record(part.name)
         return found is not None and found.final
 
@@ -94,7 +94,7 @@ class _SpreadNight:
         """Say how many are to come."""
         self._told, self._asked = 0, parts
 
-    def take(self, event: Event) -> None:
+    def take(self, event: PartEvent) -> None:
         """Do what an event asks for."""
         if event.kind == "note":
             self._say(event.why)
@@ -155,7 +155,7 @@ class _SpreadNight:
         there = (self._folder.traces / name).is_dir()
         return found if there and name in self._parts and found.key == self._parts[name].key else None
 
-    def _land(self, part: Part, event: Event) -> None:
+    def _land(self, part: NightPart, event: PartEvent) -> None:
         place = self._folder.traces / part.name
         arrived = self.bundle(part)
         try:
@@ -174,7 +174,7 @@ class _SpreadNight:
         number = f"part {self._told} of {self._asked}"
         self._say(f"{number}, {part.name}: {cells}on {event.host} ({event.seconds:.0f} s)")
 
-    def _refuse(self, part: Part, why: str) -> None:
+    def _refuse(self, part: NightPart, why: str) -> None:
         assert part.verification is not None
         folder = self._folder.traces / part.name / "traces"
         for cell, asked in part.verification.planned_cells():
@@ -182,7 +182,7 @@ class _SpreadNight:
             refuse(CellPlan(cell.name, (), folder, facts=facts), why)
 
 
-def _hold_to(part: Part, place: Path) -> None:
+def _hold_to(part: NightPart, place: Path) -> None:
     """Refuse the cells of another network or backend. Raises: BundleError."""
     cells = read_store([place]).cells
     wanted = None if part.verification is None else (part.verification.model.name, part.backend)

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from harness.night.spread import courier
-from harness.night.spread.engine import SLOT, Event, settle
+from harness.night.spread.cluster import is_need
+from harness.night.spread.engine import SLOT, PartEvent, settle
 from harness.night.spread.ray_engine import Dispatch, DispatchOrder
 
 _LOOK_S = 0.5  # between two looks at the hosts of the cluster
@@ -65,7 +66,7 @@ class _Given:
 class Schedule:
     """Runs the parts of a request. `ray`: the module, connected."""
 
-    def __init__(self, ray: Any, asked: Dispatch, tell: Callable[[Event], None]) -> None:
+    def __init__(self, ray: Any, asked: Dispatch, tell: Callable[[PartEvent], None]) -> None:
         from ray import cloudpickle
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -99,9 +100,9 @@ class Schedule:
             host.alive = host.node in alive
         for node, told in alive.items():
             resources = told["Resources"]
-            needs = frozenset(name for name in resources if name.startswith("backend:"))
+            needs = frozenset(filter(is_need, resources))
             for need in needs - self._seen:
-                self._tell(Event(kind="known", why=need))
+                self._tell(PartEvent(kind="known", why=need))
             self._seen |= needs
             if needs and node not in self._hosts:
                 slots = int(resources.get(SLOT, 0))
@@ -129,7 +130,7 @@ class Schedule:
             ref = self._carry.options(**given).remote(part.order.key, request, self._asked.guard)
             self._given[ref] = _Given(part, host, time.monotonic(), fetched)
             self._waiting.remove(part)
-            self._tell(Event(kind="began", part=part.order.name, host=host.name))
+            self._tell(PartEvent(kind="began", part=part.order.name, host=host.name))
 
     def _host_for(self, part: _Waiting) -> _Host | None:
         """The host that has the part already, else the one that can do least besides; None: wait."""
@@ -197,7 +198,7 @@ class Schedule:
         part.why = f"{host.name}: {answer['why']}"
         if answer["unfit"] and not host.unfit:
             host.unfit = answer["why"]
-            self._tell(Event(kind="note", why=f"{host.name} is set aside for this night: {host.unfit}"))
+            self._tell(PartEvent(kind="note", why=f"{host.name} is set aside for this night: {host.unfit}"))
         self._waiting.insert(0, part)
 
     def _give_up(self) -> None:
@@ -207,9 +208,9 @@ class Schedule:
         for part in list(self._waiting):
             name, event = part.order.name, None
             if spent:
-                event = Event(kind="spent", part=name, why="not run: the night's budget of minutes is spent")
+                event = PartEvent(kind="spent", part=name, why="not run: the night's budget of minutes is spent")
             elif part.losses > _LOSSES or len(part.asked) >= _TROUBLES:
-                event = Event(kind="failed", part=name, why=part.why)
+                event = PartEvent(kind="failed", part=name, why=part.why)
             elif self._able(part):
                 part.stuck = None
             else:
@@ -223,7 +224,7 @@ class Schedule:
             for ref, given in list(self._given.items()):
                 self._ray.cancel(ref)
                 del self._given[ref]
-                self._tell(Event(kind="spent", part=given.part.order.name, why="stopped: the budget is spent"))
+                self._tell(PartEvent(kind="spent", part=given.part.order.name, why="stopped: the budget is spent"))
 
     def _may_come(self, part: _Waiting, now: float) -> bool:
         """Whether a host that was lost has what the part needs, or one that was there before the head was."""
@@ -232,14 +233,14 @@ class Schedule:
             return True
         return part.order.need in self._asked.known and now - self._started < self._asked.patience_s
 
-    def _without_host(self, part: _Waiting) -> Event:
+    def _without_host(self, part: _Waiting) -> PartEvent:
         """The event of a part that no host can take."""
         need, name = part.order.need, part.order.name
         if need not in self._seen:
-            return Event(kind="absent", part=name, why=f"no host of the cluster announces {need}")
+            return PartEvent(kind="absent", part=name, why=f"no host of the cluster announces {need}")
         unfit = [host for host in self._hosts.values() if host.unfit and need in host.needs]
         why = part.why or (f"{unfit[0].name}: {unfit[0].unfit}" if unfit else f"every host with {need} was lost")
-        return Event(kind="failed", part=name, why=why)
+        return PartEvent(kind="failed", part=name, why=why)
 
     def _minutes(self) -> float | None:
         """Minutes in which a part may begin."""

@@ -32,7 +32,7 @@ ROOM = 64 << 20  # bytes that have to be free before a part begins
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Outcome(msgspec.Struct, kw_only=True, frozen=True):
+class PartOutcome(msgspec.Struct, kw_only=True, frozen=True):
     """How a part ended. `final`: nothing of it would run if it went on; `complete` of so many `cells`."""
 
     host: str
@@ -44,7 +44,7 @@ class Outcome(msgspec.Struct, kw_only=True, frozen=True):
 RunNight = Callable[[NightFolder, Night, Budget, Say, Path], None]
 
 
-def run_part(folder: Path, run: RunNight = run_night) -> Outcome:
+def run_part(folder: Path, run: RunNight = run_night) -> PartOutcome:
     """Run what the request in the folder asks for, and seal it. `run`: what runs the night that it is.
 
     Raises: HarnessError, OSError.
@@ -71,7 +71,7 @@ def run_part(folder: Path, run: RunNight = run_night) -> Outcome:
         final = budget.refusal() is None and not night_folder.read_problems()
         counted = [cell for cell in cells if cell.counts]
         complete = sum(cell.complete for cell in counted)
-        outcome = Outcome(host=host_name(), final=final, cells=len(counted), complete=complete)
+        outcome = PartOutcome(host=host_name(), final=final, cells=len(counted), complete=complete)
         write_json(folder / OUTCOME, outcome)
     return outcome
 
