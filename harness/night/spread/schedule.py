@@ -17,7 +17,7 @@ from harness.night.spread.engine import SLOT, PartEvent, settle
 from harness.night.spread.ray_engine import Dispatch, DispatchOrder
 
 _LOOK_S = 0.5  # between two looks at the hosts of the cluster
-_SURVEY_S = 30.0  # for a host to say what it has
+_SURVEY_S = 20.0  # for a host to say what it has
 _GRACE_S = 10.0  # for a host to join that has what none has that is there
 _STOP_AFTER_S = 11 * 60.0  # after the budget's end, for what stops by itself ten minutes after it
 _LOSSES = 6  # of its host or its courier, before a part is given up: it may be what ends them
@@ -117,7 +117,9 @@ class Schedule:
         return {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": strategy, "resources": resources}
 
     def _give(self) -> None:
-        """Give parts to hosts that have a slot, in the night's order."""
+        """Give parts to hosts that have a slot, in the night's order. None while a host has not said what it has."""
+        if self._surveys:
+            return
         for part in list(self._waiting):
             host = self._host_for(part)
             if host is None:

@@ -13,14 +13,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.night.spread.courier import REQUEST
 from harness.system.process import interruptible, run_module, with_parent
-from harness.validation.hosts.kills import Killer
+from harness.validation.hosts.kills import MIX, Killer
 from harness.validation.hosts.nodes import NodeSpec, SimulatedCluster, cluster
 from harness.validation.hosts.stand_in import LOG, REAL, SECONDS
 
@@ -51,9 +51,9 @@ class Ran:
 
 def night_text(seeds: int, real: bool) -> str:
     """The night: networks by seed, each on three backends, a check, and a part that is trained for real."""
-    rows = [f'[[verify]]\nmodels = ["mnist_mlp"]\nsteps = 20\nseed = {100 + k}\n' + _PLAIN for k in range(seeds)]
+    rows = [f'[[verify]]\nmodels = ["mnist_mlp"]\nsteps = 20\nseed = {100 + k}\n' + PLAIN for k in range(seeds)]
     if real:
-        rows.append('[[verify]]\nmodels = ["mnist_mlp"]\nsteps = 2\ndata = "synthetic"\n' + _PLAIN)
+        rows.append('[[verify]]\nmodels = ["mnist_mlp"]\nsteps = 2\ndata = "synthetic"\n' + PLAIN)
     checks = [
         f'[[check]]\nname = "check {k}"\nbackend = "{BACKENDS[k % 3]}"\ncommand = ["python", "-c", "print({k})"]\n'
         for k in range(3)
@@ -61,7 +61,7 @@ def night_text(seeds: int, real: bool) -> str:
     return "\n".join([f"backends = {json.dumps(BACKENDS)}\n", *rows, *checks])
 
 
-_PLAIN = "ladder = false\nlockstep = false\nstates = 0\n"
+PLAIN = "ladder = false\nlockstep = false\nstates = 0\n"
 
 
 def hosts(folder: Path, seconds: float, full: Path | None) -> list[NodeSpec]:
@@ -80,7 +80,16 @@ def hosts(folder: Path, seconds: float, full: Path | None) -> list[NodeSpec]:
     return found
 
 
-def run_night(started: SimulatedCluster, folder: Path, text: str, kills: int, seed: int, *, frozen: bool) -> Ran:
+def run_night(
+    started: SimulatedCluster,
+    folder: Path,
+    text: str,
+    kills: int,
+    seed: int,
+    *,
+    frozen: bool,
+    mix: Sequence[str] = MIX,
+) -> Ran:
     """Run a night to its end, killing on the way, and count what its cells did."""
     folder.mkdir(parents=True)
     config = folder / "night.toml"
@@ -97,7 +106,7 @@ def run_night(started: SimulatedCluster, folder: Path, text: str, kills: int, se
 
     names = [name for name in started.nodes if name not in ("head", "full")]
     with (folder / "nightly.log").open("wb") as said:
-        killer = Killer(started, names, kills, seed, night, (1.0, 4.0), frozen)
+        killer = Killer(started, names, kills, seed, night, (1.0, 4.0), frozen, mix)
         with killer:
             while True:
                 child = subprocess.Popen(

@@ -33,13 +33,13 @@ class Killer:
         night: Callable[[], int | None],
         pause_s: tuple[float, float],
         frozen: bool,
+        mix: Sequence[str] = MIX,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._cluster, self._hosts, self._night, self._pause_s = cluster, list(hosts), night, pause_s
         self._random = random.Random(seed)
-        whole = list(MIX) * (kills // len(MIX) + 1)
-        self._ahead = whole[: kills // len(MIX) * len(MIX)]
-        self._ahead += self._random.sample(list(MIX), kills - len(self._ahead))
+        self._ahead = list(mix) * (kills // len(mix))
+        self._ahead += self._random.sample(list(mix), kills % len(mix))
         self._random.shuffle(self._ahead)
         self._frozen = frozen
         self._over = threading.Event()
