@@ -87,7 +87,7 @@ class Schedule:
         while self._waiting or self._given:
             if time.monotonic() - self._looked > _LOOK_S:
                 self._look()
-            self._give_up()
+                self._give_up()
             self._give()
             self._collect()
         self._clean()
@@ -120,7 +120,12 @@ class Schedule:
         """Give parts to hosts that have a slot, in the night's order. None while a host has not said what it has."""
         if self._surveys:
             return
+        able = [host for host in self._hosts.values() if host.alive and host.ready and not host.unfit]
+        free = {need for host in able if host.running < host.slots for need in host.needs}
+        sealed = {key for host in able for key, state in host.kept.items() if state == "sealed"}
         for part in list(self._waiting):
+            if part.order.need not in free and part.order.key not in sealed:
+                continue  # most of them, at most times
             host = self._host_for(part)
             if host is None:
                 continue
@@ -186,8 +191,7 @@ class Schedule:
         if answer["state"] == "lost":
             part.losses += 1
             part.why = f"{answer['why']} ({part.losses} times)"
-            self._waiting.insert(0, part)
-            self._looked = 0.0
+            self._again(part)
             return
         if answer["state"] == "sealed":
             event = settle(part.order.name, Path(part.order.bundle), answer, time.monotonic() - given.since)
@@ -201,7 +205,12 @@ class Schedule:
         if answer["unfit"] and not host.unfit:
             host.unfit = answer["why"]
             self._tell(PartEvent(kind="note", why=f"{host.name} is set aside for this night: {host.unfit}"))
+        self._again(part)
+
+    def _again(self, part: _Waiting) -> None:
+        """Have it wait before all others, and look at once what has become of the hosts."""
         self._waiting.insert(0, part)
+        self._looked = 0.0
 
     def _give_up(self) -> None:
         """End the parts that no host will run."""

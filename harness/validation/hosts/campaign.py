@@ -26,7 +26,7 @@ from harness.validation.hosts.stand_in import LOG, REAL, SECONDS
 
 BACKENDS = ("cpu", "cuda", "rocm")
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")  # of Debian's package libfaketime
-_OF_A_RUN = ("seconds", "trace_sha256", "host", "python", "versions", "wall_s")
+_OF_A_RUN = ("seconds", "trace_sha256", "host", "hosts", "python", "versions", "wall_s")
 _FULL_BYTES = 1 << 20
 _LONGEST_S = 1800.0
 
