@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 .DEFAULT_GOAL := help
-.PHONY: help setup vulkan verify nightly oracle power modules fuzz test examples lint bench golden clean
+.PHONY: help setup vulkan verify nightly oracle power modules hosts fuzz test examples lint bench golden clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ power: $(STAMP) ## Inject faults and judge clean pairs: detections, survivors an
 
 modules: $(STAMP) ## Inject faults into executors of modules; check right modules and networks [ONLY="check | mlp"] [ARGS=--resume]
 	$(BIN)/python -m harness power --modules $(if $(ONLY),--only '$(ONLY)') $(ARGS)
+
+hosts: $(STAMP) ## Kill hosts, couriers and the head during a night on simulated hosts, and count what was lost [ARGS="--kills 40"]
+	$(BIN)/python -P -m harness.validation.hosts.campaign $(ARGS)
 
 EXAMPLES ?= 40
 DRAW ?= $(shell date +%Y%m%d)

@@ -63,6 +63,10 @@ VERBS = {
         "judged by an independent definition of every layer.",
     ),
     "export": Verb("harness.commands.export:export_command", "Pack cells into one file, for another host to import."),
+    "host": Verb(
+        "harness.commands.host:host_command",
+        "Take part in a cluster, so that `nightly --engine ray` can run parts of a night here.",
+    ),
     "import": Verb(
         "harness.commands.import_bundle:import_command",
         "Take in the cells of bundles that `export` wrote on other hosts.",

@@ -29,6 +29,7 @@ NIGHTS = Path("reports/nightly")
 @references_option
 @click.option("--budget", type=FiniteRange(min=0), metavar="MINUTES", help="Default: that of CONFIG.")
 @click.option("--backends", callback=read_names, metavar="A,B", help="In place of those of CONFIG.")
+@click.option("--engine", metavar="ray[://HOST:PORT]", help="Spread the night over the hosts of a Ray cluster.")
 @verbose_option
 def nightly_command(
     config: Path,
@@ -37,6 +38,7 @@ def nightly_command(
     references: Path,
     budget: float | None,
     backends: tuple[str, ...] | None,
+    engine: str | None,
     verbose: bool,
 ) -> None:
     """Run what CONFIG says, all night long: cells, their verdicts, checks, and one report about it.
@@ -50,6 +52,8 @@ def nightly_command(
     from harness.night.config import override_backends, parse_config, read_text
     from harness.night.folder import NightFolder, begin, find_folder
     from harness.night.run import Budget, run_night
+    from harness.night.spread.engine import find_engine
+    from harness.night.spread.run import run_spread
     from harness.report.summary import terminal
     from harness.report.summary.build import summarise
     from harness.report.summary.history import read_history
@@ -62,13 +66,19 @@ def nightly_command(
     text = read_text(config)
     parsed = override_backends(parse_config(text, str(config), config.parent), backends, "--backends")
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now, backends)
+    chosen = find_engine(engine)
+    spread = engine is not None
+    folder = NightFolder(out) if out is not None else find_folder(NIGHTS, text, now, backends, spread=spread)
     read_history(history)  # one that cannot be read ends the night before it begins
     interruptible()
     with exclusive(folder.path, f"{folder.path}: this night is running. Wait for it, or choose another --out."):
-        night = begin(folder, text, now, backends)
+        night = begin(folder, text, now, backends, spread=spread)
         say = TimedLog(f"night of {night.night.isoformat()} in {folder.path}")
-        run_night(folder, night, Budget(parsed.budget_minutes if budget is None else budget), say, config.parent)
+        limit = Budget(parsed.budget_minutes if budget is None else budget)
+        if night.spread:
+            run_spread(folder, night, chosen, limit, say, config.parent)
+        else:
+            run_night(folder, night, limit, say, config.parent)
         judging = Judging(coverage=parsed.require_coverage / 100)
         summary = summarise([folder.path], judging, history=history, references=references)
         paths = write_summary(folder.path, summary)

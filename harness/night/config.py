@@ -65,10 +65,14 @@ class VerifyPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 class CheckPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """A command: `harness …` or `python …`. `{date}`, `{part}`, `{folder}` stand for the night's own."""
+    """A command: `harness …` or `python …`. `{date}`, `{part}`, `{folder}` stand for the night's own.
+
+    `backend`: of the host that an engine sends it to.
+    """
 
     name: Name
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
+    backend: str = "cpu"
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     timeout_minutes: Annotated[float, msgspec.Meta(gt=0)] = 120.0
 
@@ -79,7 +83,7 @@ class CheckPart(_Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """All of a night. `backends`: those that are asked for, or whatever the host has.
+    """All of a night. `backends`: those that are asked for, or whatever the host has, at most those of `among`.
 
     `budget_minutes`: when it is spent nothing more starts. `require_coverage`: the least part of its steps, in per
     cent, of which a pair that passes has to be judged as closely as rounding allows. `pipelines`: commands of others by
@@ -90,6 +94,7 @@ class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     budget_minutes: Annotated[float, msgspec.Meta(gt=0)] | None = None
     require_coverage: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.0
     backends: list[str] | Literal["present"] = "present"
+    among: list[str] | None = None
     pipelines: dict[str, str] = msgspec.field(default_factory=dict)
     verify: list[VerifyPart] = msgspec.field(default_factory=list)
     check: list[CheckPart] = msgspec.field(default_factory=list)
@@ -103,13 +108,12 @@ class NightConfig(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         Raises: SpecError for a network of this package, or a size, that is not there.
         """
         externals = parse_externals([f"{name}={command}" for name, command in self.pipelines.items()])
-        backends = None if self.backends == "present" else tuple(self.backends)
         found: list[Verification] = []
         for part, model in self.networks(night):
             if broken is None and is_network_file(model):
                 continue
             try:
-                found += _verifications(part, model, backends, externals, out)
+                found += _verifications(self, part, model, externals, out)
             except HarnessError as error:
                 if broken is None or not is_network_file(model):
                     raise
@@ -215,14 +219,15 @@ def override_backends(config: NightConfig, backends: Sequence[str] | None, where
 
 
 def _check_backends(config: NightConfig, where: str) -> None:
-    named = () if config.backends == "present" else config.backends
-    for name in (*named, *(name for part in config.verify for name in part.also_on)):
+    named = [] if config.backends == "present" else config.backends
+    also = (name for part in config.verify for name in part.also_on)
+    for name in (*named, *also, *(config.among or ()), *(part.backend for part in config.check)):
         if name not in BACKENDS:
             raise ConfigError(f"{where}: {unknown('backend', name, BACKENDS)}")
 
 
 def _verifications(
-    part: VerifyPart, model: str, backends: tuple[str, ...] | None, externals: tuple[External, ...], out: Path
+    config: NightConfig, part: VerifyPart, model: str, externals: tuple[External, ...], out: Path
 ) -> Iterator[Verification]:
     loaded, steps = load_for_run(model, part.steps, part.batch, part.image_size)
     for dtype, profile in itertools.product(part.dtypes, part.profiles):
@@ -230,7 +235,8 @@ def _verifications(
             model=loaded,
             out=out,
             run=RunConfig(dtype=dtype, init_seed=part.seed, profile=profile, shuffle=part.shuffle, steps=steps),
-            backends=backends,
+            backends=None if config.backends == "present" else tuple(config.backends),
+            among=None if config.among is None else tuple(config.among),
             also_on=tuple(part.also_on),
             data=part.data,
             f64_check=part.ladder,

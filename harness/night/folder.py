@@ -27,7 +27,8 @@ _SKEW_HOURS = 24  # so far may the clocks of two hosts be apart; a later beginni
 class Night(msgspec.Struct, kw_only=True, frozen=True):
     """Plan of a night. It stays as it was, however often the night is resumed.
 
-    `config`: the configuration's text. `backends`: what was asked for in place of its own.
+    `config`: the configuration's text. `backends`: what was asked for in place of its own. `spread`: its parts are
+    each run by whatever host an engine takes them to.
     """
 
     night_version: Literal[1] = 1
@@ -35,6 +36,7 @@ class Night(msgspec.Struct, kw_only=True, frozen=True):
     started: Annotated[datetime.datetime, msgspec.Meta(tz=True)]
     config: str
     backends: list[str] | None = None
+    spread: bool = False
 
     @property
     def parsed(self) -> NightConfig:
@@ -102,11 +104,18 @@ class NightFolder:
             return []
 
 
-def begin(folder: NightFolder, config: str, now: datetime.datetime, backends: Sequence[str] | None = None) -> Night:
+def begin(
+    folder: NightFolder,
+    config: str,
+    now: datetime.datetime,
+    backends: Sequence[str] | None = None,
+    *,
+    spread: bool = False,
+) -> Night:
     """The night of a folder, pinned now if it was not before.
 
-    Raises: ConfigError when the folder holds a night of another configuration, an old one that is over, or one that
-    begins in the future.
+    Raises: ConfigError when the folder holds a night of another configuration, an old one that is over, one that
+    begins in the future, or one that was begun without an engine where it is to be spread by one.
     """
     if folder.is_night:
         night = folder.read()
@@ -117,6 +126,10 @@ def begin(folder: NightFolder, config: str, now: datetime.datetime, backends: Se
                 f"{folder.plan}: this night was begun with another configuration. "
                 "Choose another --out, or remove the folder to begin anew."
             )
+        if spread and not night.spread:
+            raise ConfigError(
+                f"{folder.plan}: this night was begun without --engine. Go on without it, or choose another --out."
+            )
         if folder.verdict.exists() and not _is_fresh(night, now):
             raise ConfigError(
                 f"{folder.path}: the night of {night.night} is over. Choose another --out; "
@@ -124,13 +137,18 @@ def begin(folder: NightFolder, config: str, now: datetime.datetime, backends: Se
             )
         return night
     asked = None if backends is None else list(backends)
-    night = Night(night=now.date(), started=now, config=config, backends=asked)
+    night = Night(night=now.date(), started=now, config=config, backends=asked, spread=spread)
     write_json(folder.plan, night)
     return night
 
 
 def find_folder(
-    nights: Path, config: str, now: datetime.datetime, backends: Sequence[str] | None = None
+    nights: Path,
+    config: str,
+    now: datetime.datetime,
+    backends: Sequence[str] | None = None,
+    *,
+    spread: bool = False,
 ) -> NightFolder:
     """The night to go on with: the newest recent one of this configuration that has no verdict yet, else a new one.
 
@@ -149,7 +167,7 @@ def find_folder(
         if (why := _why_in_future(night, now)) is not None:
             note_once(f"{folder.plan}: {why}; this night is not continued. Set the clock, or remove the folder.")
             continue
-        if night.is_of(config, backends) and _is_fresh(night, now):
+        if night.is_of(config, backends) and _is_fresh(night, now) and (night.spread or not spread):
             going_on.append((night.started, folder))
     if going_on:
         return max(going_on, key=lambda found: found[0])[1]

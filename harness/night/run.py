@@ -41,6 +41,14 @@ class Budget:
             return None
         return f"not run: the budget of {self.minutes:g} minutes is spent"
 
+    def elapsed_s(self) -> float:
+        """Seconds since it began to run."""
+        return time.monotonic() - self.started
+
+    def left_minutes(self) -> float | None:
+        """Minutes that are left, None without a limit."""
+        return None if self.minutes is None else max(0.0, self.minutes - self.elapsed_s() / 60)
+
     def longest_s(self) -> float:
         """Seconds that what starts now may take: what is left, and a margin for what is nearly done then."""
         if self.minutes is None:

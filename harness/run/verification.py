@@ -34,8 +34,9 @@ from harness.trace.store import StoredCell
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """The cells of one network. `backends` None: the usual ones that are present. `also_on`: more, where present.
+    """The cells of one network. `backends` None: the usual ones that are present, or those of `among` that are.
 
+    `also_on`: more, where present.
     `lockstep`: of our two pipelines on one backend, run the second one also set to the first one's state every
     `segment` steps, and the second on each other backend to its own on the first. `f64_check`: run pairs on the CPU in
     f64 as well; `stress`: and, if so, a step from a stressed start in both. `wide`: run their first steps in wide
@@ -51,6 +52,7 @@ class Verification:
     out: Path
     run: RunConfig = DEFAULT_RUN
     backends: tuple[str, ...] | None = None
+    among: tuple[str, ...] | None = None
     also_on: tuple[str, ...] = ()
     data: str | None = None
     compile_all: bool = False
@@ -126,13 +128,17 @@ class Verification:
         parts = whole_segments(self._sampled(examples), self.segment, steps)
         return self._at_states(parts, ulp_seed=0) if len(parts) >= WINDOW else None
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The backends that it looks for; not those that only run where they are named."""
+        return self.backends or self.among or DEFAULT_BACKENDS
+
     def _sampled(self, examples: int) -> tuple[Part, ...]:
         """The parts of the leader's run at its sampled states; none where the pair is not run from states."""
         graph, config, run = self.model.graph, self.model.config, self.run
         most = MOST_BYTES // (2 * state_bytes(graph, config))  # each with the one at the end of its segment
         number = min(self.states, max(1, most))
-        here = self.backends is None or "cpu" in self.backends
-        if not (number and here) or run.dtype != "f32" or run.eager or self.is_evidence:
+        if not number or "cpu" not in self.places or run.dtype != "f32" or run.eager or self.is_evidence:
             return ()
         epoch_steps = steps_per_epoch(examples, config.batch_size)
         whole = config.epochs * epoch_steps
@@ -165,8 +171,8 @@ class Verification:
 
     @property
     def backend_names(self) -> tuple[str, ...]:
-        """The backends that it tries; not those that only run where they are named."""
-        return tuple(dict.fromkeys((*(self.backends or DEFAULT_BACKENDS), *self.also_on)))
+        """The backends that it tries, each once."""
+        return tuple(dict.fromkeys((*self.places, *self.also_on)))
 
     @property
     def pipelines(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ EXTRAS = {
     "pandas": "pandas",
     "PIL": "run",
     "pyarrow": "history",
+    "ray": "ray",
     "scipy": "run",
     "securesystemslib": "sign",
     "tensorboardX": "tensorboard",

@@ -140,12 +140,12 @@ def read_cell(path: Path, root: Path) -> StoredCell:
     return StoredCell(manifest.cell, manifest, trace, root)
 
 
-def verified_cells(paths: Sequence[Path]) -> list[StoredCell]:
+def verified_cells(paths: Sequence[Path], *, required: bool = True) -> list[StoredCell]:
     """Read the cells of traces, manifests and folders once each, and verify their digests.
 
     The root of a cell is the folder that was named.
 
-    Raises: TraceError when a cell is damaged, or there is none.
+    Raises: TraceError when a cell is damaged, or one is required and there is none.
     """
     cells: dict[Path, StoredCell] = {}
     for path in paths:
@@ -156,7 +156,7 @@ def verified_cells(paths: Sequence[Path]) -> list[StoredCell]:
                 if manifest_path(cell.trace) != manifest:  # `a.partial.manifest.json`
                     raise TraceError(f"{one_line(manifest)}: no name for a manifest; its trace would have another's.")
                 verify_digests(cell)
-    if not cells:
+    if required and not cells:
         raise TraceError(f"{', '.join(map(one_line, paths))}: no cell there; expected traces with manifests.")
     return list(cells.values())
 

@@ -44,10 +44,14 @@ class Gathered:
 def gather(paths: Sequence[Path]) -> Gathered:
     """Find and check every cell of `paths`: traces, manifests, or folders with anything below them.
 
+    A night may have checks only.
+
     Raises: TraceError, BundleError; nothing that is not whole is left out without a word.
     """
     files: dict[str, Path] = {}
-    current = hold_to_plans(verified_cells(paths), filter(Path.is_dir, paths))
+    folders = [path for path in paths if path.is_dir()]
+    of_nights = any(visible(folder, PLAN) for folder in folders)
+    current = hold_to_plans(verified_cells(paths, required=not of_nights), folders)
     left_out: list[Path] = []
     for cell in current.cells:
         beside = segments_path(cell.trace), evaluations_path(cell.trace)
@@ -55,7 +59,7 @@ def gather(paths: Sequence[Path]) -> Gathered:
             _add(files, cell.root, file)
         for state in cell.manifest.states:
             _add(files, cell.root, verified_state(cell.trace, state))
-    for folder in filter(Path.is_dir, paths):
+    for folder in folders:
         for document in _documents(folder):
             _add(files, folder, document)
         left_out += _strays(folder)

@@ -47,14 +47,11 @@ def import_bundle(bundle: Path, into: Path) -> Landed:
         raise BundleError(f"{one_line(bundle)}: {what}; expected a bundle of `harness export`.")
     into.mkdir(parents=True, exist_ok=True)
     with _arriving(into) as folder:
-        try:
+        with _told_of(bundle, folder):
             contents = unpack(bundle, folder)
             gathered = _whole(contents, folder)
             home = into / host_folder(contents.host)
             known = _known(gathered, home)
-        except HarnessError as error:
-            what = str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), "the bundle")
-            raise BundleError(f"{one_line(bundle)}: {what} Nothing of it was imported.") from None
         there = sum(name.endswith(MANIFEST_SUFFIX) for name in known)
         _take_out(folder, known)
         place = None
@@ -63,6 +60,28 @@ def import_bundle(bundle: Path, into: Path) -> Landed:
             place = next(home / str(n) for n in itertools.count(1) if not (home / str(n)).exists())
             folder.rename(place)
         return Landed(contents.host, place, gathered.cells - there, there)
+
+
+def unpack_into(bundle: Path, place: Path) -> None:
+    """Check a bundle and make all of it visible as the folder `place`, in the place of what was there.
+
+    Raises: BundleError when the bundle is refused, and nothing has changed then; OSError.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _arriving(place.parent) as folder, _told_of(bundle, folder):
+        _whole(unpack(bundle, folder), folder)
+        if place.exists():
+            shutil.rmtree(place)
+        folder.rename(place)
+
+
+@contextlib.contextmanager
+def _told_of(bundle: Path, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except HarnessError as error:
+        what = str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), "the bundle")
+        raise BundleError(f"{one_line(bundle)}: {what} Nothing of it was imported.") from None
 
 
 @contextlib.contextmanager
