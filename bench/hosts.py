@@ -7,6 +7,7 @@ Eight simulated hosts, four with `cpu` alone, two with `cuda` and two with `rocm
 """
 
 import argparse
+import contextlib
 import datetime
 import os
 import shutil
@@ -18,10 +19,19 @@ from harness.night.folder import NightFolder, begin
 from harness.night.run import Budget
 from harness.night.spread.ray_engine import RayEngine
 from harness.night.spread.run import run_spread
-from harness.validation.hosts.nodes import NodeSpec, cluster
+from harness.validation.hosts.nodes import NodeSpec, cluster, descendants
 
 HOSTS = {f"h{k}": ("cpu", *((("cuda",), ("rocm",))[k % 2] if k >= 4 else ())) for k in range(8)}
 ASKED = ("cpu", "cuda", "cpu", "rocm")
+
+
+def cpu_seconds() -> float:
+    """Seconds of processor time that this process and all below it have used, and those that they have waited for."""
+    ticks = 0
+    for pid in (os.getpid(), *descendants(os.getpid())):
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
@@ -54,7 +64,7 @@ def main() -> int:
             if name.startswith("RAY_"):
                 os.environ[name] = value
         plan = begin(night, text, datetime.datetime.now(datetime.UTC).replace(microsecond=0), spread=True)
-        began = time.monotonic()
+        began, used = time.monotonic(), cpu_seconds()
         run_spread(
             night,
             plan,
@@ -63,7 +73,7 @@ def main() -> int:
             lambda line: said.append((time.monotonic() - began, line)),
             folder,
         )
-        whole = time.monotonic() - began
+        whole, used = time.monotonic() - began, cpu_seconds() - used
     landed = [when for when, line in said if line.startswith("part ")]
     ideal = asked.seconds * asked.parts / len(HOSTS)
     busy = landed[-1] - (landed[0] - asked.seconds)  # from when the first began to work
@@ -71,6 +81,8 @@ def main() -> int:
     print(f"first result after {landed[0]:.1f} s, last after {landed[-1]:.1f} s, put together after {whole:.1f} s")
     print(f"makespan {busy:.1f} s, ideal {ideal:.1f} s: {ideal / busy:.0%} of the ideal")
     print(f"overhead {1000 * (busy * len(HOSTS) / asked.parts - asked.seconds):.0f} ms a part on its host")
+    print(f"processor time {1000 * used / asked.parts:.0f} ms a part: hosts, parts, engine and landing")
+    print(f"on {os.cpu_count()} cores with a load of {os.getloadavg()[1]:.1f}, of which this is a part")
     return 0 if len(landed) == asked.parts else 1
 
 

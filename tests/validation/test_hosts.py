@@ -1,6 +1,5 @@
 """A slice of the campaign on hosts that are lost; all of it is `make hosts`."""
 
-import json
 from pathlib import Path
 
 from harness.validation.hosts.campaign import PLAIN, run_night
@@ -27,5 +26,4 @@ def test_kills_on_two_hosts_lose_nothing_and_run_nothing_twice(tmp_path: Path) -
     assert len(ran.ended) == 4 and not ran.twice
     assert sum(ran.kills.values()) == 2 or not ran.begun - ran.ended
     assert "mnist_mlp.s100@rocm: no host of the cluster announces backend:rocm" in ran.log
-    statuses = [pair["verdict"]["status"] for pair in ran.verdict["pairs"]]
-    assert statuses.count("PASS") == 4, json.dumps(statuses)
+    assert ran.verdict["headline"].startswith("4 pairs agree on 8 of 20 steps; 5 inconclusive")
