@@ -57,3 +57,11 @@ def mnist() -> Path:
 def no_network_file_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a process that has run no network's file."""
     monkeypatch.setattr(network_file, "_FILES", {})
+
+
+@pytest.fixture
+def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executors of modules compile and run in this process: see tests/support/module_workers.py."""
+    from tests.support.module_workers import stay_here
+
+    stay_here(monkeypatch)

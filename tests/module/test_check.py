@@ -25,6 +25,8 @@ from tests.support.stablehlo_modules import (
     pool_gradient,
 )
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 XLA, IREE = EXECUTORS["xla"], EXECUTORS["iree"]
 HERE = ("xla", "iree", "iree-generic", "vmvx", "interpreter")

@@ -4,6 +4,7 @@ With FILE it is wrong once: only while that file is not there, which it makes.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,9 +143,8 @@ def _scaled(value: Any, times: float = 1.001) -> Any:
     return stablehlo.multiply(value, stablehlo.constant(factor))
 
 
-def main() -> None:
-    """Do the tasks with modules that have the fault."""
-    fault, *flag, given = sys.argv[1:]
+def spoiler(fault: str, *flag: str) -> Callable[[ModuleTask], ModuleTask]:
+    """What makes the module of a task a faulty one: `flag` is FILE, where there is one."""
 
     def spoil(task: ModuleTask) -> ModuleTask:
         if flag and Path(flag[0]).exists():
@@ -155,8 +155,8 @@ def main() -> None:
         Path(task.module).write_text(faulty)
         return replace(task, function="main")
 
-    worker.main(Path(given), spoil)
+    return spoil
 
 
 if __name__ == "__main__":
-    main()
+    worker.main(Path(sys.argv[-1]), spoiler(*sys.argv[1:-1]))
