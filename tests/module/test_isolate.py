@@ -22,6 +22,8 @@ from harness.module.load import StableModule, load
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import SGD_STEP, nested_calls, one_function, overlapping_pool_gradient
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 SQUARE = "tensor<4x4xf32>"
 RUNS = 2

@@ -31,6 +31,8 @@ from harness.spec.run_config import RunConfig
 from tests.support.batch_programs import STEPS, lowered_step
 from tests.support.stablehlo_modules import SGD_STEP, lowered, one_function
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 INTERPRETED = 1e-6  # f32 sums in another order
 
 
