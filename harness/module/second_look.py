@@ -7,12 +7,13 @@ from harness.module.clone import Widener
 from harness.module.execute import Execution
 from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
 from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
-from harness.module.f32_range import WithinRange
+from harness.module.f32_range import Flushed, WithinRange
 from harness.module.measure import NoisyEnsemble, difference
 from harness.module.words import (
     AS_WITHOUT_COMPILER,
     DOUBT,
     FAULT,
+    FLUSHED,
     OUT_OF_RANGE,
     WRONG,
     ExecutorCheck,
@@ -70,6 +71,23 @@ def reproduced(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorCheck:
             result = replace(result, note=told if ran else "wrong in one run; no other came to its end", word=word)
         results.append(result)
     return replace(one, results=tuple(results))
+
+
+def with_flushing(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
+    """An error that comes of numbers below the smallest normal one, taken for zero, is rounding."""
+    if not any(result.word in _SUSPECT for one in checks for result in one.results):
+        return checks
+    check.say("f64 with numbers below the smallest normal one taken for zero …")
+    run = check.in_f64(REFERENCE, Flushed().clone(check.module.inlined, "main"))
+    if not run.calls:
+        return checks
+    flushed = NoisyEnsemble(run.calls[0], check.ensemble.spreads, check.ensemble.members)
+
+    def retold(one: ExecutorCheck) -> ExecutorCheck:
+        found = check.ratios(one.execution.calls[0], flushed) if one.results else []
+        return _retold([one], lambda number: found[number] < DOUBT, "rounding", FLUSHED)[0]
+
+    return [retold(one) for one in checks]
 
 
 def within_range(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:

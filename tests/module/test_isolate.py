@@ -22,6 +22,7 @@ from harness.module.isolate.search import Isolation, isolate
 from harness.module.isolate.tables import isolated
 from harness.module.isolate.windows import windows
 from harness.module.load import StableModule, load
+from harness.module.words import FLUSHED
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import SGD_STEP, nested_calls, one_function, overlapping_pool_gradient
 
@@ -177,6 +178,16 @@ def test_what_is_wrong_once_and_never_again_is_a_race(tmp_path: Path) -> None:
     assert isolation.faults == ()
     assert len(isolation.fleeting) == 1
     assert isolation.exit_code == 1
+
+
+def test_what_is_taken_for_zero_is_no_fault(tmp_path: Path) -> None:
+    body = "    %y = stablehlo.divide %x, %z : tensor<2xf32>"
+    module = module_of(one_function(body, "%x: tensor<2xf32>, %z: tensor<2xf32>", "tensor<2xf32>"), tmp_path)
+    fed = list(np.array([[1e-40, 1], [0, 2]], np.float32))
+    isolation = isolate(module, EXECUTORS["xla"], fed, seed=0, timeout_s=120)
+    (found,) = isolation.faults
+    assert (found.confirmation.word, found.confirmation.note) == ("rounding", FLUSHED)
+    assert isolation.exit_code == 0
 
 
 def test_a_refused_operation_is_listed_and_the_rest_is_compared(tmp_path: Path) -> None:

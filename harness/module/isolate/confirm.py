@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from harness.module.clone import Widener
 from harness.module.execute import execute
 from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
-from harness.module.f32_range import WithinRange
+from harness.module.f32_range import Flushed, WithinRange
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
 from harness.module.isolate.shrink import SmallestPart
 from harness.module.measure import difference, ratios, smallest_bound
 from harness.module.precision import FORMATS, PRODUCTS, RoundedProducts, explained
 from harness.module.task import Array
-from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, OUT_OF_RANGE, Word
+from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, FLUSHED, OUT_OF_RANGE, Word
 
 RUNS = 5
 _INTERPRETER_S = 30.0
@@ -80,6 +80,9 @@ def _explained(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Ar
     kinds = [laboratory.program.types[value] for value in trial.part.outputs]
     exact, spreads, results = trial.ensemble.reference, trial.ensemble.spreads, trial.execution.calls[0]
     wide = [widened(array) for array in fed]
+    flushed = laboratory.aside(REFERENCE, Flushed().clone(text, "main"), wide, laboratory.timeout_s)
+    if flushed.calls and max(ratios(results, flushed.calls[0], spreads, kinds)) < DOUBT:
+        return "rounding", FLUSHED
     ranged = laboratory.aside(REFERENCE, WithinRange().clone(text, "main"), wide, laboratory.timeout_s)
     if ranged.calls and max(ratios(ranged.calls[0], exact, spreads, kinds)) >= DOUBT:
         return "doubt", OUT_OF_RANGE
