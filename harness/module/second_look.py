@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from harness.module.clone import Widener
 from harness.module.execute import Execution
-from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
+from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, confirmation_limit
 from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
 from harness.module.f32_range import Flushed, WithinRange
 from harness.module.measure import NoisyEnsemble, difference
@@ -24,7 +24,6 @@ from harness.module.words import (
 RERUNS = 2
 _SUSPECT = ("doubt", "fault")
 _DRIFT = 1e3  # errors to one side are at most sqrt(3 K) times as large as random ones: in a sum of a third of a million
-_INTERPRETER_S = 30.0  # what a confirmation by the interpreter may take
 
 
 def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
@@ -111,7 +110,7 @@ def as_without_compiler(check: ModuleExperiment, checks: list[ExecutorCheck]) ->
     if not any(_unexplained(result) and result.ratio < _DRIFT for one in checks for result in one.results):
         return checks
     check.say("the interpreter in f32 and in f64 …")
-    limit = min(_INTERPRETER_S, check.timeout_s)
+    limit = confirmation_limit(INTERPRETER, check.timeout_s)
     run = check.in_f32(INTERPRETER, limit)
     exact = check.in_f64(INTERPRETER, Widener().clone(check.module.inlined, "main"), limit) if run.calls else run
     if not exact.calls:
@@ -185,7 +184,7 @@ def _second_reference(check: ModuleExperiment) -> tuple[Execution | None, str]:
     wide, missing = Widener().clone(check.module.inlined, "main"), []
     for executor in SECOND_REFERENCES:
         check.say(f"{executor.name} in f64, to confirm the reference …")
-        run = check.in_f64(executor, wide, _INTERPRETER_S if executor.operation_s else None)
+        run = check.in_f64(executor, wide, confirmation_limit(executor, check.timeout_s))
         if run.calls:
             return run, ""
         missing.append(f"{executor.name} in f64: {run.outcome} ({run.message})")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.module.clone import Widener
 from harness.module.execute import execute
-from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
+from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, confirmation_limit
 from harness.module.f32_range import Flushed, WithinRange
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
 from harness.module.isolate.shrink import SmallestPart
@@ -15,7 +15,6 @@ from harness.module.task import Array
 from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, FLUSHED, OUT_OF_RANGE, Word
 
 RUNS = 5
-_INTERPRETER_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ def _explained(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Ar
     ranged = laboratory.aside(REFERENCE, WithinRange().clone(text, "main"), wide, laboratory.timeout_s)
     if ranged.calls and max(ratios(ranged.calls[0], exact, spreads, kinds)) >= DOUBT:
         return "doubt", OUT_OF_RANGE
-    limit = min(_INTERPRETER_S, laboratory.timeout_s)
-    plain = laboratory.aside(INTERPRETER, text, fed, limit)
+    plain = laboratory.aside(INTERPRETER, text, fed, confirmation_limit(INTERPRETER, laboratory.timeout_s))
     if plain.calls and all(
         difference(result, reference).within(difference(other, reference), DOUBT)
         for result, other, reference in zip(results, plain.calls[0], exact, strict=True)
@@ -119,8 +117,7 @@ def _second_opinion(laboratory: Laboratory, trial: Trial, text: str, fed: Sequen
     for executor in SECOND_REFERENCES:
         if executor.compiler == REFERENCE.compiler:
             continue
-        limit = min(_INTERPRETER_S, laboratory.timeout_s) if executor.operation_s else laboratory.timeout_s
-        run = laboratory.aside(executor, wide, given, limit)
+        run = laboratory.aside(executor, wide, given, confirmation_limit(executor, laboratory.timeout_s))
         if run.calls:
             found = ratios(run.calls[0], trial.ensemble.reference, trial.ensemble.spreads, kinds)
             return max(found) >= DOUBT, f"{executor.name} in f64"
