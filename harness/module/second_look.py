@@ -6,9 +6,10 @@ from dataclasses import replace
 from harness.module.clone import Widener
 from harness.module.execute import Execution
 from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, confirmation_limit
-from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
+from harness.module.experiment import ModuleExperiment
 from harness.module.f32_range import Flushed, WithinRange
 from harness.module.measure import NoisyEnsemble, difference
+from harness.module.members import choosing_members
 from harness.module.words import (
     AS_WITHOUT_COMPILER,
     DOUBT,
@@ -32,8 +33,8 @@ def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[Exec
     if not suspected or not check.chooses:
         return checks
     check.say("members that choose otherwise among equal elements …")
-    tied = NoisyEnsemble(check.ensemble.reference, list(check.ensemble.spreads), check.ensemble.members)
-    if check.members(noises(check.seed, TIED, MEMBERS, ties=True), tied).outcome != "ran":
+    tied = check.ensemble.begun()
+    if check.members(choosing_members(check.seed), tied).outcome != "ran":
         return checks
 
     def retold(one: ExecutorCheck) -> ExecutorCheck:
