@@ -132,7 +132,7 @@ def test_what_comes_of_an_overflow_on_the_way_is_a_doubt(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("least", [1e-40, 3e-38], ids=["below the normal numbers", "normal"])
-def test_what_is_taken_for_zero_is_rounding_and_a_loss_of_normal_numbers_a_fault(least: float, tmp_path: Path) -> None:
+def test_numbers_taken_for_zero_are_rounding_and_lost_normal_ones_a_fault(least: float, tmp_path: Path) -> None:
     """Both quotients are lost by this executor, of 1e-40 and of 3e-38; only one of them may be."""
     kind = "tensor<4xf32>"
     module = module_of(

@@ -21,7 +21,7 @@ from harness.module.executors import WORKER
 from harness.module.task import ABSENT, REFUSED, ModuleTask, task_path
 from harness.system.jobs import MARKER
 from harness.system.process import Child
-from tests.support import faulty_worker
+from tests.support.faulty_worker import spoiler
 from tests.support.paths import ROOT
 
 FAULTY_WORKER = (sys.executable, str(ROOT / "tests" / "support" / "faulty_worker.py"))
@@ -85,12 +85,11 @@ def _load(task: ModuleTask) -> Any:
 
 def start_worker(command: Sequence[str], environment: Mapping[str, str], **options: Any) -> Any:
     """As `Child`; a worker, also a faulty one, is one of this process."""
-    words = tuple(command)
-    *flags, given = words[len(WORKER) :] if words[: len(WORKER)] == WORKER else words[len(FAULTY_WORKER) :]
-    if words[: len(WORKER)] == WORKER:
+    *words, given = command
+    if tuple(words) == WORKER:
         return WorkerHere(Path(given), lambda task: task)
-    if words[: len(FAULTY_WORKER)] == FAULTY_WORKER:
-        return WorkerHere(Path(given), faulty_worker.spoiler(*flags))
+    if tuple(words[:2]) == FAULTY_WORKER:
+        return WorkerHere(Path(given), spoiler(*words[2:]))
     return Child(command, environment, **options)
 
 
