@@ -37,6 +37,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files of emitted code")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """What is made once for several tests is made in one worker, where they all run."""
+    for item in items:
+        made = [one for several in item._fixtureinfo.name2fixturedefs.values() for one in several]
+        if item.get_closest_marker("xdist_group"):
+            continue
+        if "workers_here" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("modules"))  # they share what they compile
+        elif any(one.scope == "module" for one in made):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def pytest_runtest_setup() -> None:
     # The command `harness` switches JAX's cache off for its process, which in a test may be this one.
     os.environ.pop("JAX_ENABLE_COMPILATION_CACHE", None)
@@ -57,3 +70,11 @@ def mnist() -> Path:
 def no_network_file_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a process that has run no network's file."""
     monkeypatch.setattr(network_file, "_FILES", {})
+
+
+@pytest.fixture
+def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executors of modules compile and run in this process: see tests/support/module_workers.py."""
+    from tests.support.module_workers import stay_here
+
+    stay_here(monkeypatch)

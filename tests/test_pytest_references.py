@@ -3,8 +3,6 @@
 import gzip
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -264,16 +262,3 @@ def test_a_folder_that_cannot_be_written_is_told(pytester: pytest.Pytester, suit
     found = run(pytester, "--refresh-references", "why")
     (line,) = errors(found)
     assert "NotADirectoryError" in line or "FileExistsError" in line
-
-
-def test_the_signature_is_typed(tmp_path: Path) -> None:
-    user = tmp_path / "user.py"
-    user.write_text(
-        "from harness.pytest_plugin import TraceReference\n\n"
-        "def test(trace_reference: TraceReference) -> None:\n"
-        "    reveal_type(trace_reference('a', name='mlp', mode='strict', steps=3).status)\n"
-    )
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(user)]
-    found = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
-    assert "'PASS'" in found.stdout
-    assert found.returncode == 0, found.stdout

@@ -47,7 +47,8 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
     parts = run_parts(steps, exchanged if states_in else set())
     flat = initial_parameters()
     params = jax.device_put(unflatten(flat), everywhere)
-    slots = {slot: jax.tree.map(ZEROS_LIKE, params) for slot in SLOTS}
+    slots = {slot: {name: np.zeros(shape, DTYPE) for name, (shape, _) in PARAMS.items()} for slot in SLOTS}
+    slots = jax.device_put(slots, everywhere)
     stats = jax.device_put({name: np.zeros(shape, DTYPE) for name, shape in STATS.items()}, everywhere)
     header = HEADER | {
         "dataset": data.name,
@@ -84,7 +85,7 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
                 lr = learning_rate(step, steps_per_epoch)
                 observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
                 # train_step gives the memory of params to its results (donate_argnums); the norms need the old values.
-                before = jax.tree.map(jnp.copy, params) if observed else None
+                before = copies(params) if observed else None
 
                 started = time.perf_counter()
                 x, y = jax.device_put((MAKE_BATCH, labels[rows]), split)
@@ -245,14 +246,12 @@ if __name__ == "__main__":
 
 # What stands for a word of the templates, or for a line with nothing but the word; "" removes the line.
 FILLED = {
-    "ZEROS_LIKE": "jnp.zeros_like",
     "BEFORE_AND_AFTER": "before, params",
     "PARAM_WORDS": "",
     "PARAM_DTYPE": "",
     "TAKEN_DTYPE": "DTYPE",
 }
 FILLED_WIDE = {
-    "ZEROS_LIKE": "partial(jnp.zeros_like, dtype=DTYPE)",
     "BEFORE_AND_AFTER": "widened(before), widened(params)",
     "PARAM_WORDS": 'if channels != "none":\n                    record["param_words"] = param_words(params)',
     "PARAM_DTYPE": "dtype = np.float32 if name in PARAMS else DTYPE",

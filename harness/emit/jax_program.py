@@ -139,6 +139,19 @@ def norm(x):
     return jnp.sqrt(jnp.sum(jnp.square(x)))
 
 
+# One program for all tensors: by itself, JAX would compile one for every shape.
+@jax.jit
+def copies(tensors):
+    """The same tensors in memory of their own."""
+    return jax.tree.map(jnp.copy, tensors)
+
+
+@jax.jit
+def differences(after, before):
+    """What tensors have moved by."""
+    return jax.tree.map(jnp.subtract, after, before)
+
+
 @jax.jit
 def norms(tensors):
     """Norm of every parameter-shaped tensor, in the order of PARAMS."""
@@ -180,7 +193,7 @@ def number(x):
 def observations(x, labels, grads, before, params, stats):
     """The optional channels of a step: norms, projections, and a digest of the batch as the step was given it."""
     observed = {}
-    moves = jax.tree.map(jnp.subtract, params, before)
+    moves = differences(params, before)
     for kind, tensors in (("grad", grads), ("param", before), ("update", moves)):
         values = np.asarray(norms(tensors))
         wide = values.astype(np.float64)

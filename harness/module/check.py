@@ -12,13 +12,21 @@ import numpy as np
 from harness.errors import ModuleError
 from harness.module.execute import Execution
 from harness.module.executors import ModuleExecutor
-from harness.module.experiment import MEMBERS, MORE_MEMBERS, ModuleExperiment, noises
+from harness.module.experiment import ModuleExperiment
 from harness.module.flips import with_flips
 from harness.module.load import StableModule
 from harness.module.measure import difference, finite_norm
+from harness.module.members import MEMBERS, MORE_MEMBERS, first_members, more_members
 from harness.module.precision import in_lower_precision
-from harness.module.second_look import as_without_compiler, confirmed, reproduced, with_ties, within_range
-from harness.module.task import Array, Noise
+from harness.module.second_look import (
+    as_without_compiler,
+    confirmed,
+    reproduced,
+    with_flushing,
+    with_ties,
+    within_range,
+)
+from harness.module.task import Array
 from harness.module.words import DOUBT, FAULT, ExecutorCheck, ModuleCheck, ResultCheck, Word
 
 
@@ -45,16 +53,16 @@ def check_module(
 
 def _checked(check: ModuleExperiment, executors: Sequence[ModuleExecutor]) -> ModuleCheck:
     check.say(f"reference in f64, and {MEMBERS} members with rounding noise …")
-    reference = check.members([Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)], check.ensemble)
+    reference = check.members(first_members(check.seed), check.ensemble)
     if reference.outcome != "ran":
         return ModuleCheck(check.module, reference, 0, ())
     executions = [check.run(executor) for executor in executors]
     checks = [_judge(check, execution) for execution in executions]
     if any(result.ratio >= DOUBT for one in checks for result in one.results):
         check.say(f"{MORE_MEMBERS} more members …")
-        check.members(noises(check.seed, MEMBERS, MORE_MEMBERS), check.ensemble)
+        check.members(more_members(check.seed), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
-    checks = as_without_compiler(check, within_range(check, with_ties(check, checks)))
+    checks = as_without_compiler(check, within_range(check, with_flushing(check, with_ties(check, checks))))
     checks = [in_lower_precision(check, reproduced(check, one)) for one in checks]
     checks, by_whom = confirmed(check, checks)
     return ModuleCheck(check.module, reference, check.ensemble.members, tuple(with_flips(check, checks)), by_whom)

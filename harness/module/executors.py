@@ -136,6 +136,12 @@ EXECUTORS = {
 REFERENCE = EXECUTORS["xla"]  # runs every operation in f64, which IREE does not
 INTERPRETER = EXECUTORS["interpreter"]
 SECOND_REFERENCES = (INTERPRETER, EXECUTORS["iree"])  # who confirm it, the first that can
+_CONFIRMATION_S = 30.0  # what a confirmation by a slow one may take
+
+
+def confirmation_limit(executor: ModuleExecutor, timeout_s: float) -> float:
+    """Seconds that a second reference may take: not all that the executor under test may where it is slow."""
+    return min(_CONFIRMATION_S, timeout_s) if executor.operation_s else timeout_s
 
 
 def find_executors(names: tuple[str, ...]) -> tuple[ModuleExecutor, ...]:

@@ -12,14 +12,9 @@ from harness.module.execute import Execution, execute
 from harness.module.executors import REFERENCE, ModuleExecutor
 from harness.module.load import StableModule
 from harness.module.measure import NoisyEnsemble, Size, TakesMembers, ratios, smallest_bound
-from harness.module.noise import UNIT, NoisyWidener
+from harness.module.noise import NoisyWidener
 from harness.module.session import Session
 from harness.module.task import Array, Noise
-
-AMPLITUDE = 4 * UNIT
-MEMBERS = 4
-MORE_MEMBERS = 12  # where the first ones leave a doubt
-TIED = 100  # number of the first member that may choose otherwise: none of the others has its noise
 
 
 @dataclass
@@ -100,9 +95,3 @@ class ModuleExperiment:
         """What rounding does to a result, its own rounding included."""
         kind, exact = self.module.results[number].type, self.ensemble.reference[number]
         return self.ensemble.spreads[number].grown(smallest_bound(kind, exact))
-
-
-def noises(seed: int, first: int, count: int, *, ties: bool = False) -> list[Noise]:
-    """Noise of so many members, numbered from `first`; other seeds give other noise."""
-    seeds = [(seed * 1000 + number + 1) % 2**32 for number in range(first, first + count)]
-    return [Noise(AMPLITUDE, AMPLITUDE if ties else 0.0, one) for one in seeds]

@@ -1,5 +1,8 @@
 """The f64 version within the range of f32: what is too large there is infinite, and what is too small is zero.
 
+Both are versions of their own. Most executors take what is below the smallest normal number for zero, be it an operand
+or a result: what then comes of it, however large (a quotient by it, its root), is rounding.
+
 An executor that computes in f32 overflows where f64 does not, and what comes of it is no fault: one has infinity where
 another has no number. Where this version differs from the f64 one, so may every right executor.
 """
@@ -27,6 +30,30 @@ class WithinRange(Widener):
 
     def regions_are_plain(self, op: Any) -> bool:
         return str(op.operation.name).rpartition(".")[2] not in FLOW
+
+
+class Flushed(Widener):
+    """The f64 version, in which f32 operands and results of arithmetic below the smallest normal number are zeros."""
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        return self._of(op, op.operands, super().operands(op, values))
+
+    def results(self, op: Any, values: list[Any]) -> list[Any]:
+        return self._of(op, op.results, super().results(op, values))
+
+    def regions_are_plain(self, op: Any) -> bool:
+        return str(op.operation.name).rpartition(".")[2] not in FLOW
+
+    def _of(self, op: Any, originals: Any, values: list[Any]) -> list[Any]:
+        if str(op.operation.name).rpartition(".")[2] in EXACT:
+            return values
+        kinds = [element_of(one.type) for one in originals]
+        return [_flushed(value) if kind == "f32" else value for value, kind in zip(values, kinds, strict=True)]
+
+
+def _flushed(value: Any) -> Any:
+    zero = stablehlo.multiply(value, _splat(value, 0.0))  # of the same sign
+    return stablehlo.select(_compared(stablehlo.abs(value), "LT", _SMALLEST), zero, value)
 
 
 def _kept(value: Any) -> Any:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.module.experiment import ModuleExperiment, noises
+from harness.module.experiment import ModuleExperiment
 from harness.module.measure import difference
+from harness.module.members import first_members
 from harness.module.mlir import element_of, func, function_named, ir, parsed, shape_of
 from harness.module.noise import NoisyWidener
-from harness.module.task import Array, Noise
+from harness.module.task import Array
 from harness.module.words import ExecutorCheck, ResultCheck
 
 _COARSE = 1e-4  # a check that sees no smaller error than this has its reason told
@@ -103,7 +104,7 @@ def with_flips(check: ModuleExperiment, checks: Sequence[ExecutorCheck]) -> list
         return list(checks)
     check.say("members, to count the units that rounding flips …")
     members = _Flips(len(module.behind))
-    drawn = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, check.ensemble.members)]
+    drawn = first_members(check.seed, check.ensemble.members)
     if check.members(drawn, members, NoisyWidener().clone(module.text, "main")).outcome != "ran":
         return list(checks)
     notes = {i: members.told(i, module.behind[i]) for i in wanted}

@@ -83,6 +83,10 @@ class NoisyEnsemble:
     spreads: list[Size] = field(default_factory=list)
     members: int = 0
 
+    def begun(self) -> "NoisyEnsemble":
+        """Another one that begins with what this one has taken, and takes more without it."""
+        return NoisyEnsemble(self.reference, list(self.spreads), self.members)
+
     def take(self, results: list[Array]) -> None:
         """The results of one more call."""
         if not self.reference:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.module.execute import Execution
-from harness.module.experiment import MEMBERS, ModuleExperiment, noises
+from harness.module.experiment import ModuleExperiment
 from harness.module.measure import NoisyEnsemble, difference, ratios
+from harness.module.members import first_members
 from harness.module.mlir import element_of, functions, ir, operations, parsed, shape_of, stablehlo
 from harness.module.noise import NoisyWidener
 from harness.module.signature import TensorType
-from harness.module.task import Array, Noise
+from harness.module.task import Array
 from harness.module.words import DOUBT, ExecutorCheck
 
 PRODUCTS = frozenset({"stablehlo.dot_general", "stablehlo.dot", "stablehlo.convolution"})
@@ -108,8 +109,8 @@ def _right(check: ModuleExperiment, execution: Execution) -> set[int]:
 def _explained(check: ModuleExperiment, execution: Execution, to: ProductFormat) -> set[int]:
     """Numbers of the results that the f64 version with products in a format computes, up to rounding."""
     rounded = NoisyEnsemble()
-    drawn = [Noise(0.0, 0.0, 0), *noises(check.seed, 0, MEMBERS)]
-    if check.members(drawn, rounded, RoundedProducts(to).clone(check.module.inlined, "main")).outcome != "ran":
+    noisy = RoundedProducts(to).clone(check.module.inlined, "main")
+    if check.members(first_members(check.seed), rounded, noisy).outcome != "ran":
         return set()
     kinds = [result.type for result in check.module.results]
     return explained(execution.calls[0], check.ensemble.reference, rounded, kinds)

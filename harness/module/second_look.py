@@ -5,14 +5,16 @@ from dataclasses import replace
 
 from harness.module.clone import Widener
 from harness.module.execute import Execution
-from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
-from harness.module.experiment import MEMBERS, TIED, ModuleExperiment, noises
-from harness.module.f32_range import WithinRange
+from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, confirmation_limit
+from harness.module.experiment import ModuleExperiment
+from harness.module.f32_range import Flushed, WithinRange
 from harness.module.measure import NoisyEnsemble, difference
+from harness.module.members import choosing_members
 from harness.module.words import (
     AS_WITHOUT_COMPILER,
     DOUBT,
     FAULT,
+    FLUSHED,
     OUT_OF_RANGE,
     WRONG,
     ExecutorCheck,
@@ -23,7 +25,6 @@ from harness.module.words import (
 RERUNS = 2
 _SUSPECT = ("doubt", "fault")
 _DRIFT = 1e3  # errors to one side are at most sqrt(3 K) times as large as random ones: in a sum of a third of a million
-_INTERPRETER_S = 30.0  # what a confirmation by the interpreter may take
 
 
 def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
@@ -32,8 +33,8 @@ def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[Exec
     if not suspected or not check.chooses:
         return checks
     check.say("members that choose otherwise among equal elements …")
-    tied = NoisyEnsemble(check.ensemble.reference, list(check.ensemble.spreads), check.ensemble.members)
-    if check.members(noises(check.seed, TIED, MEMBERS, ties=True), tied).outcome != "ran":
+    tied = check.ensemble.begun()
+    if check.members(choosing_members(check.seed), tied).outcome != "ran":
         return checks
 
     def retold(one: ExecutorCheck) -> ExecutorCheck:
@@ -72,6 +73,23 @@ def reproduced(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorCheck:
     return replace(one, results=tuple(results))
 
 
+def with_flushing(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
+    """An error that comes of numbers below the smallest normal one, taken for zero, is rounding."""
+    if not any(result.word in _SUSPECT for one in checks for result in one.results):
+        return checks
+    check.say("f64 with numbers below the smallest normal one taken for zero …")
+    run = check.in_f64(REFERENCE, Flushed().clone(check.module.inlined, "main"))
+    if not run.calls:
+        return checks
+    flushed = NoisyEnsemble(run.calls[0], check.ensemble.spreads, check.ensemble.members)
+
+    def retold(one: ExecutorCheck) -> ExecutorCheck:
+        found = check.ratios(one.execution.calls[0], flushed) if one.results else []
+        return _retold([one], lambda number: found[number] < DOUBT, "rounding", FLUSHED)[0]
+
+    return [retold(one) for one in checks]
+
+
 def within_range(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
     """An error of a result that f32 leaves its range on the way to is a doubt: what comes of that is left open."""
     if not any(result.word in _SUSPECT for one in checks for result in one.results):
@@ -93,7 +111,7 @@ def as_without_compiler(check: ModuleExperiment, checks: list[ExecutorCheck]) ->
     if not any(_unexplained(result) and result.ratio < _DRIFT for one in checks for result in one.results):
         return checks
     check.say("the interpreter in f32 and in f64 …")
-    limit = min(_INTERPRETER_S, check.timeout_s)
+    limit = confirmation_limit(INTERPRETER, check.timeout_s)
     run = check.in_f32(INTERPRETER, limit)
     exact = check.in_f64(INTERPRETER, Widener().clone(check.module.inlined, "main"), limit) if run.calls else run
     if not exact.calls:
@@ -167,7 +185,7 @@ def _second_reference(check: ModuleExperiment) -> tuple[Execution | None, str]:
     wide, missing = Widener().clone(check.module.inlined, "main"), []
     for executor in SECOND_REFERENCES:
         check.say(f"{executor.name} in f64, to confirm the reference …")
-        run = check.in_f64(executor, wide, _INTERPRETER_S if executor.operation_s else None)
+        run = check.in_f64(executor, wide, confirmation_limit(executor, check.timeout_s))
         if run.calls:
             return run, ""
         missing.append(f"{executor.name} in f64: {run.outcome} ({run.message})")

@@ -11,6 +11,7 @@ Word = Literal["empty", "rounding", "tie", "no number", "doubt", "reference in d
 MILDEST_FIRST: tuple[Word, ...] = get_args(Word)
 WRONG: tuple[Word, ...] = ("precision", "race", "fault")  # what another reference has to confirm
 OUT_OF_RANGE = "numbers on the way leave the range of f32, and what comes of that is left open"
+FLUSHED = "as with numbers below the smallest normal one of f32 taken for zero, as most executors take them"
 AS_WITHOUT_COMPILER = "the interpreter, which no compiler has touched, is as far off in f32"
 DOUBT, FAULT = 4.0, 16.0  # ratios: healthy programs stay below 2, faults begin at 17
 

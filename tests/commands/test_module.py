@@ -86,6 +86,7 @@ def test_isolate_as_json_lists_its_windows_and_no_fault(tmp_path: Path) -> None:
         (("run", STEP, "--on", "xla,tpu"), "unknown executor 'tpu'"),
         (("check", STEP, "--on", ","), "expected names separated by commas"),
         (("run", STEP, "--save", "/nowhere/out.npz"), "there is no folder '/nowhere'"),
+        (("run", STEP, "--save", "/proc/out.npz"), "/proc/out.npz: No such file or directory"),
         (("check", STEP, "--inputs", STEP), "not an .npz of arrays"),
         (("check", STEP, "--timeout", "0"), "0.0 is not in the range"),
         (("isolate", STEP, "--on", "xla,iree"), "unknown executor 'xla,iree'"),

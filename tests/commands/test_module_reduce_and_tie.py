@@ -12,6 +12,8 @@ from harness.module.batch.comparison import BatchComparison, ComparedValue
 from harness.module.load import load
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 STEP = str(ROOT / "tests" / "support" / "sgd_step.mlir")
 LOSS = """
 import jax

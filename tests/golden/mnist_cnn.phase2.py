@@ -477,6 +477,19 @@ def norm(x):
     return jnp.sqrt(jnp.sum(jnp.square(x)))
 
 
+# One program for all tensors: by itself, JAX would compile one for every shape.
+@jax.jit
+def copies(tensors):
+    """The same tensors in memory of their own."""
+    return jax.tree.map(jnp.copy, tensors)
+
+
+@jax.jit
+def differences(after, before):
+    """What tensors have moved by."""
+    return jax.tree.map(jnp.subtract, after, before)
+
+
 @jax.jit
 def norms(tensors):
     """Norm of every parameter-shaped tensor, in the order of PARAMS."""
@@ -518,7 +531,7 @@ def number(x):
 def observations(x, labels, grads, before, params, stats):
     """The optional channels of a step: norms, projections, and a digest of the batch as the step was given it."""
     observed = {}
-    moves = jax.tree.map(jnp.subtract, params, before)
+    moves = differences(params, before)
     for kind, tensors in (("grad", grads), ("param", before), ("update", moves)):
         values = np.asarray(norms(tensors))
         wide = values.astype(np.float64)
@@ -695,7 +708,8 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
     parts = run_parts(steps, exchanged if states_in else set())
     flat = initial_parameters()
     params = jax.device_put(unflatten(flat), everywhere)
-    slots = {slot: jax.tree.map(jnp.zeros_like, params) for slot in SLOTS}
+    slots = {slot: {name: np.zeros(shape, DTYPE) for name, (shape, _) in PARAMS.items()} for slot in SLOTS}
+    slots = jax.device_put(slots, everywhere)
     stats = jax.device_put({name: np.zeros(shape, DTYPE) for name, shape in STATS.items()}, everywhere)
     header = HEADER | {
         "dataset": data.name,
@@ -732,7 +746,7 @@ def train(data, steps_per_epoch, steps, shuffled, channels):
                 lr = learning_rate(step, steps_per_epoch)
                 observed = channels == "all" or (channels == "default" and (step <= 8 or step % 64 == 0))
                 # train_step gives the memory of params to its results (donate_argnums); the norms need the old values.
-                before = jax.tree.map(jnp.copy, params) if observed else None
+                before = copies(params) if observed else None
 
                 started = time.perf_counter()
                 x, y = jax.device_put((make_batch(data.images, rows), labels[rows]), split)

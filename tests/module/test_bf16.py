@@ -16,6 +16,8 @@ from harness.module.inputs import draw, read
 from harness.module.load import StableModule, load
 from tests.support.stablehlo_modules import one_function
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 BF16 = ml_dtypes.bfloat16
 KIND = "tensor<4x6xbf16>"
 SCALED = one_function(

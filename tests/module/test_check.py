@@ -15,7 +15,7 @@ from harness.module.executors import EXECUTORS, ModuleExecutor
 from harness.module.inputs import draw
 from harness.module.load import StableModule, load
 from harness.module.task import Array
-from harness.module.words import AS_WITHOUT_COMPILER, OUT_OF_RANGE, ModuleCheck
+from harness.module.words import AS_WITHOUT_COMPILER, FLUSHED, OUT_OF_RANGE, ModuleCheck
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import (
     SGD_STEP,
@@ -24,6 +24,8 @@ from tests.support.stablehlo_modules import (
     overlapping_pool_gradient,
     pool_gradient,
 )
+
+pytestmark = pytest.mark.usefixtures("workers_here")
 
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 XLA, IREE = EXECUTORS["xla"], EXECUTORS["iree"]
@@ -127,6 +129,21 @@ def test_what_comes_of_an_overflow_on_the_way_is_a_doubt(tmp_path: Path) -> None
     assert check.exit_code == 3
     for one in check.executors:
         assert (one.word, one.results[0].note) == ("doubt", OUT_OF_RANGE)
+
+
+@pytest.mark.parametrize("least", [1e-40, 3e-38], ids=["below the normal numbers", "normal"])
+def test_numbers_taken_for_zero_are_rounding_and_lost_normal_ones_a_fault(least: float, tmp_path: Path) -> None:
+    """Both quotients are lost by this executor, of 1e-40 and of 3e-38; only one of them may be."""
+    kind = "tensor<4xf32>"
+    module = module_of(
+        one_function(f"    %y = stablehlo.divide %x, %z : {kind}", f"%x: {kind}, %z: {kind}", kind), tmp_path
+    )
+    x, z = np.array([[least, least, 1, 2], [0, 2e-38, 2, 4]], np.float32)
+    check = verdict(module, [XLA, IREE, faulty(XLA, "small")], [x, z])
+    lost = least < np.finfo(np.float32).tiny
+    told = ("rounding", FLUSHED if lost else "")
+    assert [(one.word, one.results[0].note) for one in check.executors[:2]] == [told, told]
+    assert check.executors[2].word == ("rounding" if lost else "fault")
 
 
 def test_a_long_sum_of_equal_terms_is_rounding_though_every_step_errs_alike(tmp_path: Path) -> None:

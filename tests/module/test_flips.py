@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from harness.module.check import check_module
 from harness.module.executors import EXECUTORS
@@ -11,6 +12,8 @@ from harness.module.inputs import draw
 from harness.module.load import StableModule, load
 from harness.module.task import Array
 from tests.support.stablehlo_modules import SGD_STEP, nested_calls
+
+pytestmark = pytest.mark.usefixtures("workers_here")
 
 
 def step(folder: Path, text: str = SGD_STEP) -> StableModule:

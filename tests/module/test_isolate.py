@@ -1,5 +1,6 @@
 """The operation that an executor gets wrong is named, whatever else is right or refused beside it."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,14 +14,19 @@ from harness.errors import ModuleError
 from harness.module.executors import EXECUTORS, ModuleExecutor
 from harness.module.inputs import draw
 from harness.module.isolate import confirm
+from harness.module.isolate import search as search_module
 from harness.module.isolate.places import places
 from harness.module.isolate.program import opened
 from harness.module.isolate.reproducer import write_reproducers
 from harness.module.isolate.search import Isolation, isolate
+from harness.module.isolate.tables import isolated
 from harness.module.isolate.windows import windows
 from harness.module.load import StableModule, load
+from harness.module.words import FLUSHED
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import SGD_STEP, nested_calls, one_function, overlapping_pool_gradient
+
+pytestmark = pytest.mark.usefixtures("workers_here")
 
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 SQUARE = "tensor<4x4xf32>"
@@ -132,12 +138,21 @@ def test_one_wrong_operation_is_named_with_its_line(tmp_path: Path) -> None:
     assert isolation.exit_code == 1
 
 
-def test_several_wrong_operations_of_a_window_are_all_named(tmp_path: Path) -> None:
+def test_several_wrong_operations_of_a_window_are_all_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = f"({SQUARE}, {SQUARE}) -> {SQUARE}"
     product = f"stablehlo.dot_general %{{}}, %w, contracting_dims = [1] x [0] : {kind}"
     body = f"    %a = {product.format('x')}\n    %b = stablehlo.tanh %a : {SQUARE}\n    %y = {product.format('b')}"
     module = module_of(one_function(body, f"%x: {SQUARE}, %w: {SQUARE}", SQUARE), tmp_path)
-    assert sorted(named(search(module, faulty("xla", "scaled")))) == [["%a"], ["%y"]]
+    isolation = search(module, faulty("xla", "scaled"))
+    assert sorted(named(isolation)) == [["%a"], ["%y"]]
+    assert isolation.left == []
+
+    monkeypatch.setattr(search_module, "_MOST_FAULTS", 1)
+    isolation = search(module, faulty("xla", "scaled"))
+    assert [(one.wrong, one.of) for one in isolation.left] == [(1, 1)]
+    told = "1 sets are named of the operations from tanh %b (line 4) to dot_general %y (line 5)"
+    assert told in " ".join(str(isolated(isolation, [], "text", "")).split())
+    assert json.loads(str(isolated(isolation, [], "json", "")))["left"][0]["wrong"] == 1
 
 
 def test_a_fault_of_two_operations_together_is_both_of_them(tmp_path: Path) -> None:
@@ -163,6 +178,16 @@ def test_what_is_wrong_once_and_never_again_is_a_race(tmp_path: Path) -> None:
     assert isolation.faults == ()
     assert len(isolation.fleeting) == 1
     assert isolation.exit_code == 1
+
+
+def test_what_is_taken_for_zero_is_no_fault(tmp_path: Path) -> None:
+    body = "    %y = stablehlo.divide %x, %z : tensor<2xf32>"
+    module = module_of(one_function(body, "%x: tensor<2xf32>, %z: tensor<2xf32>", "tensor<2xf32>"), tmp_path)
+    fed = list(np.array([[1e-40, 1], [0, 2]], np.float32))
+    isolation = isolate(module, EXECUTORS["xla"], fed, seed=0, timeout_s=120)
+    (found,) = isolation.faults
+    assert (found.confirmation.word, found.confirmation.note) == ("rounding", FLUSHED)
+    assert isolation.exit_code == 0
 
 
 def test_a_refused_operation_is_listed_and_the_rest_is_compared(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from harness.module.isolate.own_step import search_step
 from tests.support.paths import ROOT
 from tests.support.wrong_sides import experiment, fused_pool
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 
 

@@ -15,6 +15,8 @@ from harness.module.words import ExecutorCheck, ModuleCheck
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import SGD_STEP
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 
 

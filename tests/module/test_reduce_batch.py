@@ -31,6 +31,8 @@ from harness.spec.run_config import RunConfig
 from tests.support.batch_programs import STEPS, lowered_step
 from tests.support.stablehlo_modules import SGD_STEP, lowered, one_function
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 INTERPRETED = 1e-6  # f32 sums in another order
 
 
@@ -153,6 +155,20 @@ def test_names_of_arguments_and_results_stay(tmp_path: Path) -> None:
     assert [one.name for one in again.arguments] == ["x", "W0", "b0", "W1", "onehot", "lr"]
     assert [one.name for one in again.results] == [one.name for one in reduced.module.results]
     assert again.function == "train_step"
+
+
+def test_names_that_jax_leaves_as_locations_stay(tmp_path: Path) -> None:
+    """No value of a text can be called so; what was drawn for the module is kept under these names."""
+
+    def step(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+        return x @ p["wé"] + p['of "b"']
+
+    shapes = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in (("wé", (6, 3)), ('of "b"', (3,)))}
+    text = jax.jit(step).lower(shapes, jax.ShapeDtypeStruct((4, 6), np.float32)).as_text(debug_info=True)
+    reduced = reduced_text(text, 2, tmp_path)
+    (tmp_path / "reduced.mlir").write_text(reduced.text)
+    names = [one.name for one in load(tmp_path / "reduced.mlir").arguments]
+    assert names == [one.name for one in reduced.module.arguments] == ["p['of \"b\"']", "p['wé']", "x"]
 
 
 REFUSED = {

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from harness.errors import HarnessError, ModuleError
+from harness.module import execute
 from harness.module.inputs import digest, draw
 from harness.module.load import StableModule, load
 from harness.module.task import Array, Noise
@@ -25,7 +26,10 @@ from harness.module.tie.runs import TieRuns, widened
 from harness.module.tie.slots import TiedParameter, parameters_of
 from harness.module.tie.words import Tie
 from harness.run.inprocess.reference_interpreter import interpret
+from harness.system.process import Child
 from tests.support.stablehlo_modules import SGD_STEP, lowered
+
+pytestmark = pytest.mark.usefixtures("workers_here")
 
 LOSSES = """
 import jax
@@ -344,7 +348,8 @@ def test_modules_of_other_arguments_are_refused(tmp_path: Path) -> None:
         tie_to_module(module, load(other), draw(module, 0), RUNS)
 
 
-def test_a_module_that_does_not_finish_compares_nothing(tmp_path: Path) -> None:
+def test_a_module_that_does_not_finish_compares_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "Child", Child)  # a process, which can be stopped
     (tmp_path / "one.mlir").write_text(SGD_STEP)
     module = load(tmp_path / "one.mlir")
     tie = tie_to_module(module, module, draw(module, 0), TieRuns(0, 0.2, lambda line: None))

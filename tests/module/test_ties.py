@@ -18,6 +18,8 @@ from harness.module.words import ModuleCheck
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import lowered, one_function, pool_gradient
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 WORKER = ROOT / "tests" / "support" / "faulty_worker.py"
 KEYS = np.array([[0.5, 0.25, 0.5, 1.0, 0.25, 1.0, 0.0, 0.0]] * 3, np.float32)
 VALUES = np.arange(1.0, 25.0, dtype=np.float32).reshape(3, 8)

@@ -4,6 +4,7 @@ With FILE it is wrong once: only while that file is not there, which it makes.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,17 @@ class FewBitsUnlessHighest(RoundedOperands):
     kept_at_highest = True
 
 
+class LostSmall(Cloner):
+    """Quotients of numbers below 4e-38, among which are normal ones, are those of zero."""
+
+    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+        if op.operation.name != "stablehlo.divide":
+            return values
+        x, least = values[0], _constant(values[0], 4e-38)
+        small = stablehlo.compare(stablehlo.abs(x), least, stablehlo.ComparisonDirectionAttr.get("LT"))
+        return [stablehlo.select(small, _constant(x, 0.0), x), values[1]]
+
+
 class FusedSums(Cloner):
     """A product is wrong where something is added to it in the same module, and right alone."""
 
@@ -125,6 +137,7 @@ FAULTS: dict[str, type[Cloner]] = {
     "scaled": ScaledProducts,
     "sums": ScaledSums,
     "sign": LostSign,
+    "small": LostSmall,
     "fused": FusedSums,
     "refused": Refused,
     "backwards": Backwards,
@@ -137,14 +150,16 @@ FAULTS: dict[str, type[Cloner]] = {
 
 
 def _scaled(value: Any, times: float = 1.001) -> Any:
-    kind = ir.RankedTensorType(value.type)
-    factor = ir.DenseElementsAttr.get_splat(kind, ir.FloatAttr.get(kind.element_type, times))
-    return stablehlo.multiply(value, stablehlo.constant(factor))
+    return stablehlo.multiply(value, _constant(value, times))
 
 
-def main() -> None:
-    """Do the tasks with modules that have the fault."""
-    fault, *flag, given = sys.argv[1:]
+def _constant(like: Any, number: float) -> Any:
+    kind = ir.RankedTensorType(like.type)
+    return stablehlo.constant(ir.DenseElementsAttr.get_splat(kind, ir.FloatAttr.get(kind.element_type, number)))
+
+
+def spoiler(fault: str, *flag: str) -> Callable[[ModuleTask], ModuleTask]:
+    """What makes the module of a task a faulty one: `flag` is FILE, where there is one."""
 
     def spoil(task: ModuleTask) -> ModuleTask:
         if flag and Path(flag[0]).exists():
@@ -155,8 +170,8 @@ def main() -> None:
         Path(task.module).write_text(faulty)
         return replace(task, function="main")
 
-    worker.main(Path(given), spoil)
+    return spoil
 
 
 if __name__ == "__main__":
-    main()
+    worker.main(Path(sys.argv[-1]), spoiler(*sys.argv[1:-1]))

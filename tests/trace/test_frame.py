@@ -119,12 +119,3 @@ def test_an_extra_is_named_with_the_package_that_is_missing():
         import pyarrow.none  # noqa: F401
     with pytest.raises(ModuleNotFoundError, match="no_such_package"), extra():
         import no_such_package  # noqa: F401
-
-
-def test_a_strict_type_checker_sees_a_frame(tmp_path):
-    user = tmp_path / "user.py"
-    user.write_text("import harness\n\nreveal_type(harness.read_trace('a.jsonl', allow_truncated=True))\n")
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(user)]
-    found = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
-    assert 'Revealed type is "pandas.DataFrame"' in found.stdout.replace("pandas.core.frame.", "pandas.")
-    assert found.returncode == 0

@@ -33,6 +33,8 @@ from harness.validation.modules.table import fault_rows, modules_exit_code, rend
 from harness.validation.power.journal import Row
 from tests.support.stablehlo_modules import one_function
 
+pytestmark = pytest.mark.usefixtures("workers_here")
+
 SEEN = "mlp emitted | dot_general 2 | scaled"
 FAINT = "mlp emitted | divide 5 | scaled"
 LOST = "mlp emitted | select 2 | missing"

@@ -1,6 +1,7 @@
 """`harness module run FILE`: a module once on each executor."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -64,22 +65,23 @@ def run_command(
     module = load(file, function)
     arguments = given_arguments(module, inputs, seed)
     executions = []
-    for executor in executors:
-        say(f"{executor.name} …")
-        executions.append(
-            execute(
-                executor,
-                module.text,
-                module.function,
-                arguments,
-                timeout_s=timeout,
-                operations=module.operations,
-                most_bytes=most_bytes,
+    with ExitStack() as stack:
+        target = stack.enter_context(replace_file(save)) if save is not None else None  # first: it may not be possible
+        for executor in executors:
+            say(f"{executor.name} …")
+            executions.append(
+                execute(
+                    executor,
+                    module.text,
+                    module.function,
+                    arguments,
+                    timeout_s=timeout,
+                    operations=module.operations,
+                    most_bytes=most_bytes,
+                )
             )
-        )
-    show(ran(module, executions, form))
-    if save is not None:
-        with replace_file(save) as target:
+        show(ran(module, executions, form))
+        if target is not None:
             arrays = {
                 f"{execution.executor.name}/{number}": array.astype(np.float32) if array.dtype == bfloat16 else array
                 for execution in executions

@@ -8,7 +8,6 @@ from typing import Any
 import autograd
 import autograd.numpy as anp
 import numpy as np
-from autograd.scipy.special import erf
 
 from harness.explain.locate.isolated import (
     IsolatedLayer,
@@ -93,7 +92,7 @@ class Definition(IsolatedPieces):
 
     def _rule(self, layer: IsolatedLayer, t: int) -> Callable[..., Any]:
         rule = self._rules.reference.of(type(layer.layer))
-        return lambda params, *xs: rule(layer.layer, Reference(anp, layer.node, params, t, erf), *xs)
+        return lambda params, *xs: rule(layer.layer, Reference(anp, layer.node, params, t, _erf), *xs)
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,13 @@ class DefinedStep:
     grads: Tensors
     new_params: Tensors
     new_slots: Tensors
+
+
+def _erf(x: Any) -> Any:
+    """The error function, imported when a layer asks for it: the package loads all of scipy's statistics."""
+    from autograd.scipy.special import erf
+
+    return erf(x)
 
 
 def defined_rate(config: TrainConfig, t: int, steps_per_epoch: int) -> np.float32:

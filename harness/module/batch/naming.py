@@ -1,5 +1,6 @@
 """The names of arguments and results in the text of a module made anew, where MLIR has only numbers for them."""
 
+import json
 import re
 from typing import Any
 
@@ -12,7 +13,8 @@ _TAKEN = re.compile(r"(arg|cst|c|true|false|iterArg)(_?\d+)?")  # MLIR's own nam
 def named_text(made: Any, module: StableModule) -> str:
     """The text of one function whose arguments and results are called as in the original.
 
-    A result that is an argument's new value has its name from that one, and needs no other.
+    A result that is an argument's new value has its name from that one, and needs no other. Where an argument has a
+    name that no value can have, as JAX's `p['w']`, all have theirs as locations, from which `load` takes them.
     """
     text = str(made)
     names = {f"arg{i}": argument.name for i, argument in enumerate(module.arguments)}
@@ -26,4 +28,15 @@ def named_text(made: Any, module: StableModule) -> str:
     def renamed(found: re.Match[str]) -> str:
         return f"%{usable.get(found[1], found[1])}"
 
-    return re.sub(r"%([\w$.-]+)(?![\w$.#-]|:\d)", renamed, text)
+    text = re.sub(r"%([\w$.-]+)(?![\w$.#-]|:\d)", renamed, text)
+    if all(_NAME.fullmatch(argument.name) for argument in module.arguments):
+        return text
+    signature = re.compile(r"(func\.func public @[^(]*\()(.*?)(?=\) ->)")
+
+    def located(found: re.Match[str]) -> str:
+        both = zip(found[2].split(", "), module.arguments, strict=True)
+        return found[1] + ", ".join(
+            f"{one} loc({json.dumps(argument.name, ensure_ascii=False)})" for one, argument in both
+        )
+
+    return signature.sub(located, text, count=1)

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 
 from harness.module.clone import Widener
 from harness.module.execute import execute
-from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES
-from harness.module.f32_range import WithinRange
+from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, confirmation_limit
+from harness.module.f32_range import Flushed, WithinRange
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
 from harness.module.isolate.shrink import SmallestPart
 from harness.module.measure import difference, ratios, smallest_bound
 from harness.module.precision import FORMATS, PRODUCTS, RoundedProducts, explained
 from harness.module.task import Array
-from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, OUT_OF_RANGE, Word
+from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, FLUSHED, OUT_OF_RANGE, Word
 
 RUNS = 5
-_INTERPRETER_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,13 @@ def _explained(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Ar
     kinds = [laboratory.program.types[value] for value in trial.part.outputs]
     exact, spreads, results = trial.ensemble.reference, trial.ensemble.spreads, trial.execution.calls[0]
     wide = [widened(array) for array in fed]
+    flushed = laboratory.aside(REFERENCE, Flushed().clone(text, "main"), wide, laboratory.timeout_s)
+    if flushed.calls and max(ratios(results, flushed.calls[0], spreads, kinds)) < DOUBT:
+        return "rounding", FLUSHED
     ranged = laboratory.aside(REFERENCE, WithinRange().clone(text, "main"), wide, laboratory.timeout_s)
     if ranged.calls and max(ratios(ranged.calls[0], exact, spreads, kinds)) >= DOUBT:
         return "doubt", OUT_OF_RANGE
-    limit = min(_INTERPRETER_S, laboratory.timeout_s)
-    plain = laboratory.aside(INTERPRETER, text, fed, limit)
+    plain = laboratory.aside(INTERPRETER, text, fed, confirmation_limit(INTERPRETER, laboratory.timeout_s))
     if plain.calls and all(
         difference(result, reference).within(difference(other, reference), DOUBT)
         for result, other, reference in zip(results, plain.calls[0], exact, strict=True)
@@ -116,8 +117,7 @@ def _second_opinion(laboratory: Laboratory, trial: Trial, text: str, fed: Sequen
     for executor in SECOND_REFERENCES:
         if executor.compiler == REFERENCE.compiler:
             continue
-        limit = min(_INTERPRETER_S, laboratory.timeout_s) if executor.operation_s else laboratory.timeout_s
-        run = laboratory.aside(executor, wide, given, limit)
+        run = laboratory.aside(executor, wide, given, confirmation_limit(executor, laboratory.timeout_s))
         if run.calls:
             found = ratios(run.calls[0], trial.ensemble.reference, trial.ensemble.spreads, kinds)
             return max(found) >= DOUBT, f"{executor.name} in f64"

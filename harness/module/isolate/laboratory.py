@@ -10,13 +10,13 @@ import numpy as np
 
 from harness.module.execute import Execution
 from harness.module.executors import REFERENCE, ModuleExecutor
-from harness.module.experiment import MEMBERS, MORE_MEMBERS, TIED, noises
 from harness.module.isolate.program import OperationGraph, ProgramPart
 from harness.module.measure import NoisyEnsemble, ratios
+from harness.module.members import EXACT, choosing_members, first_members, more_members
 from harness.module.noise import NoisyWidener
 from harness.module.session import Session
 from harness.module.signature import TensorType
-from harness.module.task import Array, Noise
+from harness.module.task import Array
 from harness.module.words import DOUBT
 from harness.run.inprocess.reference_interpreter import operations
 
@@ -87,7 +87,7 @@ class Laboratory:
     def values(self, part: ProgramPart, known: Mapping[int, Array]) -> dict[int, Array]:
         """The outputs of a part in f64, in the types of the program; none where it cannot be computed."""
         fed = [widened(known[value]) for value in part.inputs]
-        done = self._exact.run(NoisyWidener().clone(self.program.text(part), "main"), fed, noises=[Noise(0.0, 0.0, 0)])
+        done = self._exact.run(NoisyWidener().clone(self.program.text(part), "main"), fed, noises=[EXACT])
         return self._narrowed(part, done.calls[0]) if done.calls else {}
 
     def aside(self, executor: ModuleExecutor, text: str, fed: Sequence[Array], timeout_s: float) -> Execution:
@@ -101,7 +101,7 @@ class Laboratory:
     def members(self, noisy: str, fed: Sequence[Array]) -> NoisyEnsemble:
         """The members of a noisy module, which is another than that of the part; without a reference where it fails."""
         ensemble = NoisyEnsemble()
-        self._exact.begin(noisy, [widened(a) for a in fed], noises=[Noise(0.0, 0.0, 0), *noises(self.seed, 0, MEMBERS)])
+        self._exact.begin(noisy, [widened(a) for a in fed], noises=first_members(self.seed))
         self._exact.end(ensemble.take)
         return ensemble
 
@@ -112,7 +112,7 @@ class Laboratory:
         fed = [known[value] for value in part.inputs]
         widener, wide, ensemble = NoisyWidener(), [widened(array) for array in fed], NoisyEnsemble()
         noisy = widener.clone(text, "main")
-        self._exact.begin(noisy, wide, noises=[Noise(0.0, 0.0, 0), *noises(self.seed, 0, MEMBERS)])
+        self._exact.begin(noisy, wide, noises=first_members(self.seed))
         # Second: an executor without a lasting process computes here and now.
         self._tested.begin(text, fed, operations=operations(text, "main") if self.executor.operation_s else 0)
         execution = self._tested.end()
@@ -124,12 +124,12 @@ class Laboratory:
         results, tied = execution.calls[0], frozenset[int]()
         found = ratios(results, ensemble.reference, ensemble.spreads, kinds)
         if max(found, default=0.0) >= DOUBT:
-            self._exact.begin(noisy, wide, noises=noises(self.seed, MEMBERS, MORE_MEMBERS))
+            self._exact.begin(noisy, wide, noises=more_members(self.seed))
             self._exact.end(ensemble.take)
             found = ratios(results, ensemble.reference, ensemble.spreads, kinds)
         if max(found, default=0.0) >= DOUBT and widener.chooses:
-            loose = NoisyEnsemble(ensemble.reference, list(ensemble.spreads), ensemble.members)
-            self._exact.begin(noisy, wide, noises=noises(self.seed, TIED, MEMBERS, ties=True))
+            loose = ensemble.begun()
+            self._exact.begin(noisy, wide, noises=choosing_members(self.seed))
             self._exact.end(loose.take)
             otherwise = ratios(results, loose.reference, loose.spreads, kinds)
             both = zip(part.outputs, found, otherwise, strict=True)

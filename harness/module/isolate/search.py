@@ -39,12 +39,29 @@ class IsolatedFault:
     window: int
 
 
+@dataclass(frozen=True)
+class FaultsLeft:
+    """A window, `first` to `last`, of which no more sets are looked for: so many of its results are still wrong."""
+
+    first: OpPlace
+    last: OpPlace
+    wrong: int
+    of: int
+
+    def __str__(self) -> str:
+        return (
+            f"{_MOST_FAULTS} sets are named of the operations from {self.first} to {self.last}; without them "
+            f"{self.wrong} of {self.of} results are still wrong. A smaller --window names more."
+        )
+
+
 @dataclass
 class Isolation:
     """What a search found. `procedure`: the last one; `whole`: the verdict on the whole, where it was asked for.
 
     `fleeting`: first and last operation of what was wrong in one run and never again; `unreached`: windows that could
-    not be fed, since the reference of one before them cannot be computed.
+    not be fed, since the reference of one before them cannot be computed; `left`: windows with more faults than are
+    looked for.
     """
 
     module: StableModule
@@ -54,6 +71,7 @@ class Isolation:
     faults: tuple[IsolatedFault, ...] = ()
     refused: list[tuple[OpPlace, RefusedOperation]] = field(default_factory=list)
     fleeting: list[tuple[OpPlace, OpPlace]] = field(default_factory=list)
+    left: list[FaultsLeft] = field(default_factory=list)
     unreached: int = 0
     whole: ExecutorCheck | None = None
     trials: int = 0
@@ -163,6 +181,9 @@ class _Search:
             if more is None:
                 return
             left = more
+        first, last = left.part.operations[0], left.part.operations[-1]
+        wrong = sum(ratio >= DOUBT and value not in left.tied for value, ratio in left.ratios.items())
+        self.result.left.append(FaultsLeft(self._places[first], self._places[last], wrong, len(left.ratios)))
 
     def _keep(self, found: SmallestPart, window: int) -> None:
         trial = found.trial

@@ -30,6 +30,7 @@ def isolated(isolation: Isolation, reproducers: Sequence[ModuleReproducer], form
         blocks.append("Every window is off by rounding alone.")
     if isolation.whole is not None:
         blocks.append(f"The whole: {isolation.whole.word}. Last procedure: {isolation.procedure}.")
+    blocks += map(str, isolation.left)
     if isolation.unreached:
         blocks.append(f"{isolation.unreached} windows were not reached: the reference of one before them is missing.")
     for first, last in isolation.fleeting:
@@ -89,6 +90,10 @@ def _facts(isolation: Isolation, reproducers: Sequence[ModuleReproducer], inputs
                 "note": fault.confirmation.note,
             }
             for fault in isolation.faults
+        ],
+        "left": [
+            {"first": _place(one.first), "last": _place(one.last), "wrong": one.wrong, "of": one.of}
+            for one in isolation.left
         ],
         "fleeting": [[_place(first), _place(last)] for first, last in isolation.fleeting],
         "not_compared": [

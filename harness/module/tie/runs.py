@@ -8,15 +8,14 @@ import numpy as np
 from harness.errors import ModuleError
 from harness.module.execute import execute
 from harness.module.executors import REFERENCE
-from harness.module.experiment import AMPLITUDE
 from harness.module.load import StableModule
+from harness.module.members import AMPLITUDE, EXACT
 from harness.module.noise import UNIT, NoisyWidener
 from harness.module.task import Array, Noise
 from harness.module.tie.constants import ConstantsShaken
 
 _SHAKEN = 3  # members with other roundings of the constants
 _NOISY = 4  # members with rounding noise
-_EXACT = Noise(0.0, 0.0, 0)
 
 
 class NotRunError(ModuleError):
@@ -37,7 +36,7 @@ class TieRuns:
         Raises: NotRunError.
         """
         text = ConstantsShaken().clone(module.inlined, "main")
-        noises = [_EXACT, *(Noise(UNIT, 0.0, self.seed + number + 1) for number in range(_SHAKEN))]
+        noises = [EXACT, *(Noise(UNIT, 0.0, self.seed + number + 1) for number in range(_SHAKEN))]
         return self._calls(str(module.path), text, "main", widened(arguments), noises)
 
     def noisy(self, module: StableModule, arguments: Sequence[Array]) -> list[list[Array]]:
@@ -46,7 +45,7 @@ class TieRuns:
         Raises: NotRunError.
         """
         text = NoisyWidener().clone(module.inlined, "main")
-        noises = [_EXACT, *(Noise(AMPLITUDE, 0.0, self.seed + number + 1) for number in range(_NOISY))]
+        noises = [EXACT, *(Noise(AMPLITUDE, 0.0, self.seed + number + 1) for number in range(_NOISY))]
         return self._calls(f"{module.path} with rounding noise", text, "main", widened(arguments), noises)
 
     def once(self, shown: str, text: str, function: str, arguments: Sequence[Array]) -> list[Array]:

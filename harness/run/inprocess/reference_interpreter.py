@@ -4,6 +4,7 @@ Only this file calls the interpreter, which is no public interface of jaxlib. It
 a microsecond an operation and element, and reports what it refuses on standard error only.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import func, stablehlo
+from jaxlib.mlir.passmanager import PassManager
 
 from harness.errors import EmitError
 
@@ -50,12 +52,22 @@ def operations(text: str, function: str) -> int:
 
 
 def _with_main(text: str, function: str) -> ir.Module:
-    """The module with that function called `main`."""
+    """The module with that function called `main`; what JAX lowers to CHLO, at which the interpreter would abort, as
+    StableHLO says it."""
     module = ir.Module.parse(text)
+    if "chlo." in text:
+        _register_passes()
+        PassManager.parse("builtin.module(func.func(chlo-legalize-to-stablehlo))").run(module.operation)
     for op in module.body.operations:
         if _name(op) == function:
             op.attributes["sym_name"] = ir.StringAttr.get("main")
     return module
+
+
+@functools.cache
+def _register_passes() -> None:
+    """Make the passes of StableHLO known, once for the process."""
+    stablehlo.register_stablehlo_passes()
 
 
 def _widen_results(module: ir.Module) -> list[Any]:

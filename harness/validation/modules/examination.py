@@ -8,10 +8,10 @@ from harness.module.check import check_module
 from harness.module.clone import Widener
 from harness.module.execute import execute
 from harness.module.executors import EXECUTORS, REFERENCE, ModuleExecutor
-from harness.module.experiment import ModuleExperiment, noises
+from harness.module.experiment import ModuleExperiment
 from harness.module.inputs import draw
 from harness.module.load import StableModule
-from harness.module.task import Noise
+from harness.module.members import first_members
 from harness.module.words import ExecutorCheck, ModuleCheck, largest_ratio
 from harness.spec.models import load_model
 from harness.validation.modules.faults import OpFault, marked
@@ -108,7 +108,7 @@ def _experiment(network: str, source: Source) -> ModuleExperiment:
     if (network, source) not in _experiments:
         module = module_of(network, source)
         with ModuleExperiment(module, draw(module, SEED), SEED, TIMEOUT_S, lambda line: None) as made:
-            made.members([Noise(0.0, 0.0, 0), *noises(SEED, 0, ENSEMBLE)], made.ensemble)
+            made.members(first_members(SEED, ENSEMBLE), made.ensemble)
         _experiments[network, source] = made
     return _experiments[network, source]
 
