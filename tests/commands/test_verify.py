@@ -213,7 +213,10 @@ def test_a_pipeline_that_dies_leaves_the_others_and_is_no_pass(tmp_path: Path) -
     ("arguments", "message"),
     [
         (("verify", "mnist_nope"), "harness: unknown model 'mnist_nope'; did you mean 'mnist_mlp'? Known are "),
-        (("verify", "mnist_mlp", "--backends", "tpu"), "harness: unknown backend 'tpu'; known are cpu, cuda, rocm."),
+        (
+            ("verify", "mnist_mlp", "--backends", "tpu"),
+            "harness: unknown backend 'tpu'; known are cpu, cuda, rocm, vulkan, vmvx.",
+        ),
         (("verify", "mnist_mlp", "--data", "/nowhere"), "harness: /nowhere: no such folder."),
         (("verify", "mnist_mlp", "--pipeline-cmd", "x"), "harness: --pipeline-cmd 'x': expected NAME=COMMAND"),
         (("init", "mnist_mlp", "--out", "/nowhere/init.bin"), "harness: /nowhere/init.bin"),
