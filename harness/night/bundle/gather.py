@@ -44,14 +44,15 @@ class Gathered:
 def gather(paths: Sequence[Path]) -> Gathered:
     """Find and check every cell of `paths`: traces, manifests, or folders with anything below them.
 
-    A night may have checks only.
+    A night that was run may have left checks or problems only.
 
     Raises: TraceError, BundleError; nothing that is not whole is left out without a word.
     """
     files: dict[str, Path] = {}
     folders = [path for path in paths if path.is_dir()]
-    of_nights = any(visible(folder, PLAN) for folder in folders)
-    current = hold_to_plans(verified_cells(paths, required=not of_nights), folders)
+    plans = [NightFolder(plan.parent) for folder in folders for plan in visible(folder, PLAN)]
+    was_run = any(night.problems.is_file() or any(night.checks.glob("*.json")) for night in plans)
+    current = hold_to_plans(verified_cells(paths, required=not was_run), folders)
     left_out: list[Path] = []
     for cell in current.cells:
         beside = segments_path(cell.trace), evaluations_path(cell.trace)

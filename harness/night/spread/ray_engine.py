@@ -140,6 +140,7 @@ def _dispatch(
                     del left[event.part]
         finally:
             _end(child)
+            reader.join()
         said.seek(max(0, said.tell() - _TAIL))
         told = said.read().decode(errors="replace").strip().splitlines()
     return told[-1].removeprefix("harness: ") if child.returncode == REFUSED and told else ""
@@ -149,9 +150,10 @@ def _converse(child: "subprocess.Popen[bytes]", asked: bytes, lines: "queue.Simp
     assert child.stdin is not None and child.stdout is not None
     with contextlib.suppress(BrokenPipeError), child.stdin:
         child.stdin.write(asked)
-    for line in child.stdout:
-        if line.startswith(b"{"):
-            lines.put(line)
+    with child.stdout:
+        for line in child.stdout:
+            if line.startswith(b"{"):
+                lines.put(line)
     lines.put(None)
 
 
