@@ -52,7 +52,7 @@ WRONG = {
     "verify syntax.py": "syntax.py:1: SyntaxError: invalid syntax. Correct the file.",
     "verify folder/": "folder/: a network's file ends with .py. Give the path of such a file.",
     "verify mnist_mlp --steps 0": "'0' is neither a whole number of at least 1 nor `full`.",
-    "verify mnist_mlp --backends gpu": "unknown backend 'gpu'; known are cpu, cuda, rocm.",
+    "verify mnist_mlp --backends gpu": "unknown backend 'gpu'; known are cpu, cuda, rocm, vulkan, vmvx.",
     "verify mnist_mlp --data nowhere": "nowhere: no such folder. Give one with train-images-idx3-ubyte, ",
     "verify mnist_mlp --pipeline-cmd x": "--pipeline-cmd 'x': expected NAME=COMMAND, NAME of letters, digits",
     "verify mnist_mlp --image-size 64": "specs/mnist_mlp.py: the network takes inputs of 784 only. Leave the",
