@@ -228,11 +228,11 @@ def _pair_in(
     a: StoredCell, b: StoredCell, evidence: Sequence[StoredCell], dtype: DType, start: Start = "drawn"
 ) -> Comparison | str | None:
     """The same pair in a precision and from a start, or what is the matter with it; None when it was not run."""
-    if a.facts.pipeline == b.facts.pipeline:
+    if (a.facts.pipeline, a.host) == (b.facts.pipeline, b.host):
         return None
     sides = [(cell, cells_in(cell, evidence, dtype, start)) for cell in (a, b)]
     missing = [cell.short_name for cell, found in sides if not found]
-    if len(missing) == len(sides):
+    if len(missing) == len(sides) or (missing and a.host != b.host):  # two hosts may have run with other options
         return None
     if missing:
         return f"{missing[0]} has not been run in {dtype}, the other side has"

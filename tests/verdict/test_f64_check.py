@@ -232,6 +232,30 @@ def test_a_cell_in_f64_that_only_one_side_has_is_missing(tmp_path: Path) -> None
     assert "lean-cpu has not been run in f64, the other side has" in found.reason
 
 
+def of_two_hosts(root: Path, *, with_f64: tuple[str, ...]) -> Verdict:
+    """The verdict on a pipeline whose losses differ on two CPUs, and in f64 do not."""
+    run = {"init_sha256": "aa", "data_sha256": "bb"}
+    apart = {"a": LOSSES, "b": [loss * (1 + 1e-3) for loss in LOSSES]}
+    for host, losses in apart.items():
+        store(root / host, "phase2", losses, header=run, host=host)
+    for host in with_f64:
+        store(root / host, "phase2", LOSSES, header=run, host=host, dtype="f64", evidence=True, steps=3)
+    (row,) = judge_cells(read_store([root / host for host in apart]).cells, Judging())
+    assert (row.kind, row.verdict and row.verdict.status) == ("cross-platform", "FAIL")
+    assert row.verdict is not None
+    return row.verdict
+
+
+def test_one_pipeline_on_two_hosts_has_the_f64_of_both(tmp_path: Path) -> None:
+    assert of_two_hosts(tmp_path, with_f64=("a", "b")).fault == "numerics"
+
+
+def test_f64_of_one_host_says_nothing_of_two(tmp_path: Path) -> None:
+    found = of_two_hosts(tmp_path, with_f64=("a",))
+    assert found.fault != "numerics"
+    assert "ladder" not in [line.gate for line in found.evidence if line.outcome != "unreached"]
+
+
 @pytest.mark.parametrize(("dtype", "told"), [("f32", "f32"), (None, "nothing")])
 def test_somebody_elses_program_that_knows_no_f64_takes_no_part(tmp_path: Path, dtype: str | None, told: str) -> None:
     found = stored_pair(tmp_path, {"phase2": {}, "lean": {"dtype": dtype}})
