@@ -170,6 +170,15 @@ def test_a_claim_about_causes_is_what_its_gate_says(key: str, tmp_path: Path) ->
         assert findings[key].outcome == expected
 
 
+@pytest.mark.parametrize("key", ["mlp-compilers-rounding", "cnn-rounding"])
+def test_what_rounds_otherwise_refutes_a_claim_of_rounding_alone(key: str, tmp_path: Path) -> None:
+    corners = four(tmp_path, alike, MODELS[key[:3]])
+    said = {"fail": "does not hold", "pass": "not measured"}  # what passes says nothing of the mathematics
+    for outcome, expected in said.items():
+        findings = {one.claim.key: one for one in with_gate("rounding", outcome)(corners)}
+        assert findings[key].outcome == expected
+
+
 def test_a_claim_of_whole_runs_is_not_measured_on_short_ones(tmp_path: Path) -> None:
     claims = found(four(tmp_path, lambda _p, _v: {}, "mnist_cnn"))
     for key in ("cnn-median", "cnn-accuracy"):

@@ -143,17 +143,23 @@ def same_digest(key: str, what: str, *, across_hosts: bool = False) -> Measure:
     return measure
 
 
-def decided_by_gate(name: str, told: Callable[[PairRow, Evidence], str] | None = None) -> Measure:
+def decided_by_gate(
+    name: str, told: Callable[[PairRow, Evidence], str] | None = None, *, refuted_by: str | None = None
+) -> Measure:
     """A gate of the verdict passes or fails the pair; what it notes only, or did not reach, decides nothing.
 
-    `told`: the figure behind a pass, in place of the gate's whole line.
+    `told`: the figure behind a pass, in place of the gate's whole line. `refuted_by`: another gate, whose failure is
+    enough against the claim.
     """
 
     def measure(row: PairRow) -> ClaimFigure:
-        lines = [] if row.verdict is None else [line for line in row.verdict.evidence if line.gate == name]
-        if not lines:
+        evidence = {} if row.verdict is None else {line.gate: line for line in row.verdict.evidence}
+        against = evidence.get(refuted_by or "")
+        if against is not None and against.outcome == "fail":
+            return ClaimFigure(False, f"{against.line.removesuffix('.')} (gate {refuted_by})", 1.0)
+        line = evidence.get(name)
+        if line is None:
             return not_measured(row.note or "it was not judged")
-        (line,) = lines
         said = line.line.removesuffix(".")
         if line.outcome not in ("pass", "fail"):
             return not_measured(said)
