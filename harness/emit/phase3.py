@@ -58,7 +58,12 @@ def verify_module(text: str, where: str) -> None:
 
 
 def _compiler_mlir() -> Any:
-    """The compiler's MLIR library, None where its package is not installed."""
+    """The compiler's MLIR library; None where IREE is there to run modules, without its compiler.
+
+    Raises: ModuleNotFoundError where nothing of IREE's is installed.
+    """
+    import iree  # noqa: F401 - a host that compiles nothing has this much of it
+
     try:
         import iree.compiler.ir as ir
     except ModuleNotFoundError:

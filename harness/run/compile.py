@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import iree  # noqa: F401 - a host that runs what others compiled has this much of it; without it nothing here is of use
+
 from harness.errors import EmitError
 from harness.run.module_cache import ModuleCache
 from harness.run.provenance import cpu_description, package_version

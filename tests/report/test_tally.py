@@ -3,6 +3,8 @@
 import itertools
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from harness.verdict.pair import agreed_steps, judge_recordings
 from tests.support.sample_traces import recording, write
 from tests.support.schemas import violation
 
+ROOT = Path(__file__).parents[2]
 FALLING = [2.0 / (k + 1) for k in range(20)]
 
 
@@ -67,15 +70,26 @@ def test_it_counts_what_the_rows_say() -> None:
     assert last == f"7 of 28 pairs differ; 0 are inconclusive; 21 agree{agreed_steps(rows)}."
 
 
-@pytest.mark.usefixtures("few_pairs")
-def test_several_processes_find_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    sides = traces(9, 2)
-    monkeypatch.setattr(tally, "usable_processors", lambda: 1)
-    alone = tally.tally(sides, Judging())
-    monkeypatch.setattr(tally, "usable_processors", lambda: 3)
-    monkeypatch.delitem(tally.sys.modules, "jax", raising=False)
-    assert tally.tally(sides, Judging()) == alone
-    assert alone.codes.total() == 36
+# In a process of its own, as the differ is: one that has JAX's threads is not to be copied.
+IN_PROCESSES = """
+import os, sys
+from harness.report import tally
+from harness.verdict.compare import Judging
+from tests.report.test_tally import traces
+tally._BLOCK = 7
+found, judges = [], []
+judge = tally._judge
+for processors in (1, 3):
+    tally.usable_processors = lambda: processors
+    tally._judge = lambda *words: judges.append(os.getpid()) or judge(*words)
+    found.append(tally.tally(traces(9, 2), Judging()))
+print(found[0] == found[1], found[0].codes.total(), len(judges), "jax" in sys.modules)
+"""
+
+
+def test_several_processes_find_the_same_as_one() -> None:
+    found = subprocess.run([sys.executable, "-c", IN_PROCESSES], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["True", "36", "6", "False"], "the six blocks of the first were judged here"
 
 
 @pytest.mark.usefixtures("few_pairs")
