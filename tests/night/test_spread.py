@@ -14,7 +14,7 @@ from harness.night.folder import Night, NightFolder, begin, find_folder
 from harness.night.run import Budget
 from harness.night.spread import unit
 from harness.night.spread.courier import REQUEST
-from harness.night.spread.engine import PartEvent, PartOrder, find_engine
+from harness.night.spread.engine import PartEvent, PartOrder, event_path, find_engine, settle
 from harness.night.spread.parts import NightPart, split_night
 from harness.night.spread.run import run_spread
 from harness.report.summary.build import summarise
@@ -64,10 +64,9 @@ class InProcess:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / REQUEST).write_bytes(msgspec.json.encode(part.request(budget.left_minutes())))
             outcome = unit.run_part(folder, stand_in.run_stand_in)
-            order.bundle.write_bytes((folder / "bundle.tar.gz").read_bytes())
+            answer = {"bundle": (folder / "bundle.tar.gz").read_bytes(), **msgspec.structs.asdict(outcome)}
             self.ran.append(part.name)
-            told = msgspec.structs.asdict(outcome)
-            on_event(PartEvent(kind="sealed", part=part.name, **told))
+            on_event(settle(part.name, order.bundle, answer, 0.0))
 
 
 @pytest.fixture(autouse=True)
@@ -179,9 +178,32 @@ def test_a_part_that_had_arrived_is_taken_in_first(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         spread(tmp_path / "night", Dies(tmp_path / "hosts"))
     assert len(summarise([tmp_path / "night"], Judging()).cells) == 0
+    again = InProcess(tmp_path / "elsewhere")
+    spread(tmp_path / "night", again)
+    assert not again.ran and len(log(tmp_path)) == 2 * (CELLS + 1)
+    assert len(told_by(tmp_path / "night")[1]) == CELLS  # type: ignore[arg-type]
+    assert {path.suffix for path in (tmp_path / "night" / "parts").iterdir()} == {".json"}
+
+
+def test_what_arrived_without_a_word_is_asked_for_again(tmp_path: Path) -> None:
+    class DiesSooner(InProcess):
+        def run(
+            self,
+            orders: Sequence[PartOrder],
+            budget: Budget,
+            on_event: Callable[[PartEvent], None],
+            known: Collection[str] = (),
+        ) -> None:
+            super().run(orders, budget, lambda event: None)
+            for order in orders:
+                event_path(order.bundle).unlink()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        spread(tmp_path / "night", DiesSooner(tmp_path / "hosts"))
     again = InProcess(tmp_path / "hosts")
     spread(tmp_path / "night", again)
-    assert len(told_by(tmp_path / "night")[1]) == CELLS  # type: ignore[arg-type]
+    assert len(again.ran) == 3
     assert len(log(tmp_path)) == 2 * (CELLS + 1)  # its host had kept all of it
 
 
