@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from harness.trace.known_trouble import KNOWN_TROUBLE, affects
+from harness.trace.known_trouble import KNOWN_TROUBLE
+from harness.trace.recognition import affects
 from harness.trace.store import StoredCell
 from harness.verdict.pair import PairRow
 
