@@ -3,12 +3,15 @@
 import itertools
 import json
 import math
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from harness import cli
+from harness.errors import HarnessError
 from harness.report import tally
 from harness.report.tally import Tally, render
 from harness.trace.recording import Recording
@@ -65,6 +68,15 @@ def test_it_counts_what_the_rows_say() -> None:
     assert "t05.jsonl is in 7 of the 7 pairs that differ" in text
     last = text.splitlines()[-1]
     assert last == f"7 of 28 pairs differ; 0 are inconclusive; 21 agree{agreed_steps(rows)}."
+
+
+@pytest.mark.usefixtures("few_pairs")
+def test_a_process_that_is_killed_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "usable_processors", lambda: 2)
+    monkeypatch.delitem(tally.sys.modules, "jax", raising=False)
+    monkeypatch.setattr(tally, "judge_recordings", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(HarnessError, match="9 traces: a process that compares them was killed"):
+        tally.tally(traces(9, 2), Judging())
 
 
 @pytest.mark.usefixtures("few_pairs")
