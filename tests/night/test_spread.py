@@ -1,5 +1,6 @@
 """A spread night without a cluster: its parts, what they bring back, and what is not run again."""
 
+import json
 import random
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ from harness.night.config import parse_config
 from harness.night.config_text import config_text
 from harness.night.folder import Night, NightFolder, begin, find_folder
 from harness.night.run import Budget
-from harness.night.spread import unit
+from harness.night.spread import courier, engine, unit
 from harness.night.spread.courier import REQUEST
-from harness.night.spread.engine import PartEvent, PartOrder, event_path, find_engine, settle
+from harness.night.spread.engine import Engine, PartEvent, PartOrder, event_path, find_engine, settle
 from harness.night.spread.parts import NightPart, split_night
 from harness.night.spread.run import run_spread
 from harness.report.summary.build import summarise
+from harness.system.process import run_module
 from harness.validation.hosts import stand_in
 from harness.verdict.compare import Judging
 from tests.support.nights import CHECK, NOON
@@ -75,7 +77,7 @@ def quick_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(stand_in.SECONDS, "0")
 
 
-def spread(folder: Path, engine: InProcess, config: str = CONFIG, minutes: float | None = None) -> list[str]:
+def spread(folder: Path, engine: Engine, config: str = CONFIG, minutes: float | None = None) -> list[str]:
     folder.mkdir(exist_ok=True)
     said: list[str] = []
     night = begin(NightFolder(folder), config, NOON, spread=True)
@@ -234,6 +236,18 @@ def test_a_bundle_that_is_not_what_was_asked_for_is_refused(tmp_path: Path, harm
     found = summarise([tmp_path / "night"], Judging())
     assert len(found.cells) == CELLS - 2
     assert any("mnist_mlp.s43@cuda: " in line and "Nothing of it" in line for line in found.problems)
+
+
+def test_without_an_engine_a_night_goes_on_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "announced", lambda: ["backend:cpu"])
+    monkeypatch.setenv(courier.COMMAND, json.dumps(run_module("harness.validation.hosts.stand_in")))
+    monkeypatch.setenv(courier.FOLDER, str(tmp_path / "parts"))
+    other = CHECK.replace('"a"', '"b"') + 'backend = "cuda"\n'
+    said = spread(tmp_path / "night", find_engine(None), CHECK + other)
+    assert "check-b: this host has no cuda" in said
+    assert told_by(tmp_path / "night")[2] == [("a", "PASS"), ("b", "NOT RUN")]
+    assert log(tmp_path) == ["begin a", "end a"]
+    assert not list((tmp_path / "parts").iterdir())  # what has arrived is not kept twice
 
 
 def test_a_part_that_the_budget_cut_short_goes_on(tmp_path: Path) -> None:
