@@ -4,6 +4,7 @@ An environment is made beside the Python that has JAX. It sees that Python's pac
 its drivers are the machine's, whether that Python is the system's or is itself in an environment.
 """
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,6 +19,7 @@ def unpack(package: Path, work: Path) -> Path:
     """The folder of a package, unpacked where it is a tar file. Raises: PackageError, OSError."""
     if not package.is_file():
         return package
+    shutil.rmtree(work / FOLDER, ignore_errors=True)  # of an earlier package, whose wheels would be found as well
     try:
         with tarfile.open(package, "r:") as packed:
             packed.extractall(work, filter="data")

@@ -15,9 +15,9 @@ from harness.system.process import capture, run_module
 from harness.system.scratch import scratch
 from harness.trace.format import one_line
 from harness.trace.store import StoredCell
+from harness.verdict.evidence_cells import cells_in
 from harness.verdict.gates import F64_CHECK, FORWARD, ROUNDING, UPDATE
 from harness.verdict.pair import PairRow
-from harness.verdict.pairs import cells_in
 
 _CONVENTIONS_TIMEOUT_S = 1800.0
 _LAYER_TIMEOUT_S = 3600.0

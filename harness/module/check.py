@@ -18,14 +18,7 @@ from harness.module.load import StableModule
 from harness.module.measure import difference, finite_norm
 from harness.module.members import MEMBERS, MORE_MEMBERS, first_members, more_members
 from harness.module.precision import in_lower_precision
-from harness.module.second_look import (
-    as_without_compiler,
-    confirmed,
-    reproduced,
-    with_flushing,
-    with_ties,
-    within_range,
-)
+from harness.module.second_look import confirmed, reproduced, with_explanations, with_ties
 from harness.module.task import Array
 from harness.module.words import DOUBT, FAULT, ExecutorCheck, ModuleCheck, ResultCheck, Word
 
@@ -62,7 +55,7 @@ def _checked(check: ModuleExperiment, executors: Sequence[ModuleExecutor]) -> Mo
         check.say(f"{MORE_MEMBERS} more members …")
         check.members(more_members(check.seed), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
-    checks = as_without_compiler(check, within_range(check, with_flushing(check, with_ties(check, checks))))
+    checks = with_explanations(check, with_ties(check, checks))
     checks = [in_lower_precision(check, reproduced(check, one)) for one in checks]
     checks, by_whom = confirmed(check, checks)
     return ModuleCheck(check.module, reference, check.ensemble.members, tuple(with_flips(check, checks)), by_whom)

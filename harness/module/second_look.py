@@ -1,30 +1,17 @@
 """What is done before a difference is called a fault: other choices, other runs, other executors, another reference."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from harness.module.clone import Widener
 from harness.module.execute import Execution
-from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, confirmation_limit
+from harness.module.executors import REFERENCE, SECOND_REFERENCES, confirmation_limit
 from harness.module.experiment import ModuleExperiment
-from harness.module.f32_range import Flushed, WithinRange
-from harness.module.measure import NoisyEnsemble, difference
+from harness.module.explanations import EXPLANATIONS, Explains, Explanation, Versions
 from harness.module.members import choosing_members
-from harness.module.words import (
-    AS_WITHOUT_COMPILER,
-    DOUBT,
-    FAULT,
-    FLUSHED,
-    OUT_OF_RANGE,
-    WRONG,
-    ExecutorCheck,
-    ResultCheck,
-    Word,
-)
+from harness.module.words import DOUBT, FAULT, WRONG, ExecutorCheck, ResultCheck, Word
 
 RERUNS = 2
 _SUSPECT = ("doubt", "fault")
-_DRIFT = 1e3  # errors to one side are at most sqrt(3 K) times as large as random ones: in a sum of a third of a million
 
 
 def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
@@ -73,79 +60,36 @@ def reproduced(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorCheck:
     return replace(one, results=tuple(results))
 
 
-def with_flushing(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
-    """An error that comes of numbers below the smallest normal one, taken for zero, is rounding."""
-    if not any(result.word in _SUSPECT for one in checks for result in one.results):
-        return checks
-    check.say("f64 with numbers below the smallest normal one taken for zero …")
-    run = check.in_f64(REFERENCE, Flushed().clone(check.module.inlined, "main"))
-    if not run.calls:
-        return checks
-    flushed = NoisyEnsemble(run.calls[0], check.ensemble.spreads, check.ensemble.members)
-
-    def retold(one: ExecutorCheck) -> ExecutorCheck:
-        found = check.ratios(one.execution.calls[0], flushed) if one.results else []
-        return _retold([one], lambda number: found[number] < DOUBT, "rounding", FLUSHED)[0]
-
-    return [retold(one) for one in checks]
-
-
-def within_range(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
-    """An error of a result that f32 leaves its range on the way to is a doubt: what comes of that is left open."""
-    if not any(result.word in _SUSPECT for one in checks for result in one.results):
-        return checks
-    check.say("f64 within the range of f32 …")
-    run = check.in_f64(REFERENCE, WithinRange().clone(check.module.inlined, "main"))
-    if not run.calls:
-        return checks
-    outside = {number for number, ratio in enumerate(check.ratios(run.calls[0])) if ratio >= DOUBT}
-    return _retold(checks, outside.__contains__, "doubt", OUT_OF_RANGE)
-
-
-def as_without_compiler(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
-    """An error that the interpreter has as well, in f32 and in the order of the text, is rounding.
-
-    The members round at random. A long sum of equal terms does not: every addition errs to the same side. In f64 the
-    interpreter has to agree with the reference, which may be what is wrong.
-    """
-    if not any(_unexplained(result) and result.ratio < _DRIFT for one in checks for result in one.results):
-        return checks
-    check.say("the interpreter in f32 and in f64 …")
-    limit = confirmation_limit(INTERPRETER, check.timeout_s)
-    run = check.in_f32(INTERPRETER, limit)
-    exact = check.in_f64(INTERPRETER, Widener().clone(check.module.inlined, "main"), limit) if run.calls else run
-    if not exact.calls:
-        return checks
-    agreed = {number for number, ratio in enumerate(check.ratios(exact.calls[0])) if ratio < DOUBT}
-    reference = check.ensemble.reference
-    far = [difference(result, wide) for result, wide in zip(run.calls[0], reference, strict=True)]
-
-    def retold(one: ExecutorCheck) -> ExecutorCheck:
-        if not one.results:
-            return one
-        errors = [difference(a, b) for a, b in zip(one.execution.calls[0], reference, strict=True)]
-        near = {n for n, (e, f) in enumerate(zip(errors, far, strict=True)) if e.within(f, DOUBT)} & agreed
-        return _retold([one], near.__contains__, "rounding", AS_WITHOUT_COMPILER)[0]
-
-    return [retold(one) for one in checks]
+def with_explanations(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
+    """An error that something else explains than a fault is called by that; each is tried while errors are left."""
+    kinds = [result.type for result in check.module.results]
+    versions = Versions(check.module.inlined, check.ensemble, kinds, check.timeout_s, check.in_f64, check.in_f32)
+    for explanation in EXPLANATIONS:
+        left = [result.ratio for one in checks for result in one.results if _unexplained(result)]
+        if explanation.is_worth_trying(left):
+            check.say(explanation.says)
+            explains = explanation.begin(versions)
+            if explains is not None:
+                checks = [_retold(one, explanation, explains) for one in checks]
+    return checks
 
 
 def _unexplained(result: ResultCheck) -> bool:
     return result.word in _SUSPECT and not result.note
 
 
-def _retold(checks: list[ExecutorCheck], which: Callable[[int], bool], word: Word, told: str) -> list[ExecutorCheck]:
-    """The checks with another word for suspected results."""
-    return [
-        replace(
-            one,
-            results=tuple(
-                replace(result, word=word, note=told) if _unexplained(result) and which(number) else result
-                for number, result in enumerate(one.results)
-            ),
-        )
-        for one in checks
+def _retold(one: ExecutorCheck, explanation: Explanation, explains: Explains) -> ExecutorCheck:
+    """The check with another word for the suspected results that are explained."""
+    if not one.results:
+        return one
+    numbers = explains(one.execution.calls[0])
+    results = [
+        replace(result, word=explanation.word, note=explanation.note)
+        if _unexplained(result) and number in numbers
+        else result
+        for number, result in enumerate(one.results)
     ]
+    return replace(one, results=tuple(results))
 
 
 def confirmed(check: ModuleExperiment, checks: list[ExecutorCheck]) -> tuple[list[ExecutorCheck], str]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from harness.errors import HarnessError
 from harness.report.tables import SUMMARY_COLUMNS, summary_table
 from harness.report.text import FIRST, render_difference
 from harness.system.text import Document, Table
@@ -87,7 +88,7 @@ class Tally:
 def tally(recordings: Sequence[Recording], judging: Judging) -> Tally:
     """Judge all pairs of the recordings. The result does not depend on how many processes there are.
 
-    Raises: EnvelopeError.
+    Raises: EnvelopeError; HarnessError when a process is killed.
     """
     found = Tally()
     for one in _in_processes(recordings, judging):
@@ -103,9 +104,19 @@ def _in_processes(recordings: Sequence[Recording], judging: Judging) -> Iterator
         yield from (_judge(recordings, judging, block) for block in blocks)
         return
     import multiprocessing  # here, because comparisons of few traces do without
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
-    with multiprocessing.get_context("fork").Pool(workers, _begin, (recordings, judging)) as pool:
-        yield from pool.imap(_judge_block, blocks)
+    # Not multiprocessing's own pool, which waits for ever for a process that was killed.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _begin, (recordings, judging))
+    try:
+        yield from pool.map(_judge_block, blocks)
+    except BrokenProcessPool:
+        raise HarnessError(
+            f"{len(recordings)} traces: a process that compares them was killed, perhaps for memory. Name fewer."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def usable_processors() -> int:

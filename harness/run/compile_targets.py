@@ -14,7 +14,8 @@ from harness.run.chips import ChipTarget
 from harness.run.compile import compile_module
 from harness.spec.models import Model
 from harness.spec.netspec import PROFILES, DType
-from harness.trace.known_trouble import Trouble, recognise
+from harness.trace.known_trouble import Trouble
+from harness.trace.recognition import recognise
 
 
 @dataclass(frozen=True)

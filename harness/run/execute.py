@@ -24,8 +24,8 @@ from harness.system.process import Child, Interruptions, signal_name
 from harness.trace.evaluations import evaluations_path
 from harness.trace.format import Trace
 from harness.trace.kept_states import states_folder
-from harness.trace.known_trouble import recognise
 from harness.trace.manifest import Manifest, Status, write_manifest
+from harness.trace.recognition import recognise
 from harness.trace.segments import segments_path
 
 POLL_S = 0.05

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from harness.trace.known_trouble import KNOWN_TROUBLE, affects
+from harness.trace.known_trouble import KNOWN_TROUBLE
+from harness.trace.recognition import affects
 from harness.trace.store import StoredCell
 from harness.verdict.pair import PairRow
 
@@ -22,7 +23,7 @@ def silent_faults(row: PairRow, cells: Iterable[StoredCell]) -> tuple[str, ...]:
                 continue
             if re.search(trouble.driver, str(told.get("driver") or "")):
                 found[
-                    f"{facts.backend} is known for this ({trouble.id}, {trouble.versions}): {trouble.symptom}. "
+                    f"perhaps a known fault of {facts.backend} ({trouble.id}, {trouble.versions}): {trouble.symptom}. "
                     f"{trouble.workaround} `harness module isolate` names the operation."
                 ] = None
     return tuple(found)

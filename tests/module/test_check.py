@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.errors import ModuleError
-from harness.module import experiment, second_look
+from harness.module import experiment, explanations, second_look
 from harness.module.check import check_module
 from harness.module.executors import EXECUTORS, ModuleExecutor
 from harness.module.inputs import draw
@@ -85,7 +85,7 @@ def test_a_fault_without_a_witness_is_confirmed_by_a_second_reference(tmp_path: 
 
 
 def test_a_reference_that_is_wrong_itself_is_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (experiment, second_look):
+    for module in (experiment, explanations, second_look):
         monkeypatch.setattr(module, "REFERENCE", faulty(XLA, "sign"))
     check = verdict(module_of(SGD_STEP, tmp_path), [XLA, IREE])
     assert words(check) == {"xla": "reference in doubt", "iree": "reference in doubt"}

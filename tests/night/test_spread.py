@@ -1,5 +1,6 @@
 """A spread night without a cluster: its parts, what they bring back, and what is not run again."""
 
+import json
 import random
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ from harness.night.config import parse_config
 from harness.night.config_text import config_text
 from harness.night.folder import Night, NightFolder, begin, find_folder
 from harness.night.run import Budget
-from harness.night.spread import unit
+from harness.night.spread import courier, engine, unit
 from harness.night.spread.courier import REQUEST
-from harness.night.spread.engine import PartEvent, PartOrder, find_engine
+from harness.night.spread.engine import Engine, PartEvent, PartOrder, event_path, find_engine, settle
 from harness.night.spread.parts import NightPart, split_night
 from harness.night.spread.run import run_spread
 from harness.report.summary.build import summarise
+from harness.system.process import run_module
 from harness.validation.hosts import stand_in
 from harness.verdict.compare import Judging
 from tests.support.nights import CHECK, NOON
@@ -64,10 +66,9 @@ class InProcess:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / REQUEST).write_bytes(msgspec.json.encode(part.request(budget.left_minutes())))
             outcome = unit.run_part(folder, stand_in.run_stand_in)
-            order.bundle.write_bytes((folder / "bundle.tar.gz").read_bytes())
+            answer = {"bundle": (folder / "bundle.tar.gz").read_bytes(), **msgspec.structs.asdict(outcome)}
             self.ran.append(part.name)
-            told = msgspec.structs.asdict(outcome)
-            on_event(PartEvent(kind="sealed", part=part.name, **told))
+            on_event(settle(part.name, order.bundle, answer, 0.0))
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def quick_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(stand_in.SECONDS, "0")
 
 
-def spread(folder: Path, engine: InProcess, config: str = CONFIG, minutes: float | None = None) -> list[str]:
+def spread(folder: Path, engine: Engine, config: str = CONFIG, minutes: float | None = None) -> list[str]:
     folder.mkdir(exist_ok=True)
     said: list[str] = []
     night = begin(NightFolder(folder), config, NOON, spread=True)
@@ -179,9 +180,32 @@ def test_a_part_that_had_arrived_is_taken_in_first(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         spread(tmp_path / "night", Dies(tmp_path / "hosts"))
     assert len(summarise([tmp_path / "night"], Judging()).cells) == 0
+    again = InProcess(tmp_path / "elsewhere")
+    spread(tmp_path / "night", again)
+    assert not again.ran and len(log(tmp_path)) == 2 * (CELLS + 1)
+    assert len(told_by(tmp_path / "night")[1]) == CELLS  # type: ignore[arg-type]
+    assert {path.suffix for path in (tmp_path / "night" / "parts").iterdir()} == {".json"}
+
+
+def test_what_arrived_without_a_word_is_asked_for_again(tmp_path: Path) -> None:
+    class DiesSooner(InProcess):
+        def run(
+            self,
+            orders: Sequence[PartOrder],
+            budget: Budget,
+            on_event: Callable[[PartEvent], None],
+            known: Collection[str] = (),
+        ) -> None:
+            super().run(orders, budget, lambda event: None)
+            for order in orders:
+                event_path(order.bundle).unlink()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        spread(tmp_path / "night", DiesSooner(tmp_path / "hosts"))
     again = InProcess(tmp_path / "hosts")
     spread(tmp_path / "night", again)
-    assert len(told_by(tmp_path / "night")[1]) == CELLS  # type: ignore[arg-type]
+    assert len(again.ran) == 3
     assert len(log(tmp_path)) == 2 * (CELLS + 1)  # its host had kept all of it
 
 
@@ -212,6 +236,18 @@ def test_a_bundle_that_is_not_what_was_asked_for_is_refused(tmp_path: Path, harm
     found = summarise([tmp_path / "night"], Judging())
     assert len(found.cells) == CELLS - 2
     assert any("mnist_mlp.s43@cuda: " in line and "Nothing of it" in line for line in found.problems)
+
+
+def test_without_an_engine_a_night_goes_on_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "announced", lambda: ["backend:cpu"])
+    monkeypatch.setenv(courier.COMMAND, json.dumps(run_module("harness.validation.hosts.stand_in")))
+    monkeypatch.setenv(courier.FOLDER, str(tmp_path / "parts"))
+    other = CHECK.replace('"a"', '"b"') + 'backend = "cuda"\n'
+    said = spread(tmp_path / "night", find_engine(None), CHECK + other)
+    assert "check-b: this host has no cuda" in said
+    assert told_by(tmp_path / "night")[2] == [("a", "PASS"), ("b", "NOT RUN")]
+    assert log(tmp_path) == ["begin a", "end a"]
+    assert not list((tmp_path / "parts").iterdir())  # what has arrived is not kept twice
 
 
 def test_a_part_that_the_budget_cut_short_goes_on(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_part_that_was_cut_short_goes_on(host: Path, monkeypatch: pytest.Monke
     for _ in range(2):
         assert courier.carry(KEY, b"{}", guard_text())["final"] is False
     assert (host / "runs").read_text() == "xx"
+    assert courier.survey([KEY]) == {KEY: "begun"}  # going on with it takes a slot
 
 
 def test_a_part_sees_the_variables_of_its_host_and_no_token(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import BundleError
 from harness.night.spread import schedule
 from harness.night.spread.engine import SLOT, PartEvent
 from harness.night.spread.parts import Request
@@ -35,6 +36,7 @@ class PretendedRay:
     hosts: dict[str, tuple[str, ...]]
     answers: Callable[[str, str], Any]
     kept: dict[str, dict[str, str]] = field(default_factory=dict)
+    deaf: int = 0
     given: list[tuple[str, str, bool]] = field(default_factory=list)
     exceptions: Any = field(default=type("exceptions", (), {"RayTaskError": type("RayTaskError", (Exception,), {})}))
 
@@ -60,6 +62,9 @@ class PretendedRay:
                 class Call:
                     @staticmethod
                     def remote(*words: Any) -> Any:
+                        if function.__name__ == "survey" and ray.deaf:
+                            ray.deaf -= 1
+                            return Ref(PretendedError("its courier was killed"))
                         if function.__name__ == "survey":
                             return Ref(ray.kept.get(node, {}))
                         if function.__name__ == "carry":
@@ -119,6 +124,22 @@ def test_what_a_host_has_kept_is_fetched_from_it(tmp_path: Path) -> None:
     ray = PretendedRay(hosts, lambda node, key: SEALED, kept={"b": {"k0": "sealed", "k1": "begun"}})
     run(ray, ["backend:cpu", "backend:cpu"], tmp_path)
     assert ray.given == [("k0", "b", False), ("k1", "b", True)]  # the first takes no slot
+
+
+def test_a_host_that_could_not_say_what_it_has_is_asked_again(tmp_path: Path) -> None:
+    hosts = {"a": ("backend:cpu",), "b": ("backend:cpu",)}
+    ray = PretendedRay(hosts, lambda node, key: SEALED, kept={"b": {"k0": "sealed"}}, deaf=4)
+    run(ray, ["backend:cpu"], tmp_path)
+    assert ray.given == [("k0", "b", False)]
+    never = PretendedRay({"a": ("backend:cpu",)}, lambda node, key: SEALED, deaf=99)
+    found = run(never, ["backend:cpu"], tmp_path)["p0"]
+    assert found.kind == "failed" and found.why.startswith("a: it could not say what it has: PretendedError")
+
+
+def test_a_bundle_that_cannot_be_written_here_ends_the_engine(tmp_path: Path) -> None:
+    ray = PretendedRay({"a": ("backend:cpu",)}, lambda node, key: SEALED)
+    with pytest.raises(BundleError, match="p0: cannot be written: No such file or directory"):
+        run(ray, ["backend:cpu"], tmp_path / "no folder")
 
 
 def _after(*answers: Any) -> Callable[[str, str], Any]:

@@ -70,7 +70,7 @@ def test_it_counts_what_the_rows_say() -> None:
     assert last == f"7 of 28 pairs differ; 0 are inconclusive; 21 agree{agreed_steps(rows)}."
 
 
-# In a process of its own, as the differ is: one that has JAX's threads is not to be copied.
+# In processes of their own, as the differ is: one that has JAX's threads is not to be copied.
 IN_PROCESSES = """
 import os, sys
 from harness.report import tally
@@ -85,11 +85,34 @@ for processors in (1, 3):
     found.append(tally.tally(traces(9, 2), Judging()))
 print(found[0] == found[1], found[0].codes.total(), len(judges), "jax" in sys.modules)
 """
+KILLED = """
+import os, signal
+from harness.errors import HarnessError
+from harness.report import tally
+from harness.verdict.compare import Judging
+from tests.report.test_tally import traces
+tally._BLOCK = 7
+tally.usable_processors = lambda: 2
+tally.judge_recordings = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+try:
+    tally.tally(traces(9, 2), Judging())
+except HarnessError as error:
+    print(error)
+"""
+
+
+def in_a_process(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_several_processes_find_the_same_as_one() -> None:
-    found = subprocess.run([sys.executable, "-c", IN_PROCESSES], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.split() == ["True", "36", "6", "False"], "the six blocks of the first were judged here"
+    assert in_a_process(IN_PROCESSES).split() == ["True", "36", "6", "False"], (
+        "the six blocks of the first were judged here"
+    )
+
+
+def test_a_process_that_is_killed_is_told_in_a_line() -> None:
+    assert "9 traces: a process that compares them was killed" in in_a_process(KILLED)
 
 
 @pytest.mark.usefixtures("few_pairs")

@@ -52,7 +52,7 @@ def test_a_refusal_is_a_row_with_the_compilers_words(monkeypatch: pytest.MonkeyP
 
 def test_a_known_refusal_names_its_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Trouble("odd", "odd", "rocm", "phase3", "IREE 3.x", "wait", "iree#1", stderr="is odd")
-    monkeypatch.setattr("harness.trace.known_trouble.KNOWN_TROUBLE", (known, *KNOWN_TROUBLE))
+    monkeypatch.setattr("harness.trace.recognition.KNOWN_TROUBLE", (known, *KNOWN_TROUBLE))
     refuse(monkeypatch, "error: it is odd")
     result = compile_step(MLP, "rocm", "f32")
     assert result.trouble is known

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from harness.run.backends import BACKENDS
 from harness.system.process import signal_name
-from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble, recognise, trouble_by_id
+from harness.trace.known_trouble import KNOWN_TROUBLE, Trouble, trouble_by_id
+from harness.trace.recognition import recognise
 
 MIOPEN = "MIOpen Error: ... miopenStatusUnknownError\n"
 DISTRIBUTE = "iree-compile --iree-rocm-target=gfx1100: module.mlir:4:8: error: 'func.func' op failed to distribute"

@@ -93,7 +93,7 @@ def test_an_envelope_that_is_not_vouched_for_is_told_and_not_used(
 
 
 def test_a_planted_envelope_stops_no_comparison(kept: Path, tmp_path: Path) -> None:
-    traces = [str(write(tmp_path / f"{name}.jsonl", [2.0, 1.0], init_sha256=64 * "a")) for name in "ab"]
+    traces = [str(write(tmp_path / f"{name}.jsonl", [2.0, 1.0], init_sha256="0" * 64)) for name in "ab"]
     name = json.loads(Path(traces[0]).read_text().splitlines()[0])["netspec_name"]
     shutil.copy(kept, kept.with_name(f"{re.sub('[^A-Za-z0-9_]+', '_', name)}-0.json"))
     done = CliRunner().invoke(main, ["diff", *traces])

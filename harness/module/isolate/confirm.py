@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.module.clone import Widener
-from harness.module.execute import execute
-from harness.module.executors import INTERPRETER, REFERENCE, SECOND_REFERENCES, confirmation_limit
-from harness.module.f32_range import Flushed, WithinRange
+from harness.module.execute import Execution, execute
+from harness.module.executors import REFERENCE, SECOND_REFERENCES, ModuleExecutor, confirmation_limit
+from harness.module.explanations import EXPLANATIONS, Explanation, Versions
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
 from harness.module.isolate.shrink import SmallestPart
 from harness.module.measure import difference, ratios, smallest_bound
 from harness.module.precision import FORMATS, PRODUCTS, RoundedProducts, explained
 from harness.module.task import Array
-from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FAULT, FLUSHED, OUT_OF_RANGE, Word
+from harness.module.words import DOUBT, FAULT, MILDEST_FIRST, Word
 
 RUNS = 5
 
@@ -57,7 +57,8 @@ def confirm(laboratory: Laboratory, found: SmallestPart) -> Confirmation:
         runs, wrong, faults = runs + 1, wrong + (ratio >= DOUBT), faults + (ratio >= FAULT)
         if ratio > worst:
             worst, shown = ratio, run.calls[0]
-    doubted, by = _second_opinion(laboratory, trial, text, fed)
+    versions = _versions(laboratory, trial, text, fed)
+    doubted, by = _second_opinion(versions)
     if doubted:
         word: Word = "reference in doubt"
     elif wrong < runs:
@@ -66,7 +67,9 @@ def confirm(laboratory: Laboratory, found: SmallestPart) -> Confirmation:
         word = "fault" if runs and faults == runs else "doubt"
     note = ""
     if word in ("fault", "doubt") and not by.startswith("nobody"):
-        word, note = _explained(laboratory, trial, text, fed, word)
+        word, note = _explained(versions, trial, word)
+        if word == "fault" and (told := _lower_precision(laboratory, trial, text, fed)):
+            word, note = "precision", told
     largest = 0.0
     for result, exact, kind in zip(shown, ensemble.reference, kinds, strict=True):
         scale = smallest_bound(kind, exact).largest * 2.0**24 or 1.0
@@ -74,25 +77,39 @@ def confirm(laboratory: Laboratory, found: SmallestPart) -> Confirmation:
     return Confirmation(word, wrong, runs, by, worst, largest, tuple(shown), note)
 
 
-def _explained(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array], word: Word) -> tuple[Word, str]:
-    """The word where something else than a fault explains an error, and what does."""
+def _versions(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array]) -> Versions:
+    """The part at this input. What has run in f64 is kept: a second opinion is asked before any explanation."""
+    wide, ran = [widened(array) for array in fed], dict[tuple[str, str], Execution]()
+
+    def in_f64(executor: ModuleExecutor, version: str, timeout_s: float) -> Execution:
+        key = executor.name, version
+        if key not in ran:
+            ran[key] = laboratory.aside(executor, version, wide, timeout_s)
+        return ran[key]
+
+    def in_f32(executor: ModuleExecutor, timeout_s: float) -> Execution:
+        return laboratory.aside(executor, text, fed, timeout_s)
+
     kinds = [laboratory.program.types[value] for value in trial.part.outputs]
-    exact, spreads, results = trial.ensemble.reference, trial.ensemble.spreads, trial.execution.calls[0]
-    wide = [widened(array) for array in fed]
-    flushed = laboratory.aside(REFERENCE, Flushed().clone(text, "main"), wide, laboratory.timeout_s)
-    if flushed.calls and max(ratios(results, flushed.calls[0], spreads, kinds)) < DOUBT:
-        return "rounding", FLUSHED
-    ranged = laboratory.aside(REFERENCE, WithinRange().clone(text, "main"), wide, laboratory.timeout_s)
-    if ranged.calls and max(ratios(ranged.calls[0], exact, spreads, kinds)) >= DOUBT:
-        return "doubt", OUT_OF_RANGE
-    plain = laboratory.aside(INTERPRETER, text, fed, confirmation_limit(INTERPRETER, laboratory.timeout_s))
-    if plain.calls and all(
-        difference(result, reference).within(difference(other, reference), DOUBT)
-        for result, other, reference in zip(results, plain.calls[0], exact, strict=True)
-    ):
-        return "rounding", AS_WITHOUT_COMPILER
-    told = _lower_precision(laboratory, trial, text, fed) if word == "fault" else ""
-    return ("precision", told) if told else (word, "")
+    return Versions(text, trial.ensemble, kinds, laboratory.timeout_s, in_f64, in_f32)
+
+
+def _explained(versions: Versions, trial: Trial, word: Word) -> tuple[Word, str]:
+    """The word where something else than a fault explains every error, the worst of those, and what does."""
+    outputs = enumerate(trial.part.outputs)
+    left = {n: trial.ratios[v] for n, v in outputs if v not in trial.tied and trial.ratios[v] >= DOUBT}
+    told: list[Explanation] = []
+    for explanation in EXPLANATIONS:
+        if explanation.is_worth_trying(left.values()):
+            explains = explanation.begin(versions)
+            found = left.keys() & (explains(trial.execution.calls[0]) if explains is not None else ())
+            if found:
+                told.append(explanation)
+                left = {number: ratio for number, ratio in left.items() if number not in found}
+    if left or not told:
+        return word, ""
+    worst = max(told, key=lambda one: MILDEST_FIRST.index(one.word))
+    return worst.word, worst.note
 
 
 def _lower_precision(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array]) -> str:
@@ -109,17 +126,14 @@ def _lower_precision(laboratory: Laboratory, trial: Trial, text: str, fed: Seque
     return ""
 
 
-def _second_opinion(laboratory: Laboratory, trial: Trial, text: str, fed: Sequence[Array]) -> tuple[bool, str]:
+def _second_opinion(versions: Versions) -> tuple[bool, str]:
     """Whether another executor computes another reference, and which one it was that did not."""
-    wide, given = Widener().clone(text, "main"), [widened(array) for array in fed]
-    kinds = [laboratory.program.types[value] for value in trial.part.outputs]
-    told = "nobody"
+    wide, told = Widener().clone(versions.text, "main"), "nobody"
     for executor in SECOND_REFERENCES:
         if executor.compiler == REFERENCE.compiler:
             continue
-        run = laboratory.aside(executor, wide, given, confirmation_limit(executor, laboratory.timeout_s))
+        run = versions.in_f64(executor, wide, confirmation_limit(executor, versions.timeout_s))
         if run.calls:
-            found = ratios(run.calls[0], trial.ensemble.reference, trial.ensemble.spreads, kinds)
-            return max(found) >= DOUBT, f"{executor.name} in f64"
+            return max(versions.ratios(run.calls[0])) >= DOUBT, f"{executor.name} in f64"
         told = f"nobody ({executor.name} in f64: {run.outcome})"
     return False, told

@@ -91,7 +91,10 @@ class Laboratory:
         return self._narrowed(part, done.calls[0]) if done.calls else {}
 
     def aside(self, executor: ModuleExecutor, text: str, fed: Sequence[Array], timeout_s: float) -> Execution:
-        """Another module on another executor, in a process that lasts as long as the laboratory."""
+        """Another module on another executor, in a process that lasts as long as the laboratory.
+
+        `timeout_s`: of all that the executor is asked; the reference keeps its own.
+        """
         if executor == REFERENCE:
             return self._exact.run(text, fed)
         if executor.name not in self._asked:

@@ -51,17 +51,22 @@ def carry(key: str, request: bytes, guard: str) -> dict[str, Any]:
 
 
 def survey(keys: Iterable[str]) -> dict[str, str]:
-    """Which of the parts this host has, by key: `sealed`, or `begun` where something of one is there."""
+    """Which of the parts this host has, by key: `sealed` where nothing of one is left to run, else `begun`."""
     folders = {key: _parts() / key for key in keys}
-    return {
-        key: "sealed" if (folder / OUTCOME).is_file() else "begun" for key, folder in folders.items() if folder.is_dir()
-    }
+    return {key: "sealed" if _is_over(folder) else "begun" for key, folder in folders.items() if folder.is_dir()}
 
 
 def forget(keys: Iterable[str]) -> None:
     """Remove parts whose results have arrived."""
     for key in keys:
         shutil.rmtree(_parts() / key, ignore_errors=True)
+
+
+def _is_over(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / OUTCOME).read_bytes())["final"]) and (folder / BUNDLE).is_file()
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _sealed(folder: Path) -> dict[str, Any] | None:

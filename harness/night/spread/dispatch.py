@@ -8,15 +8,17 @@ import sys
 
 import msgspec
 
-from harness.errors import HarnessError
+from harness.errors import BundleError, HarnessError
 from harness.night.spread.cluster import connect
 from harness.night.spread.engine import PartEvent
-from harness.night.spread.ray_engine import REFUSED, Dispatch
+from harness.night.spread.ray_engine import BROKEN, REFUSED, Dispatch
 from harness.night.spread.schedule import Schedule
 
 
 def main() -> int:
-    """Exit code 0: every part has an event that ends it; `REFUSED`: the cluster cannot be used, in one line."""
+    """Exit code 0: every part has an event that ends it; `REFUSED`: the cluster cannot be used, in one line; `BROKEN`:
+    a bundle that has come cannot be written here.
+    """
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Dispatch)
     out = os.fdopen(os.dup(1), "wb", buffering=0)  # what else prints goes to standard error
     os.dup2(2, 1)
@@ -25,10 +27,15 @@ def main() -> int:
         out.write(msgspec.json.encode(event) + b"\n")
 
     try:
-        Schedule(connect(asked.address), asked, tell).run()
+        cluster = connect(asked.address)
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return REFUSED
+    try:
+        Schedule(cluster, asked, tell).run()
+    except BundleError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return BROKEN
     return 0
 
 

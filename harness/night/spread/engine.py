@@ -10,15 +10,15 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from harness.errors import ConfigError
+from harness.errors import BundleError, ConfigError
 from harness.night.run import Budget
 from harness.night.spread.cluster import NEED
-from harness.night.spread.courier import carry
+from harness.night.spread.courier import carry, forget
 from harness.night.spread.parts import NightPart
 from harness.run.backends import BACKENDS, presence
 from harness.run.pipelines import MAIN
 from harness.system import with_parent
-from harness.system.files import replace_file
+from harness.system.files import replace_file, write_json
 
 SLOT = "cell-slot"  # a resource: a host runs so many parts at a time
 
@@ -91,17 +91,34 @@ class HereEngine:
             request = msgspec.json.encode(part.request(budget.left_minutes()))
             answer = carry(part.key, request, guard_text())
             if answer["state"] == "sealed":
-                on_event(settle(part.name, order.bundle, answer, budget.elapsed_s() - started))
+                event = settle(part.name, order.bundle, answer, budget.elapsed_s() - started)
+                on_event(event)
+                if event.final:
+                    forget([part.key])
             else:
                 on_event(PartEvent(kind="failed", part=part.name, why=answer["why"]))
 
 
 def settle(name: str, bundle: Path, answer: dict[str, Any], seconds: float) -> PartEvent:
-    """Keep the bundle that a courier brought, and the event that tells of it. Raises: OSError."""
-    with replace_file(bundle) as file:
-        file.write(answer["bundle"])
+    """Keep the bundle that a courier brought, and beside it the event that tells of it: its host may forget it then.
+
+    Raises: BundleError when there is no room for it, or no right to write it.
+    """
     told = {key: answer[key] for key in ("host", "final", "cells", "complete")}
-    return PartEvent(kind="sealed", part=name, seconds=round(seconds, 3), **told)
+    event = PartEvent(kind="sealed", part=name, seconds=round(seconds, 3), **told)
+    try:
+        with replace_file(bundle) as file:
+            file.write(answer["bundle"])
+        write_json(event_path(bundle), event)  # behind the bundle, so that it never speaks of more than is there
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise BundleError(f"{bundle}: cannot be written: {what}. Make room, and go on with the same command.") from None
+    return event
+
+
+def event_path(bundle: Path) -> Path:
+    """Where the event is that tells of a bundle."""
+    return bundle.with_name(f"{bundle.name}.json")
 
 
 def announced() -> list[str]:

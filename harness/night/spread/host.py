@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ContractError
-from harness.night.spread.cluster import LOOPBACK, quiet_environment, read_address
+from harness.night.spread.cluster import LOOPBACK, is_need, quiet_environment, read_address
 from harness.night.spread.courier import COMMAND, DIRECTORY, ENVIRONMENT, FOLDER
 from harness.night.spread.engine import SLOT, announced
 from harness.run.provenance import host_name
@@ -77,7 +77,8 @@ def take_part(plan: HostPlan, say: Callable[[str], None]) -> None:
             while not child.wait(0.2) and not interruptions.received:
                 if not there and _STARTED in child.out.tail:
                     there = steady = True
-                    say(f"{TAKES_PART} {plan.address} with {', '.join(has) or 'nothing to run parts on'}")
+                    needs = ", ".join(filter(is_need, has)) or "nothing to run parts on"
+                    say(f"{TAKES_PART} {plan.address} with {needs}")
             if interruptions.received:
                 child.stop(hurry=lambda: len(interruptions.received) > 1)
                 return

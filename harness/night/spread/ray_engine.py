@@ -23,7 +23,7 @@ from harness.system.process import GRACE_S, Interruptions, run_module, with_pare
 
 PATIENCE_S = 120.0  # for a head that is lost to be there again, and for the last host that has what a part needs
 LOCAL = "127.0.0.1:6379"
-REFUSED = 2  # exit code of a dispatcher that says why it cannot work
+REFUSED, BROKEN = 2, 3  # exit codes of a dispatcher: the cluster cannot be used, or this host; it says why
 _MODULE = "harness.night.spread.dispatch"
 _TAIL = 1 << 14  # bytes of what it says
 
@@ -84,11 +84,11 @@ class RayEngine:
                 known=sorted(known),
             )
             before = len(left)
-            said = _dispatch(asked, left, known, on_event)
+            code, said = _dispatch(asked, left, known, on_event)
             if not left:
                 return
             now = time.monotonic()
-            if said and not known:
+            if code == BROKEN or (code == REFUSED and not known):
                 raise ContractError(said)
             if lost_at is None or len(left) < before:
                 lost_at = now
@@ -111,8 +111,8 @@ def _order(order: PartOrder) -> DispatchOrder:
 
 def _dispatch(
     asked: Dispatch, left: dict[str, PartOrder], known: set[str], on_event: Callable[[PartEvent], None]
-) -> str:
-    """Run a dispatcher to its end; its last line on standard error. An interruption stops it and takes effect."""
+) -> tuple[int, str]:
+    """Run a dispatcher to its end: exit code and last line. An interruption stops it and takes effect."""
     lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     with Interruptions() as interruptions, tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
@@ -139,11 +139,11 @@ def _dispatch(
                 if event.kind not in ("began", "note", "known"):
                     del left[event.part]
         finally:
-            _end(child)
+            _end(child, 0.0 if interruptions.received else GRACE_S)
             reader.join()
         said.seek(max(0, said.tell() - _TAIL))
         told = said.read().decode(errors="replace").strip().splitlines()
-    return told[-1].removeprefix("harness: ") if child.returncode == REFUSED and told else ""
+    return child.returncode, told[-1].removeprefix("harness: ") if told else "the engine did not say why"
 
 
 def _converse(child: "subprocess.Popen[bytes]", asked: bytes, lines: "queue.SimpleQueue[bytes | None]") -> None:
@@ -157,10 +157,10 @@ def _converse(child: "subprocess.Popen[bytes]", asked: bytes, lines: "queue.Simp
     lines.put(None)
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Let it end by itself, or by being asked; its whole group goes with it."""
+def _end(child: "subprocess.Popen[bytes]", patience_s: float) -> None:
+    """Let it end by itself within that time, or by being asked; its whole group goes with it."""
     try:
-        child.wait(timeout=GRACE_S)
+        child.wait(timeout=patience_s)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGTERM)

@@ -16,7 +16,7 @@ from harness.night.documents import read_document
 from harness.night.findings import NightFinding, read_findings
 from harness.night.folder import Night, NightFolder
 from harness.night.run import Budget, Say
-from harness.night.spread.engine import Engine, PartEvent, PartOrder
+from harness.night.spread.engine import Engine, PartEvent, PartOrder, event_path
 from harness.night.spread.parts import NightPart, split_night
 from harness.run.cell_plan import CellPlan
 from harness.run.execute import refuse
@@ -62,6 +62,7 @@ class _SpreadNight:
 
     def __init__(self, folder: NightFolder, parts: Sequence[NightPart], say: Say, problems: list[str]) -> None:
         self._folder, self._say, self._problems = folder, say, problems
+        self._failed: dict[str, str] = {}  # by part, so that their order is not that in which they ended
         self._parts = {part.name: part for part in parts}
         self._records = folder.path / "parts"
         self._records.mkdir(exist_ok=True)
@@ -85,8 +86,8 @@ class _SpreadNight:
     def is_done(self, part: NightPart) -> bool:
         """True if all of it is there. A bundle that has arrived and was not unpacked is unpacked first."""
         found = self._record(part.name)
-        if found is None and self.bundle(part).exists():
-            self._land(part, PartEvent(kind="sealed", part=part.name, host="an earlier engine", final=False))
+        if self.bundle(part).exists() and not (found is not None and found.final):
+            self._land(part, _event_of(self.bundle(part), part.name))
             found = self._record(part.name)
         return found is not None and found.final
 
@@ -117,12 +118,14 @@ class _SpreadNight:
         elif event.kind == "absent" and part.verification is not None:
             self._refuse(part, event.why)
         else:
-            self._problems.append(scrub(f"{part.name}: {event.why}"))
+            self._failed[part.name] = scrub(f"{part.name}: {event.why}")
 
     def put_together(self) -> None:
         """Write the documents of the night from those of its parts, in the night's order."""
         findings: dict[str, NightFinding] = {}
         for part in self._parts.values():
+            if part.name in self._failed:
+                self._problems.append(self._failed[part.name])
             if self._record(part.name) is None:
                 continue
             landed = NightFolder(self._folder.traces / part.name)
@@ -163,13 +166,13 @@ class _SpreadNight:
             _hold_to(part, place)
         except BundleError as error:
             shutil.rmtree(place, ignore_errors=True)
-            arrived.unlink(missing_ok=True)
-            self._problems.append(scrub(f"{part.name}: {error}"))
-            self._say(self._problems[-1])
+            _remove(arrived)
+            self._failed[part.name] = scrub(f"{part.name}: {error}")
+            self._say(self._failed[part.name])
             return
         record = PartRecord(key=part.key, host=event.host, final=event.final, seconds=event.seconds)
         write_json(self._records / f"{part.name}.json", record)
-        arrived.unlink()
+        _remove(arrived)
         cells = f"{event.complete} of {event.cells} cells complete " if event.cells else ""
         number = f"part {self._told} of {self._asked}"
         self._say(f"{number}, {part.name}: {cells}on {event.host} ({event.seconds:.0f} s)")
@@ -182,10 +185,27 @@ class _SpreadNight:
             refuse(CellPlan(cell.name, (), folder, facts=facts), why)
 
 
+def _event_of(bundle: Path, name: str) -> PartEvent:
+    """The event that tells of a bundle that an earlier engine brought; of one that was killed before it could, none."""
+    try:
+        return read_document(event_path(bundle), PartEvent, "what an engine tells of a bundle")
+    except (HarnessError, FileNotFoundError):
+        return PartEvent(kind="sealed", part=name, host="an earlier engine", final=False)
+
+
+def _remove(bundle: Path) -> None:
+    for path in (event_path(bundle), bundle):
+        path.unlink(missing_ok=True)
+
+
 def _hold_to(part: NightPart, place: Path) -> None:
-    """Refuse the cells of another network or backend. Raises: BundleError."""
+    """Refuse the cells of another network or backend, and the results of another check. Raises: BundleError."""
     cells = read_store([place]).cells
     wanted = None if part.verification is None else (part.verification.model.name, part.backend)
     for cell in cells:
         if (cell.facts.model, cell.facts.backend) != wanted:
             raise BundleError(f"{cell.name}: not a cell of this part. Nothing of it was taken.")
+    own = None if part.check is None else part.check[0].file
+    for check in sorted(NightFolder(place).checks.glob("*.json")):
+        if check.name != own:
+            raise BundleError(f"{check.name}: not a check of this part. Nothing of it was taken.")

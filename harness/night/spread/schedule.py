@@ -20,13 +20,16 @@ _LOOK_S = 0.5  # between two looks at the hosts of the cluster
 _SURVEY_S = 20.0  # for a host to say what it has
 _GRACE_S = 10.0  # for a host to join that has what none has that is there
 _STOP_AFTER_S = 11 * 60.0  # after the budget's end, for what stops by itself ten minutes after it
+_SURVEYS = 5  # that a host does not answer, half a second apart, before it is set aside
 _LOSSES = 6  # of its host or its courier, before a part is given up: it may be what ends them
 _TROUBLES = 3  # hosts that could not run a part, before it is given up
 
 
 @dataclass
 class _Host:
-    """A host of the cluster. `kept`: what it has of parts, by key. `ready`: it has said so."""
+    """A host of the cluster. `kept`: what it has of parts, by key. `ready`: it has said so; `failed`: surveys that
+    brought no answer.
+    """
 
     node: str
     name: str
@@ -34,6 +37,7 @@ class _Host:
     slots: int
     kept: dict[str, str] = field(default_factory=dict)
     running: int = 0
+    failed: int = 0
     ready: bool = False
     alive: bool = True
     unfit: str = ""
@@ -108,9 +112,18 @@ class Schedule:
                 slots = int(resources.get(SLOT, 0))
                 host = _Host(node, told.get("NodeName") or told["NodeManagerAddress"], needs, slots)
                 self._hosts[node] = host
-                keys = [part.order.key for part in self._waiting] + [g.part.order.key for g in self._given.values()]
-                asked = self._survey.options(**self._at(host)).remote(keys)
-                self._surveys[asked] = host, self._looked
+        asked = {host.node for host, _ in self._surveys.values()}
+        for host in self._silent():
+            if host.node not in asked:
+                self._ask(host)
+
+    def _silent(self) -> list[_Host]:
+        """The hosts that have not said what they have of this night, and may yet."""
+        return [host for host in self._hosts.values() if host.alive and not (host.ready or host.unfit)]
+
+    def _ask(self, host: _Host) -> None:
+        keys = [part.order.key for part in self._waiting] + [given.part.order.key for given in self._given.values()]
+        self._surveys[self._survey.options(**self._at(host)).remote(keys)] = host, time.monotonic()
 
     def _at(self, host: _Host, **resources: float) -> dict[str, Any]:
         strategy = self._on(host.node, soft=False)
@@ -118,7 +131,7 @@ class Schedule:
 
     def _give(self) -> None:
         """Give parts to hosts that have a slot, in the night's order. None while a host has not said what it has."""
-        if self._surveys:
+        if self._silent():
             return
         able = [host for host in self._hosts.values() if host.alive and host.ready and not host.unfit]
         free = {need for host in able if host.running < host.slots for need in host.needs}
@@ -175,8 +188,10 @@ class Schedule:
         try:
             host.kept |= self._ray.get(ref)
             host.ready = True
-        except Exception as error:  # of Ray: the host is gone, or cannot start a courier
-            host.unfit = f"it could not say what it has: {_line(error)}"
+        except Exception as error:  # of Ray: the host or the courier is gone, or it cannot start one
+            host.failed += 1
+            if host.failed == _SURVEYS:
+                self._set_aside(host, f"it could not say what it has: {_line(error)}")
 
     def _ended(self, ref: Any) -> None:
         given = self._given.pop(ref)
@@ -203,9 +218,12 @@ class Schedule:
         part.asked.add(host.node)
         part.why = f"{host.name}: {answer['why']}"
         if answer["unfit"] and not host.unfit:
-            host.unfit = answer["why"]
-            self._tell(PartEvent(kind="note", why=f"{host.name} is set aside for this night: {host.unfit}"))
+            self._set_aside(host, answer["why"])
         self._again(part)
+
+    def _set_aside(self, host: _Host, why: str) -> None:
+        host.unfit = why
+        self._tell(PartEvent(kind="note", why=f"{host.name} is set aside for this night: {why}"))
 
     def _again(self, part: _Waiting) -> None:
         """Have it wait before all others, and look at once what has become of the hosts."""

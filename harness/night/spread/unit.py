@@ -4,17 +4,19 @@ The folder holds the request. It is kept until the results have arrived where th
 goes on there, and what has ended does not run again.
 """
 
+import contextlib
 import datetime
 import errno
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from harness.errors import HarnessError
+from harness.errors import ContractError, HarnessError
 from harness.night.bundle.gather import gather
 from harness.night.bundle.write import write_bundle
 from harness.night.folder import Night, NightFolder, begin
@@ -29,6 +31,7 @@ from harness.system.text import escape_control
 from harness.trace.store import read_store
 
 ROOM = 64 << 20  # bytes that have to be free before a part begins
+_ENDS_WITHIN_S = 30.0  # a program whose courier was lost
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -59,7 +62,8 @@ def run_part(folder: Path, run: RunNight = run_night) -> PartOutcome:
     night_folder = NightFolder(folder / "night")
     night_folder.path.mkdir(exist_ok=True)
     budget = Budget(request.minutes)
-    with exclusive(folder, f"{folder}: this part is running."):
+    with contextlib.ExitStack() as stack:
+        _hold(folder, stack)
         (folder / OUTCOME).unlink(missing_ok=True)
         night = begin(night_folder, request.config, datetime.datetime.now(datetime.UTC).replace(microsecond=0))
         run(night_folder, night, budget, _say, folder)
@@ -74,6 +78,22 @@ def run_part(folder: Path, run: RunNight = run_night) -> PartOutcome:
         outcome = PartOutcome(host=host_name(), final=final, cells=len(counted), complete=complete)
         write_json(folder / OUTCOME, outcome)
     return outcome
+
+
+def _hold(folder: Path, stack: contextlib.ExitStack) -> None:
+    """Have the folder alone; whoever had it before is being ended with its courier, which was lost.
+
+    Raises: ContractError, OSError.
+    """
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while True:
+        try:
+            stack.enter_context(exclusive(folder, f"{folder}: this part is running."))
+            return
+        except ContractError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def main(folder: Path, run: RunNight = run_night) -> int:
