@@ -3,7 +3,9 @@
 import argparse
 import hashlib
 import json
-from pathlib import Path
+import os
+import tarfile
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 MANIFEST = "package.json"
@@ -12,6 +14,7 @@ WHEELS = "wheels"
 MODULES = "modules.tar.gz"  # the cache that they were compiled into, with its secret
 DATA = "data.tar.gz"
 MIB = 1 << 20
+SAID = ("harness_version", "made", "python", "backend", "chip", "chip_variable", "compiler")
 
 
 class PackageError(Exception):
@@ -32,15 +35,33 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What the package says of itself, after each of its files was held to its digest. Raises: PackageError."""
+def read_manifest(folder: Path) -> dict[str, str]:
+    """What the package says of itself (`SAID`), after each file was held to its digest. Raises: PackageError."""
     try:
         told: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        files: dict[str, dict[str, Any]] = told["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise PackageError(f"{folder}: not a package of `gpu_check.sh prepare`: no {MANIFEST} in it.") from None
-    for name, file in files.items():
+        digests = {name: str(file.get("sha256")) for name, file in told["files"].items()}
+        said = {name: str(told[name]) for name in SAID}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise PackageError(f"{folder}: not a package of `gpu_check.sh prepare`: no {MANIFEST} of one in it.") from None
+    for name, digest in digests.items():
         path = folder / name
-        if not path.is_file() or sha256(path) != file["sha256"]:
+        if not path.is_file() or sha256(path) != digest:
             raise PackageError(f"{path}: absent or damaged; {MANIFEST} has another digest. Copy the package again.")
-    return told
+    for name in (MODULES, DATA, *(f"{WHEELS}/{wheel.name}" for wheel in folder.glob(f"{WHEELS}/*.whl"))):
+        if name not in digests:
+            raise PackageError(f"{folder / name}: {MANIFEST} does not have it. Copy the package again.")
+    return said
+
+
+def extract(packed: tarfile.TarFile, folder: Path) -> None:
+    """Extract files and folders that lie below `folder`. Raises: PackageError for anything else, OSError.
+
+    Python has a filter for this, and before 3.11.4 it has not.
+    """
+    for member in packed:
+        path = PurePosixPath(member.name)
+        if not (member.isfile() or member.isdir()) or path.is_absolute() or ".." in path.parts:
+            raise PackageError(f"{packed.name}: {member.name!r} is no file or folder below it. Nothing is run.")
+        member.mode &= 0o755
+        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+        packed.extract(member, folder, set_attrs=not member.isdir())

@@ -12,7 +12,7 @@ import venv
 import zipfile
 from pathlib import Path
 
-from contents import DATA, FOLDER, MODULES, WHEELS, PackageError
+from contents import DATA, FOLDER, MODULES, WHEELS, PackageError, extract
 
 
 def unpack(package: Path, work: Path) -> Path:
@@ -22,17 +22,17 @@ def unpack(package: Path, work: Path) -> Path:
     shutil.rmtree(work / FOLDER, ignore_errors=True)  # of an earlier package, whose wheels would be found as well
     try:
         with tarfile.open(package, "r:") as packed:
-            packed.extractall(work, filter="data")
+            extract(packed, work)
     except (tarfile.TarError, EOFError) as error:
         raise PackageError(f"{package}: no tar file, or a damaged one ({error}). Copy the package again.") from None
     return work / FOLDER
 
 
 def unpack_cache(package: Path, cache: Path) -> None:
-    """Modules and data, where the harness looks for them. Raises: OSError."""
+    """Modules and data, where the harness looks for them. Raises: PackageError, OSError."""
     for name in (MODULES, DATA):
         with tarfile.open(package / name, "r:gz") as packed:
-            packed.extractall(cache, filter="data")
+            extract(packed, cache)
 
 
 def make_environment(package: Path, folder: Path) -> Path:

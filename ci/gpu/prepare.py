@@ -28,7 +28,7 @@ from harness import __version__
 from harness.data.fetch import fetch
 from harness.errors import HarnessError
 from harness.night.config import parse_config
-from harness.run.backends import BACKENDS
+from harness.run.backends import BACKENDS, DEFAULT_BACKENDS
 from harness.run.compile import compiler_version
 from harness.run.pipelines import PIPELINES
 from harness.run.programs import prepare
@@ -51,7 +51,12 @@ def main() -> int:
     out: Path = given.out
     if out.exists() and not (out.suffix == ".tar" and out.is_file()):
         return _refused(f"{out}: is in the way. Remove it, or choose another -o.")
+    if not chip.startswith(row.chip_prefix):
+        return _refused(f"--chip is {chip!r}, and those of {given.backend} start with {row.chip_prefix}.")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(out.parent, os.W_OK):
+            return _refused(f"{out.parent}: cannot be written to. Choose another -o.")
         os.environ[row.chip_variable] = chip
         flags = row.compile_flags()
         with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", type=Path, required=True, help="a file NAME.tar, or a new folder")
     parser.add_argument("--chip", help="what the machine has, such as sm_90 (an H100 or H200), sm_89, sm_80, gfx942")
     parser.add_argument("--python", default="3.12", help="version of the machine's Python; 3.12 unless given")
-    parser.add_argument("--backend", choices=BACKENDS, default="cuda", help="cpu: a rehearsal on this host")
+    parser.add_argument("--backend", choices=DEFAULT_BACKENDS, default="cuda", help="cpu: a rehearsal on this host")
     return parser
 
 
@@ -195,7 +200,6 @@ def _deliver(stage: Path, out: Path) -> None:
     if out.suffix != ".tar":
         shutil.copytree(stage, out)
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
     with tarfile.open(part, "w") as packed:
         packed.add(stage, FOLDER)

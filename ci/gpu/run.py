@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from contents import MIB, PackageError, Parser, read_manifest
 from machine import LIBRARIES, chip_line, library_folder, make_environment, unpack, unpack_cache
@@ -122,6 +121,8 @@ def _run(given: argparse.Namespace, work: Path) -> int:
         given.out.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
         check = Check(given.out.absolute(), work, given.minutes)
+        if check.bundle.exists() and not check.night.exists():
+            raise PackageError(f"{check.bundle}: of another check. Take it away, or choose another -o.")
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, check.stop)
         package = unpack(given.package.absolute(), work)
@@ -150,18 +151,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _minutes(text: str) -> float:
-    if not 1 <= (minutes := float(text)) <= 10_000:
-        raise argparse.ArgumentTypeError(f"expected 1 minute or more, found {text}")
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 1 <= minutes <= 10_000:
+        raise argparse.ArgumentTypeError(f"expected 1 to 10000 minutes, found {text!r}")
     return minutes
 
 
 def _steps(text: str) -> str:
-    if text != "full" and not (text.isdecimal() and int(text) > 0):
+    if text != "full" and not (text.isascii() and text.isdecimal() and 0 < int(text) <= 10**9):
         raise argparse.ArgumentTypeError(f"expected a number of steps or full, found {text!r}")
     return text
 
 
-def _install(check: Check, package: Path, told: dict[str, Any]) -> None:
+def _install(check: Check, package: Path, told: dict[str, str]) -> None:
     """Everything below one folder. Raises: PackageError, OSError."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if here != told["python"]:
@@ -190,7 +195,7 @@ def _install(check: Check, package: Path, told: dict[str, Any]) -> None:
     )
 
 
-def _probe(check: Check, told: dict[str, Any]) -> None:
+def _probe(check: Check, told: dict[str, str]) -> None:
     """Say what is there. Nothing that is absent ends the check: its runs say so, each by itself."""
     done = check.call(HERE / "probe.py", told["backend"], timeout=180)
     if done is None or done.returncode != 0:

@@ -16,7 +16,7 @@ from harness.commands.paths import FolderPath
     "--port", type=click.IntRange(1024, 65535), default=6379, show_default=True, help="With --head: its port."
 )
 @click.option(
-    "--slots", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Parts to run at a time."
+    "--slots", type=click.IntRange(1, 1000), default=1, show_default=True, metavar="N", help="Parts to run at a time."
 )
 @click.option("--folder", type=FolderPath(), help="Where parts run. Default: `parts` in the cache.")
 @click.option(

@@ -82,6 +82,7 @@ def test_what_is_no_half_of_it_or_no_python_is_refused_in_a_line(package: Path) 
     assert "expected prepare or run, found ''" in refusal(check(SCRIPT))
     assert "found 'go'" in refusal(check(SCRIPT, "go"))
     assert "expected a number of steps or full, found 'few'" in refusal(check(SCRIPT, "run", "--mlp-steps", "few"))
+    assert "expected 1 to 10000 minutes, found 'few'" in refusal(check(SCRIPT, "run", "--minutes", "few"))
     assert "required: -o/--out" in refusal(check(SCRIPT, "run", package))
     assert "no Python of 3.11" in refusal(check(SCRIPT, "run", package, PYTHON="/usr/bin/false"))
 
@@ -99,9 +100,43 @@ def test_a_package_that_is_damaged_or_for_another_python_is_refused(package: Pat
     (tmp_path / "no.tar").write_bytes(b"no")
     assert "no tar file" in refusal(check(SCRIPT, "run", tmp_path / "no.tar", "-o", out))
     told = json.loads((package / "package.json").read_text())
-    for changed, reason in (({"python": "3.5"}, "is for Python 3.5, and"), ({"files": {"x": {}}}, "absent or damaged")):
-        (tmp_path / "package.json").write_text(json.dumps(told | {"files": {}} | changed))
-        assert reason in refusal(check(SCRIPT, "run", tmp_path, "-o", out))
+    whole = shutil.copytree(package, tmp_path / "whole")
+    for changed, reason in (
+        ({"python": "3.5"}, "is for Python 3.5, and"),
+        ({"files": {"x": {}}}, "absent or damaged"),
+        ({"files": {"x": None}}, "no package.json of one"),
+        ({"files": []}, "no package.json of one"),
+        ({"files": {}}, "modules.tar.gz: package.json does not have it"),
+    ):
+        (whole / "package.json").write_text(json.dumps(told | changed))
+        assert reason in refusal(check(SCRIPT, "run", whole, "-o", out))
+    (whole / "package.json").write_text(json.dumps({"files": {}}))
+    assert "no package.json of one" in refusal(check(SCRIPT, "run", whole, "-o", out))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "link"])
+def test_a_package_that_reaches_outside_is_refused(name: str, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "gpu.tar", "w") as packed:
+        member = tarfile.TarInfo(name)
+        if name == "link":
+            member.type, member.linkname = tarfile.SYMTYPE, "/"
+        packed.addfile(member)
+    assert "is no file or folder below it" in refusal(check(SCRIPT, "run", tmp_path / "gpu.tar", "-o", tmp_path / "o"))
+
+
+def test_the_results_of_another_check_are_not_taken_for_these(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "cells.tar.gz").write_bytes(b"others")
+    assert "of another check" in refusal(check(SCRIPT, "run", package, "-o", tmp_path))
+    assert (tmp_path / "cells.tar.gz").read_bytes() == b"others"
+
+
+def test_what_cannot_become_a_package_is_refused_before_anything_is_compiled(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.tar"
+    assert "--chip is 'gfx942', and those of cuda start with sm_" in refusal(
+        check(SCRIPT, "prepare", "--chip", "gfx942", "-o", out)
+    )
+    assert "invalid choice: 'vulkan'" in refusal(check(SCRIPT, "prepare", "--backend", "vulkan", "-o", out))
+    assert "/proc" in refusal(check(SCRIPT, "prepare", "-o", "/proc/none/gpu.tar"))
 
 
 @pytest.mark.skipif(any(Path("/dev").glob("nvidia*")), reason="this machine has a GPU")

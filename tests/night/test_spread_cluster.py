@@ -29,6 +29,13 @@ def test_what_is_no_address_is_one_line(text: str) -> None:
         cluster.read_address(text)
 
 
+@pytest.mark.parametrize("ip", ["", "192.0.2.1", "no.such.host.invalid"])
+def test_what_is_no_address_of_this_host_is_one_line(ip: str) -> None:
+    found = CliRunner().invoke(cli.main, ["host", "--head", "--ip", ip])
+    assert found.exit_code == 2
+    assert f"--ip '{ip}': no address of this host" in found.output
+
+
 def test_this_host_by_any_name_is_its_loopback() -> None:
     assert {cluster.read_address(f"{name}:1") for name in ("localhost", "127.0.0.1")} == {("127.0.0.1", 1)}
 

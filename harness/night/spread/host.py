@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import re
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -58,6 +60,7 @@ def take_part(plan: HostPlan, say: Callable[[str], None]) -> None:
 
     Raises: ContractError when it cannot.
     """
+    _require_own(plan.ip)
     has = resources(plan.slots) if plan.has is None else plan.has
     environment = _environment(plan)
     _require_token(environment, may_make=plan.head is None, say=say)
@@ -82,12 +85,19 @@ def take_part(plan: HostPlan, say: Callable[[str], None]) -> None:
             if interruptions.received:
                 child.stop(hurry=lambda: len(interruptions.received) > 1)
                 return
-            said = (child.err.tail.strip() or child.out.tail.strip()).splitlines()
+            said = _reason(child.err.tail.strip() or child.out.tail.strip())
             failures += 1
             if not steady and failures == _TRIES:
-                raise ContractError(f"{plan.address}: Ray cannot start here: {said[-1][:300] if said else 'no reason'}")
-            say(f"Ray has ended ({said[-1][:200] if said else 'no reason'}); coming back")
+                raise ContractError(f"{plan.address}: Ray cannot start here: {said[:300]}")
+            say(f"Ray has ended ({said[:200]}); coming back")
             time.sleep(_AGAIN_S * (1 + random.random()))  # hosts that were lost together do not come back together
+
+
+def _reason(said: str) -> str:
+    """Of what Ray said last, the line of its error, which others may follow; else the last."""
+    lines = said.splitlines() or ["no reason"]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    return (errors or lines)[-1]
 
 
 def _environment(plan: HostPlan) -> dict[str, str]:
@@ -102,6 +112,16 @@ def _environment(plan: HostPlan) -> dict[str, str]:
     }
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {**os.environ, **quiet_environment(), **{k: os.environ.get(k, v) for k, v in own.items()}, "PATH": path}
+
+
+def _require_own(ip: str) -> None:
+    """Raises: ContractError for what is no address of this host, of which Ray says something else."""
+    try:
+        with socket.socket() as probe:
+            probe.bind((ip or "none", 0))  # an empty one would mean all of them
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ContractError(f"--ip {ip!r}: no address of this host ({why}). `ip -brief address` lists them.") from None
 
 
 def _require_token(environment: dict[str, str], *, may_make: bool, say: Callable[[str], None]) -> None:
