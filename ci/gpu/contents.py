@@ -61,7 +61,7 @@ def extract(packed: tarfile.TarFile, folder: Path) -> None:
     for member in packed:
         path = PurePosixPath(member.name)
         if not (member.isfile() or member.isdir()) or path.is_absolute() or ".." in path.parts:
-            raise PackageError(f"{packed.name}: {member.name!r} is no file or folder below it. Nothing is run.")
+            raise PackageError(f"{member.name!r} in the package is no file or folder below it. Nothing is run.")
         member.mode &= 0o755
         member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
         packed.extract(member, folder, set_attrs=not member.isdir())

@@ -62,6 +62,11 @@ def test_a_night_on_a_cluster_that_is_not_there_ends_at_once(tmp_path: Path, nob
             "Invalid auth token.",
             "a: the cluster does not know this host's token: Invalid auth token. See docs/hosts.md.",
         ),
+        (
+            "Failed to connect to Ray cluster at a",
+            "a: what answers there does not let this host in: it is no head of a cluster, or has another token than "
+            "~/.ray/auth_token, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH say here. See docs/hosts.md.",
+        ),
         ("", "a: cannot take part in this cluster: it did not say why. Join."),
     ],
 )

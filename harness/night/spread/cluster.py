@@ -103,4 +103,9 @@ def _told(address: str, said: str, join: str) -> str:
         return f"{address}: the cluster has another Ray or Python than this host: {' '.join(lines)[:400]}"
     if "token" in said.lower() or "nauthenticated" in said:
         return f"{address}: the cluster does not know this host's token: {lines[0][:200]} See docs/hosts.md."
+    if "Failed to connect to Ray cluster" in said:  # something did answer
+        return (
+            f"{address}: what answers there does not let this host in: it is no head of a cluster, or has another "
+            "token than ~/.ray/auth_token, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH say here. See docs/hosts.md."
+        )
     return f"{address}: cannot take part in this cluster: {lines[0][:200]}. {join}."
