@@ -6,6 +6,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from platform import python_version
 from typing import IO, Literal
 
 from harness.errors import RevisionError
@@ -102,6 +103,8 @@ class Repository:
 
         Raises: RevisionError, OSError.
         """
+        if not hasattr(tarfile, "data_filter"):
+            raise RevisionError(f"{self.root}: a commit is unpacked by Python 3.11.4 or newer, not {python_version()}.")
         packed = into / ".archive.tar"
         with packed.open("xb") as file:
             done = self._git("archive", "--format=tar", commit, "--", *folders, stdout=file)

@@ -180,6 +180,15 @@ def test_a_link_out_of_the_revision_is_refused(tmp_path: Path, monkeypatch: pyte
         pass
 
 
+def test_a_python_that_unpacks_without_care_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = fake_code(tmp_path / "code")
+    commit(root, "v2")
+    use(monkeypatch, root)
+    monkeypatch.delattr("tarfile.data_filter")
+    with pytest.raises(RevisionError, match=r"unpacked by Python 3\.11\.4 or newer, not 3\."), harness_at("v2"):
+        pass
+
+
 def test_the_checkout_is_where_the_harness_is_else_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
