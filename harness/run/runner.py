@@ -8,7 +8,7 @@ from typing import get_args
 
 from harness.data.dataset import DataChoice, resolve_data
 from harness.errors import EmitError
-from harness.run.backends import presence
+from harness.run.backends import BACKENDS, presence
 from harness.run.cell import Cell
 from harness.run.cell_plan import CellPlan
 from harness.run.contract import DTYPE, INIT_LOAD, MAX_STEPS, NO_SHUFFLE, RUN_STEPS, STATE_OUT, TRACE_CHANNELS
@@ -39,6 +39,8 @@ def prepared(verification: Verification) -> Iterator["Runner"]:
     model, seed = verification.model, verification.run.init_seed
     data = resolve_data(verification.data, model.spec.dataset, model.spec.input_shape)
     verification.planned_steps(data.examples)  # refuses data that do not make one batch, before anything runs
+    for name in verification.backend_names:
+        BACKENDS[name].iree_environment()  # and a variable that names a device of no row
     build = verification.out / "build"
     busy = f"{verification.out}: another verify is writing there. Wait for it, or choose another --out."
     with exclusive(build, busy):

@@ -105,3 +105,14 @@ def test_what_trains_says_what_to_install_where_the_core_is_alone(command: str) 
     assert found.returncode == 2
     assert found.stderr.endswith("is not installed. Run `pip install 'training-trace-harness[run]'`.\n")
     assert found.stderr.count("\n") == 1
+
+
+def test_a_variable_that_names_no_device_is_refused_before_any_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IREE_DEVICE", "/dev/x")
+    words = ["verify", "mnist_mlp", "--steps", "1", "--data", "synthetic", "--out", str(tmp_path / "out")]
+    found = CliRunner().invoke(cli.main, words, prog_name="harness")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.startswith("harness: IREE_DEVICE is '/dev/x', expected a name that starts with ")
+    assert not (tmp_path / "out").exists()
