@@ -13,25 +13,13 @@ from click.testing import CliRunner, Result
 from harness import cli
 from harness.report import tally
 from harness.report.tally import Tally, render
-from harness.trace.recording import Recording
 from harness.verdict.compare import Judging
 from harness.verdict.pair import agreed_steps, judge_recordings
+from tests.support.many_traces import FALLING, traces
 from tests.support.sample_traces import recording, write
 from tests.support.schemas import violation
 
 ROOT = Path(__file__).parents[2]
-FALLING = [2.0 / (k + 1) for k in range(20)]
-
-
-def traces(count: int, wrong: int) -> list[Recording]:
-    """Apart by rounding, but for one."""
-    found = []
-    for number in range(count):
-        losses = [
-            loss * (1 + number * 1e-8) + (0.5 if number == wrong and k else 0.0) for k, loss in enumerate(FALLING)
-        ]
-        found.append(recording(losses, path=f"t{number:02d}.jsonl"))
-    return found
 
 
 def files(folder: Path, count: int, wrong: int) -> list[str]:
@@ -75,7 +63,7 @@ IN_PROCESSES = """
 import os, sys
 from harness.report import tally
 from harness.verdict.compare import Judging
-from tests.report.test_tally import traces
+from tests.support.many_traces import traces
 tally._BLOCK = 7
 found, judges = [], []
 judge = tally._judge
@@ -90,7 +78,7 @@ import os, signal
 from harness.errors import HarnessError
 from harness.report import tally
 from harness.verdict.compare import Judging
-from tests.report.test_tally import traces
+from tests.support.many_traces import traces
 tally._BLOCK = 7
 tally.usable_processors = lambda: 2
 tally.judge_recordings = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
