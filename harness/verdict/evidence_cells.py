@@ -99,9 +99,11 @@ def _near(leader: StoredCell, evidence: Sequence[StoredCell]) -> Near | str | No
 
 
 def _is_leader(leader: StoredCell, follower: StoredCell) -> bool:
+    """Whether it is the one whose states a follower took, which ran beside it."""
     facts = leader.facts
     same = facts.backend == follower.facts.backend
-    return follower.facts.follows == (facts.pipeline if same else f"{facts.pipeline}-{facts.backend}")
+    name = facts.pipeline if same else f"{facts.pipeline}-{facts.backend}"
+    return (follower.facts.follows, follower.host) == (name, leader.host)
 
 
 def _place(cell: StoredCell) -> tuple[str, str, str]:

@@ -165,6 +165,16 @@ def test_what_is_there_is_not_run_again_by_any_engine(tmp_path: Path) -> None:
     assert len(log(tmp_path)) == 2 * (CELLS + 1)
 
 
+def test_what_is_also_run_somewhere_comes_back_with_the_first_backend(tmp_path: Path) -> None:
+    config = CONFIG.replace("seed = 43\n", 'seed = 43\nalso_on = ["vulkan"]\n')
+    first = InProcess(tmp_path / "hosts")
+    said = spread(tmp_path / "night", first, config)
+    assert first.ran and not [line for line in said if "Nothing of it" in line]
+    cells = summarise([tmp_path / "night"], Judging()).cells
+    places = [(cell.facts.pipeline, cell.facts.backend) for cell in cells]
+    assert len(places) == CELLS + 1 and places.count(("phase3", "vulkan")) == 1
+
+
 def test_a_part_that_had_arrived_is_taken_in_first(tmp_path: Path) -> None:
     class Dies(InProcess):
         def run(

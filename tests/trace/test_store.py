@@ -7,6 +7,7 @@ import pytest
 from harness.errors import TraceError
 from harness.trace.store import read_store
 from harness.verdict.compare import Judging
+from harness.verdict.evidence_cells import find_evidence
 from harness.verdict.pairs import judge_cells, runs_of
 from tests.support.sample_traces import write
 from tests.support.stored_cells import store
@@ -89,6 +90,15 @@ def test_a_pair_is_judged_with_the_f64_check_of_its_own_host(tmp_path: Path) -> 
     assert f64_checks["phase2-cpu@host b vs phase3-cpu@host b"] == ["fail"]
     assert f64_checks["phase2-cpu@host a vs phase2-cpu@host b"] == ["pass"]
     assert f64_checks["phase3-cpu@host a vs phase3-cpu@host b"] == ["fail"]
+
+
+def test_a_run_in_lockstep_is_evidence_for_the_leader_of_its_own_host(tmp_path: Path) -> None:
+    here, there = (store(tmp_path / host, "phase3", host=host) for host in ("host a", "host b"))
+    free = store(tmp_path / "host b", "phase3", host="host b", backend="vulkan")
+    told = {"evidence": True, "follows": "phase3-cpu", "segment": 8, "status": "crashed", "reason": "it crashed"}
+    follower = store(tmp_path / "host b", "phase3", host="host b", backend="vulkan", **told)
+    assert "it crashed" in str(find_evidence(there, free, [follower]).lockstep)
+    assert find_evidence(here, free, [follower]).lockstep is None
 
 
 def test_a_cell_that_crashed_makes_its_pairs_inconclusive(tmp_path: Path) -> None:

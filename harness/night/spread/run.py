@@ -200,10 +200,10 @@ def _remove(bundle: Path) -> None:
 
 def _hold_to(part: NightPart, place: Path) -> None:
     """Refuse the cells of another network or backend, and the results of another check. Raises: BundleError."""
-    cells = read_store([place]).cells
-    wanted = None if part.verification is None else (part.verification.model.name, part.backend)
-    for cell in cells:
-        if (cell.facts.model, cell.facts.backend) != wanted:
+    asked = part.verification
+    wanted = set() if asked is None else {(asked.model.name, backend) for backend in asked.backend_names}
+    for cell in read_store([place]).cells:
+        if (cell.facts.model, cell.facts.backend) not in wanted:
             raise BundleError(f"{cell.name}: not a cell of this part. Nothing of it was taken.")
     own = None if part.check is None else part.check[0].file
     for check in sorted(NightFolder(place).checks.glob("*.json")):
