@@ -106,7 +106,7 @@ def run_file(text: str) -> NetworkModule:
     try:
         with blamed(str(path), str(path)), contextlib.redirect_stdout(sys.stderr):
             exec(compile(text_of_it, str(path), "exec", dont_inherit=True), module.__dict__)
-    except BaseException:
+    except BaseException:  # an interruption as well: half a module must not stay
         sys.modules.pop(module.__name__)
         if before is not None:
             sys.modules[module.__name__] = before

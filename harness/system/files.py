@@ -85,7 +85,7 @@ def open_alone(path: Path) -> FileIO:
             with _unless_without_locks():
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.truncate(0)
-    except BaseException:
+    except BaseException:  # an interruption as well: the lock goes with the file
         file.close()
         raise
     return file

@@ -192,7 +192,7 @@ class TraceFile:
             raise TraceError(f"{path}: another writer has this trace open. Close it, or give another path.") from None
         try:
             self._write(header)
-        except BaseException:
+        except BaseException:  # an interruption as well: the lock goes with the file
             self._file.close()
             raise
 

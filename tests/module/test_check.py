@@ -62,7 +62,8 @@ def test_a_right_module_is_off_by_rounding_on_every_executor(text: str, tmp_path
     assert any(result.error > 0 for one in check.executors for result in one.results)
 
 
-@pytest.mark.parametrize(("fault", "row"), [("scaled", XLA), ("sign", IREE)], ids=["scaled on xla", "sign on iree"])
+@pytest.mark.parametrize("row", [XLA, IREE], ids=["xla", "iree"])
+@pytest.mark.parametrize("fault", ["scaled", "sign"])
 def test_an_injected_fault_is_found_on_its_executor_only(fault: str, row: ModuleExecutor, tmp_path: Path) -> None:
     wrong = faulty(row, fault)
     check = verdict(module_of(SGD_STEP, tmp_path), [XLA, IREE, wrong])

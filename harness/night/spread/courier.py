@@ -101,7 +101,7 @@ def _run(command: list[str], guard: str) -> tuple[int, str]:
                 if stood > _FROZEN_S:
                     _stop(child)
                     return _FROZEN, f"its host stood still for {stood:.0f} s"
-        except BaseException:
+        except BaseException:  # an interruption as well: the program must not outlive this process
             _stop(child)
             raise
     lines = said.decode(errors="replace").strip().splitlines()

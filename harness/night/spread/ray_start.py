@@ -15,7 +15,7 @@ def main() -> None:
     if f"--node-ip-address={LOOPBACK}" in sys.argv:
         stay_on_loopback()
     vars(scripts)["get_ray_client_dependency_error"] = lambda: ImportError("no server for clients is wanted")
-    scripts.main()  # type: ignore[no-untyped-call]
+    scripts.main()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ class Schedule:
         from ray import cloudpickle
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        cloudpickle.register_pickle_by_value(courier)  # type: ignore[no-untyped-call]  # a host may have another harness, or none
+        # A host may have another harness, or none.
+        cloudpickle.register_pickle_by_value(courier)  # type: ignore[no-untyped-call]  # Ray leaves it untyped
         self._ray, self._asked, self._tell = ray, asked, tell
         self._on = NodeAffinitySchedulingStrategy
         self._carry, self._survey, self._forget = map(ray.remote, (courier.carry, courier.survey, courier.forget))

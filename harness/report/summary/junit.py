@@ -19,11 +19,11 @@ def render(summary: Summary) -> bytes:
     for name, cases in suites.items():
         suite = TestSuite(name)
         for case in cases:
-            # `add_testcase` would count all of them again, each time. junitparser leaves this one untyped.
-            suite.append(case)  # type: ignore[no-untyped-call]
+            # Not `add_testcase`, which counts all of them again each time.
+            suite.append(case)  # type: ignore[no-untyped-call]  # junitparser leaves it untyped
         document.add_testsuite(suite)
     document.update_statistics()  # type: ignore[no-untyped-call]  # junitparser leaves it untyped
-    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    text: bytes = document.tostring()  # type: ignore[no-untyped-call]  # likewise
     return text
 
 
