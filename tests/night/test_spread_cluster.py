@@ -11,7 +11,7 @@ from harness import cli
 from harness.errors import ContractError
 from harness.night.spread import cluster, engine, host
 from harness.night.spread.courier import COMMAND, DIRECTORY, ENVIRONMENT, FOLDER
-from harness.run.backends import Presence
+from harness.run.probing import Presence
 from tests.support.nights import CHECK
 
 
@@ -48,6 +48,15 @@ def test_a_night_on_a_cluster_that_is_not_there_ends_at_once(tmp_path: Path, nob
     assert found.exit_code == 2
     assert f"harness: {nobody}: no cluster answers there (Connection refused). Start it with" in found.output
     assert not (tmp_path / "night" / "verdict.json").exists()
+
+
+def test_a_host_whose_head_is_not_there_says_so_at_once(
+    tmp_path: Path, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    plan = host.HostPlan(head=nobody, folder=tmp_path / "parts", has={})
+    with pytest.raises(ContractError, match=r"no cluster answers there \(Connection refused\)\. Start it there with"):
+        host.take_part(plan, print)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,19 @@ def read_address(text: str) -> tuple[str, int]:
     return (LOOPBACK if host in _LOCAL_NAMES else host), int(port)
 
 
+def require_answer(address: str, advice: str) -> tuple[str, int]:
+    """Host and port of a cluster's head that something answers at; Ray itself would try for minutes.
+
+    Raises: ContractError with the advice.
+    """
+    host, port = read_address(address)
+    try:
+        socket.create_connection((host, port), _CONNECT_S).close()
+    except OSError as error:
+        raise ContractError(f"{address}: no cluster answers there ({error.strerror or error}). {advice}.") from None
+    return host, port
+
+
 def stay_on_loopback() -> None:
     """Make Ray take 127.0.0.1 for the address of this host.
 
@@ -53,12 +66,8 @@ def connect(address: str) -> Any:
     Raises: ContractError for a cluster that does not answer, has another Ray or Python, does not know the token, or
     that this host has not joined.
     """
-    host, port = read_address(address)
     join = f"Start it with `harness host --head`, or join it with `harness host {address}`"
-    try:
-        socket.create_connection((host, port), _CONNECT_S).close()  # Ray itself would try for minutes
-    except OSError as error:
-        raise ContractError(f"{address}: no cluster answers there ({error.strerror or error}). {join}.") from None
+    host, port = require_answer(address, join)
     os.environ.update(quiet_environment())
     import ray
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ContractError
-from harness.night.spread.cluster import LOOPBACK, is_need, quiet_environment, read_address
+from harness.night.spread.cluster import LOOPBACK, is_need, quiet_environment, require_answer
 from harness.night.spread.courier import COMMAND, DIRECTORY, ENVIRONMENT, FOLDER
 from harness.night.spread.engine import SLOT, announced
 from harness.run.provenance import host_name
@@ -70,7 +70,7 @@ def take_part(plan: HostPlan, say: Callable[[str], None]) -> None:
     if plan.head is None:
         words += ["--head", f"--port={plan.port}", "--include-dashboard=false"]
     else:
-        host, port = read_address(plan.head)
+        host, port = require_answer(plan.head, "Start it there with `harness host --head`, before other hosts")
         words += [f"--address={host}:{port}"]
     with Interruptions() as interruptions:
         steady, failures = False, 0
