@@ -88,8 +88,7 @@ class NoisyWidener(Widener):
         self._seed = stablehlo.multiply(seed, _constant(2246822519, unsigned=True))
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
-        kind, values = _kind(op), super().operands(op, values)
-        open_choices = choices(op)
+        kind, open_choices = _kind(op), choices(op)
         values = [self._untied(value) if i in open_choices else value for i, value in enumerate(values)]
         if kind == "select_and_scatter":
             chosen, source, initial = values
@@ -101,7 +100,7 @@ class NoisyWidener(Widener):
         return [self._summed(op, value, terms) if i < summed else value for i, value in enumerate(values)]
 
     def results(self, op: Any, values: list[Any]) -> list[Any]:
-        kind, values = _kind(op), super().results(op, values)
+        kind = _kind(op)
         if kind in EXACT or (kind in SUMS and not _adds(op)):
             return values
         terms = _terms(op)
