@@ -60,6 +60,16 @@ def test_what_is_no_f32_is_rounded_to_one_where_the_program_does(kind: str, numb
     np.testing.assert_array_equal(result, given.astype(np.float32))
 
 
+def test_a_number_that_is_an_f32_by_definition_stays_one() -> None:
+    kind, vector = "tensor<2x3xf32>", "tensor<3xf32>"
+    types = ", ".join([kind, *[vector] * 4])
+    body = '    %y = "stablehlo.batch_norm_inference"(%x, %s, %s, %s, %s)'
+    body += " {epsilon = 1.0e-3 : f32, feature_index = 1 : i64}"
+    text = Widener().clone(one_function(f"{body} : ({types}) -> {kind}", f"%x: {kind}, %s: {vector}", kind), "main")
+    assert ": f32" in text
+    assert "-> tensor<2x3xf64>" in text
+
+
 def test_types_fit_in_the_function_of_a_reduction_too() -> None:
     body = """
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
