@@ -201,7 +201,8 @@ def classes_of(argument: Any) -> int | None:
                 ahead.append(use.owner.results[0])
             elif kind == "gather" and use.operand_number == 1:
                 numbers = stablehlo.GatherDimensionNumbers(use.owner.attributes["dimension_numbers"])
-                shape, picked = shape_of(use.owner.operands[0].type), list(numbers.start_index_map)
+                shape = shape_of(use.owner.operands[0].type)
+                picked: list[int] = list(numbers.start_index_map)
                 return min((shape[axis] for axis in picked), default=None)
             elif kind == "compare":
                 other = use.owner.operands[1 - use.operand_number]
