@@ -15,7 +15,7 @@ from harness.module.executors import ModuleExecutor
 from harness.module.experiment import ModuleExperiment
 from harness.module.flips import with_flips
 from harness.module.load import StableModule
-from harness.module.measure import difference, finite_norm
+from harness.module.measure import compared, finite_norm
 from harness.module.members import MEMBERS, MORE_MEMBERS, first_members, more_members
 from harness.module.precision import in_lower_precision
 from harness.module.second_look import confirmed, reproduced, with_explanations, with_ties
@@ -51,7 +51,7 @@ def _checked(check: ModuleExperiment, executors: Sequence[ModuleExecutor]) -> Mo
         return ModuleCheck(check.module, reference, 0, ())
     executions = [check.run(executor) for executor in executors]
     checks = [_judge(check, execution) for execution in executions]
-    if any(result.ratio >= DOUBT for one in checks for result in one.results):
+    if any(result.word in ("doubt", "fault") for one in checks for result in one.results):
         check.say(f"{MORE_MEMBERS} more members …")
         check.members(more_members(check.seed), check.ensemble)
         checks = [_judge(check, execution) for execution in executions]
@@ -77,12 +77,18 @@ def _judge(check: ModuleExperiment, execution: Execution) -> ExecutorCheck:
     judged = []
     for number, ratio in enumerate(check.ratios(execution.calls[0])):
         result, exact = check.module.results[number], np.asarray(check.ensemble.reference[number], np.float64)
-        error = difference(execution.calls[0][number], exact)
+        error, left, untold = compared(
+            execution.calls[0][number], check.ensemble.reference[number], check.ensemble.spreads[number]
+        )
         origin = 0.0 if result.argument is None else np.asarray(check.arguments[result.argument], np.float64)
         with np.errstate(invalid="ignore"):
             scale = finite_norm(exact - origin) or finite_norm(exact) or 1.0
         word: Word = "rounding" if ratio < DOUBT else "doubt" if ratio < FAULT else "fault"
-        if not np.isfinite(exact).any() and ratio < DOUBT:
+        note = ""
+        if ratio < DOUBT and left:
+            note = f"rounding decides whether {left:,} of {exact.size:,} elements are numbers, which are left out"
+            word = "doubt" if untold else "no number" if left == exact.size else word
+        if ratio < DOUBT and not np.isfinite(exact).any():
             word = "no number" if exact.size else "empty"
         judged.append(
             ResultCheck(
@@ -92,6 +98,7 @@ def _judge(check: ModuleExperiment, execution: Execution) -> ExecutorCheck:
                 error=error.norm / scale,
                 bound=DOUBT * check.bound(number).norm / scale,
                 of="value" if result.argument is None else "update",
+                note=note,
             )
         )
     return ExecutorCheck(execution, tuple(judged))

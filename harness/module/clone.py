@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from harness.errors import ModuleError
-from harness.module.mlir import func, function_named, ir, parsed, stablehlo
+from harness.module.mlir import element_of, func, function_named, ir, parsed, stablehlo
 
 Values = dict[Any, Any]
+_LONGER_THAN_F32 = ("f64", "i32", "ui32", "i64", "ui64")
 
 
 class Cloner:
@@ -40,6 +41,14 @@ class Cloner:
 
     def begin(self, module: Any, extra: Sequence[Any]) -> None:
         """Called once in the empty function: `module` is the clone's, `extra` its own arguments."""
+
+    def fitting_operands(self, op: Any, values: list[Any]) -> list[Any]:
+        """Operands of the types that the clone of `op` takes, also where it is cloned without `operands`."""
+        return values
+
+    def fitting_results(self, op: Any, values: list[Any]) -> list[Any]:
+        """Results of the types that follow from `type_of`, also where `op` is cloned without `results`."""
+        return values
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
         """What the clone of `op` is given in the place of its operands."""
@@ -100,9 +109,11 @@ class Cloner:
                 bound = values | dict(zip(inner.arguments, operands, strict=True))
                 results = self._operations(source, inner, bound, plain=plain)
             else:
-                given = operands if plain else self.operands(op, operands)
+                given = self.fitting_operands(op, operands)
+                given = given if plain else self.operands(op, given)
                 made = self._operation(source, op, given, values, plain=plain)
-                results = list(made.results) if plain else self.results(op, list(made.results))
+                results = self.fitting_results(op, list(made.results))
+                results = results if plain else self.results(op, results)
             values.update(zip(op.results, results, strict=True))
         return [values[operand] for operand in terminator.operands]
 
@@ -131,14 +142,12 @@ class Cloner:
         """An attribute with its types replaced: numbers, arrays of numbers, types."""
         if isinstance(attribute, ir.TypeAttr):
             return ir.TypeAttr.get(self.type_of(attribute.value))
-        if isinstance(attribute, ir.FloatAttr):
+        if isinstance(attribute, ir.FloatAttr) and not op.operation.name.startswith("stablehlo.batch_norm_"):
             kind = self.type_of(attribute.type)
             return attribute if kind == attribute.type else ir.FloatAttr.get(kind, attribute.value)
         if isinstance(attribute, ir.DenseElementsAttr):
             kind = self.type_of(attribute.type)
             return attribute if kind == attribute.type else _widened(attribute, kind)
-        if isinstance(attribute, ir.DenseResourceElementsAttr) and self.type_of(attribute.type) != attribute.type:
-            raise ModuleError(f"{op.operation.name}: a constant lies in a resource section. Write it as dense<…>.")
         return attribute
 
 
@@ -149,8 +158,11 @@ class Inliner(Cloner):
 class Widener(Cloner):
     """The same program in f64: every f32 becomes f64, constants keep their f32 values.
 
-    A conversion to bf16 or f16 is a rounding that the program means, and stays.
+    A conversion to bf16 or f16 is a rounding that the program means, and stays. So does one of f64, or of a whole
+    number that may have more digits than an f32, to f32, unless `rounds` is unset.
     """
+
+    rounds = True
 
     def type_of(self, kind: Any) -> Any:
         """f64 for f32, also as the element of a tensor."""
@@ -163,22 +175,30 @@ class Widener(Cloner):
         return kind
 
     def result_type(self, op: Any, result: Any) -> Any:
-        """As `type_of`, but bits are those of an f32."""
-        return result.type if _takes_bits(op) else self.type_of(result.type)
+        """As `type_of`, but bits are those of an f32, and what is rounded to f32 is one at first."""
+        kept = _takes_bits(op) or (self.rounds and _rounds_to_f32(op))
+        return result.type if kept else self.type_of(result.type)
 
-    def operands(self, op: Any, values: list[Any]) -> list[Any]:
+    def fitting_operands(self, op: Any, values: list[Any]) -> list[Any]:
         if not _takes_bits(op):
             return values
         return [_converted(value, operand.type) for value, operand in zip(values, op.operands, strict=True)]
 
-    def results(self, op: Any, values: list[Any]) -> list[Any]:
-        if not _takes_bits(op):
+    def fitting_results(self, op: Any, values: list[Any]) -> list[Any]:
+        if not (_takes_bits(op) or (self.rounds and _rounds_to_f32(op))):
             return values
         return [_converted(value, self.type_of(value.type)) for value in values]
 
 
 def _takes_bits(op: Any) -> bool:
     return bool(op.operation.name == "stablehlo.bitcast_convert")
+
+
+def _rounds_to_f32(op: Any) -> bool:
+    """Whether an operation makes the nearest f32 of a number that may be none."""
+    if op.operation.name != "stablehlo.convert" or element_of(op.results[0].type) != "f32":
+        return False
+    return element_of(op.operands[0].type) in _LONGER_THAN_F32
 
 
 def _converted(value: Any, kind: Any) -> Any:

@@ -7,7 +7,7 @@ from harness.module.clone import Widener
 from harness.module.execute import Execution
 from harness.module.executors import INTERPRETER, REFERENCE, ModuleExecutor, confirmation_limit
 from harness.module.f32_range import Flushed, WithinRange
-from harness.module.measure import NoisyEnsemble, difference, ratios
+from harness.module.measure import NoisyEnsemble, Size, compared, ratios
 from harness.module.signature import TensorType
 from harness.module.task import Array
 from harness.module.words import AS_WITHOUT_COMPILER, DOUBT, FLUSHED, OUT_OF_RANGE, Word
@@ -87,10 +87,15 @@ def _drifting(versions: Versions) -> Explains | None:
     if not exact.calls:
         return None
     agreed, reference = _near(versions.ratios(exact.calls[0])), versions.ensemble.reference
-    far = [difference(result, wide) for result, wide in zip(run.calls[0], reference, strict=True)]
+
+    def errors_of(results: Sequence[Array]) -> list[Size]:
+        trios = zip(results, reference, versions.ensemble.spreads, strict=True)
+        return [compared(result, wide, spread)[0] for result, wide, spread in trios]
+
+    far = errors_of(run.calls[0])
 
     def explains(results: Sequence[Array]) -> set[int]:
-        errors = [difference(result, wide) for result, wide in zip(results, reference, strict=True)]
+        errors = errors_of(results)
         return agreed & {n for n, (e, f) in enumerate(zip(errors, far, strict=True)) if e.within(f, DOUBT)}
 
     return explains

@@ -22,7 +22,6 @@ class WithinRange(Widener):
     """The f64 version, every f32 result of which is infinite, or zero, where f32 would be."""
 
     def results(self, op: Any, values: list[Any]) -> list[Any]:
-        values = super().results(op, values)
         if str(op.operation.name).rpartition(".")[2] in EXACT:
             return values
         kinds = [element_of(result.type) for result in op.results]
@@ -36,10 +35,10 @@ class Flushed(Widener):
     """The f64 version, in which f32 operands and results of arithmetic below the smallest normal number are zeros."""
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
-        return self._of(op, op.operands, super().operands(op, values))
+        return self._of(op, op.operands, values)
 
     def results(self, op: Any, values: list[Any]) -> list[Any]:
-        return self._of(op, op.results, super().results(op, values))
+        return self._of(op, op.results, values)
 
     def regions_are_plain(self, op: Any) -> bool:
         return str(op.operation.name).rpartition(".")[2] not in FLOW

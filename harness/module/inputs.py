@@ -36,9 +36,11 @@ def draw(module: StableModule, seed: int) -> list[Array]:
 
 
 def _draw(argument: ModuleArgument, classes: int, random: np.random.Generator) -> Any:
-    kind, shape = argument.type, argument.type.shape
+    kind, shape, role = argument.type, argument.type.shape, argument.role
+    if not kind.is_float and role in ("images", "parameter", "rate"):
+        role = "labels"  # words, or rows of a table: a fraction would be zero
     normal = random.standard_normal(shape)
-    match argument.role:
+    match role:
         case "rate":
             return np.full(shape, _RATE)
         case "step":
@@ -46,9 +48,10 @@ def _draw(argument: ModuleArgument, classes: int, random: np.random.Generator) -
         case "number":
             return random.uniform(0.1, 0.2, shape)
         case "labels":
-            return random.integers(0, 2 if kind.element == "i1" else classes, shape)
+            return random.integers(0, 2 if kind.element == "i1" else max(1, classes), shape)
         case "one-hot":
-            return np.eye(shape[-1])[random.integers(0, shape[-1], shape[:-1])]
+            rows = np.asarray(random.integers(0, max(1, shape[-1]), shape[:-1]))
+            return rows[..., None] == np.arange(shape[-1])
         case "images":
             return random.uniform(0.0, 1.0, shape)
         case "state":
@@ -104,10 +107,15 @@ def _arrays(path: Path) -> dict[str, Array]:
         with content, np.load(content, allow_pickle=False) as file:
             if isinstance(file, np.ndarray):
                 raise ModuleError(f"{path}: a single array; expected an .npz of arrays by the names of arguments.")
-            return {name: file[name] for name in file.files}
+            return {name: _native(file[name]) for name in file.files}
     except (ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error) as error:
         told = str(error).splitlines()[0].rstrip(".")
         raise ModuleError(f"{path}: not an .npz of arrays ({told}). Write it with numpy.savez.") from None
+
+
+def _native(array: Array) -> Array:
+    """In this machine's order of bytes, which executors take for granted."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def digest(arguments: Sequence[Array]) -> str:

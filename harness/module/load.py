@@ -28,14 +28,16 @@ from harness.module.signature import (
 )
 
 _MAGIC = b"ML\xefR"
+_NAMING = ("callee", "decomposition", "called_computations")  # attributes that name other functions
+_SYMBOL = re.compile(r'@"?([\w.$-]+)')
 
 
 @dataclass(frozen=True)
 class StableModule:
-    """One function of a module. `source`: the file as it was read; `text`: the whole module in normal form.
+    """One function of a module. `source`: the file as it was read.
 
-    `inlined`: the function alone, `main`, without calls; `ops`: its operations by name; `classes`: for arguments of
-    whole numbers, by number, how many values they may have.
+    `text`: the function with those that it needs, in normal form; `inlined`: the function alone, `main`, without calls;
+    `ops`: its operations by name; `classes`: for arguments of whole numbers, by number, how many values they may have.
     """
 
     path: Path
@@ -91,10 +93,10 @@ def loaded(path: Path, content: bytes, function: str | None = None) -> StableMod
             given = function_named(module, name)
             kinds = ir.FunctionType(ir.TypeAttr(given.attributes["function_type"]).value)
             _check_boundary(path, [*kinds.inputs, *kinds.results])
-            text = str(module)
             titles = _result_names(given, len(kinds.results))
             located = [_location_name(argument) for argument in given.arguments]
             names = tuple(symbol(one) for one in functions(module))
+            text = _alone(module, given)
     except ValueError as error:
         raise ModuleError(_parse_error(path, str(error))) from None
     form = "text"
@@ -123,6 +125,22 @@ def loaded(path: Path, content: bytes, function: str | None = None) -> StableMod
         classes=classes,
         refusals=tuple(refused),
     )
+
+
+def _alone(module: Any, function: Any) -> str:
+    """The module without functions that one does not need: executors run it as `main`, which another may be called."""
+    every = {symbol(one): one for one in functions(module)}
+    needed = [symbol(function)]
+    for name in needed:
+        body = operations(every[name].regions[0].blocks[0])
+        told = " ".join(str(op.attributes[key]) for op in body for key in _NAMING if key in op.attributes)
+        needed += sorted({found for found in _SYMBOL.findall(told) if found in every} - set(needed))
+    for name, one in every.items():
+        if name not in needed:
+            one.operation.erase()
+    if not is_public(function):
+        function.attributes["sym_visibility"] = ir.StringAttr.get("public")
+    return str(module)
 
 
 def _choose(path: Path, module: Any, function: str | None) -> str:

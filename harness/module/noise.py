@@ -33,6 +33,9 @@ _EXACT = """
 EXACT = frozenset(_EXACT.split())
 SUMS = frozenset({"reduce", "reduce_window", "select_and_scatter", "scatter"})
 FLOW = frozenset({"while", "if", "case"})
+# How many operands have terms of what is added, where it is not those of a reduction. An error of the other two is that
+# of another matrix, however large the numbers are that come of it.
+_SUMMED_OPERANDS = {"dot_general": 2, "dot": 2, "convolution": 2, "triangular_solve": 2, "cholesky": 1}
 # How much coarser than f32 a type rounds: arithmetic in it, which a program means, has noise of its own size.
 _COARSER = {"f64": 2.0**-29, "f32": 1.0, "bf16": 2.0**16, "f16": 2.0**13}
 _DEVIATION = math.sqrt(12.0) / 2**32  # makes of a number of 32 bits one of variance 1
@@ -88,8 +91,7 @@ class NoisyWidener(Widener):
         self._seed = stablehlo.multiply(seed, _constant(2246822519, unsigned=True))
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
-        kind, values = _kind(op), super().operands(op, values)
-        open_choices = choices(op)
+        kind, open_choices = _kind(op), choices(op)
         values = [self._untied(value) if i in open_choices else value for i, value in enumerate(values)]
         if kind == "select_and_scatter":
             chosen, source, initial = values
@@ -97,11 +99,11 @@ class NoisyWidener(Widener):
         terms = _terms(op)
         if terms is None:
             return values
-        summed = 2 if kind in ("dot_general", "dot", "convolution") else len(values) // 2
+        summed = _SUMMED_OPERANDS.get(kind, len(values) // 2)
         return [self._summed(op, value, terms) if i < summed else value for i, value in enumerate(values)]
 
     def results(self, op: Any, values: list[Any]) -> list[Any]:
-        kind, values = _kind(op), super().results(op, values)
+        kind = _kind(op)
         if kind in EXACT or (kind in SUMS and not _adds(op)):
             return values
         terms = _terms(op)
@@ -118,6 +120,9 @@ class NoisyWidener(Widener):
     def _summed(self, op: Any, value: Any, terms: int) -> Any:
         """An operand of which so many terms are added to each result."""
         coarser = max(_COARSER.get(element_of(result.type), 0.0) for result in op.results)
+        if _kind(op) in _SUMMED_OPERANDS and coarser < _COARSER.get(element_of(value.type), 0.0):
+            # Noise of a sum in f32 would be lost in an operand of bf16.
+            value = stablehlo.convert(ir.RankedTensorType.get(shape_of(value.type), ir.F64Type.get()), value)
         return self._perturbed(value, self._amplitude, math.sqrt(terms) * coarser)
 
     def _untied(self, value: Any) -> Any:
@@ -215,6 +220,8 @@ def _terms(op: Any) -> int | None:
         contracted: list[int] = list(numbers.lhs_contracting_dimensions)
         return math.prod(shape[axis] for axis in contracted)
     if kind == "dot":
+        return shape_of(op.operands[0].type)[-1]
+    if kind in ("triangular_solve", "cholesky"):
         return shape_of(op.operands[0].type)[-1]
     if kind == "convolution":
         axis: int = stablehlo.ConvDimensionNumbers(op.attributes["dimension_numbers"]).kernel_output_feature_dimension

@@ -78,6 +78,8 @@ def _reasons(op: Any) -> Iterator[str]:
     drawn = kind == "rng" or (kind == "rng_bit_generator" and "DEFAULT" in str(op.attributes["rng_algorithm"]))
     if drawn:
         yield "each compiler draws other numbers"
+    if op.name == "stablehlo.constant" and not isinstance(op.attributes["value"], ir.DenseElementsAttr):
+        yield "a constant that lies in a resource section. Write it as dense<…>"
     if kind == "composite":
         yield "a composite; expected its operations themselves"
     if any(len(list(region.blocks)) > 1 for region in op.regions):

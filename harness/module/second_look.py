@@ -16,7 +16,7 @@ _SUSPECT = ("doubt", "fault")
 
 def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[ExecutorCheck]:
     """Where the module chooses among equal elements: an error that another choice explains is called a tie."""
-    suspected = any(result.word in _SUSPECT for one in checks for result in one.results)
+    suspected = any(_unexplained(result) for one in checks for result in one.results)
     if not suspected or not check.chooses:
         return checks
     check.say("members that choose otherwise among equal elements …")
@@ -30,7 +30,7 @@ def with_ties(check: ModuleExperiment, checks: list[ExecutorCheck]) -> list[Exec
         found = check.ratios(one.execution.calls[0], tied)
         told = "another one of several equal elements was chosen, which the specification leaves open"
         results = [
-            replace(result, word="tie", note=told) if result.word in _SUSPECT and ratio < DOUBT else result
+            replace(result, word="tie", note=told) if _unexplained(result) and ratio < DOUBT else result
             for result, ratio in zip(one.results, found, strict=True)
         ]
         return replace(one, results=tuple(results))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
-from harness.module.mlir import element_of, ir, shape_of
+from harness.module.mlir import element_of, ir, shape_of, stablehlo
 
 Role = Literal["parameter", "state", "squares", "images", "labels", "one-hot", "rate", "step", "number", "data"]
 _NUMPY: dict[str, Any] = {
@@ -138,10 +138,11 @@ def guess_role(name: str, kind: TensorType, *, paired: bool, positive: bool, ima
     """The role of an argument by its name, else by its type. `images`: whether another argument has that role."""
     short = name.lower()
     for pattern, role in _NAMED:
-        if re.fullmatch(pattern, short) and (role != "labels" or not kind.is_float):
-            return role
-        if role == "labels" and re.fullmatch(pattern, short):
+        if not re.fullmatch(pattern, short) or (role == "one-hot" and not kind.shape):
+            continue
+        if role == "labels" and kind.is_float:
             return "one-hot" if len(kind.shape) == 2 else "data"
+        return role
     if not kind.is_float:
         return "labels" if kind.shape else "step"
     if not kind.shape:
@@ -199,7 +200,10 @@ def classes_of(argument: Any) -> int | None:
             if kind in ("broadcast_in_dim", "reshape", "convert", "concatenate", "select"):
                 ahead.append(use.owner.results[0])
             elif kind == "gather" and use.operand_number == 1:
-                return min(shape_of(use.owner.operands[0].type))
+                numbers = stablehlo.GatherDimensionNumbers(use.owner.attributes["dimension_numbers"])
+                shape = shape_of(use.owner.operands[0].type)
+                picked: list[int] = list(numbers.start_index_map)
+                return min((shape[axis] for axis in picked), default=None)
             elif kind == "compare":
                 other = use.owner.operands[1 - use.operand_number]
                 counted = _iota_behind(other)

@@ -6,10 +6,13 @@ from typing import Literal, get_args
 
 from harness.module.execute import Execution
 from harness.module.load import StableModule
+from harness.module.task import Outcome
 
 Word = Literal["empty", "rounding", "tie", "no number", "doubt", "reference in doubt", "precision", "race", "fault"]
 MILDEST_FIRST: tuple[Word, ...] = get_args(Word)
 WRONG: tuple[Word, ...] = ("precision", "race", "fault")  # what another reference has to confirm
+# Outcomes of an executor that has the module and did not come to its end with it, which is no agreement.
+UNFINISHED: tuple[Outcome, ...] = ("timed out", "hung", "out of memory", "crashed", "not started")
 OUT_OF_RANGE = "numbers on the way leave the range of f32, and what comes of that is left open"
 FLUSHED = "as with numbers below the smallest normal one of f32 taken for zero, as most executors take them"
 AS_WITHOUT_COMPILER = "the interpreter, which no compiler has touched, is as far off in f32"
@@ -63,12 +66,12 @@ class ModuleCheck:
 
     @property
     def exit_code(self) -> int:
-        """0 rounding only, 1 a fault or a lower precision, 3 nothing compared, or a doubt."""
+        """0 rounding only, 1 a fault or a lower precision, 3 nothing compared, a doubt, or somebody did not finish."""
         words = [check.word for check in self.executors]
         if any(word in WRONG for word in words):
             return 1
         fine = [word for word in words if word in ("rounding", "tie")]
-        doubtful = [word for word in words if word in ("doubt", "reference in doubt", "no number")]
+        doubtful = [word for word in words if word in ("doubt", "reference in doubt", "no number", *UNFINISHED)]
         return 0 if fine and not doubtful else 3
 
 

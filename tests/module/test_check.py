@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
 
 from harness.errors import ModuleError
 from harness.module import experiment, explanations, second_look
@@ -14,6 +15,7 @@ from harness.module.check import check_module
 from harness.module.executors import EXECUTORS, ModuleExecutor
 from harness.module.inputs import draw
 from harness.module.load import StableModule, load
+from harness.module.measure import difference
 from harness.module.task import Array
 from harness.module.words import AS_WITHOUT_COMPILER, FLUSHED, OUT_OF_RANGE, ModuleCheck
 from tests.support.paths import ROOT
@@ -185,6 +187,14 @@ def test_who_refuses_or_is_absent_is_listed_and_judges_nobody(tmp_path: Path) ->
     assert verdict(module, [IREE, absent]).exit_code == 3
 
 
+def test_who_does_not_finish_is_no_agreement(tmp_path: Path) -> None:
+    kind = "tensor<2xf32>"
+    module = module_of(one_function(f"    %y = stablehlo.negate %x : {kind}", f"%x: {kind}", kind), tmp_path)
+    check = verdict(module, [XLA, replace(XLA, name="dying", command=(sys.executable, "-c", "raise SystemExit(9)"))])
+    assert words(check) == {"xla": "rounding", "dying": "crashed"}
+    assert check.exit_code == 3
+
+
 def test_a_long_sum_that_is_added_one_by_one_is_rounding(tmp_path: Path) -> None:
     body = "    %zero = stablehlo.constant dense<0.0> : tensor<f32>\n    %y = stablehlo.reduce(%x init: %zero)"
     kind = "(tensor<800000x2xf32>, tensor<f32>) -> tensor<2xf32>"
@@ -211,3 +221,49 @@ def test_a_module_that_is_not_judged_is_refused_with_the_operation(tmp_path: Pat
     module = module_of(one_function(call, "%x: tensor<4xf32>", "tensor<4xf32>"), tmp_path)
     with pytest.raises(ModuleError, match=r"module\.mlir: line 3, stablehlo\.custom_call: a custom call of"):
         verdict(module, [XLA], [np.ones(4, np.float32)])
+
+
+def test_elements_that_rounding_decides_about_hide_nothing_beside_them(tmp_path: Path) -> None:
+    body = """
+    %three = stablehlo.constant dense<3.0> : tensor<16xf32>
+    %part = stablehlo.divide %x, %three : tensor<16xf32>
+    %back = stablehlo.multiply %part, %three : tensor<16xf32>
+    %left = stablehlo.subtract %back, %x : tensor<16xf32>
+    %root = stablehlo.sqrt %left : tensor<16xf32>
+    %tiny = stablehlo.constant dense<1.0e-9> : tensor<16xf32>
+    %small = stablehlo.multiply %root, %tiny : tensor<16xf32>
+    %dot = stablehlo.dot_general %x, %w, contracting_dims = [0] x [0]
+      : (tensor<16xf32>, tensor<16x4xf32>) -> tensor<4xf32>
+    %y = stablehlo.concatenate %small, %dot, dim = 0 : (tensor<16xf32>, tensor<4xf32>) -> tensor<20xf32>"""
+    module = module_of(one_function(body, "%x: tensor<16xf32>, %w: tensor<16x4xf32>", "tensor<20xf32>"), tmp_path)
+    wrong = faulty(XLA, "scaled")
+    check = verdict(module, [XLA, wrong])
+    assert words(check) == {"xla": "rounding", wrong.name: "fault"}
+    assert check.executors[0].results[0].note.startswith("rounding decides whether ")
+    assert np.isfinite(check.executors[0].results[0].bound)
+
+
+def test_whole_numbers_of_64_bits_are_compared_to_the_last_one() -> None:
+    large = np.array([2**60], np.int64)
+    assert difference(large, large).norm == 0
+    assert difference(large + 1, large).norm == 1
+
+
+def test_a_factor_of_a_matrix_that_is_nearly_singular_is_rounding(tmp_path: Path) -> None:
+    kind = "tensor<5x5xf32>"
+    body = f"    %y = stablehlo.cholesky %x, lower = true : {kind}"
+    module = module_of(one_function(body, f"%x: {kind}", kind), tmp_path)
+    hilbert = 1.0 / (1.0 + np.add.outer(np.arange(5), np.arange(5)))
+    assert words(verdict(module, [XLA], [hilbert.astype(np.float32)])) == {"xla": "rounding"}
+
+
+def test_what_cancels_in_a_product_of_bf16_is_rounding(tmp_path: Path) -> None:
+    body = """
+    %y = stablehlo.dot_general %x, %w, contracting_dims = [0] x [0]
+      : (tensor<64xbf16>, tensor<64xbf16>) -> tensor<f32>"""
+    module = module_of(one_function(body, "%x: tensor<64xbf16>, %w: tensor<64xbf16>", "tensor<f32>"), tmp_path)
+    random = np.random.default_rng(0)
+    x, w = random.normal(size=(2, 32)).astype(bfloat16)
+    order = random.permutation(64)
+    fed = [np.concatenate([x, x])[order], np.concatenate([w, -w])[order]]
+    assert words(verdict(module, [XLA], fed)) == {"xla": "rounding"}

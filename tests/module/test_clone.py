@@ -50,6 +50,40 @@ def test_bits_stay_those_of_an_f32() -> None:
     np.testing.assert_array_equal(result, np.nextafter(np.array([1.0, 3.0], np.float32), np.float32(4.0)))
 
 
+@pytest.mark.parametrize(("kind", "numbers"), [("f64", [0.1, 1e9 + 1]), ("i32", [3, 2**24 + 1])])
+def test_what_is_no_f32_is_rounded_to_one_where_the_program_does(kind: str, numbers: list[float]) -> None:
+    body = f"    %y = stablehlo.convert %x : (tensor<2x{kind}>) -> tensor<2xf32>"
+    text = Widener().clone(one_function(body, f"%x: tensor<2x{kind}>", "tensor<2xf32>"), "main")
+    given = np.array(numbers, np.float64 if kind == "f64" else np.int32)
+    (result,) = interpret(text, "main", [given])
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result, given.astype(np.float32))
+
+
+def test_a_number_that_is_an_f32_by_definition_stays_one() -> None:
+    kind, vector = "tensor<2x3xf32>", "tensor<3xf32>"
+    types = ", ".join([kind, *[vector] * 4])
+    body = '    %y = "stablehlo.batch_norm_inference"(%x, %s, %s, %s, %s)'
+    body += " {epsilon = 1.0e-3 : f32, feature_index = 1 : i64}"
+    text = Widener().clone(one_function(f"{body} : ({types}) -> {kind}", f"%x: {kind}, %s: {vector}", kind), "main")
+    assert ": f32" in text
+    assert "-> tensor<2x3xf64>" in text
+
+
+def test_types_fit_in_the_function_of_a_reduction_too() -> None:
+    body = """
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %y = stablehlo.reduce(%x init: %zero) across dimensions = [0] : (tensor<3xf32>, tensor<f32>) -> tensor<f32>
+     reducer(%a: tensor<f32>, %b: tensor<f32>) {
+      %bits = stablehlo.bitcast_convert %b : (tensor<f32>) -> tensor<i32>
+      %back = stablehlo.bitcast_convert %bits : (tensor<i32>) -> tensor<f32>
+      %sum = stablehlo.add %a, %back : tensor<f32>
+      stablehlo.return %sum : tensor<f32>
+    }"""
+    text = NoisyWidener().clone(one_function(body, "%x: tensor<3xf32>", "tensor<f32>"), "main")
+    assert "(tensor<f64>) -> tensor<i32>" not in text
+
+
 @pytest.mark.parametrize("text", [nested_calls(), SGD_STEP, pool_gradient()])
 def test_a_noisy_clone_takes_amplitudes_and_a_seed_more(text: str) -> None:
     name = "train_step" if "@train_step" in text else "main"

@@ -88,3 +88,33 @@ def test_an_argument_without_elements_is_drawn(tmp_path: Path) -> None:
     path.write_text(f"func.func @main(%e: {kind}) -> {kind} {{\n  return %e : {kind}\n}}\n")
     (drawn,) = draw(load(path), 0)
     assert drawn.shape == (0, 4)
+
+
+def test_words_are_drawn_as_rows_of_their_table(tmp_path: Path) -> None:
+    path = tmp_path / "embedding.mlir"
+    path.write_text(
+        """func.func @main(%x: tensor<64xi32>, %w: tensor<50x4xf32>) -> tensor<64x4xf32> {
+  %y = "stablehlo.gather"(%w, %x) {dimension_numbers = #stablehlo.gather<offset_dims = [1], collapsed_slice_dims = [0],
+    start_index_map = [0], index_vector_dim = 1>, slice_sizes = array<i64: 1, 4>}
+    : (tensor<50x4xf32>, tensor<64xi32>) -> tensor<64x4xf32>
+  return %y : tensor<64x4xf32>
+}
+"""
+    )
+    drawn, _ = draw(load(path), 0)
+    assert len(set(drawn.tolist())) > 20
+
+
+@pytest.mark.parametrize(("name", "kind"), [("onehot", "f32"), ("onehot", "4xf32"), ("onehot", "4x0xf32")])
+def test_what_cannot_be_rows_of_classes_is_drawn(name: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "module.mlir"
+    arguments = f"%x: tensor<4xf32>, %{name}: tensor<{kind}>"
+    path.write_text(f"func.func @main({arguments}) -> tensor<4xf32> {{\n  return %x : tensor<4xf32>\n}}\n")
+    module = load(path)
+    assert [array.shape for array in draw(module, 0)] == [argument.type.shape for argument in module.arguments]
+
+
+def test_arrays_in_another_order_of_bytes_are_the_same_numbers(sgd: StableModule, tmp_path: Path) -> None:
+    drawn = {argument.name: array for argument, array in zip(sgd.arguments, draw(sgd, 0), strict=True)}
+    path = save(tmp_path / "in.npz", sgd, **{name: array.astype(">f4") for name, array in drawn.items()})
+    assert digest(read(path, sgd)) == digest(draw(sgd, 0))

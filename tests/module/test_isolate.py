@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
 
 from harness.errors import ModuleError
 from harness.module.executors import EXECUTORS, ModuleExecutor
@@ -18,6 +19,7 @@ from harness.module.isolate import search as search_module
 from harness.module.isolate.places import places
 from harness.module.isolate.program import opened
 from harness.module.isolate.reproducer import write_reproducers
+from harness.module.isolate.scan import RefusedOperation
 from harness.module.isolate.search import Isolation, isolate
 from harness.module.isolate.tables import isolated
 from harness.module.isolate.windows import windows
@@ -195,6 +197,12 @@ def test_a_refused_operation_is_listed_and_the_rest_is_compared(tmp_path: Path) 
     told = "no maximum is known here"
     assert [(place.name, one.message) for place, one in isolation.refused] == [("%a", told), ("%top", told)]
     assert isolation.faults == ()
+    assert isolation.exit_code == 0
+    count = len(places(isolation.module))
+    told = " ".join(str(isolated(isolation, [], "text", "")).split())
+    assert "2 windows, 2 of them compared, " in told
+    pieces = [piece for window in isolation.windows for piece in window.compared]
+    assert 0 < sum(len(piece.part.operations) for piece in pieces) < count
 
 
 def test_a_function_with_tuples_is_refused_with_the_operation(tmp_path: Path) -> None:
@@ -230,6 +238,16 @@ def test_a_reproducer_runs_without_this_project(tmp_path: Path) -> None:
     assert "harness" not in "".join(path.read_text() for path in done.folder.iterdir() if path.suffix != ".npy")
 
 
+def test_a_comparison_without_results_shows_no_fault(tmp_path: Path) -> None:
+    np.save(tmp_path / "allowed.npy", np.ones((1, 2)))
+    np.save(tmp_path / "expected0.npy", np.ones(2))
+    command = [sys.executable, str(ROOT / "harness" / "module" / "isolate" / "reproducer_compare.py")]
+    for made in (None, np.ones(2, bfloat16), np.ones(3)):
+        if made is not None:
+            np.save(tmp_path / "out0.npy", made)
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+
+
 def test_a_fault_of_iree_is_isolated_to_two_operations_with_a_reproducer(tmp_path: Path) -> None:
     """The padded convolution of an image with gaps of `harness/trace/known_trouble.py`."""
     module = load(ROOT / "tests" / "support" / "dilated_convolution.mlir")
@@ -245,4 +263,13 @@ def test_windows_that_were_not_reached_are_no_agreement(tmp_path: Path) -> None:
     isolation = search(module_of(SGD_STEP, tmp_path), EXECUTORS["xla"])
     assert isolation.exit_code == 0
     isolation.unreached = 1
+    assert isolation.exit_code == 3
+
+
+def test_an_operation_that_did_not_finish_is_no_agreement(tmp_path: Path) -> None:
+    isolation = search(module_of(SGD_STEP, tmp_path), EXECUTORS["xla"])
+    (place, *_) = places(isolation.module)
+    isolation.refused.append((place, RefusedOperation(0, "refused", "")))
+    assert isolation.exit_code == 0
+    isolation.refused.append((place, RefusedOperation(0, "crashed", "")))
     assert isolation.exit_code == 3

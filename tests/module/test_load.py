@@ -5,11 +5,13 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from harness.errors import ModuleError
 from harness.module.load import load
 from harness.module.mlir import parsed, stablehlo
+from harness.run.xla_device import XlaDevice
 from tests.support.paths import ROOT
 from tests.support.stablehlo_modules import SGD_STEP, nested_calls, one_function
 
@@ -203,3 +205,43 @@ def test_the_names_of_a_python_function_where_jax_leaves_them(tmp_path: Path) ->
         ("weights", "parameter"),
         ("x", "images"),
     ]
+
+
+SEVERAL = """
+func.func public @main(%x: tensor<2xf32>) -> tensor<2xf32> {
+  %y = stablehlo.custom_call @elsewhere(%x) : (tensor<2xf32>) -> tensor<2xf32>
+  return %y : tensor<2xf32>
+}
+func.func public @twice(%x: tensor<2xf32>) -> tensor<2xf32> {
+  %y = func.call @once(%x) : (tensor<2xf32>) -> tensor<2xf32>
+  %z = func.call @once(%y) : (tensor<2xf32>) -> tensor<2xf32>
+  return %z : tensor<2xf32>
+}
+func.func private @once(%x: tensor<2xf32>) -> tensor<2xf32> {
+  %y = stablehlo.add %x, %x : tensor<2xf32>
+  return %y : tensor<2xf32>
+}
+"""
+
+
+@pytest.mark.parametrize(("function", "times"), [("twice", 4.0), ("once", 2.0)])
+def test_any_function_runs_beside_another_main(function: str, times: float, tmp_path: Path) -> None:
+    path = written(tmp_path, SEVERAL)
+    module = load(path, function)
+    assert module.functions == ("main", "twice", "once")
+    assert "elsewhere" not in module.text
+    path.write_text(module.text)
+    device = XlaDevice([path])
+    (result,) = device.call(function, [device.put(np.ones(2, np.float32))])
+    np.testing.assert_array_equal(device.get(result), [times, times])
+
+
+def test_a_constant_in_a_resource_section_is_refused_with_its_line(tmp_path: Path) -> None:
+    body = (
+        "    %c = stablehlo.constant dense_resource<w> : tensor<2xf32>\n    %y = stablehlo.add %x, %c : tensor<2xf32>"
+    )
+    text = one_function(body, "%x: tensor<2xf32>", "tensor<2xf32>")
+    text += '{-# dialect_resources: { builtin: { w: "0x040000000000803F00000040" } } #-}\n'
+    (refusal,) = load(written(tmp_path, text)).refusals
+    assert (refusal.op, refusal.line) == ("stablehlo.constant", 3)
+    assert "Write it as dense<" in refusal.reason

@@ -1,6 +1,7 @@
 """Ties: a step against a function, against another module, and what closes the gap where they differ."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,10 +22,11 @@ from harness.module.tie.explanations import TensorPair, explanations
 from harness.module.tie.function import find_loss
 from harness.module.tie.functions import tie_to_function, tie_to_network
 from harness.module.tie.modules import tie_to_module
+from harness.module.tie.reading import find_reader
 from harness.module.tie.report import tied
 from harness.module.tie.runs import TieRuns, widened
 from harness.module.tie.slots import TiedParameter, parameters_of
-from harness.module.tie.words import Tie
+from harness.module.tie.words import Tie, TiedTensor, scales
 from harness.run.inprocess.reference_interpreter import interpret
 from harness.system.process import Child
 from tests.support.stablehlo_modules import SGD_STEP, lowered
@@ -355,6 +357,33 @@ def test_a_module_that_does_not_finish_compares_nothing(tmp_path: Path, monkeypa
     tie = tie_to_module(module, module, draw(module, 0), TieRuns(0, 0.2, lambda line: None))
     assert tie.exit_code == 3
     assert "timed out" in tie.failure
+
+
+def test_a_rate_of_zero_shows_no_gradient(tmp_path: Path) -> None:
+    (tmp_path / "step.mlir").write_text(SGD_STEP)
+    module = load(tmp_path / "step.mlir")
+    fed = [
+        np.zeros_like(a) if one.name == "lr" else a for one, a in zip(module.arguments, draw(module, 0), strict=True)
+    ]
+    with pytest.raises(ModuleError, match="the rate, 'lr', is fed 0"):
+        find_reader(module, parameters_of(module), "", fed)
+
+
+def test_what_the_members_cannot_bound_is_no_number() -> None:
+    assert TiedTensor("w", "result", error=1.0, allowed=math.nan).word == "no number"
+    assert TiedTensor("w", "result", error=1.0, allowed=math.inf).word == "no number"
+    one, other = [np.array([math.inf]), np.ones(3)], [np.array([math.inf]), np.zeros(3)]
+    assert scales(one, other)[1] == pytest.approx(math.sqrt(3.0))
+
+
+def test_a_gradient_without_numbers_is_left_out_of_explanations() -> None:
+    def pair(name: str, number: float) -> TensorPair:
+        return TensorPair(name, (2,), np.array([number, 4.0]), np.array([1.0, 2.0]), np.array([3.0, 5.0]), 1e-9)
+
+    assert explanations([pair("a", math.nan)], {}) == ([], True)
+    told, whole = explanations([pair("a", math.nan), pair("b", 2.0)], {"two": 2.0})
+    assert whole
+    assert told == ["the module's gradients are 2, two, times those it is held against"]
 
 
 def pairs_of(change: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]) -> list[TensorPair]:

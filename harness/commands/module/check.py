@@ -46,7 +46,7 @@ def check_command(
     The bound is measured: the module in f64, with rounding noise in it, says what rounding does here.
 
     Exit codes: 0 rounding only, 1 a fault or products of a lower precision, 2 usage or a module that cannot be read or
-    judged, 3 nothing was compared, a doubt, or an executor named with --on is absent.
+    judged, 3 nothing was compared, a doubt, an executor did not finish, or one named with --on is absent.
     """
     from harness.module.check import check_module
     from harness.module.executors import find_executors

@@ -66,7 +66,7 @@ def isolate_command(
     judges the whole. A fault leaves a folder that shows it without this project.
 
     Exit codes: 0 rounding only, 1 a fault, 2 usage or a module that cannot be read or judged, 3 nothing was compared,
-    or a doubt.
+    a doubt, or the executor did not finish with a part of it.
     """
     from harness.module.executors import find_executors
     from harness.module.inputs import digest

@@ -28,9 +28,7 @@ from harness.commands.paths import FilePath
 @on_option
 @inputs_option
 @seed_option
-@click.option(
-    "--save", type=FilePath(), metavar="FILE.npz", help="Write results as EXECUTOR/RESULT, by name or number."
-)
+@click.option("--save", type=FilePath(), metavar="FILE.npz", help="Write results as EXECUTOR/NUMBER, such as xla/0.")
 @timeout_option
 @memory_option
 @format_option("text", "json")

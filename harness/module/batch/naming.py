@@ -22,7 +22,10 @@ def named_text(made: Any, module: StableModule) -> str:
     for value, result in zip(returned[-1].split(", ") if returned else (), module.results, strict=False):
         if result.argument is None and re.fullmatch(r"%\d+", value):
             names[value[1:]] = result.name
+    # An operation of several results may have given its own names to them, as `%values` of a top_k.
+    taken = set(re.findall(r"%([\w$.-]+)", text))
     new = [name for name in names.values() if _NAME.fullmatch(name) and not _TAKEN.fullmatch(name)]
+    new = [name for name in new if name not in taken]
     usable = {old: name for old, name in names.items() if new.count(name) == 1}
 
     def renamed(found: re.Match[str]) -> str:

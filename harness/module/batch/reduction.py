@@ -66,7 +66,7 @@ def reduce_batch(module: StableModule, to: int, said: Sequence[str] = ()) -> Red
 
 
 def _reduced(module: StableModule, marks: dict[int, int], batch: int, to: int, said: bool) -> ReducedModule:
-    with from_bytes(module.path.read_bytes()) as source:
+    with from_bytes(module.source) as source:
         inlined = Inliner().made(source, module.function)
         block = function_named(inlined, "main").regions[0].blocks[0]
         without_unused(block)

@@ -48,7 +48,7 @@ def search_step(side: SideUnderTest, step: int, folder: Path) -> SearchedStep:
     if found.wrong:
         named = "; ".join(" + ".join(map(str, fault.ops)) for fault in found.wrong)
         return SearchedStep(f"{where}: {named} of its module is computed wrongly: the compiler, or its device.", made)
-    compared = sum(len(window.part.operations) for window in found.windows if window.outcome == "ran")
+    compared = sum(len(piece.part.operations) for window in found.windows for piece in window.compared)
     if found.exit_code or found.refused:
         return SearchedStep(f"{where}: {compared} operations compared, and no fault that could be confirmed.")
     told = f"all {compared} operations, in {len(found.windows)} windows, compute what the module says"

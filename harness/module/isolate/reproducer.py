@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from ml_dtypes import bfloat16
 
 from harness.module.executors import EXECUTORS, ModuleExecutor
 from harness.module.isolate.search import IsolatedFault, Isolation
@@ -51,7 +52,9 @@ def write_reproducer(
     for stale in folder.glob("*.npy"):  # of an earlier fault with more inputs
         stale.unlink()
     (folder / "min.mlir").write_text(fault.text)
-    for kind, arrays in (("in", fault.inputs), ("expected", fault.expected)):
+    # What is compared has a type that numpy can read again.
+    expected = [array.astype(np.float32) if array.dtype == bfloat16 else array for array in fault.expected]
+    for kind, arrays in (("in", fault.inputs), ("expected", expected)):
         for number, array in enumerate(arrays):
             np.save(folder / f"{kind}{number}.npy", array)
     np.save(folder / "allowed.npy", DOUBT * np.array([[bound.norm, bound.largest] for bound in fault.bounds]))

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import ml_dtypes
 import numpy as np
 from jaxlib.mlir import ir
 
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]  # its stub has no types
 paths = takewhile(Path.exists, (Path(f"in{i}.npy") for i in count()))
 arguments = [np.load(path) for path in paths]
+# numpy has no name for bf16, and leaves 16 bits without one.
+arguments = [a.view(ml_dtypes.bfloat16) if a.dtype.kind == "V" else a for a in arguments]
 text = Path("min.mlir").read_text()
 results: list[Any]
 if sys.argv[1] == "xla":
@@ -38,4 +41,5 @@ else:
         readers: list[Any] = [ir.DenseFPElementsAttr if float else ir.DenseIntElementsAttr for float in floats]
         results = [np.array(reader(one)) for reader, one in zip(readers, results, strict=True)]
 for i, result in enumerate(results):
-    np.save(f"out{i}.npy", np.asarray(result))
+    array = np.asarray(result)
+    np.save(f"out{i}.npy", array.astype(np.float32) if array.dtype == ml_dtypes.bfloat16 else array)

@@ -12,12 +12,18 @@ from harness.module.words import DOUBT
 
 @dataclass(frozen=True)
 class ScannedWindow:
-    """A window, how it came out, and the largest ratio of its outputs."""
+    """A window, how it came out, and the largest ratio of its outputs. `pieces`: what ran of one that did not."""
 
     part: ProgramPart
     outcome: str
     message: str
     ratio: float
+    pieces: tuple["ScannedWindow", ...] = ()
+
+    @property
+    def compared(self) -> tuple["ScannedWindow", ...]:
+        """What of it was compared: all, or its pieces."""
+        return (self,) if self.outcome == "ran" else self.pieces
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,12 @@ def scan(
         ratio, _ = trial.worst
         first, end = part.operations[0], part.operations[-1]
         say(f"window {number + 1} of {len(parts)}, operations {first} to {end}: {_told(trial, ratio)}")
-        scanned.append(ScannedWindow(part, trial.outcome, trial.execution.message, ratio))
+        pieces: list[ScannedWindow] = []
         if ratio >= DOUBT:
             suspect(trial, known)
         elif trial.outcome != "ran":
-            _narrow(laboratory, part, known, suspect, refused)
+            _narrow(laboratory, part, known, suspect, refused, pieces)
+        scanned.append(_window(trial, tuple(pieces)))
         known |= trial.values or laboratory.values(part, known)
         for value in [value for value in known if last.get(value, -1) <= number]:
             del known[value]
@@ -61,6 +68,10 @@ def scan(
             say("the reference cannot be computed any further")
             break
     return scanned
+
+
+def _window(trial: Trial, pieces: tuple[ScannedWindow, ...] = ()) -> ScannedWindow:
+    return ScannedWindow(trial.part, trial.outcome, trial.execution.message, trial.worst[0], pieces)
 
 
 def _told(trial: Trial, ratio: float) -> str:
@@ -73,6 +84,7 @@ def _narrow(
     known: dict[int, Array],
     suspect: Callable[[Trial, dict[int, Array]], None],
     refused: list[RefusedOperation],
+    pieces: list[ScannedWindow],
 ) -> None:
     """Halve a window that does not run until the operation is alone; judge the rest."""
     program = laboratory.program
@@ -91,8 +103,9 @@ def _narrow(
         if not half.outputs:
             continue
         trial = laboratory.judge(half, inner)
+        pieces += _window(trial).compared
         if trial.worst[0] >= DOUBT:
             suspect(trial, inner)
         elif trial.outcome != "ran":
-            _narrow(laboratory, half, inner, suspect, refused)
+            _narrow(laboratory, half, inner, suspect, refused, pieces)
         inner |= trial.values or laboratory.values(half, inner)

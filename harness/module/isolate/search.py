@@ -16,7 +16,7 @@ from harness.module.isolate.windows import WINDOW, windows
 from harness.module.load import StableModule
 from harness.module.measure import Size, smallest_bound
 from harness.module.task import Array
-from harness.module.words import DOUBT, WRONG, ExecutorCheck
+from harness.module.words import DOUBT, UNFINISHED, WRONG, ExecutorCheck
 
 _TRIES_IF_UNSTEADY = 3  # of a candidate, where a second run of the window was right
 _MOST_FAULTS = 8  # in one window
@@ -78,13 +78,14 @@ class Isolation:
 
     @property
     def exit_code(self) -> int:
-        """0 rounding only, 1 a fault, 3 nothing compared, or a doubt."""
+        """0 rounding only, 1 a fault, 3 nothing compared, a doubt, or what was neither compared nor refused."""
         words = {fault.confirmation.word for fault in self.faults} - {"rounding", "tie"}
         whole = self.whole.word if self.whole is not None else ""
         if words.intersection(WRONG) or self.fleeting or whole in WRONG:
             return 1
-        compared = any(window.outcome == "ran" for window in self.windows)
-        open_ended = words or self.unreached or whole in ("doubt", "reference in doubt")
+        compared = any(window.compared for window in self.windows)
+        open_ended = words or self.unreached or whole in ("doubt", "reference in doubt", *UNFINISHED)
+        open_ended = open_ended or any(one.outcome != "refused" for _, one in self.refused)
         return 0 if compared and not open_ended else 3
 
     @property

@@ -16,11 +16,12 @@ def isolated(isolation: Isolation, reproducers: Sequence[ModuleReproducer], form
     """What a search found. `inputs`: SHA-256 of what the module was fed."""
     if form == "json":
         return json_document(_facts(isolation, reproducers, inputs), indent=2).decode()
-    compared = [window for window in isolation.windows if window.outcome == "ran"]
+    compared = [piece for window in isolation.windows for piece in window.compared]
     count = sum(len(window.part.operations) for window in compared)
     largest = max((window.ratio for window in compared), default=0.0)
     told = f"{isolation.module.path} on {isolation.executor.name}: {len(isolation.windows)} windows, "
-    told += f"{len(compared)} of them compared, {count} operations; largest ratio {ratio_text(largest)}."
+    some = sum(bool(window.compared) for window in isolation.windows)
+    told += f"{some} of them compared, {count} operations; largest ratio {ratio_text(largest)}."
     blocks: list[str | Table] = [told]
     if isolation.faults:
         rows = [_row(fault) for fault in isolation.faults]

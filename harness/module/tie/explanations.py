@@ -39,6 +39,12 @@ class TensorPair:
         return self.left(predicted) <= 1.0
 
     @property
+    def finite(self) -> bool:
+        """Whether there is a number everywhere: without, nothing can be fitted."""
+        held = (self.module, self.function, self.parameter, *(() if self.uniform is None else (self.uniform,)))
+        return bool(np.isfinite(self.tolerance)) and all(bool(np.all(np.isfinite(array))) for array in held)
+
+    @property
     def tied(self) -> bool:
         """Whether both sides are the same already."""
         return self.closes(self.function)
@@ -49,6 +55,7 @@ def explanations(pairs: Sequence[TensorPair], numbers: Mapping[str, float]) -> t
 
     `numbers`: those that a factor is called after, by their names.
     """
+    pairs = [pair for pair in pairs if pair.finite]
     apart = [pair for pair in pairs if not pair.tied]
     whole = (rule(pairs, numbers) for rule in (_scaled, _decayed, _smoothed, _scaled_and_decayed))
     told = next(filter(None, whole), "") if apart else ""

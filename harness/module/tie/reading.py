@@ -109,7 +109,7 @@ def find_reader(
     """
     argument, value = _rate(module, rate)
     if argument is not None:
-        value = float(np.asarray(arguments[argument]))
+        value = float(np.asarray(arguments[argument]).reshape(()))
     by_name = {plain(one.name): i for i, one in enumerate(module.results) if one.argument is None}
     in_order = _in_order(module, parameters)
     sources = []
@@ -131,6 +131,8 @@ def find_reader(
                 f"{module.path}: nothing tells the gradient of '{parameter.name}': '{second}' is a second moment, and "
                 "there is no first one. Let the module return gradients."
             )
+    if argument is not None and value == 0.0 and any(one.source == "update" for one in sources):
+        raise ModuleError(f"{module.path}: the rate, '{module.arguments[argument].name}', is fed 0. Feed it another.")
     return GradientReader(module, tuple(sources), argument, value)
 
 
@@ -138,7 +140,7 @@ def _rate(module: StableModule, said: str) -> tuple[int | None, float | None]:
     """Number of the argument that is the rate, or the rate itself; neither where nobody knows."""
     names = [argument.name for argument in module.arguments if not argument.type.shape and argument.type.is_float]
     if not said:
-        found = [i for i, argument in enumerate(module.arguments) if argument.role == "rate"]
+        found = [i for i, one in enumerate(module.arguments) if one.role == "rate" and math.prod(one.type.shape) == 1]
         return (found[0] if len(found) == 1 else None), None
     if said in names:
         return next(i for i, argument in enumerate(module.arguments) if argument.name == said), None

@@ -43,7 +43,7 @@ def _verdict(tie: Tie) -> str:
         )
     if any(tensor.word == "no number" for tensor in tie.tensors):
         return "Nothing to compare where a number is not finite."
-    return f"Tied: all {len(tie.tensors)} are the same."
+    return f"Tied: all {len(tie.tensors)} are the same." if tie.tensors else "Nothing was compared: there is no result."
 
 
 def _over(tensor: TiedTensor) -> float:

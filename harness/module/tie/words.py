@@ -33,7 +33,7 @@ class TiedTensor:
     @property
     def word(self) -> TieWord:
         """Of this tensor."""
-        if math.isnan(self.error):
+        if math.isnan(self.error) or not math.isfinite(self.allowed):
             return "no number"
         if self.error > self.allowed:
             return "apart"
@@ -66,7 +66,7 @@ class Tie:
 def scales(*sides: Sequence[Array]) -> list[float]:
     """What the errors of tensors are relative to: their norm on either side, no smaller than a floor."""
     norms = [max(_norm(array) for array in arrays) for arrays in zip(*sides, strict=True)]
-    floor = _FLOOR * max(norms, default=0.0)
+    floor = _FLOOR * max((norm for norm in norms if math.isfinite(norm)), default=0.0)
     return [max(norm, floor) or 1.0 for norm in norms]
 
 

@@ -17,6 +17,8 @@ _DIGITS = 6  # of a decimal that people write; one f32 number in thirty is as sh
 class DecimalWidener(Widener):
     """The same program in f64, with constants that are one short decimal at full precision; others keep their f32."""
 
+    rounds = False  # the network's own programs do not
+
     def _attribute(self, op: Any, attribute: Any) -> Any:
         made = super()._attribute(op, attribute)
         if isinstance(attribute, ir.FloatAttr) and made.type != attribute.type:

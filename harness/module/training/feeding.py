@@ -34,7 +34,7 @@ def choose_layout(argument: ModuleArgument, asked: ImageLayout | None, spec: Net
 def check_labels(argument: ModuleArgument, role: str, batch: int, classes: int) -> None:
     """Raises: ModuleError without a full stop, for an argument that cannot have the labels of a batch."""
     kind, name = argument.type, argument.name
-    if role == ONE_HOT and not (kind.is_float and kind.shape == (batch, classes)):
+    if role == ONE_HOT and not (kind.element == "f32" and kind.shape == (batch, classes)):
         raise ModuleError(f"one-hot labels, {name}, are {kind}, expected {batch}x{classes}xf32")
     whole = not kind.is_float and kind.element != "i1"
     if role == LABELS and not (whole and math.prod(kind.shape) == batch):
