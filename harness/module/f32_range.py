@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.module.clone import Widener
-from harness.module.mlir import element_of, ir, stablehlo
+from harness.module.mlir import element_of, ir, kind_of, stablehlo
 from harness.module.noise import EXACT, FLOW
 
 _LARGEST, _SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
@@ -22,13 +22,13 @@ class WithinRange(Widener):
     """The f64 version, every f32 result of which is infinite, or zero, where f32 would be."""
 
     def results(self, op: Any, values: list[Any]) -> list[Any]:
-        if str(op.operation.name).rpartition(".")[2] in EXACT:
+        if kind_of(op) in EXACT:
             return values
         kinds = [element_of(result.type) for result in op.results]
         return [_kept(value) if kind == "f32" else value for value, kind in zip(values, kinds, strict=True)]
 
     def regions_are_plain(self, op: Any) -> bool:
-        return str(op.operation.name).rpartition(".")[2] not in FLOW
+        return kind_of(op) not in FLOW
 
 
 class Flushed(Widener):
@@ -41,10 +41,10 @@ class Flushed(Widener):
         return self._of(op, op.results, values)
 
     def regions_are_plain(self, op: Any) -> bool:
-        return str(op.operation.name).rpartition(".")[2] not in FLOW
+        return kind_of(op) not in FLOW
 
     def _of(self, op: Any, originals: Any, values: list[Any]) -> list[Any]:
-        if str(op.operation.name).rpartition(".")[2] in EXACT:
+        if kind_of(op) in EXACT:
             return values
         kinds = [element_of(one.type) for one in originals]
         return [_flushed(value) if kind == "f32" else value for value, kind in zip(values, kinds, strict=True)]

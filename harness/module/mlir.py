@@ -69,6 +69,11 @@ def operations(block: Any) -> Iterator[Any]:
                 yield from operations(inner)
 
 
+def kind_of(op: Any) -> str:
+    """Name of an operation without its dialect: `reduce`."""
+    return str(op.operation.name).rpartition(".")[2]
+
+
 def line_of(op: Any) -> int | None:
     """Line of an operation in the text it was read from, None where it has none (bytecode)."""
     location = op.location

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.module.clone import Widener
-from harness.module.mlir import element_of, func, ir, shape_of, stablehlo
+from harness.module.mlir import element_of, func, ir, kind_of, shape_of, stablehlo
 
 UNIT = 2.0**-24  # unit roundoff of f32
 # Roundings of one operation, those of the field's libraries: 1 where the result is the nearest number.
@@ -91,7 +91,7 @@ class NoisyWidener(Widener):
         self._seed = stablehlo.multiply(seed, _constant(2246822519, unsigned=True))
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
-        kind, open_choices = _kind(op), choices(op)
+        kind, open_choices = kind_of(op), choices(op)
         values = [self._untied(value) if i in open_choices else value for i, value in enumerate(values)]
         if kind == "select_and_scatter":
             chosen, source, initial = values
@@ -103,7 +103,7 @@ class NoisyWidener(Widener):
         return [self._summed(op, value, terms) if i < summed else value for i, value in enumerate(values)]
 
     def results(self, op: Any, values: list[Any]) -> list[Any]:
-        kind = _kind(op)
+        kind = kind_of(op)
         if kind in EXACT or (kind in SUMS and not _adds(op)):
             return values
         terms = _terms(op)
@@ -115,12 +115,12 @@ class NoisyWidener(Widener):
         ]
 
     def regions_are_plain(self, op: Any) -> bool:
-        return _kind(op) not in FLOW
+        return kind_of(op) not in FLOW
 
     def _summed(self, op: Any, value: Any, terms: int) -> Any:
         """An operand of which so many terms are added to each result."""
         coarser = max(_COARSER.get(element_of(result.type), 0.0) for result in op.results)
-        if _kind(op) in _SUMMED_OPERANDS and coarser < _COARSER.get(element_of(value.type), 0.0):
+        if kind_of(op) in _SUMMED_OPERANDS and coarser < _COARSER.get(element_of(value.type), 0.0):
             # Noise of a sum in f32 would be lost in an operand of bf16.
             value = stablehlo.convert(ir.RankedTensorType.get(shape_of(value.type), ir.F64Type.get()), value)
         return self._perturbed(value, self._amplitude, math.sqrt(terms) * coarser)
@@ -176,7 +176,7 @@ def choices(op: Any) -> frozenset[int]:
     A pool's gradient, a sort that is not stable, and a reduction of several operands whose function does not compare
     all of them: one that compares positions as well, as JAX's argmax, leaves nothing open.
     """
-    kind, count = _kind(op), len(op.operands)
+    kind, count = kind_of(op), len(op.operands)
     if kind == "select_and_scatter":
         return frozenset({0})
     if kind == "sort" and count > 1:
@@ -197,23 +197,18 @@ def _compared(pairs: list[list[Any]]) -> frozenset[int]:
 
 def _reaches_compare(value: Any) -> bool:
     owners = [use.owner for use in value.uses]
-    return any(_kind(op) == "compare" or any(map(_reaches_compare, op.results)) for op in owners)
-
-
-def _kind(op: Any) -> str:
-    """Name of an operation without its dialect."""
-    return str(op.operation.name).rpartition(".")[2]
+    return any(kind_of(op) == "compare" or any(map(_reaches_compare, op.results)) for op in owners)
 
 
 def _adds(op: Any) -> bool:
     """Whether what an operation does with its elements rounds: a maximum does not."""
     region = op.regions[-1]  # of select_and_scatter the second one is that which adds
-    return any(_kind(inner) not in EXACT for inner in region.blocks[0].operations)
+    return any(kind_of(inner) not in EXACT for inner in region.blocks[0].operations)
 
 
 def _terms(op: Any) -> int | None:
     """Number of terms that are added to one element of the result; None for what adds none."""
-    kind = _kind(op)
+    kind = kind_of(op)
     if kind == "dot_general":
         numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
         shape = shape_of(op.operands[0].type)

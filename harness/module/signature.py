@@ -8,7 +8,7 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
-from harness.module.mlir import element_of, ir, shape_of, stablehlo
+from harness.module.mlir import element_of, ir, kind_of, shape_of, stablehlo
 
 Role = Literal["parameter", "state", "squares", "images", "labels", "one-hot", "rate", "step", "number", "data"]
 _NUMPY: dict[str, Any] = {
@@ -161,7 +161,7 @@ def reached_results(argument: Any) -> set[int]:
     ahead, seen, found = [argument], {argument}, set()
     while ahead:
         for use in ahead.pop().uses:
-            op, kind = use.owner, use.owner.operation.name.rpartition(".")[2]
+            op, kind = use.owner, kind_of(use.owner)
             if kind == "return":
                 found.add(int(use.operand_number))
             elif kind in _ELEMENT_BY_ELEMENT:
@@ -178,7 +178,7 @@ def takes_root(argument: Any) -> bool:
     while ahead:
         value, depth = ahead.pop()
         for use in value.uses:
-            kind = use.owner.operation.name.rpartition(".")[2]
+            kind = kind_of(use.owner)
             if kind in ("sqrt", "rsqrt", "log"):
                 return True
             linear = kind in ("multiply", "add", "broadcast_in_dim", "reshape", "convert")
@@ -196,7 +196,7 @@ def classes_of(argument: Any) -> int | None:
     while ahead:
         value = ahead.pop()
         for use in value.uses:
-            kind = use.owner.operation.name.rpartition(".")[2]
+            kind = kind_of(use.owner)
             if kind in ("broadcast_in_dim", "reshape", "convert", "concatenate", "select"):
                 ahead.append(use.owner.results[0])
             elif kind == "gather" and use.operand_number == 1:
@@ -216,7 +216,7 @@ def _iota_behind(value: Any) -> int | None:
     """Length of the axis along which a value counts, None where it does not."""
     while not isinstance(value.owner, ir.Block):
         op = value.owner
-        kind = op.operation.name.rpartition(".")[2]
+        kind = kind_of(op)
         if kind == "iota":
             axis: int = ir.IntegerAttr(op.attributes["iota_dimension"]).value
             return shape_of(value.type)[axis]

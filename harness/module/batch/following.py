@@ -10,7 +10,7 @@ from harness.module.batch.indexing import gather, scatter
 from harness.module.batch.products import convolution, dot, dot_general
 from harness.module.batch.reshaping import reshape
 from harness.module.batch.rules import Implied, Place, Rule, UnfollowedError
-from harness.module.mlir import ir, line_of
+from harness.module.mlir import ir, kind_of, line_of
 
 _ALIKE = """
     abs add and atan2 cbrt ceil clamp compare complex convert cosine count_leading_zeros divide exponential
@@ -129,7 +129,7 @@ def told(op: Any) -> str:
 
 
 def _rule(op: Any) -> Rule:
-    kind = op.operation.name.rpartition(".")[2]
+    kind = kind_of(op)
     if kind not in RULES:
         raise UnfollowedError("there is no rule by which the batch could be followed through it")
     return RULES[kind]

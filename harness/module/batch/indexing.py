@@ -7,7 +7,7 @@ from typing import Any
 from harness.module.batch.dimension import THE_BATCH, BatchDimension
 from harness.module.batch.reshaping import follow
 from harness.module.batch.rules import SUMMED, Implied, Place, UnfollowedError, number, numbers, rank
-from harness.module.mlir import ir, shape_of, stablehlo
+from harness.module.mlir import ir, kind_of, shape_of, stablehlo
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def counting_axis(value: Any) -> int | None:
     """
     if isinstance(value.owner, ir.Block):
         return None
-    op, kind = value.owner, value.owner.operation.name.rpartition(".")[2]
+    op, kind = value.owner, kind_of(value.owner)
     if kind == "iota":
         return number(op, "iota_dimension")
     if kind == "select":

@@ -10,7 +10,7 @@ from harness.module.batch.indexing import gathered_sizes
 from harness.module.batch.products import group_count
 from harness.module.batch.rules import UnfollowedError, numbers
 from harness.module.clone import Cloner
-from harness.module.mlir import ir, shape_of
+from harness.module.mlir import ir, kind_of, shape_of
 
 
 class BatchCutter(Cloner):
@@ -33,7 +33,7 @@ class BatchCutter(Cloner):
     def attributes(self, op: Any) -> dict[str, Any]:
         """Those of the original but for what says how many samples there are."""
         given = super().attributes(op)
-        kind = op.operation.name.rpartition(".")[2]
+        kind = kind_of(op)
         if kind == "constant":
             dimensions = self._followed.of(op.results[0])
             given |= {"value": self._constant(op, dimensions)} if dimensions else {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import ModuleError
-from harness.module.mlir import func, function_named, ir, operations, parsed
+from harness.module.mlir import func, function_named, ir, kind_of, operations, parsed
 from harness.module.signature import TensorType, tensor_type
 
 # Made anew in every part that uses them: what a compiler folds is part of what it does.
@@ -140,14 +140,14 @@ def opened(text: str) -> Iterator[OperationGraph]:
         maker: dict[int, int] = {}
         for number, op in enumerate(body):
             results = tuple(range(len(kinds), len(kinds) + len(op.results)))
-            inner = [_kind(each) for region in op.regions for place in region.blocks for each in operations(place)]
+            inner = [kind_of(each) for region in op.regions for place in region.blocks for each in operations(place)]
             ops.append(
                 Operation(
                     number=number,
-                    kind=_kind(op),
+                    kind=kind_of(op),
                     operands=tuple(numbers[value] for value in _used(op)),
                     results=results,
-                    sums="add" in inner or _kind(op) in ("dot_general", "dot", "convolution"),
+                    sums="add" in inner or kind_of(op) in ("dot_general", "dot", "convolution"),
                     decides="compare" in inner,
                 )
             )
@@ -254,7 +254,3 @@ def _made_in(block: Any) -> Iterator[Any]:
         for region in op.regions:
             for inner in region.blocks:
                 yield from _made_in(inner)
-
-
-def _kind(op: Any) -> str:
-    return str(op.operation.name).rpartition(".")[2]

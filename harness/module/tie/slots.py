@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.errors import ModuleError
 from harness.module.load import StableModule
-from harness.module.mlir import function_named, parsed
+from harness.module.mlir import function_named, kind_of, parsed
 
 _ROOTS = frozenset({"sqrt", "rsqrt", "power", "cbrt"})
 _ELEMENT_BY_ELEMENT = _ROOTS | {
@@ -87,7 +87,7 @@ def _reach(argument: Any) -> _Reach:
     while ahead:
         value, rooted = ahead.pop()
         for use in value.uses:
-            op, kind = use.owner, use.owner.operation.name.rpartition(".")[2]
+            op, kind = use.owner, kind_of(use.owner)
             if kind == "return":
                 number = int(use.operand_number)
                 roots[number] = roots.get(number, True) and rooted
