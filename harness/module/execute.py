@@ -1,6 +1,7 @@
 """Runs a module on an executor in a process of its own; whatever becomes of it is an outcome with its own word."""
 
 import os
+import re
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from harness.system.process import Child, Interruptions, signal_name
 from harness.system.scratch import scratch
 
 _IDLE = 0.1  # a process that used less of the processor than this share of its time was waiting for something
+_UNSUPPORTED = re.compile(r"^LLVM ERROR: Operation \S+ is unsupported")  # how the interpreter refuses: it aborts
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,8 @@ def died(executor: ModuleExecutor, child: Child, memory: MemoryWatch) -> Executi
     want = memory.reason(code, child.err.tail)
     if want:
         return Execution(executor, "out of memory", _short(want))
+    if _UNSUPPORTED.search(last):
+        return Execution(executor, "refused", last)
     how = f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
     return Execution(executor, "crashed", f"{how}: {last}" if last else how)
 

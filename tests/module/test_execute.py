@@ -143,6 +143,16 @@ def test_a_worker_that_dies_has_crashed(code: str, message: str) -> None:
     assert (execution.outcome, execution.message) == ("crashed", message)
 
 
+def test_what_the_interpreter_has_no_rule_for_it_refuses() -> None:
+    text = (
+        "func.func @main(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {\n"
+        "  %y = stablehlo.cholesky %x, lower = true : tensor<2x2xf32>\n  return %y : tensor<2x2xf32>\n}"
+    )
+    execution = execute(EXECUTORS["interpreter"], text, "main", [np.eye(2, dtype=np.float32)], timeout_s=120)
+    assert execution.outcome == "refused"
+    assert "stablehlo.cholesky is unsupported" in execution.message
+
+
 def test_a_compiler_without_an_end_is_timed_out() -> None:
     execution = ended("import time; time.sleep(60)", timeout_s=1.0)
     assert (execution.outcome, execution.message) == ("timed out", "the compiler did not finish within 1 s")
