@@ -63,10 +63,15 @@ class ModuleExperiment:
         """The same numbers in f64."""
         return [a.astype(np.float64) if a.dtype == np.float32 else a for a in self.arguments]
 
-    def members(self, noises: Sequence[Noise], ensemble: TakesMembers, noisy: str = "") -> Execution:
-        """Run members of the noisy version, or of another one, and let the ensemble take them."""
+    def members(
+        self, noises: Sequence[Noise], ensemble: TakesMembers, noisy: str = "", also: Sequence[Array] = ()
+    ) -> Execution:
+        """Run members of the noisy version, or of another one, and let the ensemble take them.
+
+        `also`: what that other one is fed after the arguments of the module.
+        """
         session = self._session(REFERENCE)
-        session.begin(noisy or self._noisy, self.wide_arguments(), noises=noises)
+        session.begin(noisy or self._noisy, [*self.wide_arguments(), *also], noises=noises)
         return session.end(ensemble.take)
 
     def in_f64(self, executor: ModuleExecutor, text: str, timeout_s: float | None = None) -> Execution:

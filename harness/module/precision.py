@@ -4,9 +4,11 @@ Two things show it, and size is none of them. The f64 version whose products hav
 executor did; or the executor is right when the module asks for the highest precision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from harness.module.execute import Execution
 from harness.module.experiment import ModuleExperiment
@@ -32,6 +34,12 @@ class ProductFormat:
     bits: int
     truncated: bool = False
 
+    def arguments(self) -> list[Array]:
+        """As a module of `RoundedProducts` takes them."""
+        step = 2 ** (23 - self.bits)
+        numbers = (2**32 - step, 0, 0) if self.truncated else (2**32 - step, step // 2 - 1, step)
+        return [np.array(number, np.uint32) for number in numbers]
+
 
 FORMATS = (
     ProductFormat("TF32", 10),
@@ -42,10 +50,21 @@ FORMATS = (
 
 
 class RoundedProducts(NoisyWidener):
-    """The noisy f64 version in which the f32 operands of every product are rounded to a format."""
+    """The noisy f64 version in which the f32 operands of every product are rounded to a format.
 
-    def __init__(self, to: ProductFormat) -> None:
-        self._to = to
+    The format is in three more arguments, all ui32, before those of the noise, so that one program serves for all: the
+    bits that are kept; what is added before; and the bit by which that is one more, which makes the even one of two
+    numbers that are equally near.
+    """
+
+    def extra_arguments(self) -> Sequence[Any]:
+        """The bits that are kept, what is added, the bit that decides between two; then those of the noise."""
+        word = ir.RankedTensorType.get([], ir.IntegerType.get_unsigned(32))
+        return word, word, word, *super().extra_arguments()
+
+    def begin(self, module: Any, extra: Sequence[Any]) -> None:
+        self._format, noise = extra[:3], extra[3:]
+        super().begin(module, noise)
 
     def operands(self, op: Any, values: list[Any]) -> list[Any]:
         if op.operation.name in PRODUCTS:
@@ -56,16 +75,16 @@ class RoundedProducts(NoisyWidener):
         return super().operands(op, values)
 
     def _rounded(self, value: Any) -> Any:
-        if not self._to.truncated:
-            bits = ir.IntegerType.get_signless(32)
-            exponent, mantissa = ir.IntegerAttr.get(bits, 8), ir.IntegerAttr.get(bits, self._to.bits)
-            return stablehlo.reduce_precision(value, exponent, mantissa)
         shape = shape_of(value.type)
         narrow = ir.RankedTensorType.get(shape, ir.F32Type.get())
         words = ir.RankedTensorType.get(shape, ir.IntegerType.get_unsigned(32))
-        kept = ir.IntegerAttr.get(words.element_type, 2**32 - 2 ** (23 - self._to.bits))
-        mask = stablehlo.constant(ir.DenseElementsAttr.get_splat(words, kept))
-        held = stablehlo.and_(stablehlo.bitcast_convert(words, stablehlo.convert(narrow, value)), mask)
+        kept, added, even = (
+            stablehlo.broadcast_in_dim(words, number, ir.DenseI64ArrayAttr.get([])) for number in self._format
+        )
+        one = stablehlo.constant(ir.DenseElementsAttr.get_splat(words, ir.IntegerAttr.get(words.element_type, 1)))
+        bits = stablehlo.bitcast_convert(words, stablehlo.convert(narrow, value))
+        odd = stablehlo.minimum(stablehlo.and_(bits, even), one)
+        held = stablehlo.and_(stablehlo.add(stablehlo.add(bits, added), odd), kept)
         return stablehlo.convert(value.type, stablehlo.bitcast_convert(narrow, held))
 
 
@@ -90,12 +109,18 @@ def in_lower_precision(check: ModuleExperiment, one: ExecutorCheck) -> ExecutorC
     asked = check.run(one.execution.executor, text) if text else None
     right = _right(check, asked) if asked is not None else set()
     healed = faulty <= right
-    for to in FORMATS:
+    exact = check.ensemble.reference
+    kinds = [result.type for result in check.module.results]
+
+    def members(noisy: str, to: ProductFormat) -> NoisyEnsemble:
         check.say(f"products in {to.name} …")
-        explained = _explained(check, one.execution, to)
+        ensemble = NoisyEnsemble()
+        check.members(first_members(check.seed), ensemble, noisy, to.arguments())
+        return ensemble
+
+    for told, explained in explained_by_format(check.module.inlined, members, one.execution.calls[0], exact, kinds):
         if faulty <= explained:
-            told = f"as with operands of products in {to.name}" + ("; right at the highest precision" if healed else "")
-            return _retold(one, explained, told)
+            return _retold(one, explained, told + ("; right at the highest precision" if healed else ""))
     return _retold(one, right, "right at the highest precision of products") if healed else one
 
 
@@ -106,20 +131,29 @@ def _right(check: ModuleExperiment, execution: Execution) -> set[int]:
     return {i for i, ratio in enumerate(check.ratios(execution.calls[0])) if ratio < DOUBT}
 
 
-def _explained(check: ModuleExperiment, execution: Execution, to: ProductFormat) -> set[int]:
-    """Numbers of the results that the f64 version with products in a format computes, up to rounding."""
-    rounded = NoisyEnsemble()
-    noisy = RoundedProducts(to).clone(check.module.inlined, "main")
-    if check.members(first_members(check.seed), rounded, noisy).outcome != "ran":
-        return set()
-    kinds = [result.type for result in check.module.results]
-    return explained(execution.calls[0], check.ensemble.reference, rounded, kinds)
+def explained_by_format(
+    text: str,
+    members: Callable[[str, ProductFormat], NoisyEnsemble],
+    results: Sequence[Array],
+    exact: Sequence[Array],
+    kinds: Sequence[TensorType],
+) -> Iterator[tuple[str, set[int]]]:
+    """By format, in words: which results of a module are those of operands in it, up to rounding, and not the exact.
+
+    `text`: the module, whose function is `main`. `members`: runs a module of `RoundedProducts`, and without results
+    where that fails.
+    """
+    noisy = RoundedProducts().clone(text, "main")
+    for to in FORMATS:
+        rounded = members(noisy, to)
+        yield f"as with operands of products in {to.name}", _explained(results, exact, rounded, kinds)
 
 
-def explained(
+def _explained(
     results: Sequence[Array], exact: Sequence[Array], rounded: NoisyEnsemble, kinds: Sequence[TensorType]
 ) -> set[int]:
-    """Numbers of the results that are those of a lower precision, up to rounding, and not of the exact version."""
+    if not rounded.reference:
+        return set()
     found = ratios(results, rounded.reference, rounded.spreads, kinds)
     return {
         i

@@ -9,8 +9,8 @@ from harness.module.executors import REFERENCE, SECOND_REFERENCES, ModuleExecuto
 from harness.module.explanations import EXPLANATIONS, Explanation, Versions
 from harness.module.isolate.laboratory import Laboratory, Trial, widened
 from harness.module.isolate.shrink import SmallestPart
-from harness.module.measure import difference, ratios, smallest_bound
-from harness.module.precision import FORMATS, PRODUCTS, RoundedProducts, explained
+from harness.module.measure import NoisyEnsemble, difference, ratios, smallest_bound
+from harness.module.precision import PRODUCTS, ProductFormat, explained_by_format
 from harness.module.task import Array
 from harness.module.words import DOUBT, FAULT, MILDEST_FIRST, Word
 
@@ -119,11 +119,12 @@ def _lower_precision(laboratory: Laboratory, trial: Trial, text: str, fed: Seque
         return ""
     kinds = [laboratory.program.types[value] for value in trial.part.outputs]
     results, exact = trial.execution.calls[0], trial.ensemble.reference
-    for to in FORMATS:
-        rounded = laboratory.members(RoundedProducts(to).clone(text, "main"), fed)
-        if rounded.reference and len(explained(results, exact, rounded, kinds)) == len(results):
-            return f"as with operands of products in {to.name}"
-    return ""
+
+    def members(noisy: str, to: ProductFormat) -> NoisyEnsemble:
+        return laboratory.members(noisy, [*fed, *to.arguments()])
+
+    tried = explained_by_format(text, members, results, exact, kinds)
+    return next((told for told, numbers in tried if len(numbers) == len(results)), "")
 
 
 def _second_opinion(versions: Versions) -> tuple[bool, str]:
