@@ -17,6 +17,7 @@ from harness.run.inprocess.reference_interpreter import interpret
 from harness.spec.models import model_names
 from harness.validation.modules.campaign import CHECK, EFFECT, ISOLATE, MODULE_TARGETS, NETWORK, RIGHT, finding_of
 from harness.validation.modules.examination import (
+    MEASURED,
     CheckFinding,
     EffectFinding,
     Judged,
@@ -53,8 +54,7 @@ def row(kind: str, name: str, finding: object) -> Row:
 
 
 def checked(name: str, on: str, word: str, ratio: float, witness: str = "rounding") -> Row:
-    finding = CheckFinding({"iree": judged(witness), f"faulty-{on}": judged(word, ratio)}, "")
-    return row(CHECK, f"{name} | {on}", finding)
+    return row(CHECK, name, CheckFinding({"iree": judged(witness), f"faulty-{on}": judged(word, ratio)}, ""))
 
 
 def shown(rows: list[Row]) -> str:
@@ -64,8 +64,13 @@ def shown(rows: list[Row]) -> str:
 
 def test_a_slice_of_the_faults_is_called_a_fault_on_the_faulty_executor_alone() -> None:
     assert examine_effect(fault(SEEN)).ratio > 100
-    found = examine_fault(fault(SEEN), EXECUTORS["interpreter"])
-    assert {on: one.word for on, one in found.judged.items()} == {"xla": "rounding", "faulty-interpreter": "fault"}
+    found = examine_fault(fault(SEEN), ["interpreter", "iree"])
+    right = {"xla": "rounding", "iree": "rounding"}
+    assert {on: one.word for on, one in found.judged.items()} == {
+        **right,
+        "faulty-interpreter": "fault",
+        "faulty-iree": "fault",
+    }
     assert found.confirmed
 
 
@@ -197,6 +202,13 @@ def test_an_operation_that_is_named_beside_another_one_is_no_hit() -> None:
     assert "isolate names other operations too: dot_general %4 (fault); add %7 (fault)." in shown(rows)
 
 
+def test_a_check_without_an_end_is_a_miss_on_every_executor() -> None:
+    rows = [row(EFFECT, SEEN, EffectFinding(300.0)), Row(CHECK, SEEN, None, "killed", 1.0)]
+    assert [(one.on, one.hit) for one in fault_rows(rows, CHECK)] == [(on, False) for on in MEASURED]
+    assert modules_exit_code(rows) == 1
+    assert f"{SEEN} | vmvx: did not finish: killed." in shown(rows)
+
+
 def test_a_wrong_word_is_found_too_and_told() -> None:
     rows = [row(EFFECT, SEEN, EffectFinding(300.0)), checked(SEEN, "xla", "precision", 299.0)]
     assert modules_exit_code(rows) == 0
@@ -205,7 +217,7 @@ def test_a_wrong_word_is_found_too_and_told() -> None:
 
 def test_an_executor_that_refuses_misses_nothing() -> None:
     refused = CheckFinding({"faulty-iree": Judged("refused", 0.0, "it is illegal", 0.0, 0.0)}, "")
-    rows = [row(EFFECT, SEEN, EffectFinding(300.0)), row(CHECK, f"{SEEN} | iree", refused)]
+    rows = [row(EFFECT, SEEN, EffectFinding(300.0)), row(CHECK, SEEN, refused)]
     assert not fault_rows(rows, CHECK)[0].counts
     assert f"{SEEN} | iree: refused: it is illegal" in str(render_modules(rows, "text"))
 

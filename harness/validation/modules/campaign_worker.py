@@ -18,11 +18,10 @@ def examined(kind: str, name: str) -> Finding:
     if kind == "right":
         network, source = next(one for one in MODULES if " ".join(one) == subject)
         return examination.examine_right(network, source, int(last))
-    if kind == "effect":
-        return examination.examine_effect(next(fault for fault in FAULTS if fault.name == name))
-    fault = next(fault for fault in FAULTS if fault.name == subject)
-    examine = examine_isolation if kind == "isolate" else examination.examine_fault
-    return examine(fault, EXECUTORS[last])
+    if kind == "isolate":
+        return examine_isolation(next(fault for fault in FAULTS if fault.name == subject), EXECUTORS[last])
+    fault = next(fault for fault in FAULTS if fault.name == name)
+    return examination.examine_effect(fault) if kind == "effect" else examination.examine_fault(fault)
 
 
 if __name__ == "__main__":

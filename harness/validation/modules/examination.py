@@ -1,6 +1,7 @@
 """What is found out about one fault, one right module or one network of the package."""
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -23,7 +24,7 @@ from harness.validation.modules.own_networks import BATCH, NetworkRun
 SEED = 0
 ENSEMBLE = 16  # members by which it is decided what can be seen of a fault
 MEASURED = ("xla", "iree", "iree-generic", "vmvx", "interpreter")  # executors that every machine has
-ON_NETWORKS = ("xla", "iree")
+WITNESSES = ("xla", "iree")  # right ones, of two compilers
 TIMEOUT_S = 300.0
 NETWORK_TIMEOUT_S = 900.0
 
@@ -71,11 +72,13 @@ def examine_effect(fault: OpFault) -> EffectFinding:
     return EffectFinding(max(experiment.ratios(ran.calls[0])))
 
 
-def examine_fault(fault: OpFault, executor: ModuleExecutor) -> CheckFinding:
-    """`check` on an executor that has the fault, beside a right one of another compiler."""
-    module = marked(fault).module
-    witness = EXECUTORS["iree" if executor.compiler == EXECUTORS["xla"].compiler else "xla"]
-    return _checked(module, [witness, faulty(executor)], SEED)
+def examine_fault(fault: OpFault, on: Sequence[str] = MEASURED) -> CheckFinding:
+    """`check` of executors, by name, that have the fault, beside right ones of two compilers.
+
+    They share the reference and its members; each has a word of its own.
+    """
+    wrong = [faulty(EXECUTORS[name]) for name in on]
+    return _checked(marked(fault).module, [*(EXECUTORS[name] for name in WITNESSES), *wrong], SEED)
 
 
 def examine_right(network: str, source: Source, seed: int) -> CheckFinding:
@@ -88,7 +91,7 @@ def examine_network(run: NetworkRun) -> NetworkFinding:
     started = time.monotonic()
     model = load_model(run.network, batch=BATCH, image_size=run.image_size)
     module = train_step(model.graph, model.config, run.source)
-    rows = [EXECUTORS[name] for name in ON_NETWORKS]
+    rows = [EXECUTORS[name] for name in WITNESSES]
     operations = sum(module.ops.values())
     refusals = tuple(map(str, module.refusals))
     if refusals:

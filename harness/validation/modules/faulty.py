@@ -10,12 +10,13 @@ from harness.module.task import ModuleTask
 from harness.system.process import run_module
 from harness.validation.modules.injection import MARK, Injector
 
+FAULTY = "faulty-"  # before the name of the executor
 COMMAND = run_module("harness.validation.modules.faulty")
 
 
 def faulty(executor: ModuleExecutor) -> ModuleExecutor:
     """The same executor, but wrong where an operation is marked."""
-    return replace(executor, name=f"faulty-{executor.name}", command=COMMAND)
+    return replace(executor, name=f"{FAULTY}{executor.name}", command=COMMAND)
 
 
 def inject(task: ModuleTask) -> ModuleTask:

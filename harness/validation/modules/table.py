@@ -10,6 +10,7 @@ from harness.validation.document import TableSection, as_json, lay_out
 from harness.validation.modules.campaign import CHECK, EFFECT, ISOLATE, NETWORK, RIGHT, finding_of
 from harness.validation.modules.examination import MEASURED, CheckFinding, EffectFinding, Judged, NetworkFinding
 from harness.validation.modules.faults import FAULTS, OpFault
+from harness.validation.modules.faulty import FAULTY
 from harness.validation.modules.isolation import IsolationFinding
 from harness.validation.power.journal import Row
 from harness.verdict.judge import EXIT_CODES, INCONCLUSIVE
@@ -67,12 +68,22 @@ def fault_rows(rows: Iterable[Row], kind: str) -> list[FaultRow]:
     made = []
     for row in kept:
         if row.kind == kind:
-            name, _, on = row.name.rpartition(" | ")
-            found = finding_of(row)
-            told = found.judged[f"faulty-{on}"] if isinstance(found, CheckFinding) else found
-            assert told is None or isinstance(told, Judged | IsolationFinding)
-            made.append(FaultRow(kind, faults[name], on, effects.get(name), told, row.trouble))
+            name, told = _by_executor(row)
+            made += [FaultRow(kind, faults[name], on, effects.get(name), one, row.trouble) for on, one in told.items()]
     return made
+
+
+def _by_executor(row: Row) -> tuple[str, dict[str, Judged | IsolationFinding | None]]:
+    """The fault of a row, and what was found of it on each executor that has it; None where nothing came of it."""
+    found = finding_of(row)
+    if row.kind == ISOLATE:
+        assert found is None or isinstance(found, IsolationFinding)
+        name, _, on = row.name.rpartition(" | ")
+        return name, {on: found}
+    if found is None:
+        return row.name, dict.fromkeys(MEASURED)
+    assert isinstance(found, CheckFinding)
+    return row.name, {on: one for on in MEASURED if (one := found.judged.get(f"{FAULTY}{on}")) is not None}
 
 
 def modules_exit_code(rows: Sequence[Row]) -> int:
