@@ -153,6 +153,28 @@ def test_what_the_interpreter_has_no_rule_for_it_refuses() -> None:
     assert "stablehlo.cholesky is unsupported" in execution.message
 
 
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [
+        ("[f, 0, 1, b]x[i, 0, 1, o]->[f, b, 0, 1]", (4, 3, 4, 4)),
+        ("[f, 0, 1, b]x[i, 0, 1, o]->[0, f, 1, b]", (4, 4, 4, 3)),
+    ],
+)
+def test_the_interpreter_gives_features_before_batch(axes: str, shape: tuple[int, ...]) -> None:
+    result = f"tensor<{'x'.join(map(str, shape))}xf32>"
+    kinds = f"(tensor<2x5x5x3xf32>, tensor<2x2x2x4xf32>) -> {result}"
+    text = (
+        f"func.func @main(%x: tensor<2x5x5x3xf32>, %w: tensor<2x2x2x4xf32>) -> {result} {{\n"
+        f"  %y = stablehlo.convolution(%x, %w) dim_numbers = {axes}, window = {{}} "
+        f"{{batch_group_count = 1 : i64, feature_group_count = 1 : i64}} : {kinds}\n  return %y : {result}\n}}"
+    )
+    rng = np.random.default_rng(3)
+    x, w = (rng.standard_normal(size).astype(np.float32) for size in ((2, 5, 5, 3), (2, 2, 2, 4)))
+    (given,) = interpret(text, "main", [x, w])
+    (expected,) = execute(EXECUTORS["xla"], text, "main", [x, w], timeout_s=120).calls[0]
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_compiler_without_an_end_is_timed_out() -> None:
     execution = ended("import time; time.sleep(60)", timeout_s=1.0)
     assert (execution.outcome, execution.message) == ("timed out", "the compiler did not finish within 1 s")

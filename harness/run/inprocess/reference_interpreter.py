@@ -29,6 +29,7 @@ def interpret(text: str, function: str, arguments: Sequence[Array]) -> list[Arra
     """
     with jax.interpreters.mlir.make_ir_context(), ir.Location.unknown():
         module = _with_main(text, function)
+        _order_convolutions(module)
         narrow = _widen_results(module)
         given = [_attribute(array) for array in arguments]
         try:
@@ -68,6 +69,43 @@ def _with_main(text: str, function: str) -> ir.Module:
 def _register_passes() -> None:
     """Make the passes of StableHLO known, once for the process."""
     stablehlo.register_stablehlo_passes()
+
+
+def _order_convolutions(module: ir.Module) -> None:
+    """Let convolutions give batch before features, transposed afterwards: at the other order the interpreter aborts."""
+
+    def collect(op: Any) -> Any:
+        if op.name == "stablehlo.convolution":
+            found.append(op)
+        return ir.WalkResult.ADVANCE
+
+    found: list[Any] = []
+    module.operation.walk(collect)
+    for op in found:
+        axes: Any = stablehlo.ConvDimensionNumbers(op.attributes["dimension_numbers"])
+        batch, features = axes.output_batch_dimension, axes.output_feature_dimension
+        if batch < features:
+            continue
+        order = list(range(ir.RankedTensorType(op.results[0].type).rank))
+        order[batch], order[features] = features, batch
+        shape = ir.RankedTensorType(op.results[0].type).shape
+        element = ir.RankedTensorType(op.results[0].type).element_type
+        attributes = {name: op.attributes[name] for name in op.attributes}
+        attributes["dimension_numbers"] = stablehlo.ConvDimensionNumbers.get(
+            *(axes.input_batch_dimension, axes.input_feature_dimension, axes.input_spatial_dimensions),
+            *(axes.kernel_input_feature_dimension, axes.kernel_output_feature_dimension),
+            *(axes.kernel_spatial_dimensions, features, batch, axes.output_spatial_dimensions),
+        )
+        with ir.InsertionPoint(op):
+            ordered = ir.Operation.create(
+                op.name,
+                results=[ir.RankedTensorType.get([shape[axis] for axis in order], element)],
+                operands=list(op.operands),
+                attributes=attributes,
+            )
+            result = stablehlo.transpose(ordered.results[0], ir.DenseI64ArrayAttr.get(order))
+        op.results[0].replace_all_uses_with(result)
+        op.erase()
 
 
 def _widen_results(module: ir.Module) -> list[Any]:
