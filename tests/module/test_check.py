@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ml_dtypes import bfloat16
 
 from harness.errors import ModuleError
 from harness.module import experiment, explanations, second_look
@@ -247,23 +246,3 @@ def test_whole_numbers_of_64_bits_are_compared_to_the_last_one() -> None:
     large = np.array([2**60], np.int64)
     assert difference(large, large).norm == 0
     assert difference(large + 1, large).norm == 1
-
-
-def test_a_factor_of_a_matrix_that_is_nearly_singular_is_rounding(tmp_path: Path) -> None:
-    kind = "tensor<5x5xf32>"
-    body = f"    %y = stablehlo.cholesky %x, lower = true : {kind}"
-    module = module_of(one_function(body, f"%x: {kind}", kind), tmp_path)
-    hilbert = 1.0 / (1.0 + np.add.outer(np.arange(5), np.arange(5)))
-    assert words(verdict(module, [XLA], [hilbert.astype(np.float32)])) == {"xla": "rounding"}
-
-
-def test_what_cancels_in_a_product_of_bf16_is_rounding(tmp_path: Path) -> None:
-    body = """
-    %y = stablehlo.dot_general %x, %w, contracting_dims = [0] x [0]
-      : (tensor<64xbf16>, tensor<64xbf16>) -> tensor<f32>"""
-    module = module_of(one_function(body, "%x: tensor<64xbf16>, %w: tensor<64xbf16>", "tensor<f32>"), tmp_path)
-    random = np.random.default_rng(0)
-    x, w = random.normal(size=(2, 32)).astype(bfloat16)
-    order = random.permutation(64)
-    fed = [np.concatenate([x, x])[order], np.concatenate([w, -w])[order]]
-    assert words(verdict(module, [XLA], fed)) == {"xla": "rounding"}

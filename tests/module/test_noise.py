@@ -1,11 +1,15 @@
 """The noisy f64 version: exact without amplitude, of the stated size with one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
 
 from harness.module.clone import Widener
 from harness.module.noise import UNIT, NoisyWidener
 from harness.run.inprocess.reference_interpreter import interpret
+from harness.run.xla_device import XlaDevice
 from tests.support.stablehlo_modules import SGD_STEP, one_function, pool_gradient
 
 COUNT = 4096
@@ -45,6 +49,32 @@ def test_a_result_is_moved_by_the_roundings_of_its_operation(op: str, roundings:
 def test_what_does_not_round_gets_no_noise(op: str) -> None:
     (result,) = run(binary(op), X, amplitude=1e-3)
     np.testing.assert_array_equal(result, X)
+
+
+def test_what_cancels_in_a_product_of_bf16_is_moved_as_its_f32_sum_is() -> None:
+    kind = "(tensor<64x64xbf16>, tensor<64xbf16>) -> tensor<64xf32>"
+    body = f"    %y = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : {kind}"
+    text = one_function(body, "%x: tensor<64x64xbf16>, %w: tensor<64xbf16>", "tensor<64xf32>")
+    x, w = np.ones((64, 64), bfloat16), np.repeat([1, -1], 32).astype(bfloat16)
+    (noisy,) = run(text, x, w, amplitude=1e-6)  # far less than bf16 holds
+    # Terms of both operands, of 64 each, are moved by eight amplitudes.
+    assert np.std(noisy) == pytest.approx(np.sqrt(2 * 64) * 8e-6, rel=0.3)
+
+
+def test_a_matrix_is_moved_before_it_is_factored(tmp_path: Path) -> None:
+    kind = "tensor<5x5xf32>"
+    clone = NoisyWidener().clone(one_function(f"    %y = stablehlo.cholesky %x : {kind}", f"%x: {kind}", kind), "main")
+    (tmp_path / "noisy.mlir").write_text(clone)
+    device = XlaDevice([tmp_path / "noisy.mlir"])
+    hilbert = 1.0 / (1.0 + np.add.outer(np.arange(5), np.arange(5)))
+
+    def last_pivot(amplitude: float) -> float:
+        fed = [hilbert, np.array(amplitude), np.array(0.0), np.array(1, np.uint32)]
+        (factor,) = device.call("main", [device.put(array) for array in fed])
+        return float(device.get(factor)[4, 4])
+
+    # Nearly singular: what is 1e-9 of an element is a hundred times that of the last pivot, and more.
+    assert abs(last_pivot(1e-9) / last_pivot(0.0) - 1) > 1e-7
 
 
 def test_other_seeds_give_other_noise_and_the_same_seed_the_same() -> None:
